@@ -1,0 +1,27 @@
+"""Named-entity recognition on TensorFlow and Keras: train a tagger, export it as one SavedModel, use it on raw text."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tfner.documents import Document, Entity
+
+if TYPE_CHECKING:
+    from tfner.serving.recognizer import Recognizer
+
+__all__ = ["Document", "Entity", "__version__", "load"]
+__version__ = "0.1.0"
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # so that a user's tf.keras is the Keras 2 that TFBertModel needs
+
+
+def load(path: str | os.PathLike[str]) -> Recognizer:
+    """Load an exported model, `saved_models/NAME` (newest version) or `saved_models/NAME/3`; imports TensorFlow.
+
+    Raises:
+        ModelError: there is no SavedModel of tfner's at `path`.
+    """
+    from tfner.serving.recognizer import Recognizer
+
+    return Recognizer.load(path)

@@ -1,0 +1,24 @@
+"""What can go wrong through a user's input. Each message says where, what was expected and what came."""
+
+
+class TfnerError(Exception):
+    """Base of every error that a user can mend; the command line prints it without a traceback and exits with 2."""
+
+
+class ConfigError(TfnerError):
+    """A setting is unknown, of the wrong type, out of range or contradicts another."""
+
+
+class DataError(TfnerError):
+    """A data file cannot be read as asked: the message opens with `file:line:` or the document's id."""
+
+
+class ModelError(TfnerError):
+    """A checkpoint, run folder or SavedModel is missing, damaged or of another kind."""
+
+
+class MissingExtraError(TfnerError):
+    """An optional dependency is not installed; the message holds the `pip install` line that mends it."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(f"{purpose} needs the package {package}, which is not installed: pip install 'tfner[{extra}]'")
