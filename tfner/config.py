@@ -1,0 +1,305 @@
+"""The settings of a run: typed, frozen, checked as a whole before TensorFlow loads.
+
+A YAML file plus `key.path=value` overrides become one `RunSettings`. Every mistake is a ConfigError that names the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tfner.exceptions import ConfigError
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def expand_path(value: str) -> str:
+    """Replace `~` and environment variables; an unset variable is an error, not an empty string."""
+
+    def lookup(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set")
+        return os.environ[name]
+
+    return os.path.expanduser(VARIABLE.sub(lookup, value))
+
+
+def check_run_name(value: str) -> str:
+    """A run's name becomes a folder's name and a model's name in TensorFlow Serving."""
+    if not PORTABLE_NAME.fullmatch(value):
+        raise ValueError(f"expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got {value!r}")
+    return value
+
+
+PathText = Annotated[str, AfterValidator(expand_path)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReadSettings(Settings):
+    """How files are read; what is `auto` or None is detected from each file."""
+
+    format: Literal["auto", "columns", "json", "jsonl", "brat", "datasets"] = "auto"
+    encoding: str = "utf-8"
+    scheme: Literal["auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU"] = "auto"
+    token_column: int | None = None
+    tag_column: int | None = None
+    separator: Literal["auto", "tab", "blanks"] = "auto"
+    strict: bool = False
+
+
+class DataSettings(ReadSettings):
+    """The splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` for what comes with the package."""
+
+    train: PathText | None = None
+    dev: PathText | None = None
+    test: PathText | None = None
+
+
+class EncoderSettings(Settings):
+    """The BERT inside: a checkpoint folder or a hub name, and how long a window of pieces it is given."""
+
+    checkpoint: PathText
+    initialize: Literal["pretrained", "random"] = "pretrained"
+    max_length: int = Field(default=128, ge=8)  # pieces of a window, [CLS] and [SEP] included
+    overlap: int = Field(default=32, ge=0)  # pieces that neighbouring windows of a longer text share
+
+    @model_validator(mode="after")
+    def check_overlap(self) -> EncoderSettings:
+        if 2 * self.overlap > self.max_length - 2:
+            raise ValueError(f"overlap: at most half of max_length - 2, that is {(self.max_length - 2) // 2}, got {self.overlap}")
+        return self
+
+
+class ModelSettings(Settings):
+    """What is learned and how tags become entities."""
+
+    labelling: Literal["word", "pretoken", "piece"] = "word"
+    tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
+    decoder: Literal["viterbi", "greedy"] = "viterbi"
+    dropout: float = Field(default=0.1, ge=0, lt=1)  # before the tag layer; the encoder's own is in its checkpoint
+
+
+class TrainingSettings(Settings):
+    """The optimisation. `batch_size` counts windows per update, over all devices and accumulated parts together."""
+
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    batching: Literal["bucketed", "padded"] = "bucketed"
+    bucket_lengths: tuple[int, ...] = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+    gradient_accumulation: int = Field(default=1, ge=1)  # parts a batch is worked through in: less memory, the same update
+    learning_rate: float = Field(default=2e-4, gt=0)
+    head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup_ratio: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: dict[str, float] | None = None  # by tag; tags not named weigh 1
+    precision: Precision = "float32"
+    monitor: str = "dev_f1"
+    patience: int | None = Field(default=None, ge=1)  # epochs without a better `monitor` before stopping
+    export_on_interrupt: bool = True
+    deterministic: bool = False
+
+    @model_validator(mode="after")
+    def check_buckets(self) -> TrainingSettings:
+        if list(self.bucket_lengths) != sorted(set(self.bucket_lengths)) or min(self.bucket_lengths, default=0) < 4:
+            raise ValueError(f"bucket_lengths: expected rising lengths of at least 4, got {list(self.bucket_lengths)}")
+        return self
+
+
+class ExportSettings(Settings):
+    """What the SavedModel is built with."""
+
+    enabled: bool = True
+    slice_pieces: int = Field(default=8192, ge=512)  # pieces the encoder works on at once, which bounds memory
+
+
+class RunSettings(Settings):
+    """Everything a run needs; `config.yaml` in the run folder is this, resolved, and runs again as it is."""
+
+    name: Annotated[str, AfterValidator(check_run_name)]
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    labels: tuple[str, ...] | None = None
+    data: DataSettings = DataSettings()
+    encoder: EncoderSettings
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    export: ExportSettings = ExportSettings()
+    runs_dir: PathText = "runs"
+    exports_dir: PathText = "saved_models"
+
+    @property
+    def run_dir(self) -> Path:
+        return Path(self.runs_dir) / self.name
+
+    @property
+    def export_dir(self) -> Path:
+        return Path(self.exports_dir) / self.name
+
+    def to_yaml(self) -> str:
+        """The whole configuration, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunSettings:
+    """Read a YAML file, apply `key.path=value` overrides and validate the whole.
+
+    Raises:
+        ConfigError: the file is missing or no mapping, a key is unknown, a value of the wrong type, or an input file missing.
+    """
+    values = read_yaml(Path(path))
+    for override in overrides:
+        apply_override(values, override)
+    settings = validate(values, str(path))
+    check_inputs(settings)
+    return settings
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
+    return values
+
+
+def apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{override!r}: expected key.path=value, for example training.epochs=3")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{key}: {parent} is a value, not a group of settings")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}: not a YAML value: {text!r} ({' '.join(str(error).split())})") from None
+
+
+def validate(values: Mapping[str, Any], source: str) -> RunSettings:
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        lines = [describe(item) for item in error.errors()]
+        raise ConfigError(f"{source}: " + "; ".join(lines)) from None
+
+
+def describe(item: Mapping[str, Any]) -> str:
+    """One pydantic error as `key.path: what is wrong`."""
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{key}: unknown; {suggest(key)}"
+    if item["type"] == "missing":
+        return f"{key}: required, but not given"
+    message = item["msg"].removeprefix("Value error, ")
+    shown = "" if item["type"] == "value_error" else f", got {item['input']!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
+
+
+def suggest(key: str) -> str:
+    known = list(known_keys(RunSettings))
+    by_last_name = {name.rsplit(".", 1)[-1]: name for name in known}
+    near = difflib.get_close_matches(key, known, 1, 0.75)
+    near = near or [by_last_name[last] for last in difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last_name, 1, 0.6)]
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(siblings(key, known))}"
+
+
+def siblings(key: str, known: Sequence[str]) -> list[str]:
+    parent = key.rpartition(".")[0]
+    found = [name for name in known if name.rpartition(".")[0] == parent]
+    return found or [name for name in known if "." not in name]
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield prefix + name
+        kind = info.annotation
+        if isinstance(kind, type) and not isinstance(kind, types.GenericAlias) and issubclass(kind, BaseModel):
+            yield from known_keys(kind, f"{prefix}{name}.")
+
+
+def check_inputs(settings: RunSettings) -> None:
+    """Look at the files that the settings name, as far as can be done without TensorFlow."""
+    for split in ("train", "dev", "test"):
+        source = getattr(settings.data, split)
+        if source is not None and ":" not in source and not Path(source).exists():
+            raise ConfigError(f"data.{split}: no such file or folder: {source}")
+    check_encoder(settings.encoder)
+
+
+def check_encoder(encoder: EncoderSettings) -> None:
+    folder = encoder_folder(encoder.checkpoint)
+    if folder is None:
+        return
+    where = f"encoder.checkpoint: {folder}"
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{where}: expected a config.json in this folder, found none")
+    if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+        raise ConfigError(f"{where}: expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither")
+    positions = read_positions(folder / "config.json")
+    if encoder.max_length > positions:
+        raise ConfigError(f"encoder.max_length: at most {positions}, the positions of {folder}, got {encoder.max_length}")
+
+
+def read_positions(path: Path) -> int:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return int(config["max_position_embeddings"])
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{path}: expected a JSON object with max_position_embeddings") from None
+
+
+def encoder_folder(checkpoint: str) -> Path | None:
+    """The local folder of a checkpoint, or None where it is a hub name.
+
+    Raises:
+        ConfigError: it is neither an existing folder nor shaped like a hub name.
+    """
+    if checkpoint.startswith("embedded:"):
+        return embedded_path(checkpoint)
+    if Path(checkpoint).is_dir():
+        return Path(checkpoint)
+    if not HUB_NAME.fullmatch(checkpoint):
+        raise ConfigError(f"encoder.checkpoint: no such folder: {checkpoint}")
+    return None
+
+
+def embedded_path(source: str) -> Path:
+    """`embedded:quickstart/train.jsonl` → the file inside the installed package.
+
+    Raises:
+        ConfigError: the package holds no such file.
+    """
+    path = Path(__file__).parent / source.removeprefix("embedded:")
+    if not path.exists():
+        raise ConfigError(f"{source}: the package holds no such file or folder")
+    return path
+
+
