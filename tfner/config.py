@@ -34,7 +34,7 @@ def expand_path(value: str) -> str:
             raise ValueError(f"the environment variable {name} is not set")
         return os.environ[name]
 
-    return os.path.expanduser(VARIABLE.sub(lookup, value))
+    return str(Path(VARIABLE.sub(lookup, value)).expanduser())
 
 
 def check_run_name(value: str) -> str:
