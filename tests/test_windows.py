@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import tensorflow as tf
 from hypothesis import given
@@ -35,7 +37,7 @@ def test_each_piece_is_owned_once_where_its_context_is_best(drawn):
             assert len(owners) == 1
             assert context(piece, *owners[0][1:3], count) >= max(context(piece, *w[1:3], count) for w in holders)
         assert all(end - start <= capacity for _, start, end, _, _ in of_text)
-        assert all(a[2] - b[1] >= overlap for a, b in zip(of_text, of_text[1:], strict=False))
+        assert all(a[2] - b[1] >= overlap for a, b in pairwise(of_text))
 
 
 def test_empty_input_has_no_window():
