@@ -1,0 +1,198 @@
+"""AdamW for fine-tuning: groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tfner.exceptions import ConfigError
+
+__all__ = ["FusedAdamW", "WarmupDecay", "build_optimizer"]
+
+NO_DECAY = (r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",)  # biases and the scale and shift of normalisation layers
+HEAD = (r"(^|/|_)(head|classifier|crf)(_\d+)?(/|:|$)",)
+SCHEDULES = ("linear", "cosine", "constant")
+
+
+@keras.saving.register_keras_serializable("tfner")
+class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then linear or cosine decay to 0: transformers' `get_{linear,cosine,constant}_schedule_with_warmup`.
+
+    For update number s = 0, 1, ... and progress p = (s - warmup_steps) / max(1, total_steps - warmup_steps):
+
+        s < warmup_steps    peak * s / warmup_steps          (so the very first update has learning rate 0)
+        linear              peak * max(0, 1 - p)
+        cosine              peak * (1 + cos(pi * min(1, p))) / 2
+        constant            peak
+
+    Args:
+        peak: the learning rate at the end of the warm-up.
+        total_steps: number of updates in the whole run.
+        warmup_steps: number of updates before the peak.
+        schedule: "linear", "cosine" or "constant".
+    """
+
+    def __init__(self, peak: float, total_steps: int, warmup_steps: int = 0, schedule: str = "linear"):
+        if schedule not in SCHEDULES:
+            raise ConfigError(f"schedule: expected one of {', '.join(SCHEDULES)}, got {schedule!r}")
+        if not 0 <= warmup_steps <= total_steps:
+            raise ConfigError(f"warmup_steps: expected 0 to total_steps = {total_steps}, got {warmup_steps}")
+        self.peak, self.total_steps, self.warmup_steps, self.schedule = peak, total_steps, warmup_steps, schedule
+
+    def __call__(self, step) -> tf.Tensor:
+        """The learning rate of update number `step`, float32."""
+        step = tf.cast(step, tf.float32)
+        warmup = step / max(1, self.warmup_steps)
+        progress = tf.clip_by_value((step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps), 0.0, 1.0)
+        decay = {"linear": 1.0 - progress, "cosine": 0.5 * (1.0 + tf.cos(math.pi * progress)), "constant": tf.ones_like(step)}
+        return self.peak * tf.where(step < self.warmup_steps, warmup, decay[self.schedule])
+
+    def get_config(self) -> dict:
+        """What `from_config` needs."""
+        return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps, "schedule": self.schedule}
+
+
+@keras.saving.register_keras_serializable("tfner")
+class FusedAdamW(keras.optimizers.AdamW):
+    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning rate of its own for the head.
+
+    The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices gradient is summed over
+    its repeated rows before its norm is taken, and updates all rows, as a dense one does.
+
+    Args:
+        learning_rate: float or schedule.
+        weight_decay: decoupled decay: each update first multiplies a variable by `1 - learning_rate * weight_decay`.
+        global_clipnorm: gradients are scaled down so that the norm of all of them together is at most this; None = never.
+        head_scale: factor on the learning rate of variables whose name matches one of `head_names`.
+        head_names, no_decay_names: regular expressions searched in variable names such as `tagger/head/kernel:0`.
+    """
+
+    def __init__(
+        self,
+        learning_rate=1e-3,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        global_clipnorm: float | None = None,
+        head_scale: float = 1.0,
+        head_names: Sequence[str] = HEAD,
+        no_decay_names: Sequence[str] = NO_DECAY,
+        name: str = "FusedAdamW",
+        **kwargs,
+    ):
+        kwargs["jit_compile"] = False  # one kernel a variable needs no compiler
+        super().__init__(learning_rate, weight_decay, beta_1, beta_2, epsilon, global_clipnorm=global_clipnorm, name=name, **kwargs)
+        self.head_scale, self.head_names, self.no_decay_names = head_scale, tuple(head_names), tuple(no_decay_names)
+        self.exclude_from_weight_decay(var_names=list(no_decay_names))
+
+    def build(self, var_list) -> None:
+        """Create the moments, and sort the variables into groups while their names are still their own."""
+        if not getattr(self, "_built", False):
+            is_head = [any(re.search(name, variable.name) for name in self.head_names) for variable in var_list]
+            if self.head_scale != 1.0 and not any(is_head):
+                raise ConfigError(f"head_learning_rate: no variable has a name that matches {' or '.join(self.head_names)}")
+            self._scales = [self.head_scale if head else 1.0 for head in is_head]
+            self._decays = [self.weight_decay if self._use_weight_decay(variable) else 0.0 for variable in var_list]
+        super().build(var_list)
+
+    def update_step(self, gradient, variable) -> None:
+        """Decay and update one variable in place."""
+        index = self._index_dict[self._var_key(variable)]
+        dtype = variable.dtype
+        learning_rate = tf.cast(self.learning_rate, dtype) * self._scales[index]
+        if self._decays[index]:
+            variable.assign(variable * (1.0 - learning_rate * self._decays[index]))
+        step = tf.cast(self.iterations + 1, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
+            lr=learning_rate,
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=gradient,
+        )
+
+    def get_config(self) -> dict:
+        """What `from_config` needs."""
+        config = {"head_scale": self.head_scale, "head_names": list(self.head_names), "no_decay_names": list(self.no_decay_names)}
+        return {**super().get_config(), **config}
+
+    def _apply_weight_decay(self, variables) -> None:
+        """Nothing: `update_step` does it with the learning rate of the variable's group."""
+
+    def _clip_gradients(self, grads):
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        norm = tf.linalg.global_norm([_row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads])
+        return tf.clip_by_global_norm(grads, self.global_clipnorm, use_norm=norm)[0]
+
+    def _deduplicate_sparse_grad(self, grads):
+        return [_to_dense(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads]
+
+
+def build_optimizer(
+    learning_rate: float,
+    total_steps: int,
+    *,
+    warmup_steps: int | None = None,
+    warmup_ratio: float = 0.0,
+    schedule: str = "linear",
+    weight_decay: float = 0.01,
+    clip_norm: float | None = 1.0,
+    head_learning_rate: float | None = None,
+    head_names: Sequence[str] = HEAD,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> FusedAdamW:
+    """The optimizer of a run of `total_steps` updates.
+
+    Args:
+        learning_rate: peak for all variables but the head's.
+        warmup_steps: number of updates with a rising learning rate; None = `warmup_ratio` of all, rounded up.
+        schedule: "linear", "cosine" or "constant" after the warm-up; see WarmupDecay.
+        clip_norm: largest global norm of the gradient; None = no clipping.
+        head_learning_rate: peak for variables whose name matches `head_names`; None = as the others. Same schedule.
+
+    Raises:
+        ConfigError: a value is out of range; or, at the first update, no variable is of the head.
+    """
+    if learning_rate <= 0.0:
+        raise ConfigError(f"learning_rate: expected more than 0, got {learning_rate}")
+    if warmup_steps is None:
+        warmup_steps = math.ceil(warmup_ratio * total_steps)
+    return FusedAdamW(
+        WarmupDecay(learning_rate, total_steps, warmup_steps, schedule),
+        weight_decay,
+        beta_1,
+        beta_2,
+        epsilon,
+        global_clipnorm=clip_norm,
+        head_scale=1.0 if head_learning_rate is None else head_learning_rate / learning_rate,
+        head_names=head_names,
+    )
+
+
+def _row_sums(gradient: tf.IndexedSlices) -> tf.Tensor:
+    """The sum of each row that occurs, then rows of zeros: [N, ...] for N slices.
+
+    By sorting, because `tf.unique` has no static shape.
+    """
+    order_N = tf.argsort(gradient.indices)
+    sorted_N = tf.gather(gradient.indices, order_N)
+    new_N = tf.pad(tf.cast(sorted_N[1:] != sorted_N[:-1], tf.int32), [[1, 0]])
+    return tf.math.unsorted_segment_sum(tf.gather(gradient.values, order_N), tf.cumsum(new_N), tf.size(order_N))
+
+
+def _to_dense(gradient: tf.IndexedSlices) -> tf.Tensor:
+    """All rows, repeated ones summed."""
+    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
