@@ -1,0 +1,210 @@
+"""Predictions become files or lines in a terminal: one writer a format, each fed one document after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+from zlib import crc32
+
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from tfner.documents import Document, Entity
+from tfner.exceptions import ConfigError, DataError
+from tfner.file_names import FileNames
+from tfner.ledger import Ledger
+from tfner.printable import printable
+from tfner.spans import keep_longest
+from tfner.word_tags import tags_on_words
+
+OPEN_BOX = "\u2423"  # ␣, which stands for a blank that would part a column
+COLOURS = ("dark_orange", "deep_sky_blue1", "chartreuse3", "orchid", "gold1", "turquoise2", "salmon1", "medium_purple1")
+LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}  # beside \n, what str.splitlines cuts at
+
+
+class PredictionWriter(ABC):
+    """Writes documents with predicted entities, each as it comes; a context manager that closes what it opened.
+
+    What a format cannot hold is entered in `ledger`.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+
+    @abstractmethod
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        """Write one document; `entities` are in code points of its text."""
+
+    def close(self) -> None:
+        """Finish the output; nothing can be written afterwards."""
+        return  # not abstract: a format of whole files has nothing to close
+
+    def __enter__(self) -> PredictionWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class StreamWriter(PredictionWriter):
+    """Writes to one file, UTF-8 with LF, or to a stream that is already open, which it leaves open."""
+
+    unencodable = "replace"  # lone surrogates, one character by one, so that offsets stay true
+
+    def __init__(self, target: str | os.PathLike[str] | TextIO):
+        super().__init__()
+        self._opened = isinstance(target, (str, os.PathLike))
+        self._stream = self._open(Path(target)) if isinstance(target, (str, os.PathLike)) else target
+
+    def _open(self, path: Path) -> TextIO:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w", encoding="utf-8", errors=self.unencodable, newline="\n")
+
+    def close(self) -> None:
+        if self._opened:
+            self._stream.close()
+        else:
+            self._stream.flush()
+
+
+class JsonlWriter(StreamWriter):
+    """One JSON object a line: `{"id", "text", "entities": [{"start", "end", "label", "score", "text"}]}`."""
+
+    unencodable = "backslashreplace"  # \udc80 is JSON's own way to write a lone surrogate
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        record = {"id": document.id, "text": document.text, "entities": [_entity_record(document, entity) for entity in entities]}
+        self._stream.write(json.dumps(record, ensure_ascii=False).translate(LINE_BREAKS) + "\n")
+
+
+class ColumnsWriter(StreamWriter):
+    """`token TAB tag` in IOB2, a blank line after each document.
+
+    Tokens stay as they are, empty ones and ones with blanks too, but for TABs and line ends, which become ␣ (U+2423).
+    """
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        rows = zip(document.word_texts(), tags_on_words(document, entities, self.ledger), strict=True)
+        lines = ["\t".join(re.sub(r"[\t\r\n]", OPEN_BOX, cell) for cell in row) for row in rows]
+        self._stream.write("".join(f"{line}\n" for line in (*lines, "")))
+
+
+class ConllevalWriter(StreamWriter):
+    """`token gold predicted` with single blanks, a blank line after each document: what conlleval reads.
+
+    Its ports in other languages split at any white space, so each such character in a token or label is written as
+    ␣ (U+2423), and so is an empty token. The token `-X-`, which conlleval takes for a sentence break, is written `-X-␣`.
+    """
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        gold, predicted = (tags_on_words(document, one, self.ledger) for one in (document.entities, entities))
+        tokens = (f"{token}{OPEN_BOX}" if token in ("", "-X-") else token for token in document.word_texts())
+        for row in zip(tokens, gold, predicted, strict=True):
+            self._stream.write(" ".join(re.sub(r"\s", OPEN_BOX, cell) for cell in row) + "\n")
+        self._stream.write("\n")
+
+
+class TextWriter(StreamWriter):
+    """For reading: entities coloured, with their label, in a terminal; `[text](LABEL)` elsewhere.
+
+    Of overlapping entities the longest is shown. Control characters are shown as pictures and do nothing.
+    """
+
+    def __init__(self, target: str | os.PathLike[str] | TextIO):
+        super().__init__(target)
+        self._console = Console(file=self._stream, highlight=False)
+        self._coloured = self._console.is_terminal and not self._console.no_color and not self._console.is_dumb_terminal
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        kept, overlapping = keep_longest(entities)
+        for entity in overlapping:
+            self.ledger.record("overlapping", document.id, f"{entity.label} {entity.start}-{entity.end}")
+        parts = ((printable(text), label and printable(label)) for text, label in _parts(document.text, kept))
+        if self._coloured:
+            # Text objects, not strings: brackets in the text are brackets, not rich's markup.
+            self._console.print(Text.assemble(*(piece for text, label in parts for piece in _coloured(text, label))), soft_wrap=True)
+        else:
+            self._stream.write("".join(f"[{text}]({label})" if label else text for text, label in parts) + "\n")
+
+
+class BratWriter(PredictionWriter):
+    """A folder with `ID.txt` and `ID.ann` for each document, ids made safe as file names.
+
+    White space in labels becomes `_`. BRAT lets no annotation run over a line end: such an entity gets a fragment a line.
+
+    Raises:
+        DataError: the folder already holds annotations, which would be mixed with these.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        super().__init__()
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if next(self._folder.glob("*.ann"), None):
+            raise DataError(f"{self._folder}: expected a new or empty folder, got one with .ann files in it")
+        self._names = FileNames()
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        name = self._names.name(document.id)
+        lines = [f"T{number}\t{_brat_line(document.text, entity)}\n" for number, entity in enumerate(entities, start=1)]
+        for suffix, content in ((".txt", document.text), (".ann", "".join(lines))):
+            # No newline translation: offsets count the characters of the file.
+            (self._folder / f"{name}{suffix}").write_text(content, encoding="utf-8", errors="replace", newline="")
+
+
+WRITERS: dict[str, type[StreamWriter] | type[BratWriter]] = {
+    "jsonl": JsonlWriter,
+    "columns": ColumnsWriter,
+    "conlleval": ConllevalWriter,
+    "brat": BratWriter,
+    "text": TextWriter,
+}
+
+
+def open_writer(format: str, target: str | os.PathLike[str] | TextIO) -> PredictionWriter:
+    """The writer of a format, on a path or an open stream.
+
+    Raises:
+        ConfigError: there is no such format, or it cannot be written to a stream.
+    """
+    if format not in WRITERS:
+        raise ConfigError(f"output format: expected one of {', '.join(WRITERS)}, got {format!r}")
+    if format == "brat" and not isinstance(target, (str, os.PathLike)):
+        raise ConfigError("output format brat: expected a folder to write to, got a stream")
+    return WRITERS[format](target)  # type: ignore[arg-type]
+
+
+def _entity_record(document: Document, entity: Entity) -> dict[str, object]:
+    text = document.text[entity.start : entity.end]
+    return {"start": entity.start, "end": entity.end, "label": entity.label, "score": round(float(entity.score), 6), "text": text}
+
+
+def _parts(text: str, entities: Sequence[Entity]) -> Iterator[tuple[str, str]]:
+    """The text cut at the borders of disjoint, sorted entities: (characters, label or "")."""
+    position = 0
+    for entity in entities:
+        yield text[position : entity.start], ""
+        yield text[entity.start : entity.end], entity.label
+        position = entity.end
+    yield text[position:], ""
+
+
+def _coloured(text: str, label: str) -> list[tuple[str, Style]]:
+    if not label:
+        return [(text, Style())]
+    colour = COLOURS[crc32(label.encode("utf-8", "replace")) % len(COLOURS)]  # the same in every run
+    return [(text, Style(color="black", bgcolor=colour)), (f" {label}", Style(color=colour, bold=True))]
+
+
+def _brat_line(text: str, entity: Entity) -> str:
+    lines = re.finditer(r"[^\r\n]+", text[entity.start : entity.end])
+    fragments = [(entity.start + line.start(), entity.start + line.end()) for line in lines] or [(entity.start, entity.end)]
+    label = re.sub(r"\s", "_", entity.label)
+    places = ";".join(f"{start} {end}" for start, end in fragments)
+    return f"{label} {places}\t{' '.join(text[start:end] for start, end in fragments)}"
