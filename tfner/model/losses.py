@@ -18,8 +18,7 @@ def cross_entropy(y_true, logits, *, label_smoothing: float = 0.0, class_weights
     As PyTorch's: with smoothing e and class weights w a position of class y costs
     `(1 - e) * w[y] * nll[y] + e / K * sum_k w[k] * nll[k]`.
     """
-    logits = tf.cast(logits, tf.float32)
-    y_true = tf.cast(y_true, tf.int32)
+    y_true, logits = tf.cast(y_true, tf.int32), tf.cast(logits, tf.float32)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y_true, logits=logits)
     if class_weights is not None:
         loss *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
@@ -46,16 +45,16 @@ def masked_cross_entropy_sum(
     Returns:
         The weighted sum of the losses and the sum of the weights, both float32 scalars of this replica alone.
     """
+    y_true, logits = tf.cast(y_true, tf.int32), tf.cast(logits, tf.float32)
     weights = _position_weights(y_true, label_mask)
     labelled = weights > 0.0
-    y_true = tf.where(labelled, tf.cast(y_true, tf.int32), 0)
     # Selected twice: before, so that NaN gives no NaN gradient; after, so that a masked position has none at all.
-    logits = tf.where(labelled[..., tf.newaxis], tf.cast(logits, tf.float32), 0.0)
+    y_true, logits = tf.where(labelled, y_true, 0), tf.where(tf.expand_dims(labelled, -1), logits, 0.0)
     losses = cross_entropy(y_true, logits, label_smoothing=label_smoothing, class_weights=class_weights)
     total = tf.reduce_sum(tf.where(labelled, weights * losses, 0.0))
     if class_weights is not None:
         weights *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
-    return total, tf.stop_gradient(tf.reduce_sum(tf.where(labelled, weights, 0.0)))
+    return total, tf.reduce_sum(tf.where(labelled, weights, 0.0))
 
 
 def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
@@ -96,7 +95,7 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
         """int [B, T], logits [B, T, K], mask [B, T] or [B] or None -> float32 scalar."""
         with tf.name_scope(self.name):
             total, weight = self.sums(y_true, y_pred, sample_weight)
-            return tf.math.divide_no_nan(total, sum_over_replicas(weight))
+            return tf.math.divide_no_nan(total, tf.stop_gradient(sum_over_replicas(weight)))
 
     def call(self, y_true, y_pred) -> tf.Tensor:
         """The losses of the single positions, unmasked: int [B, T], logits [B, T, K] -> float32 [B, T]."""
@@ -113,12 +112,11 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
         return {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights, "name": self.name}
 
 
-def _position_weights(y_true, label_mask) -> tf.Tensor:
+def _position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
     """The mask as float32 in the shape of `y_true`; a mask of fewer dimensions holds for whole rows."""
-    shape = tf.shape(y_true)
     if label_mask is None:
-        return tf.ones(shape, tf.float32)
+        return tf.ones_like(y_true, tf.float32)
     label_mask = tf.cast(label_mask, tf.float32)
     while label_mask.shape.rank < y_true.shape.rank:
-        label_mask = label_mask[..., tf.newaxis]
-    return tf.broadcast_to(label_mask, shape)
+        label_mask = tf.expand_dims(label_mask, -1)
+    return tf.broadcast_to(label_mask, tf.shape(y_true))
