@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
 
-from tfner.documents import Entity
-from tfner.evaluation.scores import EntityScores, Score, score_entities
+from tfner.documents import Document, Entity
+from tfner.evaluation.scores import EntityScores, Score, score_entities, score_slices
 
 LABELS = ["PER", "LOC", "creative-work"]
 TAGS = ["O", *(f"{prefix}-{label}" for label in LABELS for prefix in "BI")]  # I- may stand anywhere: illegal ones too
@@ -83,6 +83,13 @@ def test_scores_of_parts_add_up(pairs, cut):
     whole = score_entities(pairs)
     assert score_entities(pairs[:cut]) + score_entities(pairs[cut:]) == whole
     assert sum((score_entities([pair]) for pair in pairs), EntityScores()) == whole
+
+
+def test_slices_are_scored_on_their_own_and_unnamed_documents_in_none():
+    gold = (Entity(0, 1, "A"),)
+    pairs = [(Document("x", gold, slice=name), predicted) for name, predicted in [("b", gold), ("a", ()), ("b", ()), ("", gold)]]
+    assert {name: scores.micro.recall for name, scores in score_slices(pairs).items()} == {"a": 0.0, "b": 0.5}
+    assert list(score_slices(iter(pairs))) == ["a", "b"]
 
 
 def test_entities_of_different_documents_never_match():

@@ -12,11 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
 
+from tfner.config import ReadSettings
 from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.scores import score_entities
 from tfner.exceptions import ConfigError, DataError
 from tfner.file_names import LONGEST, FileNames
 from tfner.ledger import Ledger
+from tfner.readers import read_documents
 from tfner.tags import read_spans
 from tfner.word_tags import tags_on_words
 from tfner.writers import BratWriter, TextWriter, open_writer
@@ -308,3 +310,31 @@ def test_safe_ids_keep_their_name():
 def test_many_documents_without_an_id_get_names_in_time():
     names = FileNames()
     assert len({names.name("") for _ in range(20_000)}) == 20_000
+
+
+@pytest.mark.parametrize(("format", "name"), [("jsonl", "out.jsonl"), ("columns", "out.tsv"), ("brat", "out")])
+def test_our_readers_read_what_our_writers_write(format, name, tmp_path):
+    document = Document.from_words(["New", "York", "", "x y"], [(0, 2, "LOC"), (3, 4, "PER")])
+    with open_writer(format, tmp_path / name) as writer:
+        writer.write(document, document.entities)
+    (back,) = read_documents(tmp_path / name, ReadSettings(), ledger := Ledger())
+    assert (back.text, back.entities, ledger.counts) == (document.text, document.entities, {})
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["btc/dev.conll", "sec_filings/train.conll", "uner_zh_gsdsimp/dev.iob2"])
+def test_columns_of_real_corpora_are_read_back_as_they_were(name, data_dir, tmp_path):
+    documents = list(read_documents(data_dir / name, ReadSettings(), Ledger()))
+    with open_writer("columns", tmp_path / "out.tsv") as writer:
+        for document in documents:
+            writer.write(document, document.entities)
+    assert writer.ledger.counts == {}
+    back = list(read_documents(tmp_path / "out.tsv", ReadSettings(), Ledger()))
+    assert [document.word_texts() for document in back] == [document.word_texts() for document in documents]
+    assert [[(e.label, e.text) for e in tagged(d)] for d in back] == [[(e.label, e.text) for e in tagged(d)] for d in documents]
+
+
+def tagged(document):
+    """The entities with their words joined by one space, whatever stood between them."""
+    spans, _ = read_spans(tags_on_words(document, document.entities), "IOB2")
+    return Document.from_words(document.word_texts(), spans).entities

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from tfner.documents import Entity
+from tfner.documents import Document, Entity
 
 
 class Score(NamedTuple):
@@ -105,6 +105,15 @@ def score_entities(pairs: Iterable[tuple[Iterable[Entity], Iterable[Entity]]]) -
             for (_, _, label), count in keys.items():
                 counter[label] += count
     return EntityScores(dict(true), dict(predicted), dict(correct))
+
+
+def score_slices(pairs: Iterable[tuple[Document, Iterable[Entity]]]) -> dict[str, EntityScores]:
+    """Score each named `Document.slice` on its own, from documents with gold entities and the predicted ones; by name."""
+    slices: dict[str, list[tuple[Iterable[Entity], Iterable[Entity]]]] = {}
+    for document, predicted in pairs:
+        if document.slice:
+            slices.setdefault(document.slice, []).append((document.entities, predicted))
+    return {name: score_entities(slices[name]) for name in sorted(slices)}
 
 
 def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
