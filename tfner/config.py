@@ -12,7 +12,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -44,6 +44,7 @@ def check_run_name(value: str) -> str:
     return value
 
 
+Kind = TypeVar("Kind", bound=BaseModel)
 PathText = Annotated[str, AfterValidator(expand_path)]
 
 
@@ -114,7 +115,7 @@ class TrainingSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: dict[str, float] | None = None  # by tag; tags not named weigh 1
     precision: Precision = "float32"
-    monitor: str = "dev_f1"
+    monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = "val_entity_f1"
     patience: int | None = Field(default=None, ge=1)  # epochs without a better `monitor` before stopping
     export_on_interrupt: bool = True
     deterministic: bool = False
@@ -169,7 +170,7 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     values = read_yaml(Path(path))
     for override in overrides:
         apply_override(values, override)
-    settings = validate(values, str(path))
+    settings = validate(values, RunSettings, str(path))
     check_inputs(settings)
     return settings
 
@@ -203,19 +204,20 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"{key}: not a YAML value: {text!r} ({' '.join(str(error).split())})") from None
 
 
-def validate(values: Mapping[str, Any], source: str) -> RunSettings:
+def validate(values: Mapping[str, Any], kind: type[Kind], source: str) -> Kind:
+    """Settings of a kind from plain values; all mistakes are told at once, each with its key."""
     try:
-        return RunSettings.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        lines = [describe(item) for item in error.errors()]
+        lines = [describe(item, kind) for item in error.errors()]
         raise ConfigError(f"{source}: " + "; ".join(lines)) from None
 
 
-def describe(item: Mapping[str, Any]) -> str:
+def describe(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
     """One pydantic error as `key.path: what is wrong`."""
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"{key}: unknown; {suggest(key)}"
+        return f"{key}: unknown; {suggest(key, kind)}"
     if item["type"] == "missing":
         return f"{key}: required, but not given"
     message = item["msg"].removeprefix("Value error, ")
@@ -223,8 +225,8 @@ def describe(item: Mapping[str, Any]) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
 
 
-def suggest(key: str) -> str:
-    known = list(known_keys(RunSettings))
+def suggest(key: str, kind: type[BaseModel]) -> str:
+    known = list(known_keys(kind))
     by_last_name = {name.rsplit(".", 1)[-1]: name for name in known}
     near = difflib.get_close_matches(key, known, 1, 0.75)
     near = near or [by_last_name[last] for last in difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last_name, 1, 0.6)]

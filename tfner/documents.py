@@ -31,7 +31,7 @@ class Document:
 
     `words` are (start, end) spans into `text`, in order, not overlapping; a word may be empty (start == end), because
     published corpora hold such tokens. None means raw text: the units are then found by the word rule.
-    `group` names the longer document that this one is a part of.
+    `group` names the longer document that this one is a part of, `slice` a subset of the data that is scored on its own too.
     """
 
     text: str
@@ -39,6 +39,7 @@ class Document:
     words: tuple[tuple[int, int], ...] | None = None
     id: str = ""
     group: str = ""
+    slice: str = ""
 
     @classmethod
     def from_words(cls, words: Sequence[str], spans: Iterable[tuple[int, int, str]] = (), *, id: str = "", group: str = "") -> Document:

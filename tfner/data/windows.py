@@ -67,3 +67,9 @@ def frame(values: tf.RaggedTensor, first: int | bool, last: int | bool) -> tf.Ra
     """Put a value before and after each row, as [CLS] and [SEP] stand around a window; [N, (T)] -> [N, (T+2)]."""
     rows = values.nrows()
     return tf.concat([tf.fill([rows, 1], tf.cast(first, values.dtype)), values, tf.fill([rows, 1], tf.cast(last, values.dtype))], 1)
+
+
+def pad_rows(values: tf.RaggedTensor, width: tf.Tensor | int, filler: int | float | bool) -> tf.Tensor:
+    """The one place where rows become equally long; [N, (T)] -> [N, width]."""
+    shape = tf.cast(tf.stack([-1, width]), values.row_splits.dtype)
+    return tf.ensure_shape(values.to_tensor(tf.cast(filler, values.dtype), shape=shape), [None, None])

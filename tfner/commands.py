@@ -1,0 +1,75 @@
+"""What all commands share: how they end, how they log, and the options that several of them have."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tfner.config import ReadSettings, validate
+from tfner.exceptions import TfnerError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+Format = Annotated[str, typer.Option("--format", help="columns, json, jsonl, brat, datasets; auto looks at the file.")]
+Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
+Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto finds out.")]
+TokenColumn = Annotated[int | None, typer.Option(help="Column of the token, from 0; negative from the end.")]
+TagColumn = Annotated[int | None, typer.Option(help="Column of the tag, from 0; negative from the end.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at what would otherwise be repaired and counted.")]
+
+
+def read_settings(**values: Any) -> ReadSettings:
+    """Reading options of a command line, validated like those of a configuration."""
+    return validate({name: value for name, value in values.items() if value is not None}, ReadSettings, "command line")
+
+
+def output() -> Console:
+    """For results: standard output."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def messages() -> Console:
+    """For progress and warnings: standard error, so that results can be piped."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def prepare_process() -> None:
+    """Quiet libraries and a log in plain lines."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("tfner").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run one command as a program; a user's mistake ends it with a message and exit code 2."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(command)
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a typer application with this project's exit codes."""
+    prepare_process()
+    try:
+        app()
+    except TfnerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing is left to say, not even at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

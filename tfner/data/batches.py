@@ -1,0 +1,92 @@
+"""Windows → batches (x, y, label_mask) by tf.data: bucketed by length or in plain order, ragged until the last step.
+
+The order of an epoch is a function of the seed and the epoch's number alone, so that a run that goes on at epoch 5 sees what it
+would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tfner.data.corpus import EncodedCorpus
+from tfner.data.windows import pad_rows
+
+ROUNDING = 8  # batches are padded to a multiple of this: few shapes, so that kernels prepared for a shape are used again
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How windows become batches.
+
+    `bucketed`: windows of similar length stand together, and each batch has room for about `batch_size` windows of average length
+    (a budget of pieces): many short or few long ones. `padded`: `batch_size` windows in random order.
+    """
+
+    batch_size: int
+    batching: Literal["bucketed", "padded"]
+    bucket_lengths: tuple[int, ...]
+    pad_id: int
+    seed: int
+
+
+class Batches:
+    """The batches of a corpus, epoch by epoch; nothing is dropped, the last batch of a bucket included."""
+
+    def __init__(self, corpus: EncodedCorpus, settings: BatchSettings):
+        self.corpus = corpus
+        self.settings = settings
+        self.lengths = corpus.lengths
+        longest = int(self.lengths.max(initial=1))
+        inner = [length for length in settings.bucket_lengths if length < longest] if settings.batching == "bucketed" else []
+        self.bounds = np.array([*inner, longest], np.int32)  # each bucket's longest length
+        self.sizes = self._windows_per_batch()
+
+    def _windows_per_batch(self) -> list[int]:
+        """Windows in a batch of each bucket."""
+        if self.settings.batching == "padded":
+            return [self.settings.batch_size]
+        budget = self.settings.batch_size * float(self.lengths.mean()) if len(self.lengths) else 1.0
+        return [max(1, round(budget / typical)) for typical in self._typical_lengths()]
+
+    def _typical_lengths(self) -> list[float]:
+        bucket = np.searchsorted(self.bounds, self.lengths)
+        return [float(self.lengths[bucket == b].mean()) if (bucket == b).any() else float(bound) for b, bound in enumerate(self.bounds)]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one epoch: the same number in every epoch."""
+        counts = np.bincount(np.searchsorted(self.bounds, self.lengths), minlength=len(self.bounds))
+        return int(sum(-(-count // size) for count, size in zip(counts.tolist(), self.sizes, strict=True)))
+
+    def training(self, epochs: int, first_epoch: int = 0) -> tf.data.Dataset:
+        """All batches from `first_epoch` on, each epoch in its own order."""
+        return tf.data.Dataset.range(first_epoch, epochs).flat_map(self._epoch).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+
+    def in_order(self) -> tf.data.Dataset:
+        """One pass for evaluation: windows in the corpus' order inside each bucket."""
+        return self._bucketed(tf.data.Dataset.range(len(self.lengths))).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+
+    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        seed = tf.stack([tf.constant(self.settings.seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(self.lengths), dtype=tf.int64), seed)
+        return self._bucketed(tf.data.Dataset.from_tensor_slices(order))
+
+    def _bucketed(self, indices: tf.data.Dataset) -> tf.data.Dataset:
+        lengths = tf.constant(self.lengths)
+        return indices.bucket_by_sequence_length(
+            element_length_func=lambda index: lengths[index],
+            bucket_boundaries=(self.bounds[:-1] + 1).tolist(),
+            bucket_batch_sizes=self.sizes,
+        )
+
+    def _assemble(self, indices: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Window numbers [B] -> (x, y, label_mask), each [B, T]."""
+        ids, labels, mask = (tf.gather(rows, indices) for rows in (self.corpus.input_ids, self.corpus.labels, self.corpus.label_mask))
+        longest = tf.reduce_max(ids.row_lengths())
+        width = tf.minimum((longest + ROUNDING - 1) // ROUNDING * ROUNDING, int(self.bounds[-1]))
+        x = {"input_ids": pad_rows(ids, width, self.settings.pad_id), "attention_mask": pad_rows(tf.ones_like(ids), width, 0)}
+        return x, pad_rows(labels, width, 0), pad_rows(mask, width, 0.0)

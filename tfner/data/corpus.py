@@ -1,0 +1,118 @@
+"""Documents → encoded pieces with labels, kept ragged: what batches are cut from, tokenized once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tfner.data.labels import inside_tags, tag_units
+from tfner.data.tokenizer import Tokens, WordPieceTokenizer
+from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
+from tfner.documents import Document
+from tfner.ledger import Ledger
+from tfner.tags import LabelSet
+
+Labelling = Literal["word", "pretoken", "piece"]
+CHUNK = 256  # documents tokenized at once
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """The windows of a corpus; three ragged tensors [N, (T)] with [CLS] and [SEP] in place.
+
+    `input_ids` int32; `labels` int32, a legal tag id everywhere; `label_mask` float32, 1 where a tag is learned: on labelled pieces
+    that the window owns. `pieces` counts the pieces of each document, int32 [D].
+    """
+
+    input_ids: tf.RaggedTensor
+    labels: tf.RaggedTensor
+    label_mask: tf.RaggedTensor
+    pieces: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Pieces of each window, [CLS] and [SEP] included; int32 [N]."""
+        return self.input_ids.row_lengths().numpy().astype(np.int32)
+
+
+@dataclass(frozen=True)
+class EncodedDocument:
+    """The pieces of one text before windows; arrays [T], but `unit_tags` [U]."""
+
+    ids: np.ndarray
+    labels: np.ndarray
+    label_mask: np.ndarray
+    unit_tags: np.ndarray
+
+
+def encode(
+    documents: Iterable[Document],
+    tokenizer: WordPieceTokenizer,
+    labels: LabelSet,
+    ledger: Ledger,
+    *,
+    max_length: int,
+    overlap: int,
+    labelling: Labelling = "word",
+) -> EncodedCorpus:
+    """Tokenize, label and window documents; what cannot be labelled goes into the ledger."""
+    encoded = list(encode_documents(documents, tokenizer, labels, ledger, labelling))
+    pieces = np.array([len(document.ids) for document in encoded], np.int32)
+    windows = cut_windows(tf.constant(pieces), max_length - 2, overlap)
+    owned = owned_pieces(windows)
+    labelled = window_values(ragged([d.label_mask for d in encoded], np.bool_), windows)
+    label_mask = labelled.with_values(labelled.values & owned.values)
+    return EncodedCorpus(
+        frame(window_values(ragged([d.ids for d in encoded], np.int32), windows), tokenizer.cls_id, tokenizer.sep_id),
+        frame(window_values(ragged([d.labels for d in encoded], np.int32), windows), 0, 0),
+        tf.cast(frame(label_mask, False, False), tf.float32),
+        pieces,
+    )
+
+
+def encode_documents(
+    documents: Iterable[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger, labelling: Labelling
+) -> Iterator[EncodedDocument]:
+    """Pieces, labels and label mask of each document, in order."""
+    inside = inside_tags(labels)
+    for document, tokens in tokenize(documents, tokenizer):
+        has_piece = np.zeros(len(tokens.unit_start), np.bool_)
+        has_piece[tokens.unit] = True
+        units = document.words or list(zip(tokens.unit_start.tolist(), tokens.unit_end.tolist(), strict=True))
+        tags = tag_units(document, units, has_piece, labels, ledger)
+        own = tags[tokens.unit]
+        yield EncodedDocument(tokens.ids, np.where(tokens.first_of_unit, own, inside[own]), labelled_pieces(tokens, labelling), tags)
+
+
+def labelled_pieces(tokens: Tokens, labelling: Labelling) -> np.ndarray:
+    """Which pieces learn a tag; bool [T]."""
+    if labelling == "word":
+        return tokens.first_of_unit
+    return tokens.first_of_pretoken if labelling == "pretoken" else np.ones_like(tokens.first_of_unit)
+
+
+def tokenize(documents: Iterable[Document], tokenizer: WordPieceTokenizer) -> Iterator[tuple[Document, Tokens]]:
+    """Each document with its Tokens as numpy arrays of one row: given words are the units, else the word rule finds them."""
+    for given, run in groupby(documents, key=lambda document: document.words is not None):
+        while chunk := list(islice(run, CHUNK)):
+            tokens = tokenize_chunk(chunk, tokenizer, given)
+            rows = [np.split(member.values.numpy(), member.row_splits.numpy()[1:-1]) for member in tokens]
+            yield from zip(chunk, map(Tokens._make, zip(*rows, strict=True)), strict=True)
+
+
+def tokenize_chunk(documents: Sequence[Document], tokenizer: WordPieceTokenizer, given: bool) -> Tokens:
+    if not given:
+        return tokenizer.tokenize_text(tf.constant([document.text for document in documents]))
+    words = [document.word_texts() for document in documents]
+    flat = tf.constant([word for row in words for word in row], tf.string)
+    return tokenizer.tokenize_words(tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in words]))
+
+
+def ragged(rows: Sequence[np.ndarray], dtype: type) -> tf.RaggedTensor:
+    flat = np.concatenate(rows).astype(dtype) if rows else np.zeros(0, dtype)
+    return tf.RaggedTensor.from_row_lengths(flat, np.array([len(row) for row in rows], np.int32))

@@ -1,0 +1,52 @@
+"""Build a TokenClassifier and the Tagger around it as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tf_keras as keras
+
+from tfner.config import Precision, RunSettings
+from tfner.data.tokenizer import WordPieceTokenizer
+from tfner.model.classifier import TokenClassifier
+from tfner.model.encoder import build_encoder
+from tfner.model.tagger import Tagger
+from tfner.tags import LabelSet
+
+
+@contextmanager
+def precision(policy: Precision) -> Iterator[None]:
+    """Build layers under a dtype policy; the policy before comes back afterwards."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def build_classifier(settings: RunSettings, encoder: Path, labels: LabelSet, *, pretrained: bool, policy: Precision) -> TokenClassifier:
+    """A classifier with all its variables; `encoder` is a folder with config.json and, if pretrained, weights."""
+    with precision(policy):
+        return TokenClassifier(
+            build_encoder(encoder, pretrained=pretrained),
+            len(labels.tags),
+            dropout=settings.model.dropout,
+            gradient_accumulation=settings.training.gradient_accumulation,
+        ).build_for_any_shape()
+
+
+def build_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings) -> Tagger:
+    """The tagger over a model's weights, which it follows as they change."""
+    return Tagger(
+        lambda inputs: model(inputs, training=False),
+        model.trainable_variables,
+        tokenizer,
+        labels,
+        max_length=settings.encoder.max_length,
+        overlap=settings.encoder.overlap,
+        decoder=settings.model.decoder,
+        slice_pieces=settings.export.slice_pieces,
+    )

@@ -1,0 +1,95 @@
+"""`python -m tfner.predict MODEL [INPUT|-]`: mark the entities in text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import tee
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfner.commands import Encoding, TokenColumn, messages, read_settings, run
+from tfner.config import ReadSettings
+from tfner.documents import Document
+from tfner.exceptions import ConfigError
+from tfner.ledger import Ledger
+from tfner.progress import track
+from tfner.readers import read_documents
+from tfner.readers.plain import read_line_file, read_text_lines, read_whole_files
+from tfner.word_tags import with_words
+from tfner.writers import PredictionWriter, open_writer
+
+RECORDS = ("columns", "json", "jsonl", "brat")
+COLUMN_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv")
+INPUT_FORMATS = ("auto", "lines", "document", *RECORDS)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Exported folder (saved_models/NAME or a version of it) or run folder.")],
+    source: Annotated[str, typer.Argument(metavar="[INPUT]", help="File or folder; - is standard input.")] = "-",
+    output: Annotated[str, typer.Option("--output", "-o", help="File, or folder for brat; - is standard output.")] = "-",
+    format: Annotated[str | None, typer.Option("--format", help="jsonl, columns, brat or text; default: text on a terminal, else jsonl.")] = None,
+    input_format: Annotated[str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name.")] = "auto",
+    text: Annotated[str | None, typer.Option(help="Mark this text instead of an input.")] = None,
+    encoding: Encoding = "utf-8",
+    token_column: TokenColumn = None,
+) -> None:
+    """Mark the entities in text; results come in the input's order."""
+    settings = read_settings(encoding=encoding, token_column=token_column)
+    documents = iter([Document(text, id="text")]) if text is not None else read_input(source, input_format, settings)
+    if format is None:
+        format = "text" if output == "-" and sys.stdout.isatty() else "jsonl"
+    with open_writer(format, sys.stdout if output == "-" else output) as writer:
+        mark(model, documents, writer, needs_words=format == "columns")
+
+
+def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
+    """Documents without marks from a file, a folder or standard input."""
+    if input_format not in INPUT_FORMATS:
+        raise ConfigError(f"--input-format: expected one of {', '.join(INPUT_FORMATS)}, got {input_format!r}")
+    if source == "-":
+        return read_standard_input(input_format, settings)
+    path = Path(source)
+    kind = guess(path) if input_format == "auto" else input_format
+    if kind == "lines":
+        return read_line_file(path, settings.encoding)
+    if kind == "document":
+        return read_whole_files(path, settings.encoding)
+    return read_documents(path, settings.model_copy(update={"format": kind}), Ledger())
+
+
+def guess(path: Path) -> str:
+    """The input format that a path looks like."""
+    if path.is_dir():
+        return "document"
+    suffix = path.suffix.lower()
+    if suffix in COLUMN_SUFFIXES:
+        return "columns"
+    return {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}.get(suffix, "lines")
+
+
+def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:
+    sys.stdin.reconfigure(encoding=settings.encoding, errors="replace", newline="\n")  # type: ignore[union-attr]
+    if input_format in ("auto", "lines"):
+        return read_text_lines((line.removesuffix("\n").removesuffix("\r") for line in sys.stdin), "stdin")
+    if input_format == "document":
+        return iter([Document(sys.stdin.read(), id="stdin")])
+    raise ConfigError(f"--input-format {input_format}: expected a file, got standard input, which can hold lines or one document")
+
+
+def mark(model: Path, documents: Iterable[Document], writer: PredictionWriter, *, needs_words: bool) -> None:
+    """Write every document with its entities; only a few are in memory at once."""
+    from tfner.training.restore import open_model
+
+    recognizer = open_model(model)
+    given, asked = tee(documents)
+    for document, entities in zip(given, track(recognizer.documents(asked), messages(), "documents"), strict=True):
+        writer.write(with_words(document, entities) if needs_words else document, entities)
+    if writer.ledger.entries:
+        messages().print(f"not written as they are: {writer.ledger.summary()}")
+
+
+if __name__ == "__main__":
+    run(predict)

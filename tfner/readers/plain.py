@@ -1,0 +1,34 @@
+"""Unmarked input for prediction: lines, or whole files of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tfner.documents import Document
+from tfner.exceptions import DataError
+from tfner.readers.text_files import read_text, stream_lines
+
+
+def read_text_lines(lines: Iterable[str], name: str) -> Iterator[Document]:
+    """Each line is a document, empty ones too, so that output lines answer input lines."""
+    for number, line in enumerate(lines, start=1):
+        yield Document(line, id=f"{name}:{number}")
+
+
+def read_line_file(path: Path, encoding: str) -> Iterator[Document]:
+    """The lines of a file, read as they are needed."""
+    return read_text_lines(stream_lines(path, encoding), path.name)
+
+
+def read_whole_files(path: Path, encoding: str) -> Iterator[Document]:
+    """A file, or each .txt file of a folder in order of their names, as one document each.
+
+    Raises:
+        DataError: a folder without .txt files, or a file that cannot be read.
+    """
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"{path}: expected .txt files in this folder, found none")
+    for file in files:
+        yield Document(read_text(file, encoding), id=file.stem)

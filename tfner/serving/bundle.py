@@ -1,0 +1,82 @@
+"""An export on disk: `saved_models/NAME/<version>/`, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfner.model.tagger import Tagger
+from tfner.serving.recognizer import CARD, Recognizer
+from tfner.serving.signatures import Signatures
+
+logger = logging.getLogger(__name__)
+CARD_FORMAT = 1
+
+
+def make_card(tagger: Tagger, **facts: Any) -> dict[str, Any]:
+    """What `tfner.json` says of a model; `facts` are added to what the tagger knows of itself."""
+    return {
+        "format": CARD_FORMAT,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "labels": list(tagger.labels.types),
+        "tag_scheme": tagger.labels.scheme,
+        "tags": list(tagger.labels.tags),
+        "max_length": tagger.max_length,
+        "overlap": tagger.overlap,
+        "decoder": tagger.decoder.method,
+        "tokenizer": tagger.tokenizer.fingerprint(),
+        **facts,
+    }
+
+
+def live_recognizer(tagger: Tagger, card: dict[str, Any]) -> Recognizer:
+    """The same object that `tfner.load` gives, over a model in this process."""
+    signatures = Signatures(tagger)
+    return Recognizer(signatures, signatures.text, signatures.words, card)
+
+
+def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
+    """Write the next version into `folder` and give its path; a reader sees no half-written version."""
+    folder.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
+    try:
+        save_graph(tagger, building)
+        (building / CARD).parent.mkdir(exist_ok=True)
+        (building / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        building.chmod(0o755)  # mkdtemp makes it the owner's alone, and a server may run as another user
+        return claim_version(building, folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def save_graph(tagger: Tagger, folder: Path) -> None:
+    signatures = Signatures(tagger)
+    tf.saved_model.save(
+        signatures,
+        str(folder),
+        signatures={"serving_default": signatures.text, "words": signatures.words, "features": signatures.features},
+    )
+
+
+def claim_version(building: Path, folder: Path) -> Path:
+    """Rename to the next free whole number; another exporter may take one at the same moment."""
+    while True:
+        version = folder / str(max(versions_in(folder), default=0) + 1)
+        try:
+            return building.rename(version)
+        except OSError:
+            if not version.exists():
+                raise
+
+
+def versions_in(folder: Path) -> list[int]:
+    """The version numbers that a folder holds, in rising order."""
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())

@@ -1,0 +1,224 @@
+"""Keras callbacks for any `fit`: entity scores, best weights, a log of metrics, progress, and a place to go on from.
+
+Their order in the list matters: EntityReport puts the scores into Keras's `logs`, and those that read them stand behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tfner.evaluation.scores import EntityScores
+
+logger = logging.getLogger(__name__)
+
+
+class EntityReport(keras.callbacks.Callback):
+    """Score entities at the end of each epoch; adds `val_entity_precision`, `_recall` and `_f1` to the logs.
+
+    `score` is called without arguments and gives EntityScores; `dataset_scorer` makes one from a dataset of (x, y, mask).
+    `show` receives the scores, for example to print the table of types.
+    """
+
+    def __init__(self, score: Callable[[], EntityScores], show: Callable[[EntityScores], None] | None = None, prefix: str = "val_"):
+        super().__init__()
+        self.score = score
+        self.show = show
+        self.prefix = prefix
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        scores = self.score()
+        if logs is not None:
+            for name in ("precision", "recall", "f1"):
+                logs[f"{self.prefix}entity_{name}"] = getattr(scores.micro, name)
+        if self.show:
+            self.show(scores)
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keep the weights of the best epoch by any logged metric, and always end the training with them.
+
+    Without a metric (None) the last epoch counts as the best.
+    Unlike EarlyStopping(restore_best_weights=True), the best are restored however the training ends. `mode` is "max" or "min";
+    None takes "min" for names that hold "loss". `patience` stops after so many epochs without a better value. An epoch without a
+    finite value of the metric is not better than any; a metric that is not logged at all is an error that names those that are.
+    """
+
+    def __init__(self, path: str | Path, monitor: str | None = "val_entity_f1", mode: str | None = None, patience: int | None = None):
+        super().__init__()
+        self.path = str(path)
+        self.monitor = monitor
+        self.sign = -1.0 if (mode or ("min" if "loss" in (monitor or "") else "max")) == "min" else 1.0
+        self.patience = patience
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        value = self._value(epoch, logs or {})
+        if math.isfinite(value) and (self.best is None or self.sign * value > self.sign * self.best):
+            self.best, self.best_epoch = value, epoch
+            tf.train.Checkpoint(model=self.model).write(self.path)
+        waited = epoch - (self.best_epoch if self.best_epoch is not None else -1)
+        if self.patience is not None and waited >= self.patience:
+            logger.info("no better %s for %d epochs: stopping after epoch %d", self.monitor, waited, epoch + 1)
+            self.model.stop_training = True
+
+    def _value(self, epoch: int, logs: dict[str, Any]) -> float:
+        if self.monitor is None:
+            return float(epoch)
+        if self.monitor not in logs:
+            raise KeyError(f"monitor {self.monitor!r} is not logged; logged are {', '.join(sorted(logs))}")
+        return float(logs[self.monitor])
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the best weights back; does nothing while there are none."""
+        if self.best is not None:
+            tf.train.Checkpoint(model=self.model).read(self.path).expect_partial()
+
+
+class LastState(keras.callbacks.Callback):
+    """Save model, optimizer and place at the end of each epoch, so that a run can go on from there.
+
+    Stands last in the list: what it writes says that everything of the epoch before it is on disk.
+    """
+
+    def __init__(self, folder: str | Path, best: BestWeights | None = None):
+        super().__init__()
+        self.folder = Path(folder)
+        self.best = best
+        self.epochs_done = 0
+
+    def _checkpoint(self) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.epochs_done = epoch + 1
+        path = self._checkpoint().write(str(self.folder / f"epoch-{self.epochs_done}"))
+        best = (self.best.best, self.best.best_epoch) if self.best else (None, None)
+        state = {"epochs_done": self.epochs_done, "path": Path(path).name, "best": best[0], "best_epoch": best[1]}
+        temporary = self.folder / "state.json.tmp"
+        temporary.write_text(json.dumps(state), encoding="utf-8")
+        temporary.replace(self.folder / "state.json")
+        for old in self.folder.glob(f"epoch-{epoch}.*"):
+            old.unlink()
+
+    def restore(self) -> int:
+        """Load the last state into the compiled model; gives the number of finished epochs, 0 where there is no state."""
+        file = self.folder / "state.json"
+        if not file.is_file():
+            return 0
+        state = json.loads(file.read_text(encoding="utf-8"))
+        self.model.optimizer.build(self.model.trainable_variables)
+        self._checkpoint().read(str(self.folder / state["path"])).assert_existing_objects_matched()
+        self.epochs_done = state["epochs_done"]
+        if self.best:
+            self.best.best, self.best.best_epoch = state["best"], state["best_epoch"]
+        return self.epochs_done
+
+
+class Throughput(keras.callbacks.Callback):
+    """Add `learning_rate`, `seconds` and `windows_per_second` of each epoch to the logs; `windows` is their number in an epoch."""
+
+    def __init__(self, windows: int):
+        super().__init__()
+        self.windows = windows
+        self.seconds = 0.0  # of training alone, all epochs together
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        seconds = time.perf_counter() - self._start
+        self.seconds += seconds
+        if logs is not None:
+            logs["learning_rate"] = current_learning_rate(self.model.optimizer)
+            logs["seconds"] = seconds
+            logs["windows_per_second"] = self.windows / seconds
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """One JSON line an epoch with everything in the logs; lines of epochs that are done again are replaced."""
+
+    def __init__(self, path: str | Path):
+        super().__init__()
+        self.path = Path(path)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        line = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
+        kept = [text for text in self._lines() if json.loads(text)["epoch"] <= epoch]
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text("".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8")
+        temporary.replace(self.path)
+
+    def _lines(self) -> list[str]:
+        return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar with rate, time left, loss and F1 on a terminal; a line every tenth of an epoch where output is piped."""
+
+    def __init__(self, console: Console):
+        super().__init__()
+        self.console = console
+        self.bar: Progress | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+                       TextColumn("{task.fields[facts]}"))  # fmt: skip
+            self.bar = Progress(*columns, console=self.console)
+            self.bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.title = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self._start = time.perf_counter()
+        if self.bar:
+            self.task = self.bar.add_task(self.title, total=self.params["steps"], rate="", facts="")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        steps = self.params["steps"] or 0
+        rate = (batch + 1) / (time.perf_counter() - self._start)
+        if self.bar:
+            self.bar.update(self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs))
+        elif (batch + 1) % max(1, steps // 10) == 0:
+            left = (steps - batch - 1) / rate
+            self.console.print(f"{self.title}  step {batch + 1}/{steps}  {rate:.1f} steps/s  {left:.0f} s left  {describe(logs)}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.bar:
+            self.bar.update(self.task, facts=describe(logs))
+        self.console.print(f"{self.title}  {describe(logs)}")
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as it was; also after an interrupt."""
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+
+def describe(logs: dict[str, Any] | None) -> str:
+    """The figures a person watches: loss, training F1, dev F1."""
+    shown = {"loss": "loss {:.4f}", "entity_f1": "train F1 {:.3f}", "val_entity_f1": "dev F1 {:.4f}"}
+    return "  ".join(form.format(float((logs or {})[name])) for name, form in shown.items() if name in (logs or {}))
+
+
+def current_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """The learning rate of the last update, a schedule evaluated."""
+    rate = getattr(optimizer, "learning_rate", None)
+    return float(rate(optimizer.iterations) if callable(rate) else rate) if rate is not None else math.nan

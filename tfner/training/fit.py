@@ -1,0 +1,133 @@
+"""The training itself: batches, a compiled model, callbacks and Keras's fit."""
+
+from __future__ import annotations
+
+import logging
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tfner.config import RunSettings
+from tfner.data.batches import Batches, BatchSettings
+from tfner.evaluation.evaluate import score_documents
+from tfner.exceptions import ConfigError
+from tfner.model.classifier import TokenClassifier
+from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+from tfner.model.metrics import EntityF1, MaskedAccuracy
+from tfner.model.optimizer import build_optimizer
+from tfner.model.restore import build_classifier, build_tagger
+from tfner.serving.bundle import live_recognizer, make_card
+from tfner.tags import LabelSet
+from tfner.training.callbacks import BestWeights, EntityReport, LastState, MetricsLog, ProgressBar, Throughput
+from tfner.training.prepare import Prepared, timed
+
+logger = logging.getLogger(__name__)
+
+
+def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
+    """Train until the end or Ctrl-C; the model comes back with the best weights. -> (model, interrupted)"""
+    settings = prepared.settings
+    make_repeatable(settings)
+    batches = Batches(prepared.corpora["train"], batch_settings(prepared))
+    model = compile_model(prepared, batches.steps_per_epoch)
+    monitor = training_monitor(prepared)
+    best = BestWeights(prepared.folder.best, monitor, patience=settings.training.patience)
+    last = LastState(prepared.folder.last, best)
+    for callback in (best, last):
+        callback.set_model(model)
+    first_epoch = last.restore()
+    throughput = Throughput(len(prepared.corpora["train"].lengths))
+    bar = ProgressBar(prepared.console)
+    callbacks = [throughput, *dev_report(prepared, model), best, MetricsLog(prepared.folder.metrics), bar,
+                 keras.callbacks.TensorBoard(str(prepared.folder.tensorboard), write_graph=False), last]  # fmt: skip
+    with timed(prepared.seconds, "fit"):
+        interrupted = run_fit(model, batches, settings.training.epochs, first_epoch, callbacks)
+    bar.close()
+    best.restore()
+    prepared.seconds["training"] = throughput.seconds
+    if int(model.unlabelled_batches.numpy()):
+        logger.warning("%d batches held no labelled position: they had loss 0 and gradient 0", int(model.unlabelled_batches.numpy()))
+    return model, interrupted
+
+
+def run_fit(model: TokenClassifier, batches: Batches, epochs: int, first_epoch: int, callbacks: list[keras.callbacks.Callback]) -> bool:
+    """Keras's fit; whether Ctrl-C ended it."""
+    try:
+        model.fit(
+            batches.training(epochs, first_epoch),
+            epochs=epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=batches.steps_per_epoch,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def make_repeatable(settings: RunSettings) -> None:
+    """Seed everything; dropout draws from generators that checkpoints hold, so that a resumed run goes on with their state."""
+    keras.backend.experimental.enable_tf_random_generator()
+    keras.utils.set_random_seed(settings.seed)
+    if settings.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def batch_settings(prepared: Prepared) -> BatchSettings:
+    training = prepared.settings.training
+    return BatchSettings(training.batch_size, training.batching, training.bucket_lengths, prepared.tokenizer.pad_id, prepared.settings.seed)
+
+
+def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
+    """A compiled classifier with its optimizer built, ready for a saved state."""
+    settings, training = prepared.settings, prepared.settings.training
+    model = build_classifier(
+        settings, prepared.checkpoint, prepared.labels, pretrained=settings.encoder.initialize == "pretrained", policy=training.precision
+    )
+    optimizer = build_optimizer(
+        training.learning_rate,
+        steps_per_epoch * training.epochs,
+        warmup_ratio=training.warmup_ratio,
+        schedule=training.schedule,
+        weight_decay=training.weight_decay,
+        clip_norm=training.clip_norm,
+        head_learning_rate=training.head_learning_rate,
+    )
+    if training.precision == "mixed_float16":
+        optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+    model.compile(
+        optimizer,
+        loss=MaskedSparseCategoricalCrossentropy(training.label_smoothing, class_weights(prepared.labels, training.class_weights)),
+        weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
+    )
+    return model
+
+
+def class_weights(labels: LabelSet, weights: dict[str, float] | None) -> list[float] | None:
+    """One weight a tag, in the order of ids; a name that is no tag is an error."""
+    if weights is None:
+        return None
+    unknown = sorted(set(weights) - set(labels.tags))
+    if unknown:
+        raise ConfigError(f"training.class_weights: expected tags of {', '.join(labels.tags)}, got {', '.join(unknown)}")
+    return [weights.get(tag, 1.0) for tag in labels.tags]
+
+
+def training_monitor(prepared: Prepared) -> str | None:
+    """The metric that picks the best epoch; None without a dev split, unless it is one of the training data."""
+    monitor = prepared.settings.training.monitor
+    if "dev" in prepared.corpora or not monitor.startswith("val_"):
+        return monitor
+    logger.warning("data.dev is not given: the weights of the last epoch are kept, not the best")
+    return None
+
+
+def dev_report(prepared: Prepared, model: TokenClassifier) -> list[keras.callbacks.Callback]:
+    """Scores on the dev split by the same path that evaluation and serving take; none without a dev split."""
+    if "dev" not in prepared.corpora:
+        return []
+    tagger = build_tagger(model, prepared.tokenizer, prepared.labels, prepared.settings)
+    recognizer = live_recognizer(tagger, make_card(tagger))
+    documents = prepared.splits.documents["dev"]
+    return [EntityReport(lambda: score_documents(recognizer.documents, documents))]

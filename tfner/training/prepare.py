@@ -1,0 +1,122 @@
+"""What a run needs before its first step: the splits, read and encoded, the label set, the tokenizer, the run folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from tfner.config import RunSettings
+from tfner.data.corpus import EncodedCorpus, encode
+from tfner.data.tokenizer import WordPieceTokenizer
+from tfner.documents import Document
+from tfner.exceptions import ConfigError, DataError
+from tfner.ledger import Ledger
+from tfner.model.encoder import resolve_checkpoint
+from tfner.readers import read_documents
+from tfner.tags import LabelSet
+from tfner.training.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass
+class Splits:
+    """Documents of each split that the configuration names, and a ledger for each."""
+
+    documents: dict[str, list[Document]] = field(default_factory=dict)
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+
+    def say_losses(self) -> None:
+        """One line a split in the log."""
+        for split, ledger in self.ledgers.items():
+            if ledger.entries:
+                logger.warning("data.%s: %s (python -m tfner.inspect DATA --list names them)", split, ledger.summary())
+
+
+@dataclass
+class Prepared:
+    """What a run needs before the first step."""
+
+    settings: RunSettings
+    folder: RunFolder
+    splits: Splits
+    labels: LabelSet
+    checkpoint: Path
+    tokenizer: WordPieceTokenizer
+    corpora: dict[str, EncodedCorpus]
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def prepare(settings: RunSettings, folder: RunFolder, console: Console) -> Prepared:
+    """Read, tokenize and label the data; create the run folder once that has gone well."""
+    checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
+    tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
+    splits = read_splits(settings)
+    labels = find_labels(settings, splits)
+    corpora = {
+        name: encode_split(documents, tokenizer, labels, splits.ledgers[name], settings) for name, documents in splits.documents.items()
+    }
+    splits.say_losses()
+    folder.create(settings, checkpoint)
+    folder.save_labels(labels)
+    return Prepared(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
+
+
+def read_splits(settings: RunSettings) -> Splits:
+    """Read every split that is named; a training split without documents is an error."""
+    splits = Splits()
+    for name in SPLITS:
+        source = getattr(settings.data, name)
+        if source is not None:
+            splits.ledgers[name] = Ledger()
+            splits.documents[name] = list(read_documents(source, settings.data, splits.ledgers[name]))
+            if not splits.documents[name]:
+                raise DataError(f"{source}: expected documents for data.{name}, found none")
+    if "train" not in splits.documents:
+        raise ConfigError("data.train: required for training, but not given")
+    return splits
+
+
+def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
+    """The given labels, or the entity types of the training data; others in dev and test are said."""
+    seen = {split: Counter(entity.label for document in documents for entity in document.entities) for split, documents in splits.documents.items()}
+    types = settings.labels if settings.labels is not None else tuple(sorted(seen["train"]))
+    if not types:
+        raise DataError(f"{settings.data.train}: expected entities to learn, found none in {len(splits.documents['train'])} documents")
+    for split, counts in seen.items():
+        unknown = {label: count for label, count in sorted(counts.items()) if label not in types}
+        if unknown:
+            logger.warning("data.%s: entities of types that are not learned, which count as misses: %s", split, unknown)
+    return LabelSet(tuple(types), settings.model.tag_scheme)
+
+
+def encode_split(documents: Sequence[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger, settings: RunSettings) -> EncodedCorpus:
+    """Pieces, labels and windows as the settings say."""
+    return encode(
+        documents,
+        tokenizer,
+        labels,
+        ledger,
+        max_length=settings.encoder.max_length,
+        overlap=settings.encoder.overlap,
+        labelling=settings.model.labelling,
+    )
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the wall time of a block to `seconds[name]`."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start

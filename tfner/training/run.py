@@ -1,0 +1,95 @@
+"""One run from settings to report and export: prepare, fit, evaluate what was best, export it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from tfner.config import RunSettings
+from tfner.evaluation.evaluate import Recognize, evaluate_documents
+from tfner.evaluation.report import Report
+from tfner.exceptions import ConfigError
+from tfner.model.classifier import TokenClassifier
+from tfner.model.restore import build_classifier, build_tagger
+from tfner.serving.bundle import export_model, live_recognizer, make_card
+from tfner.training.card import card_of_run
+from tfner.training.fit import fit
+from tfner.training.prepare import Prepared, prepare, timed
+from tfner.training.run_folder import RunFolder, versions
+
+
+@dataclass
+class Outcome:
+    """How a run ended: `reports` by split, the exported version, and whether it was interrupted or had been finished before."""
+
+    folder: RunFolder
+    state: Literal["finished", "interrupted", "finished before"]
+    reports: dict[str, Report] = field(default_factory=dict)
+    export: Path | None = None
+
+
+def train(settings: RunSettings, console: Console, *, resume: bool = False, overwrite: bool = False) -> Outcome:
+    """Carry a run through; a finished one is only reported.
+
+    Raises:
+        ConfigError: the run folder holds an unfinished run and neither `resume` nor `overwrite` is given, or other settings.
+        DataError, ModelError: the data or the encoder cannot be used.
+    """
+    folder = RunFolder(settings.run_dir)
+    if not claim(folder, settings, resume, overwrite):
+        return Outcome(folder, "finished before")
+    prepared = prepare(settings, folder, console)
+    model, interrupted = fit(prepared)
+    if interrupted and not (settings.training.export_on_interrupt and folder.has_best()):
+        return Outcome(folder, "interrupted")
+    return conclude(prepared, model, interrupted)
+
+
+def claim(folder: RunFolder, settings: RunSettings, resume: bool, overwrite: bool) -> bool:
+    """Whether there is anything to do; checks that it is allowed."""
+    if overwrite and folder.state() != "absent":
+        folder.delete()
+    state = folder.state()
+    if state != "absent":
+        folder.check_same(settings)
+    if state == "unfinished" and not resume:
+        raise ConfigError(f"{folder.path} holds an unfinished run; add --resume to go on with it or --overwrite to begin again")
+    return state != "finished"
+
+
+def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) -> Outcome:
+    """Evaluate the best weights in float32, as they are served, and export them."""
+    settings, folder = prepared.settings, prepared.folder
+    model = build_classifier(settings, folder.encoder, prepared.labels, pretrained=False, policy="float32")
+    for mine, theirs in zip(model.trainable_variables, trained.trainable_variables, strict=True):
+        mine.assign(theirs)
+    tagger = build_tagger(model, prepared.tokenizer, prepared.labels, settings)
+    with timed(prepared.seconds, "evaluation"):
+        reports = evaluate_splits(prepared, live_recognizer(tagger, make_card(tagger)).documents)
+    outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
+    if settings.export.enabled:
+        scores = {split: report.scores.to_dict() for split, report in reports.items()}
+        outcome.export = export_model(tagger, card_of_run(settings, tagger, scores), settings.export_dir)
+    if not interrupted:
+        folder.finish(reports)
+    return outcome
+
+
+def evaluate_splits(prepared: Prepared, recognize: Recognize) -> dict[str, Report]:
+    """A report for dev and test where they are given."""
+    reports = {}
+    for split in ("dev", "test"):
+        if split in prepared.splits.documents:
+            reports[split], _ = evaluate_documents(
+                recognize,
+                prepared.splits.documents[split],
+                name=prepared.settings.name,
+                split=split,
+                losses={name: ledger.counts for name, ledger in prepared.splits.ledgers.items()},
+                seconds=prepared.seconds,
+                versions=versions(),
+            )
+    return reports

@@ -1,0 +1,149 @@
+"""The run folder: what lies where in `runs/NAME`, and how far the run in it has come."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from tfner.config import RunSettings, read_yaml, validate
+from tfner.evaluation.report import Report
+from tfner.evaluation.scores import EntityScores
+from tfner.exceptions import ConfigError, ModelError
+from tfner.tags import LabelSet
+
+PACKAGES = ("tfner", "tensorflow", "tf-keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
+TOKENIZER_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run and its small files; the checkpoints are the callbacks' business."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    @property
+    def page(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def best(self) -> Path:
+        """Prefix of the best weights."""
+        return self.path / "checkpoints" / "best"
+
+    @property
+    def last(self) -> Path:
+        """Folder of the state to go on from."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def encoder(self) -> Path:
+        """The encoder's configuration and vocabulary, so that the run needs no other folder."""
+        return self.path / "encoder"
+
+    def state(self) -> Literal["absent", "unfinished", "finished"]:
+        if not self.config.exists():
+            return "absent"
+        return "finished" if self.report.exists() else "unfinished"
+
+    def create(self, settings: RunSettings, encoder: Path) -> None:
+        """Make the folders, keep the resolved configuration, the environment and the tokenizer."""
+        for folder in (self.last, self.tensorboard, self.encoder):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name in TOKENIZER_FILES:
+            if (encoder / name).is_file():
+                shutil.copyfile(encoder / name, self.encoder / name)
+        (self.path / "environment.json").write_text(json.dumps(describe_environment(), indent=2) + "\n", encoding="utf-8")
+        self.config.write_text(f"# python -m tfner.train {self.config}\n{settings.to_yaml()}", encoding="utf-8")
+
+    def has_best(self) -> bool:
+        """Whether some epoch's weights have been kept as the best."""
+        return self.best.with_suffix(".index").is_file()
+
+    def finish(self, reports: Mapping[str, Report]) -> None:
+        """Write the report: of the test split, else of dev, else an empty one. It says that the run is finished, so it comes last."""
+        report = reports.get("test") or reports.get("dev") or Report(scores=EntityScores(), name=self.settings.name)
+        report.write_html(self.page)
+        report.write_json(self.report)
+
+    def delete(self) -> None:
+        shutil.rmtree(self.path)
+
+    @cached_property
+    def settings(self) -> RunSettings:
+        """The resolved configuration of the run, without a look at the data files, which may be gone."""
+        if not self.config.is_file():
+            raise ModelError(f"{self.path}: expected a run folder with config.yaml, or an exported model")
+        return validate(read_yaml(self.config), RunSettings, str(self.config))
+
+    def check_same(self, settings: RunSettings) -> None:
+        """A run goes on with the settings that it began with, or not at all."""
+        before, now = flatten(self.settings.model_dump(mode="json")), flatten(settings.model_dump(mode="json"))
+        changed = [f"{key}: {before.get(key)!r} → {now.get(key)!r}" for key in now if before.get(key) != now.get(key)]
+        if changed:
+            raise ConfigError(f"{self.path} holds a run with other settings ({'; '.join(changed)}); choose another name or add --overwrite")
+
+    def save_labels(self, labels: LabelSet) -> None:
+        (self.path / "labels.json").write_text(json.dumps(list(labels.types), ensure_ascii=False), encoding="utf-8")
+
+    def load_labels(self) -> LabelSet:
+        path = self.path / "labels.json"
+        try:
+            types = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path}: the run's label set cannot be read: {error}") from None
+        return LabelSet(tuple(types), self.settings.model.tag_scheme)
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as {"key.path": value}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and machine; imports nothing heavy."""
+    return {
+        "versions": versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "command": sys.argv,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a model does."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
