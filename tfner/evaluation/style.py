@@ -60,7 +60,7 @@ td.barred .bar { display: inline-block; width: calc(100% - 4.2rem); vertical-ali
 .time b { min-width: 6.5rem; }
 .time td.barred { width: 66%; }
 .time td.barred .bar { width: calc(100% - 6.6rem); }
-td.barred, thead th:nth-child(2):not(.upright) { text-align: left; white-space: nowrap; }
+td.barred, table:has(.barred) thead th:nth-child(2) { text-align: left; white-space: nowrap; }
 
 .stack { display: flex; gap: 2px; height: 16px; border-radius: 8px; overflow: hidden; margin-bottom: 1rem; }
 .stack i { flex: 0 1 3px; min-width: 3px; }
