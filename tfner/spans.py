@@ -16,7 +16,7 @@ def keep_longest(entities: Iterable[Entity]) -> tuple[list[Entity], list[Entity]
     kept: list[Entity] = []  # sorted and disjoint, so that only two neighbours can overlap a newcomer
     dropped: list[Entity] = []
     for entity in sorted(entities, key=lambda entity: (entity.start - entity.end, entity.start)):
-        place = bisect_right(kept, entity.start, key=lambda other: other.start)
+        place = bisect_right(kept, (entity.start, entity.end), key=lambda other: (other.start, other.end))
         if any(overlap(entity, neighbour) for neighbour in kept[max(place - 1, 0) : place + 1]):
             dropped.append(entity)
         else:

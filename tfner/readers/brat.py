@@ -14,7 +14,8 @@ from tfner.readers.record_documents import find_fault
 from tfner.readers.records import Mark
 from tfner.readers.text_files import read_lines, read_text
 
-ENTITY_LINE = re.compile(r"T[^\t]*\t(?P<label>[^ \t]+) (?P<places>\d{1,15} \d{1,15}(?:;\d{1,15} \d{1,15})*)(?:\t(?P<surface>.*))?", re.DOTALL)
+PLACE = r"\d{1,15} \d{1,15}"
+ENTITY_LINE = re.compile(rf"T[^\t]*\t(?P<label>[^ \t]+) (?P<places>{PLACE}(?:;{PLACE})*)(?:\t(?P<surface>.*))?", re.DOTALL)
 OTHER_KINDS = "REAMN#*"  # relations, events, attributes, modifications, references, notes, equivalences
 
 

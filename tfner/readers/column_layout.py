@@ -114,7 +114,9 @@ def usual_width(rows: Sequence[Sequence[str]]) -> int:
 
 
 def most_common(lengths: Iterable[int]) -> int:
-    return next((length for length, _ in Counter(lengths).most_common(1)), 0)
+    """The commonest, of equally common ones the least; 0 of none."""
+    counts = Counter(lengths)
+    return min(counts, key=lambda length: (-counts[length], length), default=0)
 
 
 def numbers_words(first_column: Iterable[str]) -> bool:
