@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tfner.documents import Document, Entity
 
 if TYPE_CHECKING:
+    import os
+
     from tfner.serving.recognizer import Recognizer
 
 __all__ = ["Document", "Entity", "__version__", "load"]
 __version__ = "0.1.0"
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # so that a user's tf.keras is the Keras 2 that TFBertModel needs
 
 
 def load(path: str | os.PathLike[str]) -> Recognizer:

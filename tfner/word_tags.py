@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from tfner.documents import Document, Entity
 from tfner.ledger import Ledger, Reason
@@ -51,3 +53,18 @@ def covered_words(entity: Entity, starts: Sequence[int], ends: Sequence[int]) ->
 
 def _enter(ledger: Ledger, reason: Reason, document: Document, entity: Entity) -> None:
     ledger.record(reason, document.id, f"{entity.label} {entity.start}-{entity.end} {entity.text!r}")
+
+
+def with_words(document: Document, entities: Iterable[Entity]) -> Document:
+    """The document with words, so that columns can hold it: its own, else cut at white space and at the borders of `entities`."""
+    if document.words is not None:
+        return document
+    borders = sorted({border for entity in entities for border in (entity.start, entity.end)})
+    words = [word for chunk in re.finditer(r"\S+", document.text) for word in cut_at(chunk.start(), chunk.end(), borders)]
+    return replace(document, words=tuple(words))
+
+
+def cut_at(start: int, end: int, borders: Sequence[int]) -> list[tuple[int, int]]:
+    """A stretch cut at those of the sorted borders that fall inside it."""
+    points = [start, *borders[bisect_right(borders, start) : bisect_left(borders, end)], end]
+    return list(pairwise(points))

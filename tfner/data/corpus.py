@@ -42,12 +42,11 @@ class EncodedCorpus:
 
 @dataclass(frozen=True)
 class EncodedDocument:
-    """The pieces of one text before windows; arrays [T], but `unit_tags` [U]."""
+    """The pieces of one text before windows; arrays [T]."""
 
     ids: np.ndarray
     labels: np.ndarray
     label_mask: np.ndarray
-    unit_tags: np.ndarray
 
 
 def encode(
@@ -81,12 +80,16 @@ def encode_documents(
     """Pieces, labels and label mask of each document, in order."""
     inside = inside_tags(labels)
     for document, tokens in tokenize(documents, tokenizer):
-        has_piece = np.zeros(len(tokens.unit_start), np.bool_)
-        has_piece[tokens.unit] = True
-        units = document.words or list(zip(tokens.unit_start.tolist(), tokens.unit_end.tolist(), strict=True))
-        tags = tag_units(document, units, has_piece, labels, ledger)
-        own = tags[tokens.unit]
-        yield EncodedDocument(tokens.ids, np.where(tokens.first_of_unit, own, inside[own]), labelled_pieces(tokens, labelling), tags)
+        own = tag_document(document, tokens, labels, ledger)[tokens.unit]
+        yield EncodedDocument(tokens.ids, np.where(tokens.first_of_unit, own, inside[own]), labelled_pieces(tokens, labelling))
+
+
+def tag_document(document: Document, tokens: Tokens, labels: LabelSet, ledger: Ledger) -> np.ndarray:
+    """The tag id of each unit of a tokenized document; int32 [U]."""
+    has_piece = np.zeros(len(tokens.unit_start), np.bool_)
+    has_piece[tokens.unit] = True
+    units = document.words if document.words is not None else list(zip(tokens.unit_start.tolist(), tokens.unit_end.tolist(), strict=True))
+    return tag_units(document, units, has_piece, labels, ledger)
 
 
 def labelled_pieces(tokens: Tokens, labelling: Labelling) -> np.ndarray:

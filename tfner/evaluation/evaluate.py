@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tfner.documents import Document, Entity
 from tfner.evaluation.errors import analyse_errors
 from tfner.evaluation.report import Report
-from tfner.evaluation.scores import EntityScores, score_entities
+from tfner.evaluation.scores import EntityScores, score_entities, score_slices
 
 Recognize = Callable[[Iterable[Document]], Iterator[list[Entity]]]
 
@@ -31,9 +31,3 @@ def evaluate_documents(recognize: Recognize, documents: Sequence[Document], **fa
         **facts,
     )
     return report, predicted
-
-
-def score_slices(pairs: Sequence[tuple[Document, Sequence[Entity]]]) -> Mapping[str, EntityScores]:
-    """Scores by the documents' `slice`, where the data names slices."""
-    names = sorted({document.slice for document, _ in pairs if document.slice})
-    return {name: score_entities((d.entities, found) for d, found in pairs if d.slice == name) for name in names}

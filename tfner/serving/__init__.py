@@ -1,0 +1,1 @@
+"""The SavedModel: what it answers, how it is written, how it is used."""

@@ -1,0 +1,1 @@
+"""A run: prepare, fit, evaluate, export; and what can be made of its folder later."""
