@@ -147,6 +147,7 @@ class RunSettings(Settings):
     export: ExportSettings = ExportSettings()
     runs_dir: PathText = "runs"
     exports_dir: PathText = "saved_models"
+    note: str = ""  # said at the end of the run
 
     @property
     def run_dir(self) -> Path:
@@ -251,7 +252,9 @@ def check_inputs(settings: RunSettings) -> None:
     """Look at the files that the settings name, as far as can be done without TensorFlow."""
     for split in ("train", "dev", "test"):
         source = getattr(settings.data, split)
-        if source is not None and ":" not in source and not Path(source).exists():
+        if source is None or source.startswith("hub:"):
+            continue
+        if not (embedded_path(source) if source.startswith("embedded:") else Path(source)).exists():
             raise ConfigError(f"data.{split}: no such file or folder: {source}")
     check_encoder(settings.encoder)
 

@@ -31,6 +31,8 @@ def train(
     console.print(f"run {outcome.state}: {outcome.folder.path}")
     if outcome.export:
         console.print(f"exported: {outcome.export}")
+    if settings.note:
+        console.print(settings.note)
     if outcome.state == "finished before":
         console.print(f"nothing to do: the report is {outcome.folder.report}; --overwrite trains again")
     if outcome.state == "interrupted":

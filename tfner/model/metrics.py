@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ConfigError
-from tfner.model.chunks import Chunks, ChunkRules, chunk_rules, compact, find_chunks
+from tfner.model.chunks import ChunkRules, Chunks, chunk_rules, compact, find_chunks
 
 __all__ = ["EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "MaskedAccuracy", "count_entities"]
 
@@ -27,9 +27,9 @@ class MaskedAccuracy(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None."""
-        weights_BT = _broadcast_mask(sample_weight, y_true, self.correct.dtype)
-        right_BT = tf.cast(y_true, tf.int32) == _tag_ids(y_pred, y_true)
-        self.correct.assign_add(tf.reduce_sum(tf.where(right_BT, weights_BT, 0)))
+        y_true = tf.cast(y_true, tf.int32)
+        weights_BT = _mask_like(y_true, sample_weight)
+        self.correct.assign_add(tf.reduce_sum(tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)))
         self.total.assign_add(tf.reduce_sum(weights_BT))
 
     def result(self) -> tf.Tensor:
@@ -65,7 +65,8 @@ class _EntityCounts(keras.metrics.Metric):
             sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater than 0 is labelled.
             segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the next.
         """
-        labelled_BT = _broadcast_mask(sample_weight, y_true, tf.float32) > 0
+        y_true = tf.cast(y_true, tf.int32)
+        labelled_BT = _mask_like(y_true, sample_weight) > 0.0
         counts = count_entities(self.rules, y_true, _tag_ids(y_pred, y_true), labelled_BT, segment_ids)
         for counter, count_N in zip((self.true, self.predicted, self.correct), counts, strict=True):
             counter.assign_add(tf.cast(count_N, counter.dtype))
@@ -80,7 +81,8 @@ class _EntityCounts(keras.metrics.Metric):
             return _scores(*(tf.reduce_sum(counter) for counter in (self.true, self.predicted, self.correct)))
         occurs_N = tf.cast(self.true + self.predicted > 0, tf.float32)
         by_type = _scores(self.true, self.predicted, self.correct)
-        return tuple(tf.math.divide_no_nan(tf.reduce_sum(score_N), tf.reduce_sum(occurs_N)) for score_N in by_type)
+        precision, recall, f1 = (tf.math.divide_no_nan(tf.reduce_sum(score_N), tf.reduce_sum(occurs_N)) for score_N in by_type)
+        return precision, recall, f1
 
     def per_type(self) -> dict[str, dict[str, float]]:
         """{type: {precision, recall, f1, support}} of everything counted so far, every type of the tag set included."""
@@ -182,18 +184,17 @@ def _scores(true, predicted, correct) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     return divide(correct, predicted), divide(correct, true), divide(2.0 * correct, true + predicted)
 
 
-def _tag_ids(y_pred, y_true) -> tf.Tensor:
+def _tag_ids(y_pred, y_true: tf.Tensor) -> tf.Tensor:
     """Ids as they are, or the best class of logits: int32 [B, T]."""
+    y_pred = tf.convert_to_tensor(y_pred)
     if y_pred.shape.rank == y_true.shape.rank:
         return tf.cast(y_pred, tf.int32)
     return tf.argmax(y_pred, axis=-1, output_type=tf.int32)
 
 
-def _broadcast_mask(mask, y_true, dtype) -> tf.Tensor:
-    """The mask in the shape of the labels; None = ones."""
+def _mask_like(y_true: tf.Tensor, mask) -> tf.Tensor:
+    """The mask as float32 in the shape of the labels; None = ones, [B] = whole rows."""
     if mask is None:
-        return tf.ones(tf.shape(y_true), dtype)
-    mask = tf.cast(mask, dtype)
-    if mask.shape.rank < y_true.shape.rank:
-        mask = mask[:, tf.newaxis]
-    return tf.broadcast_to(mask, tf.shape(y_true))
+        return tf.ones_like(y_true, tf.float32)
+    mask = tf.cast(mask, tf.float32)
+    return tf.broadcast_to(mask if mask.shape.rank == y_true.shape.rank else mask[:, tf.newaxis], tf.shape(y_true))

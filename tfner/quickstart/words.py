@@ -1,0 +1,72 @@
+"""Invents the words that names are made of, each used once in the whole corpus.
+
+A word is built of syllables and of an ending that leans to one kind of name without proving it: `-ford` ends places and
+surnames, `-ix` companies and products. A model must weigh a word's shape against the words around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+
+ONSETS = "B Bl Br D Dr F Fr G Gr H J K Kl L M N Pl Pr R S Sk Sm St T Th Tr V W Z".split()
+VOWELS = [*("a e i o u " * 4).split(), *"ai ea ou é ö ø".split()]
+BEFORE_VOWEL = "b d k l lm lv m mm n nd nn r rn rv ss v".split()
+BEFORE_CONSONANT = "l lk ll m n nn nt r rn rt s st".split()
+ENDINGS = {
+    "first": "a ano ara as el en eth ette iel ilde in ine is o ric eus y".split(),
+    "last": "aki ard berg elli er escu ez ford man ov quist sen son strand well wick".split(),
+    "town": "ava burg by dale ford grad haven holm ia land ley mar mouth ova stad ton wick".split(),
+    "brand": "ax co corp dyne ec ix nor on ora os tec tron".split(),
+    "ware": "eez eo it ium ix ly ol on ora ovo um yx".split(),
+}
+SHARED_ENDINGS = "a ard el ell en er is o on ova".split()
+"""Any kind of word may have these: then only the words around it tell which it is."""
+SHARED_SHARE = 0.05
+LETTERS, RARE_LETTERS = "BCDFGHJKLMNPRSTVWZ", "VWXZ"
+"""A rare letter in the second place keeps invented abbreviations from being real ones."""
+
+
+class Inventor:
+    """Draws words from `random`; none comes twice and none is one of `ordinary`, the words of the templates.
+
+    Only `random.random()` is used, the one method whose results Python promises to keep.
+    """
+
+    def __init__(self, random: Random, ordinary: Iterable[str] = ()):
+        self.random = random
+        self.taken = {word.lower() for word in ordinary}
+
+    def pick(self, choices: Sequence[str]) -> str:
+        """One of `choices`, all equally likely."""
+        return choices[int(self.random.random() * len(choices))]
+
+    def chance(self, share: float) -> bool:
+        """True in `share` of all draws."""
+        return self.random.random() < share
+
+    def word(self, kind: str) -> str:
+        """A new word of a kind: `letters` or a key of ENDINGS."""
+        if kind == "letters":
+            return self._unused(self._abbreviation)
+        endings = SHARED_ENDINGS if self.chance(SHARED_SHARE) else ENDINGS[kind]
+        return self._unused(lambda: self._syllables(self.pick(endings)))
+
+    def _unused(self, build: Callable[[], str]) -> str:
+        while (word := build()).lower() in self.taken:
+            pass
+        self.taken.add(word.lower())
+        return word
+
+    def _syllables(self, ending: str) -> str:
+        stem = self.pick(ONSETS) + self.pick(VOWELS)
+        if self.chance(0.4):
+            stem += self.pick(BEFORE_VOWEL) + self.pick(VOWELS)
+        return stem + self.pick(BEFORE_VOWEL if ending[0] in "aeiouy" else BEFORE_CONSONANT) + ending
+
+    def _abbreviation(self) -> str:
+        last = self.pick(LETTERS) if self.chance(0.5) else ""
+        return self.pick(LETTERS) + self.pick(RARE_LETTERS) + self.pick(LETTERS) + last
+
+
+KINDS = (*ENDINGS, "letters")
