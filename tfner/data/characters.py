@@ -68,15 +68,13 @@ class CharacterTable:
 def character_table(*, lowercase: bool, strip_accents: bool, tokenize_chinese_chars: bool, clean_text: bool) -> CharacterTable:
     """Build the table for one setting of BERT's normalizer; a repeated call returns the same table."""
 
-    def normalized(strip: bool) -> Normalized:
-        normalizer = BertNormalizer(clean_text, tokenize_chinese_chars, strip, lowercase)
-        return normalize_each(normalizer, code_points)
-
     code_points = probed_code_points()
-    results = normalized(strip_accents)
-    unstripped = normalized(False) if strip_accents else results
-    marks = combining_classes()[0] if strip_accents else ()
-    classes = classify(code_points, results, lost=(results.lengths == 0) & (unstripped.lengths > 0), marks=np.isin(code_points, marks))
+    results = normalize_each(BertNormalizer(clean_text, tokenize_chinese_chars, strip_accents, lowercase), code_points)
+    vanished = np.flatnonzero(results.lengths == 0)
+    unstripped = normalize_each(BertNormalizer(clean_text, tokenize_chinese_chars, False, lowercase), code_points[vanished])
+    accents = vanished[unstripped.lengths > 0]
+    movable = np.flatnonzero(np.isin(code_points, combining_classes()[0] if strip_accents else ()))
+    classes = classify(code_points, results, accents=accents, movable=movable)
     entries, expansions = pack(code_points, results, classes)
     return compress(spread(entries, code_points), expansions)
 
@@ -108,7 +106,7 @@ def normalize_each(normalizer: BertNormalizer, code_points: np.ndarray) -> Norma
     """Normalize each code point by itself, all in one call, with a zero before and after each."""
     values = decode(normalizer.normalize_str(encode(delimited(code_points))))
     zeros = np.flatnonzero(values == DELIMITER)
-    zeros = np.delete(zeros, int(np.searchsorted(code_points, DELIMITER)) + 1)  # the zero that is itself among those probed
+    zeros = np.delete(zeros, np.flatnonzero(code_points == DELIMITER) + 1)  # the zero that is itself among those probed
     starts, lengths = zeros[:-1] + 1, np.diff(zeros) - 1
     cjk = (lengths > 2) & (values[starts] == ord(" "))
     return Normalized(values, starts + cjk, lengths - 2 * cjk, cjk)
@@ -129,16 +127,16 @@ def decode(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
 
 
-def classify(code_points: np.ndarray, results: Normalized, *, lost: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """The class of each probed code point; `lost` are those that vanish as accents, `marks` those that may change places."""
+def classify(code_points: np.ndarray, results: Normalized, *, accents: np.ndarray, movable: np.ndarray) -> np.ndarray:
+    """The class of each probed code point; `accents` are the places of those that are stripped, `movable` of those NFD may sort."""
     distinct, inverse = np.unique(results.first, return_inverse=True)
     classes = cut_by_pre_tokenizer(distinct)[inverse]
-    classes[marks] = KEPT_MARK
+    classes[movable] = KEPT_MARK
     classes[(classes == PUNCTUATION) & np.isin(code_points, decode(SEPARATORS))] = SEPARATOR
     classes[results.cjk] = CJK
     classes[results.lengths > 1] = EXPANDED
     classes[results.lengths == 0] = DELETED
-    classes[lost] = LOST_MARK
+    classes[accents] = LOST_MARK
     return classes
 
 

@@ -16,13 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfner.data import characters
-from tfner.data.characters import BLOCK_MASK, BLOCK_SHIFT, COUNT_MASK, COUNT_SHIFT, KIND_MASK, LETTER, MARK_BIT, SPACE, VALUE_SHIFT
+from tfner.data.pretokens import PreTokenizer, Pretokens
 from tfner.data.text_ops import load_text_ops
 from tfner.data.units import unit_starts
 from tfner.data.vocabulary import TokenizerSettings, read_checkpoint_tokenizer
-
-SLOT_SHIFT = 3  # an output is numbered 8 * (place of its character) + (place within its expansion)
 
 
 class Tokens(NamedTuple):
@@ -48,30 +45,17 @@ class Tokens(NamedTuple):
     unit_end_byte: tf.RaggedTensor
 
 
-class Source(NamedTuple):
-    """N code points of B texts on end, and M outputs of the normalizer with the character that each comes from."""
-
-    code_N: tf.Tensor
-    entry_N: tf.Tensor
-    byte_N: tf.Tensor
-    column_N: tf.Tensor
-    splits_B: tf.Tensor
-    output_splits_N: tf.Tensor
-    source_M: tf.Tensor
-    kind_M: tf.Tensor
-    output_M: tf.Tensor
-
-
 class Pieces(NamedTuple):
-    """P pre-tokens and T pieces of B texts on end; the splits are int32, (P+1,), (B+1,) and (B+1,)."""
+    """T pieces of P pre-tokens on end: ids, the first and last character of each, and where the pre-tokens begin, all int32.
 
-    ids_T: tf.Tensor
-    start_T: tf.Tensor
-    end_T: tf.Tensor
-    first_of_pretoken_T: tf.Tensor
-    pretoken_splits: tf.Tensor
-    text_pretokens: tf.Tensor
-    text_pieces: tf.Tensor
+    first_of_pretoken is bool; splits has P + 1 members, the others T.
+    """
+
+    ids: tf.Tensor
+    first: tf.Tensor
+    last: tf.Tensor
+    first_of_pretoken: tf.Tensor
+    splits: tf.Tensor
 
 
 class WordPieceTokenizer(tf.Module):
@@ -90,16 +74,9 @@ class WordPieceTokenizer(tf.Module):
         self.unk_id, self.cls_id, self.sep_id, self.pad_id, self.mask_id = (
             ids[token] for token in (settings.unk_token, settings.cls_token, settings.sep_token, settings.pad_token, settings.mask_token)
         )
-        table = characters.character_table(
-            lowercase=settings.lowercase,
-            strip_accents=settings.strips_accents,
-            tokenize_chinese_chars=settings.tokenize_chinese_chars,
-            clean_text=settings.clean_text,
-        )
+        self._pre_tokenizer = PreTokenizer(settings)
         with tf.device("/CPU:0"):
             self._model = tf.constant(word_piece_model(self.vocabulary, settings))
-            self._index, self._blocks = tf.constant(table.index), tf.constant(table.blocks)
-            self._expansions = tf.constant(table.expansions)
             self._piece_lengths = tf.constant(piece_lengths(self.vocabulary, settings.continuing_prefix))
         self._too_long = tf.constant("x" * (max_bytes(settings) + 1))
 
@@ -129,130 +106,108 @@ class WordPieceTokenizer(tf.Module):
             return self._tokenize_words(words_BW.values, words_BW.row_splits)
 
     def _tokenize_text(self, text_B: tf.Tensor) -> Tokens:
-        source = self._normalize(text_B)
-        starts, space_before_P = self._pretokens(source)
-        pieces = self._pieces(source, starts)
-        first_P = tf.gather(source.source_M, starts)
-        kind_P, code_P = tf.gather(source.kind_M, starts), tf.gather(source.code_N, first_P)
-        new_unit_P = unit_starts(kind_P, code_P, space_before_P)
-        unit_P = tf.cumsum(tf.cast(new_unit_P, tf.int32)) - 1
-        pretoken_U = tf.cast(tf.where(new_unit_P)[:, 0], tf.int32)
-        text_units = tf.searchsorted(concat(pretoken_U, tf.size(starts)), pieces.text_pretokens)
-        begin_U = tf.gather(starts, pretoken_U)
-        first_U = tf.gather(source.source_M, begin_U)
-        last_U = tf.gather(source.source_M, concat(begin_U[1:], tf.size(source.source_M))[: tf.size(begin_U)] - 1)
-        last_U = with_marks(source, last_U)
-        end_byte = ends_in_bytes(source.byte_N, source.splits_B, tf.strings.length(text_B))
-        pretoken_T = tf.cumsum(tf.cast(pieces.first_of_pretoken_T, tf.int32)) - 1
-        number_U = tf.ragged.range(text_units[1:] - text_units[:-1], row_splits_dtype=tf.int32).values
+        pretokens = self._pre_tokenizer(text_B)
+        pieces = self._pieces(pretokens)
+        column_N = columns(pretokens.text_splits)
+        new_P = unit_starts(pretokens)
+        unit_P = tf.cumsum(tf.cast(new_P, tf.int32)) - 1
+        pretoken_U = tf.where(new_P)[:, 0]
+        first_U, last_U = unit_characters(pretokens, pretoken_U)
+        text_pretokens = tf.searchsorted(pretokens.first, pretokens.text_splits)
+        text_units = tf.searchsorted(first_U, pretokens.text_splits)
+        number_U = columns(text_units)
+        unit_T = tf.gather(unit_P, tf.cumsum(tf.cast(pieces.first_of_pretoken, tf.int32)) - 1)
+        byte_end_N = ends_in_bytes(pretokens, tf.strings.length(text_B))
         return ragged_tokens(
-            pieces.text_pieces,
+            tf.gather(pieces.splits, text_pretokens),
             text_units,
-            ids=pieces.ids_T,
-            start=tf.gather(source.column_N, pieces.start_T),
-            end=tf.gather(source.column_N, pieces.end_T) + 1,
-            unit=tf.gather(number_U, tf.gather(unit_P, pretoken_T)),
-            first_of_unit=pieces.first_of_pretoken_T & tf.gather(new_unit_P, pretoken_T),
-            first_of_pretoken=pieces.first_of_pretoken_T,
-            unit_start=tf.gather(source.column_N, first_U),
-            unit_end=tf.gather(source.column_N, last_U) + 1,
-            unit_start_byte=tf.gather(source.byte_N, first_U),
-            unit_end_byte=tf.gather(end_byte, last_U),
+            ids=pieces.ids,
+            start=tf.gather(column_N, pieces.first),
+            end=tf.gather(column_N, pieces.last) + 1,
+            unit=tf.gather(number_U, unit_T),
+            first_of_unit=differs_from_previous(unit_T),
+            first_of_pretoken=pieces.first_of_pretoken,
+            unit_start=tf.gather(column_N, first_U),
+            unit_end=tf.gather(column_N, last_U) + 1,
+            unit_start_byte=tf.cast(tf.gather(pretokens.byte, first_U), tf.int32),
+            unit_end_byte=tf.cast(tf.gather(byte_end_N, last_U), tf.int32),
         )
 
     def _tokenize_words(self, word_W: tf.Tensor, splits_B: tf.Tensor) -> Tokens:
-        source = self._normalize(word_W)
-        starts, _ = self._pretokens(source)
-        pieces = self._pieces(source, starts)
+        pretokens = self._pre_tokenizer(word_W)
+        pieces = self._pieces(pretokens)
+        column_N = columns(pretokens.text_splits)
+        word_pieces = tf.gather(pieces.splits, tf.searchsorted(pretokens.first, pretokens.text_splits))
         row_W = row_ids(splits_B, tf.size(word_W))
-        chars_W, bytes_W = source.splits_B[1:] - source.splits_B[:-1], tf.strings.length(word_W)
+        chars_W, bytes_W = pretokens.text_splits[1:] - pretokens.text_splits[:-1], tf.strings.length(word_W)
         start_W, start_byte_W = joined_starts(chars_W, splits_B, row_W), joined_starts(bytes_W, splits_B, row_W)
-        word_T = row_ids(pieces.text_pieces, tf.size(pieces.ids_T))
+        word_T = row_ids(word_pieces, tf.size(pieces.ids))
         offset_T = tf.gather(start_W, word_T)
         return ragged_tokens(
-            tf.gather(pieces.text_pieces, splits_B),
+            tf.gather(word_pieces, splits_B),
             splits_B,
-            ids=pieces.ids_T,
-            start=tf.gather(source.column_N, pieces.start_T) + offset_T,
-            end=tf.gather(source.column_N, pieces.end_T) + 1 + offset_T,
-            unit=word_T - tf.gather(splits_B, tf.gather(row_W, word_T)),
-            first_of_unit=tf.not_equal(word_T, tf.concat([[-1], word_T[:-1]], 0)),
-            first_of_pretoken=pieces.first_of_pretoken_T,
+            ids=pieces.ids,
+            start=tf.gather(column_N, pieces.first) + offset_T,
+            end=tf.gather(column_N, pieces.last) + 1 + offset_T,
+            unit=tf.gather(columns(splits_B), word_T),
+            first_of_unit=differs_from_previous(word_T),
+            first_of_pretoken=pieces.first_of_pretoken,
             unit_start=start_W,
             unit_end=start_W + chars_W,
             unit_start_byte=start_byte_W,
             unit_end_byte=start_byte_W + bytes_W,
         )
 
-    def _normalize(self, text_B: tf.Tensor) -> Source:
-        splits_B, code_N, byte_N = tf.raw_ops.UnicodeDecodeWithOffsets(input=text_B, input_encoding="UTF-8")
-        splits_B = tf.cast(splits_B, tf.int32)  # the op's own Tsplits=tf.int32 ends the process with a failed check
-        block_N = tf.gather(self._index, tf.bitwise.right_shift(code_N, BLOCK_SHIFT))
-        entry_N = tf.gather(self._blocks, block_N + tf.bitwise.bitwise_and(code_N, BLOCK_MASK))
-        count_N = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entry_N, COUNT_SHIFT), COUNT_MASK)
-        slot_N = tf.range(tf.size(code_N)) * (1 << SLOT_SHIFT)
-        output_splits, slot_M = tf.raw_ops.RaggedRange(starts=slot_N, limits=slot_N + count_N, deltas=1, Tsplits=tf.int32)
-        source_M = tf.bitwise.right_shift(slot_M, SLOT_SHIFT)
-        entry_M = tf.gather(entry_N, source_M)
-        value_M = tf.bitwise.right_shift(entry_M, VALUE_SHIFT)
-        several_M = tf.gather(count_N, source_M) > 1
-        expansion_M = tf.where(several_M, value_M + slot_M - source_M * (1 << SLOT_SHIFT), 0)
-        output_M = tf.where(several_M, tf.gather(self._expansions, expansion_M), tf.gather(code_N, source_M) + value_M)
-        column_N = tf.raw_ops.RaggedRange(starts=0, limits=splits_B[1:] - splits_B[:-1], deltas=1, Tsplits=tf.int32)[1]
-        kind_M = tf.bitwise.bitwise_and(entry_M, KIND_MASK)
-        return Source(code_N, entry_N, tf.cast(byte_N, tf.int32), column_N, splits_B, output_splits, source_M, kind_M, output_M)
-
-    def _pretokens(self, source: Source) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where pre-tokens begin among the outputs, and whether white space or a text's begin stands before each."""
-        space_N = tf.cast(tf.equal(tf.bitwise.bitwise_and(source.entry_N, KIND_MASK), SPACE), tf.int32)
-        text_N = tf.tensor_scatter_nd_add(concat(space_N, 0), source.splits_B[:, None], tf.ones_like(source.splits_B))
-        chunk_M = tf.gather(tf.cumsum(text_N), source.source_M)
-        space_before_M = tf.not_equal(chunk_M, tf.concat([[-1], chunk_M[:-1]], 0))
-        alone_M = tf.not_equal(source.kind_M, LETTER)
-        new_M = space_before_M | alone_M | tf.concat([alone_M[:1], alone_M[:-1]], 0)
-        starts = tf.cast(tf.where(new_M)[:, 0], tf.int32)
-        return starts, tf.gather(space_before_M, starts)
-
-    def _pieces(self, source: Source, starts: tf.Tensor) -> Pieces:
-        pretoken_splits = concat(starts, tf.size(source.output_M))
-        length_P = pretoken_splits[1:] - pretoken_splits[:-1]
-        word_P = tf.raw_ops.UnicodeEncode(input_values=source.output_M, input_splits=pretoken_splits, output_encoding="UTF-8")
+    def _pieces(self, pretokens: Pretokens) -> Pieces:
+        splits = tf.concat([pretokens.start, tf.shape(pretokens.output)], 0)
+        length_P = splits[1:] - splits[:-1]
+        word_P = tf.raw_ops.UnicodeEncode(input_values=pretokens.output, input_splits=splits, output_encoding="UTF-8")
         word_P = tf.where(length_P > self.settings.max_chars_per_word, self._too_long, word_P)
-        result = load_text_ops().fast_wordpiece_tokenize_with_offsets(input_values=word_P, wp_model=self._model)
-        ids_T, piece_splits = tf.cast(result[1], tf.int32), tf.cast(result[2], tf.int32)
-        first_T = tf.scatter_nd(piece_splits[:-1, None], tf.ones_like(piece_splits[:-1]), tf.shape(ids_T)) > 0
+        _, ids, piece_splits, *_ = load_text_ops().fast_wordpiece_tokenize_with_offsets(input_values=word_P, wp_model=self._model)
+        ids_T, piece_splits = tf.cast(ids, tf.int32), tf.cast(piece_splits, tf.int32)
+        end_T = tf.cumsum(self._lengths(ids_T, piece_splits, length_P))
+        begin_T = tf.concat([[0], end_T[:-1]], 0)[: tf.size(end_T)]
+        first_T = tf.tensor_scatter_nd_update(tf.zeros_like(ids_T, tf.bool), piece_splits[:-1, None], tf.ones_like(length_P, tf.bool))
+        return Pieces(ids_T, tf.gather(pretokens.source, begin_T), tf.gather(pretokens.source, end_T - 1), first_T, piece_splits)
+
+    def _lengths(self, ids_T: tf.Tensor, piece_splits: tf.Tensor, length_P: tf.Tensor) -> tf.Tensor:
+        """How many code points each piece covers. Pieces tile their pre-token; the unknown piece covers all of it."""
         length_T = tf.gather(self._piece_lengths, ids_T)
-        unknown = tf.where(tf.equal(ids_T, self.unk_id) & first_T)[:, 0]
-        unknown_length = tf.gather(length_P, tf.searchsorted(piece_splits, tf.cast(unknown, tf.int32), side="right") - 1)
-        length_T = tf.tensor_scatter_nd_update(length_T, unknown[:, None], unknown_length)
-        end_T = tf.cumsum(length_T)
-        text_pretokens = tf.searchsorted(pretoken_splits, tf.gather(source.output_splits_N, source.splits_B))
-        return Pieces(
-            ids_T,
-            tf.gather(source.source_M, end_T - length_T),
-            tf.gather(source.source_M, end_T - 1),
-            first_T,
-            pretoken_splits,
-            text_pretokens,
-            tf.gather(piece_splits, text_pretokens),
-        )
+        unknown = tf.where(tf.equal(ids_T, self.unk_id))
+        pretoken = tf.searchsorted(piece_splits, tf.cast(unknown[:, 0], tf.int32), side="right") - 1
+        alone = tf.equal(tf.gather(piece_splits, pretoken + 1) - tf.gather(piece_splits, pretoken), 1)  # or "unk" begins a longer word
+        covered = tf.where(alone, tf.gather(length_P, pretoken), self._piece_lengths[self.unk_id])
+        return tf.tensor_scatter_nd_update(length_T, unknown, covered)
 
 
-def with_marks(source: Source, last_U: tf.Tensor) -> tf.Tensor:
-    """The last character of each unit, moved on over the deleted combining marks that follow it."""
-    mark_N = tf.not_equal(tf.bitwise.bitwise_and(source.entry_N, MARK_BIT), 0)
+def unit_characters(pretokens: Pretokens, pretoken_U: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The first and last character of each unit, given its first pre-token; stripped accents that follow belong to it: int32 (U,)."""
+    count = tf.size(pretokens.first, tf.int64)
+    last_U = tf.gather(pretokens.last, tf.concat([pretoken_U[1:], [count]], 0)[: tf.size(pretoken_U)] - 1)
 
-    def move() -> tf.Tensor:
-        stops = tf.sort(tf.concat([tf.cast(tf.where(~mark_N)[:, 0], tf.int32), source.splits_B], 0))
+    def pass_marks() -> tf.Tensor:
+        stops = tf.concat([tf.cast(tf.where(~pretokens.lost_mark)[:, 0], tf.int32), pretokens.text_splits], 0)
+        stops = tf.sort(stops)
         return tf.gather(stops, tf.searchsorted(stops, last_U, side="right")) - 1
 
-    return tf.cond(tf.reduce_any(mark_N), move, lambda: last_U)
+    last_U = tf.cond(tf.reduce_any(pretokens.lost_mark), pass_marks, lambda: last_U)
+    return tf.gather(pretokens.first, pretoken_U), last_U
 
 
-def ends_in_bytes(byte_N: tf.Tensor, splits_B: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
-    """Where each character ends within its text: where the next one begins, or at the end of the text."""
-    ends = tf.tensor_scatter_nd_max(concat(byte_N, 0), splits_B[1:, None], length_B)
-    return ends[1:]
+def ends_in_bytes(pretokens: Pretokens, length_B: tf.Tensor) -> tf.Tensor:
+    """The byte of its text at which each character ends: where the next begins, or the text's end; int64 (N,)."""
+    next_N = tf.concat([pretokens.byte, [0]], 0)
+    return tf.tensor_scatter_nd_max(next_N, pretokens.text_splits[1:, None], tf.cast(length_B, tf.int64))[1:]
+
+
+def differs_from_previous(values: tf.Tensor) -> tf.Tensor:
+    """bool, True for the first."""
+    return tf.not_equal(values, tf.concat([[-1], values[:-1]], 0)[: tf.size(values)])
+
+
+def columns(splits: tf.Tensor) -> tf.Tensor:
+    """The place of each value within its row."""
+    return tf.raw_ops.RaggedRange(starts=0, limits=splits[1:] - splits[:-1], deltas=1, Tsplits=tf.int32)[1]
 
 
 def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) -> tf.Tensor:
@@ -264,10 +219,6 @@ def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) ->
 def row_ids(splits: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """The row of each of `count` values."""
     return tf.searchsorted(splits, tf.range(count), side="right") - 1
-
-
-def concat(values: tf.Tensor, last: tf.Tensor | int) -> tf.Tensor:
-    return tf.concat([values, [last]], 0)
 
 
 def ragged_tokens(text_pieces: tf.Tensor, text_units: tf.Tensor, **flat: tf.Tensor) -> Tokens:
