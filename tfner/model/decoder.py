@@ -62,10 +62,8 @@ class Decoder(tf.Module):
 
     def __call__(self, log_probs_BUK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
         """Log probabilities float [B, U, K] and numbers of units int [B] -> tags and spans."""
-        if self.method == "viterbi":
-            tags_BU = viterbi(log_probs_BUK, lengths_B, *self._allowed)
-        else:
-            tags_BU = greedy(log_probs_BUK, lengths_B)
+        legal_only = self.method == "viterbi"
+        tags_BU = viterbi(log_probs_BUK, lengths_B, *self._allowed) if legal_only else greedy(log_probs_BUK, lengths_B)
         return Decoded(tags_BU, spans(tags_BU, log_probs_BUK, self._rules))
 
 
@@ -99,19 +97,20 @@ def viterbi(
     scores_BUK = _forbid_ends(_clean(log_probs_BUK), lengths_B, allowed_first, allowed_last)
     inside_BU = tf.sequence_mask(lengths_B, tf.shape(scores_BUK)[1])
     tags_BU = tf.argmax(scores_BUK, axis=-1, output_type=tf.int32)
+    border_BU = inside_BU & (tf.range(tf.shape(tags_BU)[1]) > 0)
     joined_BU = tf.zeros_like(inside_BU)  # whether a unit belongs to the same stretch as the one before it
 
     def illegal_borders(tags_BU, joined_BU):
         follows_BU = tf.gather(tf.constant(allowed_next.reshape(-1)), _before(tags_BU) * len(allowed_next) + tags_BU)
-        return ~follows_BU & inside_BU & ~joined_BU & (tf.range(tf.shape(tags_BU)[1]) > 0)
+        return ~follows_BU & border_BU & ~joined_BU
 
     def some_illegal(tags_BU, joined_BU, _):
         return tf.reduce_any(illegal_borders(tags_BU, joined_BU))
 
     def join_and_solve(tags_BU, joined_BU, reach):
         # Joining more than must be costs time, never exactness: the reach doubles, so few rounds are needed.
-        joined_BU |= _widen(illegal_borders(tags_BU, joined_BU), reach) & inside_BU
-        return _solve_joined(scores_BUK, tags_BU, joined_BU, inside_BU, allowed_next), joined_BU, 2 * reach + 1
+        joined_BU |= _widen(illegal_borders(tags_BU, joined_BU), reach) & border_BU
+        return _solve_joined(scores_BUK, tags_BU, joined_BU, allowed_next), joined_BU, 2 * reach + 1
 
     tags_BU, _, _ = tf.while_loop(
         some_illegal,
@@ -218,7 +217,7 @@ def _widen(marked_BU: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
     return until_BU > tf.gather(before_BV, tf.maximum(unit_U - reach, 0), axis=1)
 
 
-def _solve_joined(scores_BUK, tags_BU, joined_BU, inside_BU, allowed_next: np.ndarray) -> tf.Tensor:
+def _solve_joined(scores_BUK, tags_BU, joined_BU, allowed_next: np.ndarray) -> tf.Tensor:
     """Replace the tags of all stretches of more than one unit by their best paths."""
     begins_BU = ~joined_BU & _after(joined_BU)
     ends_BU = joined_BU & ~_after(joined_BU)

@@ -1,0 +1,211 @@
+"""Decoding against brute force over all sequences, and spans against seqeval."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seqeval.metrics.sequence_labeling import get_entities
+
+from tfner.exceptions import ConfigError
+from tfner.model.chunks import chunk_rules
+from tfner.model.decoder import FLOOR, Decoder, best_paths, greedy, spans, viterbi
+
+TAG_SETS = {
+    "IOB2": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
+    "BIOES": ("B-PER", "I-PER", "E-PER", "S-PER", "O"),
+    "IO": ("I-PER", "O", "I-LOC"),
+}
+
+
+@functools.cache
+def allowed(scheme: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which tags may come first, next to each other, and last: from the meaning of the scheme, pair by pair."""
+    tags = TAG_SETS[scheme]
+    return (
+        np.array([follows("O", tag, scheme) for tag in tags]),
+        np.array([[follows(left, right, scheme) for right in tags] for left in tags]),
+        np.array([follows(tag, "O", scheme) for tag in tags]),
+    )
+
+
+def follows(left: str, right: str, scheme: str) -> bool:
+    if scheme == "IO":
+        return True
+    continues = right[0] in "IE"
+    may_continue = left[0] in "BI" and left[1:] == right[1:]
+    if scheme == "IOB2":
+        return may_continue or not continues
+    return may_continue if left[0] in "BI" else not continues
+
+
+def is_legal(tags, scheme: str) -> bool:
+    first, following, last = allowed(scheme)
+    return not len(tags) or bool(first[tags[0]] and last[tags[-1]] and following[tags[:-1], tags[1:]].all())
+
+
+@functools.cache
+def legal_sequences(scheme: str, length: int) -> np.ndarray:
+    """All of them, the lexicographically lowest first: [N, U]."""
+    every = [np.array(tags, np.int32) for tags in itertools.product(range(len(TAG_SETS[scheme])), repeat=length)]
+    return np.stack([tags for tags in every if is_legal(tags, scheme)])
+
+
+def brute_force(log_probs_UK: np.ndarray, length: int, scheme: str) -> list[int]:
+    sequences = legal_sequences(scheme, length)
+    scores_UK = np.maximum(np.nan_to_num(log_probs_UK.astype(np.float64), nan=FLOOR), FLOOR)
+    return sequences[scores_UK[np.arange(length), sequences].sum(axis=1).argmax()].tolist()
+
+
+@functools.cache
+def decoding(scheme: str):
+    """Viterbi, traced once for all shapes."""
+    spec = (tf.TensorSpec([None, None, len(TAG_SETS[scheme])]), tf.TensorSpec([None], tf.int32))
+    return tf.function(lambda log_probs, lengths: viterbi(log_probs, lengths, *allowed(scheme)), input_signature=spec)
+
+
+@st.composite
+def drawn_rows(draw) -> tuple[str, np.ndarray, np.ndarray]:
+    """Log probabilities where ties, zeros and NaN are common, in steps that add up exactly."""
+    scheme = draw(st.sampled_from(sorted(TAG_SETS)))
+    rows, units = draw(st.integers(1, 4)), draw(st.integers(0, 6))
+    values = draw(st.sampled_from([(-0.5, -1.0, -2.0, -9.0), (0.0, -np.inf), (-0.25, -3.0, -np.inf, np.nan), (np.nan,)]))
+    seed = draw(st.integers(0, 10**6))
+    random = np.random.default_rng(seed)
+    log_probs_BUK = random.choice(np.array(values, np.float32), (rows, units, len(TAG_SETS[scheme])))
+    return scheme, log_probs_BUK, random.integers(0, units + 1, rows).astype(np.int32)
+
+
+@settings(max_examples=300)
+@given(drawn=drawn_rows())
+def test_viterbi_finds_the_best_legal_sequence_the_lowest_of_equals(drawn):
+    scheme, log_probs_BUK, lengths_B = drawn
+    got_BU = decoding(scheme)(log_probs_BUK, lengths_B).numpy()
+    for got_U, log_probs_UK, length in zip(got_BU, log_probs_BUK, lengths_B, strict=True):
+        assert got_U[:length].tolist() == brute_force(log_probs_UK, length, scheme)
+        assert (got_U[length:] == -1).all()
+
+
+@pytest.mark.parametrize("scheme", sorted(TAG_SETS))
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0])
+def test_joining_stretches_finds_what_a_search_over_whole_rows_finds(scheme, sharpness):
+    first, following, last = allowed(scheme)
+    log_probs_BUK = draw_log_probs(7, 12, 120, len(first), sharpness)
+    lengths_B = np.random.default_rng(7).integers(0, 121, 12)
+    got_BU = decoding(scheme)(log_probs_BUK, lengths_B).numpy()
+    for got_U, scores_UK, length in zip(got_BU, log_probs_BUK.astype(np.float64), lengths_B, strict=True):
+        scores_UK = scores_UK[:length].copy()
+        scores_UK[:1, ~first] = -np.inf
+        scores_UK[length - 1 :, ~last] = -np.inf
+        want_U = best_paths(tf.constant(scores_UK[None]), tf.constant([length]), following)[0] if length else []
+        np.testing.assert_array_equal(got_U[:length], want_U)
+        assert is_legal(got_U[:length], scheme)
+
+
+def draw_log_probs(seed: int, rows: int, units: int, tags: int, sharpness: float) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(0, sharpness, (rows, units, tags)).astype(np.float32)
+    return tf.nn.log_softmax(logits).numpy()
+
+
+def test_a_long_illegal_run_is_joined_in_few_rounds():
+    """O followed by 4,000 x I-PER, where B is improbable: one join after the other would be millions of steps."""
+    log_probs_BUK = np.log(np.tile(np.array([0.3, 0.001, 0.697, 0.001, 0.001], np.float32), (1, 4000, 1)))
+    log_probs_BUK[0, 0] = np.log([0.9, 0.0001, 0.09, 0.005, 0.0049])
+    tags_U = decoding("IOB2")(log_probs_BUK, [4000])[0].numpy()
+    assert tags_U.tolist() == [0, 1, *[2] * 3998]
+
+
+def test_neither_padding_nor_neighbours_change_a_row():
+    log_probs_BUK = draw_log_probs(3, 6, 20, 5, 1.0)
+    lengths_B = np.array([20, 3, 0, 11, 1, 7])
+    together_BU = decoding("BIOES")(log_probs_BUK, lengths_B).numpy()
+    log_probs_BUK[np.arange(20) >= lengths_B[:, None]] = np.nan
+    np.testing.assert_array_equal(decoding("BIOES")(log_probs_BUK, lengths_B), together_BU)
+    for row, length in enumerate(lengths_B):
+        alone_BU = decoding("BIOES")(log_probs_BUK[row : row + 1, :length], [length])
+        np.testing.assert_array_equal(alone_BU[0], together_BU[row, :length])
+
+
+@pytest.mark.parametrize("poison", [-np.inf, np.nan])
+@pytest.mark.parametrize("scheme", sorted(TAG_SETS))
+def test_never_an_illegal_sequence_even_where_every_legal_one_is_impossible(scheme, poison):
+    first = allowed(scheme)[0]
+    log_probs_BUK = np.full((1, 40, len(first)), poison, np.float32)
+    illegal = 1 if scheme == "BIOES" else 2  # all I: the only possible tag
+    log_probs_BUK[..., illegal] = 0.0
+    assert is_legal(decoding(scheme)(log_probs_BUK, [40])[0].numpy(), scheme)
+
+
+def test_greedy_takes_the_best_tag_of_each_unit():
+    log_probs_BUK = np.array([[[-1, -2, -0.5], [np.nan, -2, -1], [-1, -1, -np.inf], [0, -1, -1]]], np.float32)
+    assert greedy(log_probs_BUK, [3]).numpy().tolist() == [[2, 2, 0, -1]]
+
+
+@given(st.sampled_from(sorted(TAG_SETS)), st.lists(st.lists(st.integers(-1, 4), max_size=8), min_size=1, max_size=4), st.integers(0, 99))
+def test_spans_are_seqevals_entities_and_scores_their_mean_probability(scheme, rows, seed):
+    tags = TAG_SETS[scheme]
+    rows = [[min(tag, len(tags) - 1) for tag in row] for row in rows]
+    units = max(len(row) for row in rows)
+    tags_BU = np.array([row + [-1] * (units - len(row)) for row in rows], np.int32).reshape(len(rows), units)
+    log_probs_BUK = draw_log_probs(seed, len(rows), units, len(tags), 1.0)
+    types, read = reading(scheme)
+    got = read(tags_BU, log_probs_BUK)
+    assert got.entity_first.shape == (len(rows), max(got.count.numpy()))
+    for row, length, tag_U, log_probs_UK in zip(range(len(rows)), got.count.numpy(), rows, log_probs_BUK, strict=True):
+        want = get_entities([tags[tag] if tag >= 0 else "O" for tag in tag_U])
+        first, last, type_, score = (column[row].numpy() for column in got[:4])
+        found = zip(type_[:length], first[:length], last[:length], strict=True)
+        assert [(types[kind], int(begin), int(end)) for kind, begin, end in found] == want
+        chosen = [np.mean([np.exp(log_probs_UK[unit, tag_U[unit]]) for unit in range(begin, end + 1)]) for _, begin, end in want]
+        np.testing.assert_allclose(score[:length], chosen, rtol=1e-5)
+        assert (first[length:] == -1).all()
+        assert (last[length:] == -1).all()
+        assert (type_[length:] == -1).all()
+        assert (score[length:] == 0).all()
+
+
+@functools.cache
+def reading(scheme: str):
+    rules = chunk_rules(TAG_SETS[scheme])
+    spec = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None, len(TAG_SETS[scheme])]))
+    return rules.types, tf.function(lambda tags, log_probs: spans(tags, log_probs, rules), input_signature=spec)
+
+
+def test_the_order_of_types_can_be_given():
+    decoder = Decoder(TAG_SETS["IOB2"], *allowed("IOB2"), types=["LOC", "PER"])
+    log_probs_BUK = np.log(np.full((1, 1, 5), 0.1, np.float32) + 0.5 * np.eye(5, dtype=np.float32)[1])
+    decoded = decoder(log_probs_BUK, [1])
+    assert decoded.spans.entity_type.numpy().tolist() == [[1]]
+    assert decoded.spans.entity_score.numpy().tolist() == [[pytest.approx(0.6)]]
+
+
+def test_a_probability_of_nan_scores_0():
+    got = spans(tf.constant([[1, 2]]), tf.fill((1, 2, 5), np.float32(np.nan)), chunk_rules(TAG_SETS["IOB2"]))
+    assert got.entity_score.numpy().tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize("method", ["viterbi", "greedy"])
+def test_in_a_saved_model_with_unknown_sizes(tmp_path, method):
+    decoder = Decoder(TAG_SETS["BIOES"], *allowed("BIOES"), method=method)
+    signature = [tf.TensorSpec([None, None, 5]), tf.TensorSpec([None], tf.int32)]
+    tf.saved_model.save(decoder, str(tmp_path), signatures={"decode": tf.function(lambda x, n: flat(decoder(x, n)), signature)})
+    decode = tf.saved_model.load(str(tmp_path)).signatures["decode"]
+    for rows, units in ((3, 17), (1, 1), (2, 0), (0, 4)):
+        log_probs_BUK, lengths_B = draw_log_probs(5, rows, units, 5, 1.0), np.minimum(np.arange(rows) * 9, units).astype(np.int32)
+        got = decode(x=tf.constant(log_probs_BUK), n=tf.constant(lengths_B))
+        for name, want in flat(decoder(log_probs_BUK, lengths_B)).items():
+            np.testing.assert_allclose(got[name], want, rtol=1e-6)
+
+
+def flat(decoded) -> dict[str, tf.Tensor]:
+    return {"tags": decoded.tags, **decoded.spans._asdict()}
+
+
+def test_refuses_an_unknown_method():
+    with pytest.raises(ConfigError, match="'beam'"):
+        Decoder(TAG_SETS["IO"], *allowed("IO"), method="beam")
