@@ -97,7 +97,11 @@ def test_columns(tmp_path, content, settings, message):
         ({"text": "ab", "entities": [[0, 1.5, ""]]}, {}, f"expected end {WHOLE} 1.5 in {{'start': 0, 'end': 1.5, 'label': ''}}"),
         ({"text": "ab", "entities": [[0, 1, " "]]}, {}, "expected an entity with a label, got {'start': 0, 'end': 1, 'label': ' '}"),
         ({"text": "ab", "entities": [{"start": 0, "end": 1}]}, {}, "expected an entity with a label, got {'start': 0, 'end': 1}"),
-        ({"text": "ab", "entities": [[0, 3, "X"]]}, {"strict": True}, "expected spans that fit the text, got X 0..3 in a text of 2 characters"),
+        (
+            {"text": "ab", "entities": [[0, 3, "X"]]},
+            {"strict": True},
+            "expected spans that fit the text, got X 0..3 in a text of 2 characters",
+        ),
         ({"text": "a\ud83d"}, {}, "expected whole characters, got half of one, U+D83D, at character 1"),
     ],
 )
@@ -110,11 +114,11 @@ def test_records(tmp_path, record, settings, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", '{"text": "a"}\n{"text": }', ":2:10: expected JSON, got a fault: expecting value"),
-        ("a.jsonl", '[\n{"text": "a"}\n]', ":1:2: expected JSON, got a fault: expecting value"),
-        ("a.json", '[\n  {"text": "a"\n]', ":3:1: expected JSON, got a fault: expecting ',' delimiter"),
-        ("a.json", '{"text": "a"}\n{"text": "b"', ":2:13: expected JSON, got a fault: expecting ',' delimiter"),
-        ("a.json", "", ":1:1: expected JSON, got a fault: expecting value"),
+        ("a.jsonl", '{"text": "a"}\n{"text": }', ":2:10: not valid JSON: expecting value"),
+        ("a.jsonl", '[\n{"text": "a"}\n]', ":1:2: not valid JSON: expecting value"),
+        ("a.json", '[\n  {"text": "a"\n]', ":3:1: not valid JSON: expecting ',' delimiter"),
+        ("a.json", '{"text": "a"}\n{"text": "b"', ":2:13: not valid JSON: expecting ',' delimiter"),
+        ("a.json", "", ":1:1: not valid JSON: expecting value"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\xff"}', f":2: expected text in utf-8, got the byte 0xff; {ENCODING}"),
     ],
 )
@@ -125,8 +129,8 @@ def test_json(tmp_path, name, content, message):
 def test_json_that_python_cannot_hold(tmp_path):
     deep, long = "[" * 100_000, '{"id": ' + "1" * 5000 + "}"
     for content in (deep, long):
-        assert message_for(tmp_path / "a.jsonl", content).startswith(":1: expected JSON, got a fault: ")
-        assert message_for(tmp_path / "a.json", content).startswith(": expected JSON, got a fault: ")
+        assert message_for(tmp_path / "a.jsonl", content).startswith(":1: not valid JSON: ")
+        assert message_for(tmp_path / "a.json", content).startswith(": not valid JSON: ")
 
 
 @pytest.mark.parametrize(

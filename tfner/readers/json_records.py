@@ -56,7 +56,7 @@ def iterate_lines(path: Path, encoding: str) -> Iterator[Item]:
 
 
 def json_error(where: str, message: str) -> DataError:
-    return DataError(f"{where}: expected JSON, got a fault: {message[:1].lower()}{message[1:]}")
+    return DataError(f"{where}: not valid JSON: {message[:1].lower()}{message[1:]}")
 
 
 def is_pair(value: list) -> bool:
