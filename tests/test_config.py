@@ -25,7 +25,8 @@ def encoder(tmp_path):
 def write(tmp_path, encoder):
     def write_config(**values):
         path = tmp_path / "run.yaml"
-        path.write_text(yaml.safe_dump({"name": "trial", "encoder": {"checkpoint": str(encoder), "max_length": 32, "overlap": 8}, **values}))
+        smallest = {"name": "trial", "encoder": {"checkpoint": str(encoder), "max_length": 32, "overlap": 8}}
+        path.write_text(yaml.safe_dump({**smallest, **values}))
         return path
 
     return write_config
@@ -60,7 +61,7 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
         (["data.xyzzy=1"], "data.xyzzy: unknown; known here: data.format, data.encoding"),
         (["training.epochs=many"], "training.epochs: input should be a valid integer, unable to parse string as an integer, got 'many'"),
         (["training.epochs=0"], "training.epochs: input should be greater than or equal to 1, got 0"),
-        (["training.precision=float64"], "training.precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got 'float64'"),
+        (["training.precision=float64"], "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got 'float64'"),
         (["training.batching=sorted"], "training.batching: input should be 'bucketed' or 'padded', got 'sorted'"),
         (["training.bucket_lengths=[32, 16]"], "training: bucket_lengths: expected rising lengths of at least 4, got [32, 16]"),
         (["training.monitor=val_f1"], "training.monitor: input should be 'val_entity_f1'"),
@@ -106,7 +107,7 @@ def test_a_file_that_is_no_configuration(tmp_path, content, message):
 
 
 def test_a_configuration_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigError, match="none.yaml: no such configuration file"):
+    with pytest.raises(ConfigError, match=r"none.yaml: no such configuration file"):
         load_settings(tmp_path / "none.yaml")
 
 

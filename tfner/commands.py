@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,13 +44,39 @@ def messages() -> Console:
 
 def prepare_process() -> None:
     """Quiet libraries and a log in plain lines."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("tfner").setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the lines that its C++ prints before any log level holds; TF_CPP_MIN_LOG_LEVEL shows them."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import tensorflow as tf
+    else:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        with silent_stderr():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for GPUs, at length where there are none
+    tf.get_logger().setLevel(logging.ERROR)
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Throw away what is written to file descriptor 2, by C++ too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def run(command: Callable[..., Any]) -> None:

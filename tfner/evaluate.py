@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, messages, output, read_settings, run
+from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, load_tensorflow, messages, output, read_settings, run
 from tfner.config import ReadSettings
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report import Report
@@ -54,6 +54,7 @@ def evaluate_model(model: Path, data: str, settings: ReadSettings, predictions: 
     documents = list(read_documents(data, settings, ledger))
     if not documents:
         raise DataError(f"{data}: expected documents, found none")
+    load_tensorflow()
     from tfner.training.restore import open_model
 
     recognizer = open_model(model)

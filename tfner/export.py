@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import output, run
+from tfner.commands import load_tensorflow, output, run
 
 
 def export(
@@ -15,6 +15,7 @@ def export(
     to: Annotated[Path | None, typer.Option(help="Folder that receives the version; default: as the run's settings say.")] = None,
 ) -> None:
     """Export the best weights of a run as the next version of its SavedModel."""
+    load_tensorflow()
     from tfner.training.restore import export_run
 
     output().print(f"exported: {export_run(run_folder, to)}")

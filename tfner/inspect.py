@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, output, read_settings, run
+from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, load_tensorflow, output, read_settings, run
 from tfner.config import ReadSettings, RunSettings, read_yaml, validate
 from tfner.documents import Document
 from tfner.exceptions import DataError
@@ -60,8 +61,7 @@ def inspect_sources(
     splits = {name: list(read_documents(source, settings, ledgers[name])) for name, source in sources.items()}
     if not any(splits.values()):
         raise DataError(f"{', '.join(sources.values())}: expected documents, found none")
-    from dataclasses import replace
-
+    load_tensorflow()
     from tfner.data.facts import tokenizer_facts
     from tfner.data.tokenizer import WordPieceTokenizer
     from tfner.model.encoder import resolve_checkpoint

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import Encoding, TokenColumn, messages, read_settings, run
+from tfner.commands import Encoding, TokenColumn, load_tensorflow, messages, read_settings, run
 from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import ConfigError
@@ -30,7 +30,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Exported folder (saved_models/NAME or a version of it) or run folder.")],
     source: Annotated[str, typer.Argument(metavar="[INPUT]", help="File or folder; - is standard input.")] = "-",
     output: Annotated[str, typer.Option("--output", "-o", help="File, or folder for brat; - is standard output.")] = "-",
-    format: Annotated[str | None, typer.Option("--format", help="jsonl, columns, brat or text; default: text on a terminal, else jsonl.")] = None,
+    format: Annotated[str | None, typer.Option("--format", help="jsonl, columns, brat or text; by default text on a terminal.")] = None,
     input_format: Annotated[str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name.")] = "auto",
     text: Annotated[str | None, typer.Option(help="Mark this text instead of an input.")] = None,
     encoding: Encoding = "utf-8",
@@ -81,6 +81,7 @@ def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[D
 
 def mark(model: Path, documents: Iterable[Document], writer: PredictionWriter, *, needs_words: bool) -> None:
     """Write every document with its entities; only a few are in memory at once."""
+    load_tensorflow()
     from tfner.training.restore import open_model
 
     recognizer = open_model(model)

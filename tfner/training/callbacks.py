@@ -177,10 +177,10 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-                       TextColumn("{task.fields[facts]}"))  # fmt: skip
-            self.bar = Progress(*columns, console=self.console)
-            self.bar.start()
+            fields = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[facts]}"))
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *fields)
+            self.bar = bar = Progress(*columns, console=self.console)
+            bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.title = f"epoch {epoch + 1}/{self.params['epochs']}"
@@ -219,6 +219,5 @@ def describe(logs: dict[str, Any] | None) -> str:
 
 
 def current_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """The learning rate of the last update, a schedule evaluated."""
-    rate = getattr(optimizer, "learning_rate", None)
-    return float(rate(optimizer.iterations) if callable(rate) else rate) if rate is not None else math.nan
+    """The learning rate of the last update, also where a schedule gives it."""
+    return float(optimizer.learning_rate)

@@ -30,8 +30,7 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
     make_repeatable(settings)
     batches = Batches(prepared.corpora["train"], batch_settings(prepared))
     model = compile_model(prepared, batches.steps_per_epoch)
-    monitor = training_monitor(prepared)
-    best = BestWeights(prepared.folder.best, monitor, patience=settings.training.patience)
+    best = BestWeights(prepared.folder.best, training_monitor(prepared), patience=settings.training.patience)
     last = LastState(prepared.folder.last, best)
     for callback in (best, last):
         callback.set_model(model)

@@ -88,7 +88,7 @@ def read_splits(settings: RunSettings) -> Splits:
 
 def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
     """The given labels, or the entity types of the training data; others in dev and test are said."""
-    seen = {split: Counter(entity.label for document in documents for entity in document.entities) for split, documents in splits.documents.items()}
+    seen = {split: count_labels(documents) for split, documents in splits.documents.items()}
     types = settings.labels if settings.labels is not None else tuple(sorted(seen["train"]))
     if not types:
         raise DataError(f"{settings.data.train}: expected entities to learn, found none in {len(splits.documents['train'])} documents")
@@ -99,7 +99,13 @@ def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
     return LabelSet(tuple(types), settings.model.tag_scheme)
 
 
-def encode_split(documents: Sequence[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger, settings: RunSettings) -> EncodedCorpus:
+def count_labels(documents: Sequence[Document]) -> Counter[str]:
+    return Counter(entity.label for document in documents for entity in document.entities)
+
+
+def encode_split(
+    documents: Sequence[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger, settings: RunSettings
+) -> EncodedCorpus:
     """Pieces, labels and windows as the settings say."""
     return encode(
         documents,
