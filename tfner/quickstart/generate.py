@@ -20,7 +20,6 @@ from tfner.quickstart.grammar import Grammar, Segment, content_lines, read_rules
 from tfner.quickstart.words import Inventor
 
 SEED = 2021
-LABELS = ("PERSON", "PLACE", "ORGANIZATION", "PRODUCT")
 CASE_AS_WRITTEN, BEARS_OPENER = "^", "+"
 OPENER_SHARE = 0.2
 POSSESSIVE = "'s"

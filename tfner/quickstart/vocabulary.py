@@ -51,7 +51,8 @@ def split_words(text: str) -> Iterator[str]:
 
 def is_punctuation(letter: str) -> bool:
     """Whether BERT cuts there: Unicode's punctuation and ASCII's symbols."""
-    return unicodedata.category(letter).startswith("P") or (letter.isascii() and letter.isprintable() and not letter.isalnum() and letter != " ")
+    ascii_symbol = "!" <= letter <= "~" and not letter.isalnum()
+    return ascii_symbol or unicodedata.category(letter).startswith("P")
 
 
 def split_letters(word: str) -> Word:

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
-ONSETS = "B Bl Br D Dr F Fr G Gr H J K Kl L M N Pl Pr R S Sk Sm St T Th Tr V W Z".split()
-VOWELS = [*("a e i o u " * 4).split(), *"ai ea ou é ö ø".split()]
-BEFORE_VOWEL = "b d k l lm lv m mm n nd nn r rn rv ss v".split()
-BEFORE_CONSONANT = "l lk ll m n nn nt r rn rt s st".split()
-ENDINGS = {
-    "first": "a ano ara as el en eth ette iel ilde in ine is o ric eus y".split(),
-    "last": "aki ard berg elli er escu ez ford man ov quist sen son strand well wick".split(),
-    "town": "ava burg by dale ford grad haven holm ia land ley mar mouth ova stad ton wick".split(),
-    "brand": "ax co corp dyne ec ix nor on ora os tec tron".split(),
-    "ware": "eez eo it ium ix ly ol on ora ovo um yx".split(),
+SYLLABLES = {
+    "onset": "B Bl Br D Dr F Fr G Gr H J K Kl L M N Pl Pr R S Sk Sm St T Th Tr V W Z",
+    "vowel": "a e i o u a e i o u a e i o u a e i o u ai ea ou é ö ø",
+    "before vowel": "b d k l lm lv m mm n nd nn r rn rv ss v",
+    "before consonant": "l lk ll m n nn nt r rn rt s st",
 }
-SHARED_ENDINGS = "a ard el ell en er is o on ova".split()
+ENDINGS = {
+    "first": "a ano ara as el en eth ette iel ilde in ine is o ric eus y",
+    "last": "aki ard berg elli er escu ez ford man ov quist sen son strand well wick",
+    "town": "ava burg by dale ford grad haven holm ia land ley mar mouth ova stad ton wick",
+    "brand": "ax co corp dyne ec ix nor on ora os tec tron",
+    "ware": "eez eo it ium ix ly ol on ora ovo um yx",
+}
+SHARED_ENDINGS = "a ard el ell en er is o on ova"
 """Any kind of word may have these: then only the words around it tell which it is."""
 SHARED_SHARE = 0.05
 LETTERS, RARE_LETTERS = "BCDFGHJKLMNPRSTVWZ", "VWXZ"
@@ -49,7 +51,7 @@ class Inventor:
         """A new word of a kind: `letters` or a key of ENDINGS."""
         if kind == "letters":
             return self._unused(self._abbreviation)
-        endings = SHARED_ENDINGS if self.chance(SHARED_SHARE) else ENDINGS[kind]
+        endings = (SHARED_ENDINGS if self.chance(SHARED_SHARE) else ENDINGS[kind]).split()
         return self._unused(lambda: self._syllables(self.pick(endings)))
 
     def _unused(self, build: Callable[[], str]) -> str:
@@ -59,10 +61,13 @@ class Inventor:
         return word
 
     def _syllables(self, ending: str) -> str:
-        stem = self.pick(ONSETS) + self.pick(VOWELS)
+        stem = self._syllable("onset") + self._syllable("vowel")
         if self.chance(0.4):
-            stem += self.pick(BEFORE_VOWEL) + self.pick(VOWELS)
-        return stem + self.pick(BEFORE_VOWEL if ending[0] in "aeiouy" else BEFORE_CONSONANT) + ending
+            stem += self._syllable("before vowel") + self._syllable("vowel")
+        return stem + self._syllable("before vowel" if ending[0] in "aeiouy" else "before consonant") + ending
+
+    def _syllable(self, part: str) -> str:
+        return self.pick(SYLLABLES[part].split())
 
     def _abbreviation(self) -> str:
         last = self.pick(LETTERS) if self.chance(0.5) else ""
