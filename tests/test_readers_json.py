@@ -249,3 +249,10 @@ def fault(path: Path, content: str) -> str:
     except DataError as error:
         return str(error)
     return "none"
+
+
+def test_a_record_names_its_group_and_its_slice(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"text": "a", "group": "book", "slice": "hard"}\n{"tokens": ["a"], "slice": "easy"}\n', encoding="utf-8")
+    documents = list(read_documents(path, ReadSettings(), Ledger()))
+    assert [(document.group, document.slice) for document in documents] == [("book", "hard"), ("", "easy")]

@@ -82,7 +82,7 @@ def records(split: Split, grammar: Grammar) -> Iterator[dict]:
         text, entities = assemble(grammar.expand(with_opener(template.removeprefix(CASE_AS_WRITTEN), grammar)))
         if not template.startswith(CASE_AS_WRITTEN):
             text = text[0].upper() + text[1:]
-        yield {"id": f"{split.name}-{number}", "text": text, "entities": entities, "template": origin}
+        yield {"id": f"{split.name}-{number}", "text": text, "entities": entities, "slice": f"{origin} templates"}
 
 
 def with_opener(template: str, grammar: Grammar) -> str:

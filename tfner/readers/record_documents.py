@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -49,15 +50,16 @@ class RecordReader:
         return detect_scheme(check_tags(record.tags, item.where) for item, record in records if record and record.tags)
 
     def _to_document(self, record: Record, item: Item) -> Document:
-        id = record.id or item.id
+        marked = self._mark(record, item)
+        return replace(marked, id=record.id or item.id, group=record.group, slice=record.slice)
+
+    def _mark(self, record: Record, item: Item) -> Document:
         places = locate_words(record, item.where)
         if record.text is None or (record.tags is not None and places is None):
-            words = [str(word) for word in record.words or ()]
-            return Document.from_words(words, self._spans(record, item), id=id, group=record.group)
+            return Document.from_words([str(word) for word in record.words or ()], self._spans(record, item))
         if record.tags is not None:
-            return Document.from_word_spans(record.text, places or [], self._spans(record, item), id=id, group=record.group)
-        words = None if places is None else tuple(places)
-        return Document(record.text, tuple(self._entities(record, item)), words, id, record.group)
+            return Document.from_word_spans(record.text, places or [], self._spans(record, item))
+        return Document(record.text, tuple(self._entities(record, item)), None if places is None else tuple(places))
 
     def _spans(self, record: Record, item: Item) -> list[Span]:
         if record.tags is None:

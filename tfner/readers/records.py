@@ -40,6 +40,7 @@ class Record:
     marks: list[Mark]
     id: str
     group: str
+    slice: str
 
 
 def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
@@ -62,7 +63,7 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
         raise DataError(f"{where}: expected a text, because the spans of tokens and entities count its characters, got none")
     for _ in first_of(record, ("relations",), list) or ():
         ledger.record("skipped_annotation", where, "relation")
-    return Record(text, words, tags, marks, parse_id(record), str(record.get("group") or ""))
+    return Record(text, words, tags, marks, parse_id(record), str(record.get("group") or ""), str(record.get("slice") or ""))
 
 
 def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Json] | None:
