@@ -90,7 +90,7 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class LastState(keras.callbacks.Callback):
-    """Save model, optimizer and place at the end of each epoch, so that a run can go on from there.
+    """Save model, optimizer, random state and place at the end of each epoch, so that a run can go on from there.
 
     Stands last in the list: what it writes says that everything of the epoch before it is on disk.
     """
@@ -102,7 +102,7 @@ class LastState(keras.callbacks.Callback):
         self.epochs_done = 0
 
     def _checkpoint(self) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer)
+        return tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer, random=random_generators(self.model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epochs_done = epoch + 1
@@ -210,6 +210,12 @@ class ProgressBar(keras.callbacks.Callback):
         if self.bar:
             self.bar.stop()
             self.bar = None
+
+
+def random_generators(model: keras.Model) -> list[tf.__internal__.tracking.AutoTrackable]:
+    """What dropout draws from; Keras leaves it out of checkpoints, so that a resumed training would draw anew."""
+    layers = (layer for layer in model.submodules if isinstance(layer, keras.__internal__.layers.BaseRandomLayer))
+    return [layer._random_generator for layer in layers]
 
 
 def describe(logs: dict[str, Any] | None) -> str:

@@ -1,0 +1,29 @@
+"""What the documents show works."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+
+import pytest
+
+
+def code_blocks(path, language):
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_keras_example_runs_and_learns(pytestconfig):
+    (code,) = code_blocks(pytestconfig.rootpath / "docs" / "keras.md", "python")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(compile(code, "docs/keras.md", "exec"), {})
+    result = eval(output.getvalue())
+    assert result["entity_f1"] == pytest.approx(1.0)
+    assert result["accuracy"] == pytest.approx(1.0)
+
+
+def test_the_readme_opens_with_one_command_to_train_and_one_to_test(pytestconfig):
+    train, test = code_blocks(pytestconfig.rootpath / "README.md", "sh")[:2]
+    assert "tfner.train configs/quickstart.yaml" in train
+    assert "pytest" in test
+    assert all(command.startswith("python3 -m venv .venv && ") for command in (train, test))
