@@ -21,11 +21,11 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from tfner.data.combining import combining_classes
 
-# PUNCTUATION, SEPARATOR and CJK are pre-tokens of their own in BERT; only the word rule tells the first two apart.
-LETTER, PUNCTUATION, SEPARATOR, CJK, SPACE = range(5)
+# Letters join into pre-tokens; UNDERSCORE to CJK are pre-tokens of their own, told apart for the word rule; SPACE parts them.
+LETTER, DIGIT, UNDERSCORE, FULL_STOP, HYPHEN, APOSTROPHE, SIGIL, PUNCTUATION, COMMA, SEPARATOR, CJK, SPACE = range(12)
 # Rare: EXPANDED becomes several letters. A KEPT_MARK may change places with its neighbours. A LOST_MARK is an accent that is stripped:
 # nothing comes out, but it belongs to the character before it. A DELETED character belongs to nothing.
-EXPANDED, KEPT_MARK, LOST_MARK, DELETED = range(5, 9)
+EXPANDED, KEPT_MARK, LOST_MARK, DELETED = range(12, 16)
 CLASS_MASK = 15
 COUNT_SHIFT, COUNT_MASK = 4, 7
 VALUE_SHIFT, VALUE_MASK = 8, (1 << 21) - 1
@@ -33,9 +33,19 @@ RARE = -(1 << 31)
 BLOCK_SHIFT = 6
 BLOCK_MASK = (1 << BLOCK_SHIFT) - 1
 
-# Punctuation that parts words even without a space; other punctuation within a chunk joins (`O'Brien`, `e-mail`, `AT&T`, `km/h`).
-# Found by comparing with the words of published corpora: see benchmarks/README.md.
-SEPARATORS = ',;!?"()[]{}<>«»“”„‟‹›…¡¿،؛؟।॥‼⁇⁈⁉、。〈〉《》「」『』【】〔〕〖〗〘〙〚〛〝〞〟！＂（），：；？［］｛｝｟｠｡｢｣､'
+# Characters that the word rule treats in a way of their own: those of SEPARATOR part words even where no space stands.
+SEPARATORS = ';!?"()[]{}<>«»“”„‟‹›…¡¿،؛؟।॥‼⁇⁈⁉、。〈〉《》「」『』【】〔〕〖〗〘〙〚〛〝〞〟！＂（），：；？［］｛｝｟｠｡｢｣､'
+
+MEMBERS = {
+    DIGIT: "0123456789",
+    UNDERSCORE: "_",
+    FULL_STOP: ".",
+    HYPHEN: "-",
+    APOSTROPHE: "'’",
+    SIGIL: "@#",
+    COMMA: ",",
+    SEPARATOR: SEPARATORS,
+}
 
 CODE_POINTS = 0x110000
 PLANE = 0x10000
@@ -132,7 +142,9 @@ def classify(code_points: np.ndarray, results: Normalized, *, accents: np.ndarra
     distinct, inverse = np.unique(results.first, return_inverse=True)
     classes = cut_by_pre_tokenizer(distinct)[inverse]
     classes[movable] = KEPT_MARK
-    classes[(classes == PUNCTUATION) & np.isin(code_points, decode(SEPARATORS))] = SEPARATOR
+    for kind, members in MEMBERS.items():
+        expected = LETTER if kind == DIGIT else PUNCTUATION
+        classes[(classes == expected) & np.isin(code_points, decode(members))] = kind
     classes[results.cjk] = CJK
     classes[results.lengths > 1] = EXPANDED
     classes[results.lengths == 0] = DELETED

@@ -14,6 +14,7 @@ from tfner.data.characters import (
     COUNT_MASK,
     COUNT_SHIFT,
     DELETED,
+    DIGIT,
     EXPANDED,
     KEPT_MARK,
     LETTER,
@@ -28,30 +29,36 @@ from tfner.data.vocabulary import TokenizerSettings
 SLOT_SHIFT = 3  # an output is numbered 8 * (its character) + (its place within the expansion)
 
 
-class Pretokens(NamedTuple):
-    """N characters of B texts on end, the M code points that the normalizer makes of them, and the P pre-tokens that those form.
+class Cut(NamedTuple):
+    """How M code points that the normalizer gives for N characters form P pre-tokens.
 
-    text_splits: int32 (B+1,), where the texts begin among the characters.
-    code, byte: int32 and int64 (N,), each character's code point, and the byte of its text at which it begins.
-    lost_mark: bool (N,), an accent that was stripped; (0,) if the batch has none.
-    output, source: int32 (M,), the code points that come out, and the character that each comes from.
-    start: int32 (P,), each pre-token's first output.
-    first, last: int32 (P,), its first and last character.
-    kind: int32 (P,), LETTER, PUNCTUATION, SEPARATOR or CJK.
+    output, source: int32 (M,), the code points, and the character that each comes from.
+    splits: int32 (P+1,), where the pre-tokens begin among them.
+    first, last: int32 (P,), each pre-token's first and last character.
+    kind: int32 (P,), the class of the first character, LETTER to CJK.
     space_before: bool (P,), white space or the begin of the text stands before it.
+    lost_mark: bool (N,), an accent that was stripped; (0,) if the batch has none.
     """
 
-    text_splits: tf.Tensor
-    code: tf.Tensor
-    byte: tf.Tensor
-    lost_mark: tf.Tensor
     output: tf.Tensor
     source: tf.Tensor
-    start: tf.Tensor
+    splits: tf.Tensor
     first: tf.Tensor
     last: tf.Tensor
     kind: tf.Tensor
     space_before: tf.Tensor
+    lost_mark: tf.Tensor
+
+
+class Characters(NamedTuple):
+    """N code points of B texts on end.
+
+    code: int32 (N,). byte: int64 (N,), where in its text each begins. splits: int32 (B+1,), where the texts begin.
+    """
+
+    code: tf.Tensor
+    byte: tf.Tensor
+    splits: tf.Tensor
 
 
 class PreTokenizer(tf.Module):
@@ -69,27 +76,23 @@ class PreTokenizer(tf.Module):
             self._index, self._blocks, self._expansions = map(tf.constant, (table.index, table.blocks, table.expansions))
             self._marks, self._mark_classes = map(tf.constant, combining_classes())
 
-    def __call__(self, text_B: tf.Tensor) -> Pretokens:
-        """Cut texts, tf.string (B,), any bytes; what is not UTF-8 is read as U+FFFD."""
+    def __call__(self, text_B: tf.Tensor) -> tuple[Characters, Cut]:
+        """Decode and cut texts, tf.string (B,), any bytes; what is not UTF-8 is read as U+FFFD."""
         splits, code_N, byte_N = tf.raw_ops.UnicodeDecodeWithOffsets(input=text_B, input_encoding="UTF-8")
         splits_B = tf.cast(splits, tf.int32)  # with Tsplits=tf.int32 the op ends the process in a failed check
         entry_N = self._look_up(code_N)
-        output_M, source_M, start_P, space_before_P, kind_P, lost_mark_N = tf.cond(
+        cut = tf.cond(
             tf.reduce_min(entry_N) < 0,
             lambda: self._cut_rare(code_N, entry_N, splits_B),
             lambda: cut_plain(code_N, entry_N, splits_B),
         )
-        last_P = tf.gather(source_M, tf.concat([start_P[1:], tf.shape(source_M)[: tf.size(start_P)]], 0) - 1)
-        first_P = tf.gather(source_M, start_P)
-        return Pretokens(
-            splits_B, code_N, byte_N, lost_mark_N, output_M, source_M, start_P, first_P, last_P, kind_P, space_before_P
-        )
+        return Characters(code_N, byte_N, splits_B), cut
 
     def _look_up(self, code_N: tf.Tensor) -> tf.Tensor:
         block_N = tf.gather(self._index, tf.bitwise.right_shift(code_N, BLOCK_SHIFT))
         return tf.gather(self._blocks, block_N + tf.bitwise.bitwise_and(code_N, BLOCK_MASK))
 
-    def _cut_rare(self, code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _cut_rare(self, code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Cut:
         """Cut a batch in which characters are deleted, become several or change places."""
         code_N, entry_N = self._order_marks(code_N, entry_N, splits_B)
         class_N = tf.bitwise.bitwise_and(entry_N, CLASS_MASK)
@@ -98,12 +101,15 @@ class PreTokenizer(tf.Module):
         break_N = tf.cumsum(tf.tensor_scatter_nd_add(space_N, splits_B[:, None], tf.ones_like(splits_B)))
         break_M = tf.gather(break_N, source_M)
         space_before_M = tf.not_equal(break_M, tf.concat([[0], break_M[:-1]], 0))
-        alone_M = tf.gather((class_N > LETTER) & (class_N < SPACE), source_M)
+        alone_M = tf.gather((class_N > DIGIT) & (class_N < SPACE), source_M)
         new_M = space_before_M | alone_M | tf.concat([alone_M[:1], alone_M[:-1]], 0)
-        start_P = tf.cast(tf.where(new_M)[:, 0], tf.int32)
-        class_P = tf.gather(class_N, tf.gather(source_M, start_P))
+        start_P = places(new_M)
+        splits = tf.concat([start_P, tf.shape(source_M)], 0)
+        first_P, last_P = tf.gather(source_M, start_P), tf.gather(source_M, splits[1:] - 1)
+        class_P = tf.gather(class_N, first_P)
         kind_P = tf.where(class_P < SPACE, class_P, LETTER)
-        return output_M, source_M, start_P, tf.gather(space_before_M, start_P), kind_P, tf.equal(class_N, LOST_MARK)
+        space_before_P = tf.gather(space_before_M, start_P)
+        return Cut(output_M, source_M, splits, first_P, last_P, kind_P, space_before_P, tf.equal(class_N, LOST_MARK))
 
     def _order_marks(self, code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Bring combining marks into canonical order, where one of them is kept."""
@@ -130,15 +136,20 @@ class PreTokenizer(tf.Module):
         return tf.where(expanded_M, tf.gather(self._expansions, place_M), one_M), source_M
 
 
-def cut_plain(code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> tuple[tf.Tensor, ...]:
+def cut_plain(code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Cut:
     """Cut a batch of ordinary text: every character gives one code point, white space none."""
     class_N = tf.bitwise.bitwise_and(entry_N, CLASS_MASK)
-    before_N = tf.concat([[SPACE], class_N], 0)  # the class of the character before; a text begins as after a space
-    before_N = tf.tensor_scatter_nd_update(before_N, splits_B[:, None], tf.fill(tf.shape(splits_B), SPACE))[:-1]
-    new_N = tf.not_equal(tf.bitwise.bitwise_or(class_N, before_N), LETTER)
-    source_M = tf.cast(tf.where(tf.not_equal(class_N, SPACE))[:, 0], tf.int32)
+    left = tf.concat([[SPACE], class_N], 0)  # (N+1,), what stands before each character; a text begins as after a space
+    left = tf.tensor_scatter_nd_update(left, splits_B[:, None], tf.fill(tf.shape(splits_B), SPACE))
+    border = tf.maximum(left, tf.concat([class_N, [SPACE]], 0)) > DIGIT
+    inked_N = tf.not_equal(class_N, SPACE)
+    first_P, last_P = places(border[:-1] & inked_N), places(border[1:] & inked_N)
+    splits, source_M = tf.raw_ops.RaggedRange(starts=first_P, limits=last_P + 1, deltas=1, Tsplits=tf.int32)
     output_N = tf.bitwise.bitwise_xor(code_N, tf.bitwise.right_shift(entry_N, VALUE_SHIFT))
-    start_P = tf.cast(tf.where(tf.gather(new_N, source_M))[:, 0], tf.int32)
-    first_P = tf.gather(source_M, start_P)
-    space_before_P = tf.equal(tf.gather(before_N, first_P), SPACE)
-    return tf.gather(output_N, source_M), source_M, start_P, space_before_P, tf.gather(class_N, first_P), tf.zeros([0], tf.bool)
+    kind_P, space_before_P = tf.gather(class_N, first_P), tf.equal(tf.gather(left, first_P), SPACE)
+    return Cut(tf.gather(output_N, source_M), source_M, splits, first_P, last_P, kind_P, space_before_P, tf.zeros([0], tf.bool))
+
+
+def places(flags: tf.Tensor) -> tf.Tensor:
+    """Where the flags are set, int32."""
+    return tf.cast(tf.reshape(tf.where(flags), [-1]), tf.int32)

@@ -16,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfner.data.pretokens import PreTokenizer, Pretokens
+from tfner.data.pretokens import Characters, Cut, PreTokenizer, places
 from tfner.data.text_ops import load_text_ops
-from tfner.data.units import unit_starts
+from tfner.data.units import WordRule
 from tfner.data.vocabulary import TokenizerSettings, read_checkpoint_tokenizer
 
+PLACE_BITS = 32
+PLACE_MASK = (1 << PLACE_BITS) - 1
 
 class Tokens(NamedTuple):
     """Pieces and units of B texts. Every member is a tf.RaggedTensor with a row a text, int32 but for the two bool ones.
@@ -74,7 +76,7 @@ class WordPieceTokenizer(tf.Module):
         self.unk_id, self.cls_id, self.sep_id, self.pad_id, self.mask_id = (
             ids[token] for token in (settings.unk_token, settings.cls_token, settings.sep_token, settings.pad_token, settings.mask_token)
         )
-        self._pre_tokenizer = PreTokenizer(settings)
+        self._pre_tokenizer, self._word_rule = PreTokenizer(settings), WordRule()
         with tf.device("/CPU:0"):
             self._model = tf.constant(word_piece_model(self.vocabulary, settings))
             self._piece_lengths = tf.constant(piece_lengths(self.vocabulary, settings.continuing_prefix))
@@ -106,42 +108,40 @@ class WordPieceTokenizer(tf.Module):
             return self._tokenize_words(words_BW.values, words_BW.row_splits)
 
     def _tokenize_text(self, text_B: tf.Tensor) -> Tokens:
-        pretokens = self._pre_tokenizer(text_B)
-        pieces = self._pieces(pretokens)
-        column_N = columns(pretokens.text_splits)
-        new_P = unit_starts(pretokens)
-        unit_P = tf.cumsum(tf.cast(new_P, tf.int32)) - 1
-        pretoken_U = tf.where(new_P)[:, 0]
-        first_U, last_U = unit_characters(pretokens, pretoken_U)
-        text_pretokens = tf.searchsorted(pretokens.first, pretokens.text_splits)
-        text_units = tf.searchsorted(first_U, pretokens.text_splits)
-        number_U = columns(text_units)
-        unit_T = tf.gather(unit_P, tf.cumsum(tf.cast(pieces.first_of_pretoken, tf.int32)) - 1)
-        byte_end_N = ends_in_bytes(pretokens, tf.strings.length(text_B))
+        characters, cut = self._pre_tokenizer(text_B)
+        pieces = self._pieces(cut)
+        column_N = columns(characters.splits)
+        new_P = self._word_rule(characters.code, cut)
+        pretoken_U = places(new_P)
+        first_U, last_U = unit_characters(characters, cut, pretoken_U)
+        text_units = tf.searchsorted(first_U, characters.splits)
+        unit_pieces = tf.gather(pieces.splits, tf.concat([pretoken_U, tf.shape(cut.first)], 0))
+        unit_T, within_unit_T = spread(columns(text_units), unit_pieces)
+        byte_ends = ends_in_bytes(characters, tf.strings.length(text_B))
         return ragged_tokens(
-            tf.gather(pieces.splits, text_pretokens),
+            tf.gather(pieces.splits, tf.searchsorted(cut.first, characters.splits)),
             text_units,
             ids=pieces.ids,
             start=tf.gather(column_N, pieces.first),
             end=tf.gather(column_N, pieces.last) + 1,
-            unit=tf.gather(number_U, unit_T),
-            first_of_unit=differs_from_previous(unit_T),
+            unit=unit_T,
+            first_of_unit=tf.equal(within_unit_T, 0),
             first_of_pretoken=pieces.first_of_pretoken,
             unit_start=tf.gather(column_N, first_U),
             unit_end=tf.gather(column_N, last_U) + 1,
-            unit_start_byte=tf.cast(tf.gather(pretokens.byte, first_U), tf.int32),
-            unit_end_byte=tf.cast(tf.gather(byte_end_N, last_U), tf.int32),
+            unit_start_byte=tf.cast(tf.gather(characters.byte, first_U), tf.int32),
+            unit_end_byte=tf.cast(tf.gather(byte_ends, last_U + 1), tf.int32),
         )
 
     def _tokenize_words(self, word_W: tf.Tensor, splits_B: tf.Tensor) -> Tokens:
-        pretokens = self._pre_tokenizer(word_W)
-        pieces = self._pieces(pretokens)
-        column_N = columns(pretokens.text_splits)
-        word_pieces = tf.gather(pieces.splits, tf.searchsorted(pretokens.first, pretokens.text_splits))
-        row_W = row_ids(splits_B, tf.size(word_W))
-        chars_W, bytes_W = pretokens.text_splits[1:] - pretokens.text_splits[:-1], tf.strings.length(word_W)
+        characters, cut = self._pre_tokenizer(word_W)
+        pieces = self._pieces(cut)
+        column_N = columns(characters.splits)
+        word_pieces = tf.gather(pieces.splits, tf.searchsorted(cut.first, characters.splits))
+        row_W, number_W = spread(tf.range(tf.size(splits_B) - 1), splits_B)
+        chars_W, bytes_W = row_lengths(characters.splits), tf.strings.length(word_W)
         start_W, start_byte_W = joined_starts(chars_W, splits_B, row_W), joined_starts(bytes_W, splits_B, row_W)
-        word_T = row_ids(word_pieces, tf.size(pieces.ids))
+        word_T, within_word_T = spread(tf.range(tf.size(word_W)), word_pieces)
         offset_T = tf.gather(start_W, word_T)
         return ragged_tokens(
             tf.gather(word_pieces, splits_B),
@@ -149,8 +149,8 @@ class WordPieceTokenizer(tf.Module):
             ids=pieces.ids,
             start=tf.gather(column_N, pieces.first) + offset_T,
             end=tf.gather(column_N, pieces.last) + 1 + offset_T,
-            unit=tf.gather(columns(splits_B), word_T),
-            first_of_unit=differs_from_previous(word_T),
+            unit=tf.gather(number_W, word_T),
+            first_of_unit=tf.equal(within_word_T, 0),
             first_of_pretoken=pieces.first_of_pretoken,
             unit_start=start_W,
             unit_end=start_W + chars_W,
@@ -158,17 +158,16 @@ class WordPieceTokenizer(tf.Module):
             unit_end_byte=start_byte_W + bytes_W,
         )
 
-    def _pieces(self, pretokens: Pretokens) -> Pieces:
-        splits = tf.concat([pretokens.start, tf.shape(pretokens.output)], 0)
-        length_P = splits[1:] - splits[:-1]
-        word_P = tf.raw_ops.UnicodeEncode(input_values=pretokens.output, input_splits=splits, output_encoding="UTF-8")
+    def _pieces(self, cut: Cut) -> Pieces:
+        length_P = row_lengths(cut.splits)
+        word_P = tf.raw_ops.UnicodeEncode(input_values=cut.output, input_splits=cut.splits, output_encoding="UTF-8")
         word_P = tf.where(length_P > self.settings.max_chars_per_word, self._too_long, word_P)
-        _, ids, piece_splits, *_ = load_text_ops().fast_wordpiece_tokenize_with_offsets(input_values=word_P, wp_model=self._model)
-        ids_T, piece_splits = tf.cast(ids, tf.int32), tf.cast(piece_splits, tf.int32)
-        end_T = tf.cumsum(self._lengths(ids_T, piece_splits, length_P))
-        begin_T = tf.concat([[0], end_T[:-1]], 0)[: tf.size(end_T)]
-        first_T = tf.tensor_scatter_nd_update(tf.zeros_like(ids_T, tf.bool), piece_splits[:-1, None], tf.ones_like(length_P, tf.bool))
-        return Pieces(ids_T, tf.gather(pretokens.source, begin_T), tf.gather(pretokens.source, end_T - 1), first_T, piece_splits)
+        _, ids, splits, *_ = load_text_ops().fast_wordpiece_tokenize_with_offsets(input_values=word_P, wp_model=self._model)
+        ids_T, splits_P = tf.cast(ids, tf.int32), tf.cast(splits, tf.int32)
+        length_T = self._lengths(ids_T, splits_P, length_P)
+        end_T = tf.cumsum(length_T)
+        first_T, last_T = tf.gather(cut.source, end_T - length_T), tf.gather(cut.source, end_T - 1)
+        return Pieces(ids_T, first_T, last_T, tf.equal(columns(splits_P), 0), splits_P)
 
     def _lengths(self, ids_T: tf.Tensor, piece_splits: tf.Tensor, length_P: tf.Tensor) -> tf.Tensor:
         """How many code points each piece covers. Pieces tile their pre-token; the unknown piece covers all of it."""
@@ -180,45 +179,46 @@ class WordPieceTokenizer(tf.Module):
         return tf.tensor_scatter_nd_update(length_T, unknown, covered)
 
 
-def unit_characters(pretokens: Pretokens, pretoken_U: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def unit_characters(characters: Characters, cut: Cut, pretoken_U: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The first and last character of each unit, given its first pre-token; stripped accents that follow belong to it: int32 (U,)."""
-    count = tf.size(pretokens.first, tf.int64)
-    last_U = tf.gather(pretokens.last, tf.concat([pretoken_U[1:], [count]], 0)[: tf.size(pretoken_U)] - 1)
+    next_U = tf.concat([pretoken_U[1:], tf.shape(cut.first)], 0)[: tf.size(pretoken_U)]
+    last_U = tf.gather(cut.last, next_U - 1)
 
     def pass_marks() -> tf.Tensor:
-        stops = tf.concat([tf.cast(tf.where(~pretokens.lost_mark)[:, 0], tf.int32), pretokens.text_splits], 0)
-        stops = tf.sort(stops)
+        stops = tf.sort(tf.concat([places(tf.logical_not(cut.lost_mark)), characters.splits], 0))
         return tf.gather(stops, tf.searchsorted(stops, last_U, side="right")) - 1
 
-    last_U = tf.cond(tf.reduce_any(pretokens.lost_mark), pass_marks, lambda: last_U)
-    return tf.gather(pretokens.first, pretoken_U), last_U
+    last_U = tf.cond(tf.reduce_any(cut.lost_mark), pass_marks, lambda: last_U)
+    return tf.gather(cut.first, pretoken_U), last_U
 
 
-def ends_in_bytes(pretokens: Pretokens, length_B: tf.Tensor) -> tf.Tensor:
-    """The byte of its text at which each character ends: where the next begins, or the text's end; int64 (N,)."""
-    next_N = tf.concat([pretokens.byte, [0]], 0)
-    return tf.tensor_scatter_nd_max(next_N, pretokens.text_splits[1:, None], tf.cast(length_B, tf.int64))[1:]
+def ends_in_bytes(characters: Characters, length_B: tf.Tensor) -> tf.Tensor:
+    """The byte of its text at which the character before each ends: where this one begins, or the text's end; int64 (N+1,)."""
+    begins = tf.concat([characters.byte, [0]], 0)
+    return tf.tensor_scatter_nd_max(begins, characters.splits[1:, None], tf.cast(length_B, tf.int64))
 
 
-def differs_from_previous(values: tf.Tensor) -> tf.Tensor:
-    """bool, True for the first."""
-    return tf.not_equal(values, tf.concat([[-1], values[:-1]], 0)[: tf.size(values)])
+def row_lengths(splits: tf.Tensor) -> tf.Tensor:
+    return splits[1:] - splits[:-1]
 
 
 def columns(splits: tf.Tensor) -> tf.Tensor:
     """The place of each value within its row."""
-    return tf.raw_ops.RaggedRange(starts=0, limits=splits[1:] - splits[:-1], deltas=1, Tsplits=tf.int32)[1]
+    return tf.raw_ops.RaggedRange(starts=0, limits=row_lengths(splits), deltas=1, Tsplits=tf.int32)[1]
+
+
+def spread(label_R: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The label of its row for each value, and its place within the row, both from one range of 64-bit numbers."""
+    begin_R = tf.bitwise.left_shift(tf.cast(label_R, tf.int64), PLACE_BITS)
+    limit_R = begin_R + tf.cast(row_lengths(splits), tf.int64)
+    number = tf.raw_ops.RaggedRange(starts=begin_R, limits=limit_R, deltas=tf.constant(1, tf.int64), Tsplits=tf.int32)[1]
+    return tf.cast(tf.bitwise.right_shift(number, PLACE_BITS), tf.int32), tf.cast(tf.bitwise.bitwise_and(number, PLACE_MASK), tf.int32)
 
 
 def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) -> tf.Tensor:
     """Where each word begins if the words of a row are joined by one space."""
     start_W = tf.concat([[0], tf.cumsum(length_W + 1)], 0)
     return start_W[:-1] - tf.gather(tf.gather(start_W, splits_B), row_W)
-
-
-def row_ids(splits: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """The row of each of `count` values."""
-    return tf.searchsorted(splits, tf.range(count), side="right") - 1
 
 
 def ragged_tokens(text_pieces: tf.Tensor, text_units: tf.Tensor, **flat: tf.Tensor) -> Tokens:
