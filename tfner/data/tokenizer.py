@@ -20,6 +20,7 @@ from tfner.data.pretokens import Characters, Cut, PreTokenizer, places
 from tfner.data.text_ops import load_text_ops
 from tfner.data.units import WordRule
 from tfner.data.vocabulary import TokenizerSettings, read_checkpoint_tokenizer
+from tfner.exceptions import ModelError
 
 PLACE_BITS = 32
 PLACE_MASK = (1 << PLACE_BITS) - 1
@@ -236,9 +237,12 @@ def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -
     """TF.Text's model of the vocabulary, uint8; the only place that needs the Python of tensorflow_text."""
     from tensorflow_text import build_fast_wordpiece_model
 
-    model = build_fast_wordpiece_model(
-        list(vocabulary), max_bytes(settings), settings.continuing_prefix, settings.unk_token, True, False
-    )
+    try:
+        model = build_fast_wordpiece_model(
+            list(vocabulary), max_bytes(settings), settings.continuing_prefix, settings.unk_token, True, False
+        )
+    except RuntimeError as error:
+        raise ModelError(f"expected a vocabulary that TF.Text's WordPiece can hold, got {len(vocabulary)} pieces: {error}") from error
     return np.frombuffer(model, np.uint8)
 
 

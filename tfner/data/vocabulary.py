@@ -9,6 +9,8 @@ from typing import Any
 
 from tfner.exceptions import ModelError
 
+# Classes of transformers whose bare vocab.txt means BERT's tokenization; BertJapaneseTokenizer, for one, cuts words with MeCab.
+BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer")
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
 
 
@@ -37,22 +39,27 @@ class TokenizerSettings:
 def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], TokenizerSettings]:
     """The vocabulary, in the order of ids, and the settings of a BERT checkpoint.
 
-    Reads vocab.txt, tokenizer.json and tokenizer_config.json. A setting in tokenizer_config.json goes before tokenizer.json's, as in
-    transformers' BertTokenizerFast; what neither gives has BERT's default.
+    Reads vocab.txt, tokenizer.json and tokenizer_config.json. What tokenizer_config.json says goes before tokenizer.json, as in
+    transformers' BertTokenizerFast; what neither says is as in bert-base-uncased.
 
     Raises:
         ModelError: there is no vocabulary, the two files disagree, or the tokenizer is not BERT's WordPiece.
     """
     folder = Path(folder)
-    saved = read_json(folder / "tokenizer.json")
-    vocabularies = [vocabulary for vocabulary in (read_vocab_txt(folder / "vocab.txt"), saved_vocabulary(folder, saved)) if vocabulary]
-    if not vocabularies:
+    saved, config = read_json(folder / "tokenizer.json"), read_json(folder / "tokenizer_config.json")
+    listed = read_vocab_txt(folder / "vocab.txt")
+    if saved is not None:
+        vocabulary = saved_vocabulary(folder / "tokenizer.json", saved)
+        if listed and listed != vocabulary:
+            raise ModelError(f"{folder}: vocab.txt and tokenizer.json differ, expected the same pieces in the same order")
+    elif listed:
+        check_class(folder, config, read_json(folder / "config.json"))
+        vocabulary = listed
+    else:
         raise ModelError(f"expected vocab.txt or tokenizer.json in {folder}, found neither")
-    if len(set(vocabularies)) > 1:
-        raise ModelError(f"{folder}: vocab.txt and tokenizer.json hold different vocabularies, expected the same pieces in the same order")
-    settings = read_settings(folder, saved, read_json(folder / "tokenizer_config.json") or {})
-    check_special_tokens(folder, vocabularies[0], settings)
-    return vocabularies[0], settings
+    settings = read_settings(saved or {}, config or {})
+    check_special_tokens(folder, vocabulary, settings)
+    return vocabulary, settings
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -69,31 +76,35 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_vocab_txt(path: Path) -> tuple[str, ...]:
-    """One piece a line; only a newline ends a line, since pieces may hold other separators of lines. Empty if there is no file."""
+    """One piece a line, lines ended as Python's text mode ends them; empty if there is no file."""
     if not path.is_file():
         return ()
-    lines = path.read_bytes().decode("utf-8").split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return tuple(line.rstrip("\r") for line in lines)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            vocabulary = tuple(line.rstrip("\n") for line in lines)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: expected UTF-8, got: {error}") from error
+    places: dict[str, int] = {}
+    for number, piece in enumerate(vocabulary, 1):
+        if places.setdefault(piece, number) != number:
+            raise ModelError(f"{path}:{number}: expected every piece once, got {piece!r} again after line {places[piece]}")
+    return vocabulary
 
 
-def saved_vocabulary(folder: Path, saved: dict[str, Any] | None) -> tuple[str, ...]:
-    """The pieces in tokenizer.json by id, after a check that it is BERT's kind; empty if there is no such file."""
-    if saved is None:
-        return ()
-    check_kind(folder / "tokenizer.json", saved)
-    vocabulary = saved["model"]["vocab"]
-    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
-    if [vocabulary[piece] for piece in pieces] != list(range(len(pieces))):
-        raise ModelError(f"{folder / 'tokenizer.json'}: expected ids 0 to {len(pieces) - 1}, each once")
-    return tuple(pieces)
+def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
+    """The pieces in tokenizer.json by id, after a check that it is BERT's kind."""
+    check_kind(path, saved)
+    vocabulary = saved["model"].get("vocab")
+    if not isinstance(vocabulary, dict) or sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        raise ModelError(f"{path}: expected model.vocab to give the ids from 0 up, each to one piece")
+    return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
 
 
 def check_kind(path: Path, saved: dict[str, Any]) -> None:
     """Refuse what is not WordPiece with BERT's normalizer and pre-tokenizer, by name."""
     for part, expected in (("model", "WordPiece"), ("normalizer", "BertNormalizer"), ("pre_tokenizer", "BertPreTokenizer")):
-        kind = (saved.get(part) or {}).get("type")
+        section = saved.get(part)
+        kind = section.get("type") if isinstance(section, dict) else section
         if kind != expected:
             raise ModelError(f"{path}: expected a BERT tokenizer, whose {part} is {expected}, got {kind}")
     added = [token["content"] for token in saved.get("added_tokens", ()) if not token.get("special")]
@@ -101,9 +112,17 @@ def check_kind(path: Path, saved: dict[str, Any]) -> None:
         raise ModelError(f"{path}: added tokens that are not special are not supported: {', '.join(map(repr, added[:5]))}")
 
 
-def read_settings(folder: Path, saved: dict[str, Any] | None, config: dict[str, Any]) -> TokenizerSettings:
-    """Join the settings of tokenizer_config.json and tokenizer.json."""
-    normalizer, model = (saved["normalizer"], saved["model"]) if saved else ({}, {})
+def check_class(folder: Path, *configs: dict[str, Any] | None) -> None:
+    """Refuse a bare vocab.txt that belongs to another tokenizer."""
+    for config in configs:
+        kind = (config or {}).get("tokenizer_class")
+        if kind is not None and str(kind).removesuffix("Fast") not in BERT_CLASSES:
+            raise ModelError(f"{folder}: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), got {kind}")
+
+
+def read_settings(saved: dict[str, Any], config: dict[str, Any]) -> TokenizerSettings:
+    """Join the settings of tokenizer.json and tokenizer_config.json."""
+    normalizer, model = saved.get("normalizer", {}), saved.get("model", {})
     given = {
         "lowercase": config.get("do_lower_case", normalizer.get("lowercase")),
         "strip_accents": config.get("strip_accents", normalizer.get("strip_accents")),
@@ -113,8 +132,7 @@ def read_settings(folder: Path, saved: dict[str, Any] | None, config: dict[str, 
         "continuing_prefix": model.get("continuing_subword_prefix"),
         **{name: token_text(config.get(name)) for name in SPECIAL_TOKENS},
     }
-    if model.get("unk_token") is not None:
-        given["unk_token"] = model["unk_token"]
+    given["unk_token"] = model.get("unk_token") or given["unk_token"]
     return TokenizerSettings(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -124,6 +142,7 @@ def token_text(token: Any) -> str | None:
 
 
 def check_special_tokens(folder: Path, vocabulary: tuple[str, ...], settings: TokenizerSettings) -> None:
+    """Refuse a vocabulary without one of the special tokens."""
     missing = [getattr(settings, name) for name in SPECIAL_TOKENS if getattr(settings, name) not in vocabulary]
     if missing:
         raise ModelError(f"{folder}: expected the special tokens {', '.join(missing)} in the vocabulary of {len(vocabulary)} pieces")
