@@ -22,11 +22,11 @@ SCHEDULES = ("linear", "cosine", "constant")
 class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then linear or cosine decay to 0: transformers' `get_{linear,cosine,constant}_schedule_with_warmup`.
 
-    For update number s = 0, 1, ... and progress p = (s - warmup_steps) / max(1, total_steps - warmup_steps):
+    For update number s = 0, 1, ... and what remains, r = (total_steps - s) / max(1, total_steps - warmup_steps), at least 0:
 
-        s < warmup_steps    peak * s / warmup_steps          (so the very first update has learning rate 0)
-        linear              peak * max(0, 1 - p)
-        cosine              peak * (1 + cos(pi * min(1, p))) / 2
+        s < warmup_steps    peak * s / warmup_steps    (so the very first update has learning rate 0)
+        linear              peak * r
+        cosine              peak * (1 - cos(pi * r)) / 2
         constant            peak
 
     Args:
@@ -47,8 +47,8 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         """The learning rate of update number `step`, float32."""
         step = tf.cast(step, tf.float32)
         warmup = step / max(1, self.warmup_steps)
-        progress = tf.clip_by_value((step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps), 0.0, 1.0)
-        decay = {"linear": 1.0 - progress, "cosine": 0.5 * (1.0 + tf.cos(math.pi * progress)), "constant": tf.ones_like(step)}
+        rest = tf.maximum(0.0, (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps))
+        decay = {"linear": rest, "cosine": 0.5 * (1.0 - tf.cos(math.pi * rest)), "constant": tf.ones_like(step)}
         return self.peak * tf.where(step < self.warmup_steps, warmup, decay[self.schedule])
 
     def get_config(self) -> dict:
@@ -183,14 +183,14 @@ def build_optimizer(
 
 
 def _row_sums(gradient: tf.IndexedSlices) -> tf.Tensor:
-    """The sum of each row that occurs, then rows of zeros: [N, ...] for N slices.
+    """The sum of each row that occurs, and rows of zeros: [N + 1, ...] for N slices.
 
     By sorting, because `tf.unique` has no static shape.
     """
     order_N = tf.argsort(gradient.indices)
     sorted_N = tf.gather(gradient.indices, order_N)
-    new_N = tf.pad(tf.cast(sorted_N[1:] != sorted_N[:-1], tf.int32), [[1, 0]])
-    return tf.math.unsorted_segment_sum(tf.gather(gradient.values, order_N), tf.cumsum(new_N), tf.size(order_N))
+    row_N = tf.cumsum(tf.cast(sorted_N != tf.roll(sorted_N, 1, axis=0), tf.int32))
+    return tf.math.unsorted_segment_sum(tf.gather(gradient.values, order_N), row_N, tf.size(order_N) + 1)
 
 
 def _to_dense(gradient: tf.IndexedSlices) -> tf.Tensor:
