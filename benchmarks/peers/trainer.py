@@ -1,0 +1,95 @@
+"""The usual PyTorch recipe, to measure against: Hugging Face Trainer, first piece of each word, dynamic padding, bf16 on the CPU.
+
+Runs in an environment of its own (see README.md here). Words beyond `max_length` pieces are scored as O.
+usage: trainer.py ENCODER TRAIN DEV SETTINGS      SETTINGS: JSON with epochs, learning_rate, batch_size, max_length, seed, bf16
+Prints one line of JSON: {"f1": fraction, "seconds": of training}.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from seqeval.metrics import f1_score
+from torch.utils.data import Dataset
+from transformers import (
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+NO_LABEL = -100
+
+
+def read_sentences(path):
+    """Words and tags of a two-column file."""
+    with open(path, encoding="utf-8") as file:
+        blocks = file.read().replace("\n\t\n", "\n\n").strip("\n").split("\n\n")
+    rows = [[line.split("\t") for line in block.split("\n") if line.strip()] for block in blocks]
+    return [([row[0] for row in block], [row[-1] for row in block]) for block in rows if block]
+
+
+class Sentences(Dataset):
+    """Encoded sentences; the label of a word stands on its first piece."""
+
+    def __init__(self, sentences, tokenizer, ids, max_length):
+        self.items = [self.encode(words, tags, tokenizer, ids, max_length) for words, tags in sentences]
+
+    @staticmethod
+    def encode(words, tags, tokenizer, ids, max_length):
+        encoding = tokenizer(words, is_split_into_words=True, truncation=True, max_length=max_length)
+        places = encoding.word_ids()
+        first = [place is not None and place != before for before, place in zip([None, *places], places)]
+        labels = [ids.get(tags[place], 0) if new else NO_LABEL for place, new in zip(places, first)]
+        return {**encoding, "labels": labels}
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def main(encoder, train, dev, settings):
+    set_seed(settings["seed"])
+    sentences = {"train": read_sentences(train), "dev": read_sentences(dev)}
+    names = ["O", *sorted({tag for _, tags in sentences["train"] for tag in tags} - {"O"})]
+    ids = {name: index for index, name in enumerate(names)}
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    data = {name: Sentences(rows, tokenizer, ids, settings["max_length"]) for name, rows in sentences.items()}
+    model = AutoModelForTokenClassification.from_pretrained(encoder, num_labels=len(names))
+    arguments = TrainingArguments(
+        tempfile.mkdtemp(),
+        num_train_epochs=settings["epochs"],
+        learning_rate=settings["learning_rate"],
+        per_device_train_batch_size=settings["batch_size"],
+        per_device_eval_batch_size=64,
+        warmup_steps=0.1,
+        weight_decay=0.01,
+        seed=settings["seed"],
+        bf16=settings["bf16"],
+        use_cpu=True,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
+    trainer = Trainer(model, arguments, train_dataset=data["train"], data_collator=DataCollatorForTokenClassification(tokenizer))
+    start = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - start
+    output = trainer.predict(data["dev"])
+    best = output.predictions.argmax(-1)
+    found = [[names[p] for p, y in zip(row, gold) if y != NO_LABEL] for row, gold in zip(best, output.label_ids)]
+    gold = [tags for _, tags in sentences["dev"]]
+    found = [row + ["O"] * (len(tags) - len(row)) for row, tags in zip(found, gold)]
+    print(json.dumps({"f1": f1_score(gold, found), "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], json.loads(sys.argv[4]))
