@@ -58,8 +58,8 @@ def compare(config: str, overrides: list[str], seed: int, peer_python: str, scra
 def run_tfner(config: str, overrides: list[str], seed: int, scratch: str) -> dict[str, float]:
     """A run in a process of its own."""
     name = f"seed-{seed}"
-    command = [sys.executable, "-m", "tfner.train", config, *overrides, f"seed={seed}", f"name={name}", f"runs_dir={scratch}", "export.enabled=false"]
-    subprocess.run(command, check=True, capture_output=True)
+    placed = [f"seed={seed}", f"name={name}", f"runs_dir={scratch}", "export.enabled=false"]
+    subprocess.run([sys.executable, "-m", "tfner.train", config, *overrides, *placed], check=True, capture_output=True)
     report = json.loads((Path(scratch) / name / "report.json").read_text(encoding="utf-8"))
     return {"f1": report["entity"]["micro"]["f1"], "seconds": report["seconds"]["training"]}
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -29,8 +30,7 @@ NO_LABEL = -100
 
 def read_sentences(path):
     """Words and tags of a two-column file."""
-    with open(path, encoding="utf-8") as file:
-        blocks = file.read().replace("\n\t\n", "\n\n").strip("\n").split("\n\n")
+    blocks = Path(path).read_text(encoding="utf-8").replace("\n\t\n", "\n\n").strip("\n").split("\n\n")
     rows = [[line.split("\t") for line in block.split("\n") if line.strip()] for block in blocks]
     return [([row[0] for row in block], [row[-1] for row in block]) for block in rows if block]
 
@@ -45,8 +45,8 @@ class Sentences(Dataset):
     def encode(words, tags, tokenizer, ids, max_length):
         encoding = tokenizer(words, is_split_into_words=True, truncation=True, max_length=max_length)
         places = encoding.word_ids()
-        first = [place is not None and place != before for before, place in zip([None, *places], places)]
-        labels = [ids.get(tags[place], 0) if new else NO_LABEL for place, new in zip(places, first)]
+        first = [place is not None and place != before for before, place in zip([None, *places[:-1]], places, strict=True)]
+        labels = [ids.get(tags[place], 0) if new else NO_LABEL for place, new in zip(places, first, strict=True)]
         return {**encoding, "labels": labels}
 
     def __len__(self):
@@ -85,9 +85,9 @@ def main(encoder, train, dev, settings):
     seconds = time.perf_counter() - start
     output = trainer.predict(data["dev"])
     best = output.predictions.argmax(-1)
-    found = [[names[p] for p, y in zip(row, gold) if y != NO_LABEL] for row, gold in zip(best, output.label_ids)]
+    found = [[names[p] for p, y in zip(row, gold, strict=True) if y != NO_LABEL] for row, gold in zip(best, output.label_ids, strict=True)]
     gold = [tags for _, tags in sentences["dev"]]
-    found = [row + ["O"] * (len(tags) - len(row)) for row, tags in zip(found, gold)]
+    found = [row + ["O"] * (len(tags) - len(row)) for row, tags in zip(found, gold, strict=True)]
     print(json.dumps({"f1": f1_score(gold, found), "seconds": seconds}))
 
 
