@@ -91,19 +91,20 @@ def test_viterbi_finds_the_best_legal_sequence_the_lowest_of_equals(drawn):
         assert (got_U[length:] == -1).all()
 
 
-@pytest.mark.parametrize("scheme", sorted(TAG_SETS))
+@pytest.mark.parametrize("scheme", ["BIOES", "IOB2"])
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0])
 def test_joining_stretches_finds_what_a_search_over_whole_rows_finds(scheme, sharpness):
     first, following, last = allowed(scheme)
     log_probs_BUK = draw_log_probs(7, 12, 120, len(first), sharpness)
-    lengths_B = np.random.default_rng(7).integers(0, 121, 12)
+    lengths_B = np.random.default_rng(7).integers(1, 121, 12).astype(np.int32)
     got_BU = decoding(scheme)(log_probs_BUK, lengths_B).numpy()
-    for got_U, scores_UK, length in zip(got_BU, log_probs_BUK.astype(np.float64), lengths_B, strict=True):
-        scores_UK = scores_UK[:length].copy()
-        scores_UK[:1, ~first] = -np.inf
-        scores_UK[length - 1 :, ~last] = -np.inf
-        want_U = best_paths(tf.constant(scores_UK[None]), tf.constant([length]), following)[0] if length else []
-        np.testing.assert_array_equal(got_U[:length], want_U)
+    scores_BUK = log_probs_BUK.astype(np.float64)
+    scores_BUK[:, 0, ~first] = -np.inf
+    scores_BUK[np.arange(12)[:, None], lengths_B[:, None] - 1, np.flatnonzero(~last)] = -np.inf
+    search = tf.function(lambda scores_UBK: best_paths(scores_UBK, lengths_B, following))
+    want_BU = search(scores_BUK.transpose(1, 0, 2)).numpy().T
+    for got_U, want_U, length in zip(got_BU, want_BU, lengths_B, strict=True):
+        np.testing.assert_array_equal(got_U[:length], want_U[:length])
         assert is_legal(got_U[:length], scheme)
 
 

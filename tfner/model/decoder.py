@@ -121,8 +121,8 @@ def viterbi(
     return tf.where(inside_BU, tf.reshape(tags_M, shape[:2]), -1)
 
 
-def best_paths(scores_BUK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
-    """Viterbi over every unit: float64 [B, U, K], int32 [B] -> int32 [B, U], of no meaning beyond the length.
+def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
+    """Viterbi over every unit, units first: float64 [U, B, K], int32 [B] -> int32 [U, B], of no meaning beyond the length.
 
     Scores of minus infinity forbid a tag. From right to left, so that the lowest of equally good sequences is found
     by taking the lowest tag from left to right. float64 adds up thousands of float32 scores without rounding.
@@ -131,8 +131,7 @@ def best_paths(scores_BUK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
     rows, row_of_tag = np.unique(allowed_next, axis=0, return_inverse=True)
     penalty_RK = tf.constant(np.where(rows, 0.0, -np.inf), tf.float64)
     row_of_tag_K = tf.constant(row_of_tag.reshape(-1), tf.int32)
-    units = tf.shape(scores_BUK)[1]
-    scores = tf.TensorArray(tf.float64, units, element_shape=[None, len(allowed_next)]).unstack(tf.transpose(scores_BUK, [1, 0, 2]))
+    units = tf.shape(scores_UBK)[0]
 
     def backward(unit, best_BK, followers):
         """`best_BK`: the best sum from `unit` on, by the tag there; `followers`: what comes next on the way to it."""
@@ -140,18 +139,18 @@ def best_paths(scores_BUK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
         followers = followers.write(unit, tf.argmax(onward_BRK, axis=-1, output_type=tf.int32))
         rest_BK = tf.gather(tf.reduce_max(onward_BRK, axis=-1), row_of_tag_K, axis=1)
         rest_BK = tf.where((unit < lengths_B)[:, tf.newaxis], rest_BK, tf.constant(0.0, tf.float64))
-        return unit - 1, scores.read(unit - 1) + rest_BK, followers
+        return unit - 1, scores_UBK[unit - 1] + rest_BK, followers
 
     def forward(unit, tags_B, tags):
         tags_B = tf.gather(followers.read(unit), tf.gather(row_of_tag_K, tags_B), batch_dims=1)
         return unit + 1, tags_B, tags.write(unit, tags_B)
 
     followers = tf.TensorArray(tf.int32, units, element_shape=[None, len(rows)], clear_after_read=False)
-    _, best_BK, followers = tf.while_loop(lambda unit, *_: unit > 0, backward, (units - 1, scores.read(units - 1), followers))
+    _, best_BK, followers = tf.while_loop(lambda unit, *_: unit > 0, backward, (units - 1, scores_UBK[units - 1], followers))
     first_B = tf.argmax(best_BK, axis=-1, output_type=tf.int32)
     tags = tf.TensorArray(tf.int32, units, element_shape=[None]).write(0, first_B)
     _, _, tags = tf.while_loop(lambda unit, *_: unit < units, forward, (1, first_B, tags))
-    return tf.transpose(tags.stack())
+    return tags.stack()
 
 
 def spans(tags_BU: tf.Tensor, log_probs_BUK: tf.Tensor, rules: ChunkRules) -> Spans:
@@ -218,7 +217,8 @@ def _solve_stretches(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarra
     Stretches of one batch differ at most by a factor of two in length, so padding wastes at most half.
     """
     joined_after_M = tf.pad(joined_M, [[0, 1]])[1:]
-    first_S, last_S = (_positions(marked_M) for marked_M in (~joined_M & joined_after_M, joined_M & ~joined_after_M))
+    turns_M = joined_M != joined_after_M
+    first_S, last_S = _positions(turns_M & joined_after_M), _positions(turns_M & joined_M)
     joins_M = tf.cumsum(tf.cast(new_M, tf.int32))
     is_new_S = tf.gather(joins_M, last_S) > tf.gather(joins_M, first_S)
     first_S, length_S = tf.boolean_mask(first_S, is_new_S), tf.boolean_mask(last_S - first_S + 1, is_new_S)
@@ -226,14 +226,14 @@ def _solve_stretches(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarra
     def solve_shortest(tags_M, first_S, length_S):
         short_S = length_S <= 2 * tf.reduce_min(length_S)
         first_R, length_R = tf.boolean_mask(first_S, short_S), tf.boolean_mask(length_S, short_S)
-        offset_L = tf.range(tf.reduce_max(length_R))
-        place_RL = first_R[:, tf.newaxis] + offset_L
-        within_RL = offset_L < length_R[:, tf.newaxis]
-        scores_RLK = tf.gather(scores_MK, tf.where(within_RL, place_RL, 0))
-        path_RL = best_paths(tf.cast(scores_RLK, tf.float64), length_R, allowed_next)
-        place_N1 = tf.boolean_mask(place_RL, within_RL)[:, tf.newaxis]
-        tags_M = tf.tensor_scatter_nd_update(tags_M, place_N1, tf.boolean_mask(path_RL, within_RL))
-        return tags_M, tf.boolean_mask(first_S, ~short_S), tf.boolean_mask(length_S, ~short_S)
+        long_S, offset_L = tf.logical_not(short_S), tf.range(tf.reduce_max(length_R))
+        place_LR = first_R + offset_L[:, tf.newaxis]
+        within_LR = offset_L[:, tf.newaxis] < length_R
+        scores_LRK = tf.gather(scores_MK, tf.where(within_LR, place_LR, 0))
+        path_LR = best_paths(tf.cast(scores_LRK, tf.float64), length_R, allowed_next)
+        place_N1 = tf.boolean_mask(place_LR, within_LR)[:, tf.newaxis]
+        tags_M = tf.tensor_scatter_nd_update(tags_M, place_N1, tf.boolean_mask(path_LR, within_LR))
+        return tags_M, tf.boolean_mask(first_S, long_S), tf.boolean_mask(length_S, long_S)
 
     return tf.while_loop(
         lambda _tags_M, _first_S, length_S: tf.size(length_S) > 0,

@@ -193,6 +193,6 @@ def _row_sums(gradient: tf.IndexedSlices) -> tf.Tensor:
     return tf.math.unsorted_segment_sum(tf.gather(gradient.values, order_N), row_N, tf.size(order_N) + 1)
 
 
-def _to_dense(gradient: tf.IndexedSlices) -> tf.Tensor:
-    """All rows, repeated ones summed."""
+def _to_dense(gradient) -> tf.Tensor:
+    """All rows of IndexedSlices, repeated ones summed; `tf.convert_to_tensor` does the same and warns about the size."""
     return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
