@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfner.data.labels import inside_tags, tag_units
+from tfner.data.portions import encode_text, portions
 from tfner.data.tokenizer import Tokens, WordPieceTokenizer
 from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
 from tfner.documents import Document
@@ -18,7 +18,8 @@ from tfner.ledger import Ledger
 from tfner.tags import LabelSet
 
 Labelling = Literal["word", "pretoken", "piece"]
-CHUNK = 256  # documents tokenized at once
+DOCUMENTS_AT_ONCE = 256
+CHARACTERS_AT_ONCE = 1 << 20  # the tokenizer holds some tens of bytes for each
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,19 @@ class EncodedCorpus:
     def lengths(self) -> np.ndarray:
         """Pieces of each window, [CLS] and [SEP] included; int32 [N]."""
         return self.input_ids.row_lengths().numpy().astype(np.int32)
+
+
+class TokenRow(NamedTuple):
+    """The Tokens of one text as numpy arrays [T] and, for `unit_start` and `unit_end`, [U]; see `tokenizer.Tokens`."""
+
+    ids: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    unit: np.ndarray
+    first_of_unit: np.ndarray
+    first_of_pretoken: np.ndarray
+    unit_start: np.ndarray
+    unit_end: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ def encode_documents(
         yield EncodedDocument(tokens.ids, np.where(tokens.first_of_unit, own, inside[own]), labelled_pieces(tokens, labelling))
 
 
-def tag_document(document: Document, tokens: Tokens, labels: LabelSet, ledger: Ledger) -> np.ndarray:
+def tag_document(document: Document, tokens: TokenRow, labels: LabelSet, ledger: Ledger) -> np.ndarray:
     """The tag id of each unit of a tokenized document; int32 [U]."""
     has_piece = np.zeros(len(tokens.unit_start), np.bool_)
     has_piece[tokens.unit] = True
@@ -92,27 +106,28 @@ def tag_document(document: Document, tokens: Tokens, labels: LabelSet, ledger: L
     return tag_units(document, units, has_piece, labels, ledger)
 
 
-def labelled_pieces(tokens: Tokens, labelling: Labelling) -> np.ndarray:
+def labelled_pieces(tokens: TokenRow, labelling: Labelling) -> np.ndarray:
     """Which pieces learn a tag; bool [T]."""
     if labelling == "word":
         return tokens.first_of_unit
     return tokens.first_of_pretoken if labelling == "pretoken" else np.ones_like(tokens.first_of_unit)
 
 
-def tokenize(documents: Iterable[Document], tokenizer: WordPieceTokenizer) -> Iterator[tuple[Document, Tokens]]:
-    """Each document with its Tokens as numpy arrays of one row: given words are the units, else the word rule finds them."""
-    for given, run in groupby(documents, key=lambda document: document.words is not None):
-        while chunk := list(islice(run, CHUNK)):
-            tokens = tokenize_chunk(chunk, tokenizer, given)
-            rows = [np.split(member.values.numpy(), member.row_splits.numpy()[1:-1]) for member in tokens]
-            yield from zip(chunk, map(Tokens._make, zip(*rows, strict=True)), strict=True)
+def tokenize(documents: Iterable[Document], tokenizer: WordPieceTokenizer) -> Iterator[tuple[Document, TokenRow]]:
+    """Each document with its tokens: given words are the units, else the word rule finds them."""
+    for portion in portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
+        tokens = tokenize_portion(portion, tokenizer)
+        members = [getattr(tokens, name) for name in TokenRow._fields]
+        rows = [np.split(member.values.numpy(), member.row_splits.numpy()[1:-1]) for member in members]
+        yield from zip(portion, map(TokenRow._make, zip(*rows, strict=True)), strict=True)
 
 
-def tokenize_chunk(documents: Sequence[Document], tokenizer: WordPieceTokenizer, given: bool) -> Tokens:
-    if not given:
-        return tokenizer.tokenize_text(tf.constant([document.text for document in documents]))
+def tokenize_portion(documents: Sequence[Document], tokenizer: WordPieceTokenizer) -> Tokens:
+    """Tokens of some documents, all with given words or all without."""
+    if documents[0].words is None:
+        return tokenizer.tokenize_text(tf.constant([encode_text(document.text) for document in documents]))
     words = [document.word_texts() for document in documents]
-    flat = tf.constant([word for row in words for word in row], tf.string)
+    flat = tf.constant([encode_text(word) for row in words for word in row], tf.string)
     return tokenizer.tokenize_words(tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in words]))
 
 

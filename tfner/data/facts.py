@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.data.corpus import tag_document, tokenize
+from tfner.data.portions import encode_text
 from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.documents import Document
 from tfner.ledger import Ledger
@@ -33,5 +34,5 @@ def unknown_alone(suspects: Counter[str], tokenizer: WordPieceTokenizer) -> dict
     """Those characters that are [UNK] by themselves: in an unknown word most characters are not to blame."""
     if not suspects:
         return {}
-    ids = tokenizer.tokenize_text(tf.constant(list(suspects))).ids.to_list()
+    ids = tokenizer.tokenize_text(tf.constant([encode_text(character) for character in suspects])).ids.to_list()
     return {character: suspects[character] for character, row in zip(suspects, ids, strict=True) if tokenizer.unk_id in row}

@@ -24,20 +24,16 @@ def tag_units(document: Document, units: Sequence[Span], has_piece: np.ndarray, 
     widened to whole units ("misaligned"); it stays a miss in the score unless the model finds its exact borders.
     """
     known = [entity for entity in document.entities if is_known(entity, document, labels, ledger)]
-    kept, overlapping = keep_longest(known)
-    enter(ledger, "overlapping", document, overlapping)
+    apart, overlapping = keep_longest(known)
     starts, ends = [start for start, _ in units], [end for _, end in units]
-    placed: dict[Entity, Entity] = {}
-    for entity in kept:
-        cover = covering(entity, starts, ends, has_piece)
-        if cover is None:
-            enter(ledger, "vanished", document, [entity])
-            continue
-        if is_misaligned(entity, starts, ends):
-            enter(ledger, "misaligned", document, [entity])
-        placed[replace(entity, start=cover[0], end=cover[1])] = entity
-    flat, crowded = keep_longest(placed)
-    enter(ledger, "overlapping", document, [placed[entity] for entity in crowded])
+    covers = [covering(entity, starts, ends, has_piece) for entity in apart]
+    enter(ledger, "vanished", document, [entity for entity, cover in zip(apart, covers, strict=True) if cover is None])
+    placed = [(replace(entity, start=cover[0], end=cover[1]), entity) for entity, cover in zip(apart, covers, strict=True) if cover]
+    flat, _ = keep_longest(cover for cover, _ in placed)
+    held = {id(cover) for cover in flat}  # by identity: two entities in one unit may be equal once they are widened to it
+    enter(ledger, "overlapping", document, [*overlapping, *(entity for cover, entity in placed if id(cover) not in held)])
+    widened = [entity for cover, entity in placed if id(cover) in held and is_misaligned(entity, starts, ends)]
+    enter(ledger, "misaligned", document, widened)
     return tags_of(flat, has_piece, labels)
 
 

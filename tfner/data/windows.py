@@ -72,4 +72,4 @@ def frame(values: tf.RaggedTensor, first: int | bool, last: int | bool) -> tf.Ra
 def pad_rows(values: tf.RaggedTensor, width: tf.Tensor | int, filler: int | float | bool) -> tf.Tensor:
     """The one place where rows become equally long; [N, (T)] -> [N, width]."""
     shape = tf.cast(tf.stack([-1, width]), values.row_splits.dtype)
-    return tf.ensure_shape(values.to_tensor(tf.cast(filler, values.dtype), shape=shape), [None, None])
+    return tf.ensure_shape(values.to_tensor(filler, shape=shape), [None, None])

@@ -34,6 +34,7 @@ class TokenClassifier(keras.Model):
         self.unlabelled_batches = self.add_weight("unlabelled_batches", (), tf.int32, "zeros", trainable=False,
                                                   aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and reading through transformers' layers takes seconds
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         hidden_BTH = self.encoder(
             input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], training=training
@@ -49,8 +50,8 @@ class TokenClassifier(keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, mask = keras.utils.unpack_x_y_sample_weight(data)
         if mask is not None:
-            unlabelled = tf.logical_not(tf.reduce_any(mask != 0))
-            self.unlabelled_batches.assign_add(tf.cast(unlabelled, tf.int32))
+            labelled = sum_over_replicas(tf.reduce_sum(tf.cast(mask > 0, tf.int32)))
+            self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
         if self.gradient_accumulation == 1:
             return super().train_step(data)
         return self._train_in_parts(x, y, tf.ones_like(y, tf.float32) if mask is None else mask)
@@ -94,4 +95,5 @@ def split_rows(value: tf.Tensor, parts: int) -> tf.Tensor:
     """[B, T] -> [parts, ceil(B / parts), T]; rows of zeros, without attention and label, fill up the last part."""
     rows = tf.shape(value)[0]
     each = (rows + parts - 1) // parts
-    return tf.reshape(tf.pad(value, [[0, each * parts - rows], [0, 0]]), [parts, each, -1])
+    missing = tf.stack([[0, each * parts - rows], [0, 0]])
+    return tf.reshape(tf.pad(value, missing), [parts, each, -1])

@@ -7,22 +7,20 @@ so those are read here tensor by tensor and checked name by name.
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tf_keras as keras
 
-from tfner.config import encoder_folder
 from tfner.exceptions import MissingExtraError, ModelError
+from tfner.inputs import encoder_folder
 
-logger = logging.getLogger(__name__)
-CHECKPOINT_FILES = (
-    "config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "tf_model.h5", "pytorch_model.bin",
-)  # fmt: skip
+SMALL_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+WEIGHTS = (("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"), ("tf_model.h5",), ("pytorch_model.bin",))
+TF_HEADS = re.compile(r"pooler|cls|classifier|nsp|mlm|qa_outputs")  # in the names of layers in a tf_model.h5
 NOT_OF_THE_ENCODER = re.compile(r"(^|\.)pooler\.|position_ids$|^(cls|classifier|qa_outputs|seq_relationship)\.")
 
 
@@ -38,14 +36,18 @@ def resolve_checkpoint(checkpoint: str) -> Path:
 
 
 def download(name: str) -> Path:
+    """The hub's files of a checkpoint, the weights in one format only: many repositories hold the same weights in three."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(CHECKPOINT_FILES)))
+        for weights in WEIGHTS:
+            folder = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, *weights]))
+            if any(any(folder.glob(pattern)) for pattern in weights):
+                break
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"encoder.checkpoint: {name} is no local folder and could not be had from the hub: {reason}") from None
+        raise ModelError(f"encoder.checkpoint: {name} is no local folder and could not be had from the hub: {first_line(error)}") from None
+    return folder
 
 
 def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
@@ -58,8 +60,12 @@ def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
     """
     from transformers import TFBertModel
 
-    encoder = TFBertModel(read_config(folder), add_pooling_layer=False)
-    encoder(encoder.dummy_inputs)
+    config = read_config(folder)
+    try:
+        encoder = TFBertModel(config, add_pooling_layer=False)
+        encoder(encoder.dummy_inputs)
+    except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+        raise ModelError(f"{folder / 'config.json'}: no BERT can be built from it: {first_line(error)}") from None
     if pretrained:
         load_weights(encoder, folder)
     return encoder
@@ -96,9 +102,12 @@ def load_weights(encoder: keras.Model, folder: Path) -> None:
 def safetensors_files(folder: Path) -> list[Path]:
     """The one file, or the shards that an index names; empty where there is none."""
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
+    if not index.is_file():
+        return [folder / "model.safetensors"] if (folder / "model.safetensors").is_file() else []
+    try:
         return [folder / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
-    return [folder / "model.safetensors"] if (folder / "model.safetensors").is_file() else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index}: expected a JSON object with weight_map: {first_line(error)}") from None
 
 
 def read_safetensors(files: Iterable[Path]) -> dict[str, Any]:
@@ -129,31 +138,29 @@ def read_torch(path: Path) -> dict[str, Any]:
 def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
     from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf2_model
 
-    values = {name: as_float32(value) for name, value in tensors.items() if not name.endswith("position_ids")}
+    prefixed = any(name.startswith("bert.") for name in tensors)
+    of_encoder = {
+        name: tf.cast(value, tf.float32).numpy()
+        for name, value in tensors.items()
+        if (name.startswith("bert.") or not prefixed) and not NOT_OF_THE_ENCODER.search(name)
+    }
     try:
         _, info = load_pytorch_state_dict_in_tf2_model(
-            encoder, values, allow_missing_keys=True, output_loading_info=True, skip_logger_warnings=True
+            encoder, of_encoder, allow_missing_keys=True, output_loading_info=True, skip_logger_warnings=True
         )
-    except ValueError as error:
-        raise ModelError(f"{folder}: weights of another shape than config.json says: {error}") from None
-    prefixed = any(name.startswith("bert.") for name in values)
-    check_keys(folder, info["missing_keys"], [
-        name for name in info["unexpected_keys"]
-        if not NOT_OF_THE_ENCODER.search(name) and not (prefixed and not name.startswith("bert."))
-    ])  # fmt: skip
-
-
-def as_float32(value: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.cast(value, tf.float32).numpy()
+    except (ValueError, tf.errors.OpError) as error:
+        raise ModelError(f"{folder}: weights of another shape than config.json says: {first_line(error)}") from None
+    check_keys(folder, info["missing_keys"], info["unexpected_keys"])
 
 
 def load_tensorflow_file(encoder: keras.Model, folder: Path) -> None:
     from transformers import TFBertModel
 
-    loaded, info = TFBertModel.from_pretrained(folder, add_pooling_layer=False, output_loading_info=True, local_files_only=True)
-    check_keys(folder, info["missing_keys"], [name for name in info["unexpected_keys"] if not re.search(r"pooler|cls|classifier|nsp|mlm", name)])
+    try:
+        loaded, info = TFBertModel.from_pretrained(folder, add_pooling_layer=False, output_loading_info=True, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says: {first_line(error)}") from None
+    check_keys(folder, info["missing_keys"], [name for name in info["unexpected_keys"] if not TF_HEADS.search(name)])
     encoder.set_weights(loaded.get_weights())
 
 
@@ -162,3 +169,8 @@ def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) 
     for what, names in (("are missing", sorted(missing)), ("have no place in it", sorted(unexpected))):
         if names:
             raise ModelError(f"{folder}: not the weights of this encoder: {len(names)} {what}, for example {', '.join(names[:3])}")
+
+
+def first_line(error: Exception) -> str:
+    """Libraries explain themselves at length; a user's message holds one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

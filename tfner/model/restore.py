@@ -42,7 +42,7 @@ def build_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: 
     """The tagger over a model's weights, which it follows as they change."""
     return Tagger(
         lambda inputs: model(inputs, training=False),
-        model.trainable_variables,
+        [*model.encoder.weights, *model.head.weights],
         tokenizer,
         labels,
         max_length=settings.encoder.max_length,

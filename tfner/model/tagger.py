@@ -15,7 +15,8 @@ from tfner.data.windows import cut_windows, frame, owned_pieces, pad_rows, windo
 from tfner.model.decoder import Decoder, Spans
 from tfner.tags import LabelSet
 
-LENGTHS = (32, 64, 128, 256, 512)  # windows are padded to one of these, so that kernels and compilers see few shapes
+ROUNDING = 8  # windows are padded to a multiple of this: few shapes, so that kernels prepared for a shape are used again
+SLICE_AT_LEAST = 512  # pieces below which the fixed cost of a forward pass is more than that of padding
 
 
 class TaggedUnits(NamedTuple):
@@ -53,7 +54,6 @@ class Tagger(tf.Module):
         self.decoder = Decoder(
             labels.tags, labels.allowed_first, labels.allowed_next, labels.allowed_last, method=decoder, types=labels.types
         )
-        self.lengths = [*(length for length in LENGTHS if length < max_length), max_length]
 
     def tag(self, tokens: Tokens) -> TaggedUnits:
         """Tag the units of B texts; a unit without a piece is absent from the result."""
@@ -81,21 +81,32 @@ class Tagger(tf.Module):
     def _encode_in_slices(self, ids: tf.RaggedTensor, wanted: tf.RaggedTensor) -> tf.Tensor:
         """Log probabilities at the wanted positions of windows sorted by falling length; float32 [M, K]."""
         lengths = tf.cast(ids.row_lengths(), tf.int32)
-        total = tf.size(lengths)
-        table = tf.constant(self.lengths)
         results = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=[None, len(self.labels.tags)])
-        start, slices = 0, 0
-        while start < total:
-            width = table[tf.searchsorted(table, lengths[start : start + 1])[0]]
-            end = tf.minimum(start + tf.maximum(self.slice_pieces // width, 1), total)
+
+        def work_on_slice(start: tf.Tensor, number: tf.Tensor, results: tf.TensorArray) -> tuple:
+            width, end = self._next_slice(lengths, start)
             log_probabilities = self.encode(pad_rows(ids[start:end], width, self.tokenizer.pad_id), lengths[start:end])
             chosen = tf.boolean_mask(log_probabilities, pad_rows(wanted[start:end], width, False))
-            results = results.write(slices, chosen)
-            start, slices = end, slices + 1
+            return end, number + 1, results.write(number, chosen)
+
+        # One slice after the other: several at once would need the memory of several.
+        *_, results = tf.while_loop(lambda start, *_: start < tf.size(lengths), work_on_slice, (0, 0, results), parallel_iterations=1)
         return results.concat()
 
+    def _next_slice(self, lengths: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Width and end of the slice that begins at a window; windows much shorter than its first are left to the next one."""
+        width = tf.minimum((lengths[start] + ROUNDING - 1) // ROUNDING * ROUNDING, self.max_length)
+        similar = tf.searchsorted(-lengths, [-(width * 3 // 4)], side="right")[0]
+        enough = start + tf.maximum(SLICE_AT_LEAST // width, 1)
+        most = start + tf.maximum(self.slice_pieces // width, 1)
+        return width, tf.minimum(tf.minimum(tf.maximum(similar, enough), most), tf.size(lengths))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)], autograph=False)
     def encode(self, ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
-        """Log probabilities of padded windows; the mask comes from the lengths, so padding may hold anything."""
+        """Log probabilities of padded windows, float32 [N, T, K]; the mask comes from the lengths, so padding may hold anything.
+
+        A function of its own, so that the encoder is traced once and stands once in an export, whichever signature calls it.
+        """
         mask = tf.sequence_mask(lengths_N, tf.shape(ids_NT)[1], tf.int32)
         logits = self.classify({"input_ids": tf.where(mask > 0, ids_NT, self.tokenizer.pad_id), "attention_mask": mask})
         return tf.nn.log_softmax(tf.cast(logits, tf.float32))

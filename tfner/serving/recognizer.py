@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfner.data.portions import encode_text, portions
 from tfner.data.text_ops import load_text_ops
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import ModelError
 from tfner.tags import read_spans
 
 CARD = Path("assets.extra") / "tfner.json"
-CHUNK = 64  # documents given to the graph at once
-SURROGATE = re.compile("[\ud800-\udfff]")
+DOCUMENTS_AT_ONCE = 256  # the more there are, the better windows of like length find together
+CHARACTERS_AT_ONCE = 1 << 18  # of a padded portion: the decoder pads texts to the longest
 Function = Callable[..., dict[str, tf.Tensor]]
 
 
@@ -57,7 +56,7 @@ class Recognizer:
         """The entities of several texts, in their order."""
         if not texts:
             return []
-        answer = as_numpy(self._text(text=tf.constant([encode(text) for text in texts])))
+        answer = as_numpy(self._text(text=tf.constant([encode_text(text) for text in texts])))
         return [list(entities_of(text, answer, row)) for row, text in enumerate(texts)]
 
     def tag(self, words: Sequence[str]) -> list[str]:
@@ -67,7 +66,7 @@ class Recognizer:
     def tag_batch(self, sentences: Sequence[Sequence[str]]) -> list[tuple[list[str], list[float]]]:
         """Tags and their probabilities for the words of several sentences; a word the encoder cannot see has probability 0."""
         width = max(map(len, sentences), default=0)
-        padded = [[encode(word) for word in words] + [b""] * (width - len(words)) for words in sentences]
+        padded = [[encode_text(word) for word in words] + [b""] * (width - len(words)) for words in sentences]
         answer = as_numpy(self._words(words=tf.constant(padded, tf.string, [len(sentences), width])))
         return [
             ([tag.decode() or "O" for tag in tags[: len(words)]], scores[: len(words)].tolist())
@@ -76,9 +75,11 @@ class Recognizer:
 
     def documents(self, documents: Iterable[Document]) -> Iterator[list[Entity]]:
         """Entities of a stream of documents, in order: on the given words where there are any, else from the text."""
-        for given, run in groupby(documents, key=lambda document: document.words is not None):
-            while chunk := list(islice(run, CHUNK)):
-                yield from self._of_words(chunk) if given else self.batch([document.text for document in chunk])
+        for portion in portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
+            if portion[0].words is None:
+                yield from self.batch([document.text for document in portion])
+            else:
+                yield from self._of_words(portion)
 
     def _of_words(self, documents: Sequence[Document]) -> Iterator[list[Entity]]:
         tagged = self.tag_batch([document.word_texts() for document in documents])
@@ -100,11 +101,6 @@ def entities_of(text: str, answer: dict[str, np.ndarray], row: int) -> Iterator[
     for i in range(answer["entity_count"][row]):
         start, end = int(answer["entity_start"][row, i]), int(answer["entity_end"][row, i])
         yield entity_at(text, start, end, answer["entity_label"][row, i].decode(), float(answer["entity_score"][row, i]))
-
-
-def encode(text: str) -> bytes:
-    """UTF-8; a lone surrogate becomes U+FFFD, one code point for one, so that offsets stay those of the str."""
-    return SURROGATE.sub("\ufffd", text).encode("utf-8")
 
 
 def as_numpy(answer: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:

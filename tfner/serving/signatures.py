@@ -15,7 +15,10 @@ LENGTH = tf.TensorSpec([None], tf.int32, name="length")
 
 
 class Signatures(tf.Module):
-    """The functions of an export, each a plain tf.function over a Tagger."""
+    """The functions of an export, each a plain tf.function over a Tagger.
+
+    Without autograph: its rewriting of everything that is called, transformers' layers too, took most of the time of tracing.
+    """
 
     def __init__(self, tagger: Tagger):
         super().__init__(name="signatures")
@@ -25,7 +28,7 @@ class Signatures(tf.Module):
         self.tags = tf.constant(labels.tags)
         self.bridge = tf.constant(bridging_tags(labels))
 
-    @tf.function(input_signature=[TEXT])
+    @tf.function(input_signature=[TEXT], autograph=False)
     def text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Entities of B texts of any length and any bytes; [B] -> members [B, E], `entity_count` [B].
 
@@ -46,7 +49,7 @@ class Signatures(tf.Module):
             "entity_count": spans.count,
         }
 
-    @tf.function(input_signature=[WORDS])
+    @tf.function(input_signature=[WORDS], autograph=False)
     def words(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tag and score of each word; string [B, W] -> [B, W], where "" after a row's last word means none.
 
@@ -60,7 +63,7 @@ class Signatures(tf.Module):
         given = tf.sequence_mask(counts, width)
         return {"tag": tf.where(given, tf.gather(self.tags, tag_ids), ""), "score": tf.where(given, scores, 0.0)}
 
-    @tf.function(input_signature=[INPUT_IDS, LENGTH])
+    @tf.function(input_signature=[INPUT_IDS, LENGTH], autograph=False)
     def features(self, input_ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tag probabilities of pieces that were made elsewhere, [CLS] and [SEP] included; int32 [B, T], [B] -> [B, T, K].
 

@@ -1,0 +1,38 @@
+"""Cut a stream of documents into portions that are worked on at once, so that memory is bounded whatever the documents are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from tfner.documents import Document
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def portions(documents: Iterable[Document], *, count: int, characters: int) -> Iterator[list[Document]]:
+    """Consecutive documents, all with given words or all without.
+
+    A portion holds at most `count` documents, and `characters` after all of them are padded to its longest one: a book does not make
+    its neighbours as long as itself. A document longer than that is a portion of its own.
+    """
+    portion: list[Document] = []
+    longest = 0
+    for document in documents:
+        widest = max(longest, len(document.text))
+        full = len(portion) == count or (len(portion) + 1) * widest > characters
+        if portion and (full or (document.words is None) != (portion[0].words is None)):
+            yield portion
+            portion, widest = [], len(document.text)
+        portion.append(document)
+        longest = widest
+    if portion:
+        yield portion
+
+
+def encode_text(text: str) -> bytes:
+    """UTF-8; a lone surrogate, which has none, becomes U+FFFD: one code point for one, so that offsets stay those of the str."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return SURROGATE.sub("\ufffd", text).encode("utf-8")
