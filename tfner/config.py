@@ -6,7 +6,6 @@ A YAML file plus `key.path=value` overrides become one `RunSettings`. Every mist
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import types
@@ -18,10 +17,10 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tfner.exceptions import ConfigError
+from tfner.inputs import check_encoder, check_source
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -252,59 +251,6 @@ def check_inputs(settings: RunSettings) -> None:
     """Look at the files that the settings name, as far as can be done without TensorFlow."""
     for split in ("train", "dev", "test"):
         source = getattr(settings.data, split)
-        if source is None or source.startswith("hub:"):
-            continue
-        if not (embedded_path(source) if source.startswith("embedded:") else Path(source)).exists():
-            raise ConfigError(f"data.{split}: no such file or folder: {source}")
-    check_encoder(settings.encoder)
-
-
-def check_encoder(encoder: EncoderSettings) -> None:
-    folder = encoder_folder(encoder.checkpoint)
-    if folder is None:
-        return
-    where = f"encoder.checkpoint: {folder}"
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"{where}: expected a config.json in this folder, found none")
-    if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
-        raise ConfigError(f"{where}: expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither")
-    positions = read_positions(folder / "config.json")
-    if encoder.max_length > positions:
-        raise ConfigError(f"encoder.max_length: at most {positions}, the positions of {folder}, got {encoder.max_length}")
-
-
-def read_positions(path: Path) -> int:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return int(config["max_position_embeddings"])
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path}: expected a JSON object with max_position_embeddings") from None
-
-
-def encoder_folder(checkpoint: str) -> Path | None:
-    """The local folder of a checkpoint, or None where it is a hub name.
-
-    Raises:
-        ConfigError: it is neither an existing folder nor shaped like a hub name.
-    """
-    if checkpoint.startswith("embedded:"):
-        return embedded_path(checkpoint)
-    if Path(checkpoint).is_dir():
-        return Path(checkpoint)
-    if not HUB_NAME.fullmatch(checkpoint):
-        raise ConfigError(f"encoder.checkpoint: no such folder: {checkpoint}")
-    return None
-
-
-def embedded_path(source: str) -> Path:
-    """`embedded:quickstart/train.jsonl` → the file inside the installed package.
-
-    Raises:
-        ConfigError: the package holds no such file.
-    """
-    path = Path(__file__).parent / source.removeprefix("embedded:")
-    if not path.exists():
-        raise ConfigError(f"{source}: the package holds no such file or folder")
-    return path
-
-
+        if source is not None:
+            check_source(f"data.{split}", source)
+    check_encoder(settings.encoder.checkpoint, settings.encoder.max_length)

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from tfner.quickstart import path
+from tfner.inputs import embedded_path
 from tfner.quickstart.grammar import Grammar, Segment, content_lines, read_rules
 from tfner.quickstart.words import Inventor
 
@@ -71,7 +71,7 @@ def quickstart_grammar() -> Grammar:
 
 def template_text(name: str) -> str:
     """The text of a file in `templates/`."""
-    return path(f"templates/{name}").read_text(encoding="utf-8")
+    return embedded_path(f"embedded:quickstart/templates/{name}").read_text(encoding="utf-8")
 
 
 def records(split: Split, grammar: Grammar) -> Iterator[dict]:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfner.config import ReadSettings, embedded_path
+from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import DataError
+from tfner.inputs import embedded_path
 from tfner.ledger import Ledger
 from tfner.readers.brat import is_brat, read_brat
 from tfner.readers.columns import read_columns

@@ -1,0 +1,79 @@
+"""What a configuration points to: where it lies, and whether it can be used, as far as can be seen without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tfner.exceptions import ConfigError
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+
+
+def check_source(key: str, source: str) -> None:
+    """A split's file or folder exists; a hub dataset is not looked at.
+
+    Raises:
+        ConfigError: there is no such file or folder.
+    """
+    if source.startswith("hub:"):
+        return
+    if not (embedded_path(source) if source.startswith("embedded:") else Path(source)).exists():
+        raise ConfigError(f"{key}: no such file or folder: {source}")
+
+
+def check_encoder(checkpoint: str, max_length: int) -> None:
+    """An encoder's folder holds what an encoder needs; a hub name is not looked at.
+
+    Raises:
+        ConfigError: there is no such folder, a file is missing in it, or it has fewer positions than `max_length`.
+    """
+    folder = encoder_folder(checkpoint)
+    if folder is None:
+        return
+    where = f"encoder.checkpoint: {folder}"
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{where}: expected a config.json in this folder, found none")
+    if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+        raise ConfigError(f"{where}: expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither")
+    positions = read_positions(folder / "config.json")
+    if max_length > positions:
+        raise ConfigError(f"encoder.max_length: at most {positions}, the positions of {folder}, got {max_length}")
+
+
+def read_positions(path: Path) -> int:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return int(config["max_position_embeddings"])
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{path}: expected a JSON object with max_position_embeddings") from None
+
+
+def encoder_folder(checkpoint: str) -> Path | None:
+    """The local folder of a checkpoint, or None where it is a hub name.
+
+    Raises:
+        ConfigError: it is neither an existing folder nor shaped like a hub name.
+    """
+    if checkpoint.startswith("embedded:"):
+        return embedded_path(checkpoint)
+    if Path(checkpoint).is_dir():
+        return Path(checkpoint)
+    if not HUB_NAME.fullmatch(checkpoint):
+        raise ConfigError(f"encoder.checkpoint: no such folder: {checkpoint}")
+    return None
+
+
+def embedded_path(source: str) -> Path:
+    """`embedded:quickstart/train.jsonl` → the file inside the installed package.
+
+    Raises:
+        ConfigError: the package holds no such file.
+    """
+    path = Path(__file__).parent / source.removeprefix("embedded:")
+    if not path.exists():
+        raise ConfigError(f"{source}: the package holds no such file or folder")
+    return path
+
+
