@@ -1,0 +1,137 @@
+"""The in-graph tokenizer against TF.Text's FastBertTokenizer and Hugging Face's BertTokenizerFast, in turn, in one process.
+
+usage: python benchmarks/tokenizer.py [CHECKPOINT] [--file TEXT] [--texts 32] [--characters 380] [--rounds 200] [--threads 2] [--smoke]
+
+CHECKPOINT is a folder with vocab.txt or tokenizer.json; without one a vocabulary of letters and syllables is made up. Without --file the
+texts are made up from syllables too. Prints milliseconds a batch (median and quartiles) and the ratio of the medians. FastBertTokenizer
+gives ids and offsets but differs from BERT's own tokenizer on over 7,000 code points; ours is timed with the same outputs, and with units.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import string
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SYLLABLES = [f"{consonant}{vowel}" for consonant in "bcdfglmnprstvw" for vowel in "aeiou"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", nargs="?", type=Path)
+    parser.add_argument("--file", type=Path, help="UTF-8 text to cut the batch from")
+    parser.add_argument("--texts", type=int, default=32)
+    parser.add_argument("--characters", type=int, default=380)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--smoke", action="store_true", help="few rounds: does it run, not how fast")
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["RAYON_NUM_THREADS"] = str(arguments.threads)
+    texts = cut_texts(arguments.file, arguments.texts, arguments.characters)
+    contestants = build(arguments.checkpoint, texts, arguments.threads)
+    times = alternate(contestants, 5 if arguments.smoke else arguments.rounds)
+    report(times, texts, arguments.threads)
+
+
+def cut_texts(file: Path | None, count: int, length: int) -> list[str]:
+    """`count` texts of `length` characters from a file or made up."""
+    rng = random.Random(0)
+    source = " ".join(file.read_text(encoding="utf-8").split()) if file else make_up(rng, count * length)
+    if len(source) <= length:
+        sys.exit(f"{file}: expected more than {length} characters, got {len(source)}")
+    places = (rng.randrange(len(source) - length) for _ in range(count))
+    return [source[place : place + length] for place in places]
+
+
+def make_up(rng: random.Random, length: int) -> str:
+    """Sentences of made-up words, as long, as capitalized and as punctuated as English ones about are."""
+    words = []
+    while sum(map(len, words)) + len(words) < 2 * length:
+        word = "".join(rng.choices(SYLLABLES, k=rng.choice((1, 1, 2, 2, 3))))
+        word = word.capitalize() if rng.random() < 0.15 else word
+        words.append(word + rng.choices(("", ",", ".", "'s", ")"), (86, 6, 5, 2, 1))[0])
+    return " ".join(words)
+
+
+def build(checkpoint: Path | None, texts: list[str], threads: int) -> dict[str, Callable[[], object]]:
+    """What is timed, by name; each call tokenizes the batch once."""
+    import tensorflow as tf
+
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import tensorflow_text as tf_text
+
+    from tfner.data.tokenizer import WordPieceTokenizer
+    from tfner.data.vocabulary import TokenizerSettings
+
+    ours = WordPieceTokenizer.from_checkpoint(checkpoint) if checkpoint else WordPieceTokenizer(made_up_vocabulary(), TokenizerSettings())
+    fast = tf_text.FastBertTokenizer(
+        list(ours.vocabulary), token_out_type=tf.int32, lower_case_nfd_strip_accents=ours.settings.strips_accents
+    )
+    batch = tf.constant(texts)
+
+    def graph(tokenize: Callable) -> Callable[[], object]:
+        flat = tf.function(
+            lambda text: tf.nest.flatten(tokenize(text), expand_composites=True), input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+        return lambda: flat(batch)[0].numpy()
+
+    oracle = hugging_face(ours)
+    return {
+        "ours, ids and offsets": graph(lambda text: list(ours.tokenize_text(text))[:3]),
+        "ours, with units": graph(lambda text: list(ours.tokenize_text(text))),
+        "FastBertTokenizer": graph(fast.tokenize_with_offsets),
+        "BertTokenizerFast": lambda: oracle.encode_batch(texts, add_special_tokens=False),
+    }
+
+
+def hugging_face(ours):
+    """The tokenizer inside BertTokenizerFast, with the same vocabulary and settings."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    settings = ours.settings
+    tokenizer = Tokenizer(WordPiece({piece: number for number, piece in enumerate(ours.vocabulary)}, unk_token=settings.unk_token))
+    tokenizer.normalizer = BertNormalizer(settings.clean_text, settings.tokenize_chinese_chars, settings.strip_accents, settings.lowercase)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return tokenizer
+
+
+def made_up_vocabulary() -> tuple[str, ...]:
+    pieces = [*string.ascii_lowercase, *SYLLABLES]
+    return ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *string.digits, *pieces, *(f"##{piece}" for piece in pieces))
+
+
+def alternate(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each call, contestants in turn, so that whatever else the machine does meets all of them."""
+    for call in contestants.values():
+        call()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def report(times: dict[str, list[float]], texts: list[str], threads: int) -> None:
+    print(f"{len(texts)} texts of {len(texts[0])} characters, {threads} threads, {len(next(iter(times.values())))} rounds; ms a batch")
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    for name, values in times.items():
+        lower, _, upper = statistics.quantiles(values, n=4)
+        against = "  ".join(f"{medians[name] / medians[other]:.2f} x {other}" for other in ("FastBertTokenizer", "BertTokenizerFast"))
+        print(f"{name:<24}{medians[name]:7.2f}  ({lower:.2f} to {upper:.2f})   {against}")
+
+
+if __name__ == "__main__":
+    main()
