@@ -91,19 +91,39 @@ def test_viterbi_finds_the_best_legal_sequence_the_lowest_of_equals(drawn):
         assert (got_U[length:] == -1).all()
 
 
+@functools.cache
+def searching(scheme: str):
+    """The search over whole rows, traced once for all shapes."""
+    spec = (tf.TensorSpec([None, None, len(TAG_SETS[scheme])], tf.float64), tf.TensorSpec([None], tf.int32))
+    return tf.function(lambda scores_UBK, lengths: best_paths(scores_UBK, lengths, allowed(scheme)[1]), input_signature=spec)
+
+
+def search_rows(log_probs_BUK: np.ndarray, lengths_B: np.ndarray, scheme: str) -> np.ndarray:
+    first, _, last = allowed(scheme)
+    scores_BUK = np.maximum(np.nan_to_num(log_probs_BUK.astype(np.float64), nan=FLOOR), FLOOR)
+    scores_BUK[:, 0, ~first] = -np.inf
+    scores_BUK[np.arange(len(lengths_B))[:, None], lengths_B[:, None] - 1, np.flatnonzero(~last)] = -np.inf
+    return searching(scheme)(scores_BUK.transpose(1, 0, 2), lengths_B).numpy().T
+
+
+@given(drawn=drawn_rows())
+def test_the_search_over_whole_rows_finds_it_too_whatever_stands_beyond_the_length(drawn):
+    scheme, log_probs_BUK, lengths_B = drawn
+    lengths_B = np.maximum(lengths_B, 1)
+    log_probs_BUK = np.pad(log_probs_BUK, [(0, 0), (0, 2), (0, 0)])
+    beyond_BU = np.arange(log_probs_BUK.shape[1]) >= lengths_B[:, None]
+    log_probs_BUK[beyond_BU] = np.where(np.arange(log_probs_BUK.shape[2]) == 2, 0, -np.inf)  # all for an I that would follow
+    for got_U, log_probs_UK, length in zip(search_rows(log_probs_BUK, lengths_B, scheme), log_probs_BUK, lengths_B, strict=True):
+        assert got_U[:length].tolist() == brute_force(log_probs_UK, length, scheme)
+
+
 @pytest.mark.parametrize("scheme", ["BIOES", "IOB2"])
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0])
 def test_joining_stretches_finds_what_a_search_over_whole_rows_finds(scheme, sharpness):
-    first, following, last = allowed(scheme)
-    log_probs_BUK = draw_log_probs(7, 12, 120, len(first), sharpness)
+    log_probs_BUK = draw_log_probs(7, 12, 120, len(TAG_SETS[scheme]), sharpness)
     lengths_B = np.random.default_rng(7).integers(1, 121, 12).astype(np.int32)
     got_BU = decoding(scheme)(log_probs_BUK, lengths_B).numpy()
-    scores_BUK = log_probs_BUK.astype(np.float64)
-    scores_BUK[:, 0, ~first] = -np.inf
-    scores_BUK[np.arange(12)[:, None], lengths_B[:, None] - 1, np.flatnonzero(~last)] = -np.inf
-    search = tf.function(lambda scores_UBK: best_paths(scores_UBK, lengths_B, following))
-    want_BU = search(scores_BUK.transpose(1, 0, 2)).numpy().T
-    for got_U, want_U, length in zip(got_BU, want_BU, lengths_B, strict=True):
+    for got_U, want_U, length in zip(got_BU, search_rows(log_probs_BUK, lengths_B, scheme), lengths_B, strict=True):
         np.testing.assert_array_equal(got_U[:length], want_U[:length])
         assert is_legal(got_U[:length], scheme)
 
@@ -114,11 +134,11 @@ def draw_log_probs(seed: int, rows: int, units: int, tags: int, sharpness: float
 
 
 def test_a_long_illegal_run_is_joined_in_few_rounds():
-    """O followed by 4,000 x I-PER, where B is improbable: one join after the other would be millions of steps."""
-    log_probs_BUK = np.log(np.tile(np.array([0.3, 0.001, 0.697, 0.001, 0.001], np.float32), (1, 4000, 1)))
-    log_probs_BUK[0, 0] = np.log([0.9, 0.0001, 0.09, 0.005, 0.0049])
-    tags_U = decoding("IOB2")(log_probs_BUK, [4000])[0].numpy()
-    assert tags_U.tolist() == [0, 1, *[2] * 3998]
+    """One unit after the other would take 40 million steps: only after 9,000 is a B paid for by the I that follow it."""
+    units = 12_000
+    log_probs_BUK = np.tile(np.log(np.array([0.4965, 1e-16, 0.4985, 1e-16, 1e-16], np.float32)), (1, units, 1))
+    log_probs_BUK[0, 0] = np.log([0.9, 1e-20, 0.09, 0.005, 0.005])
+    assert decoding("IOB2")(log_probs_BUK, [units])[0].numpy().tolist() == [0, 1, *[2] * (units - 2)]
 
 
 def test_neither_padding_nor_neighbours_change_a_row():

@@ -93,6 +93,15 @@ def test_what_stands_at_a_masked_position_reaches_neither_loss_nor_gradient(pois
     assert not gradient[mask_BT == 0].any()
 
 
+@pytest.mark.parametrize("nothing", [-1.0, np.nan])
+def test_only_a_mask_above_0_marks_a_label(nothing):
+    y_BT, logits_BTK, mask_BT = draw_batch(1)
+    clean = loss_and_gradient(Loss(), y_BT, logits_BTK, mask_BT)
+    value, gradient = loss_and_gradient(Loss(), y_BT, logits_BTK, np.where(mask_BT > 0, mask_BT, np.float32(nothing)))
+    assert value == clean[0]
+    np.testing.assert_array_equal(gradient, clean[1])
+
+
 def test_a_nan_at_a_labelled_position_is_not_hidden():
     y_BT, logits_BTK, mask_BT = draw_batch(1)
     logits_BTK[mask_BT > 0] = np.nan
