@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -81,7 +81,6 @@ def drawn_rows(draw) -> tuple[str, np.ndarray, np.ndarray]:
     return scheme, log_probs_BUK, random.integers(0, units + 1, rows).astype(np.int32)
 
 
-@settings(max_examples=150)
 @given(drawn=drawn_rows())
 def test_viterbi_finds_the_best_legal_sequence_the_lowest_of_equals(drawn):
     scheme, log_probs_BUK, lengths_B = drawn
