@@ -3,20 +3,23 @@
 Text is cut at white space into chunks, and these are cut on:
 
 1. A CJK character is a unit by itself.
-2. Punctuation that separates (brackets, quotation marks, comma, …) is cut out wherever it stands, but for a comma
-   between digits; so are runs of full stops or hyphens (`well...no`, `yes--no`).
+2. Punctuation that separates (brackets, quotation marks, comma, …) is cut out wherever it stands, but for a comma between digits; so are
+   runs of full stops or hyphens (`well...no`, `yes--no`).
 3. Other punctuation is cut off the begin and the end of what remains and stays inside: `O'Brien`, `e-mail`, `AT&T`, `km/h`. Kept at the
    begin are `@` and `#` before a name, at the end the full stop of an initial or an abbreviation with inner ones: `W.`, `U.S.`
 4. `'s`, `'m`, `'d`, `'ll`, `'re` and `'ve` at the end are units of their own.
 5. Every character so cut off is a unit, but a run of the same one (`...`, `--`, `!!`) is a single unit.
 
-The underscore counts as a letter. The rule follows the words of published corpora, since models are trained on those; how well it does is
-measured in the tests. It cuts only where BERT cuts too, so every unit has a piece of its own.
+The underscore counts as a letter. The rule cuts only where BERT cuts too, so every unit has a piece of its own; emoji and `€` stay with what
+they touch. It follows the words of published corpora, since models are trained on those. Borders of gold entities that fall on its
+borders: 99.97% (UNER Danish), 99.48% (English), 100% (Chinese), 99.62% (NCBI-disease), 99.94% (LitBank); a test holds that. Cutting at
+hyphens and slashes too would raise English to 99.9%, but most corpora write `e-mail` and `km/h` as one word.
 """
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,6 +40,7 @@ from tfner.data.characters import (
 from tfner.data.pretokens import Cut, places
 
 CLITICS = ("s", "m", "d", "ll", "re", "ve")
+MAX_CLITIC = max(map(len, CLITICS))
 ASCII_MASK, LOWER_BIT = 127, 32
 
 # What a pre-token and its two neighbours tell, as bits in a table.
@@ -124,13 +128,13 @@ def clitic_apostrophes(code_N: tf.Tensor, cut: Cut, traits_P: tf.Tensor, trailin
     first_letter_A, last_letter_A = (
         tf.bitwise.bitwise_or(tf.minimum(tf.gather(code_N, place_A), ASCII_MASK), LOWER_BIT) for place_A in (first_A, last_A)
     )
-    key_A = clitic_key(first_letter_A, last_letter_A, last_A - first_A)
+    key_A = clitic_key(first_letter_A, last_letter_A, tf.minimum(last_A - first_A, MAX_CLITIC))  # no clitic is longer, no number overflows
     keys = [clitic_key(ord(clitic[0]), ord(clitic[-1]), len(clitic) - 1) for clitic in CLITICS]
     clitic_A = tf.reduce_any(tf.equal(key_A[:, None], keys), 1) & tf.gather(trailing_P, apostrophe_A + 1)
     return tf.tensor_scatter_nd_update(tf.zeros_like(trailing_P), apostrophe_A[:, None], clitic_A)
 
 
-def clitic_key(first, last, distance):
+def clitic_key(first: Any, last: Any, distance: Any) -> Any:
     """A number that tells short words apart by their first and last letter and the distance between these."""
     return (distance * (ASCII_MASK + 1) + first) * (ASCII_MASK + 1) + last
 
