@@ -18,11 +18,14 @@ from seqeval.metrics import f1_score
 import tfner
 from tfner.config import load_settings
 from tfner.evaluate import evaluate_model
+from tfner.evaluation.report import Report
+from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.predict import predict
 from tfner.training.callbacks import ProgressBar
-from tfner.training.restore import export_run, open_model
+from tfner.training.restore import export_run, open_model, scores_of_run
 from tfner.training.run import train
+from tfner.training.run_folder import RunFolder
 
 PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
 
@@ -88,6 +91,17 @@ def test_a_run_leaves_everything_that_explains_it(finished, home):
     assert [json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
     assert json.loads((folder / "environment.json").read_text())["versions"]["tensorflow"] == tf.__version__
     assert load_settings(folder / "config.yaml").model_dump() == settings_for(home, "whole").model_dump()
+
+
+def test_the_report_is_of_the_test_split_and_holds_the_scores_of_dev_too(home):
+    folder = RunFolder(home / "runs" / "reported")
+    folder.path.mkdir(parents=True)
+    dev, test = (Report(scores=EntityScores({"A": n}, {"A": n}, {"A": 1}), name="x", split=split) for n, split in ((1, "dev"), (2, "test")))
+    (folder.path / "config.yaml").write_text(settings_for(home, "reported").to_yaml())
+    folder.finish({"dev": dev, "test": test})
+    report = json.loads(folder.report.read_text())
+    assert (report["split"], report["entity"]["micro"]["f1"], report["splits"]["dev"]["micro"]["f1"]) == ("test", 0.5, 1.0)
+    assert set(scores_of_run(folder)) == {"dev", "test"}
 
 
 def test_the_tagger_learns(finished):

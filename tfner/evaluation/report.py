@@ -32,6 +32,7 @@ class Report:
         versions: of the packages that took part.
         errors: the kinds of mistakes, with examples.
         slices: scores of named subsets of the documents.
+        splits: scores of the other splits of the same run.
         documents, units: how many were evaluated.
     """
 
@@ -43,6 +44,7 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     errors: ErrorAnalysis | None = None
     slices: Mapping[str, EntityScores] = field(default_factory=dict)
+    splits: Mapping[str, EntityScores] = field(default_factory=dict)
     documents: int | None = None
     units: int | None = None
 
@@ -54,6 +56,7 @@ class Report:
             "documents": self.documents,
             "units": self.units,
             "slices": {name: scores.to_dict() for name, scores in self.slices.items()},
+            "splits": {name: scores.to_dict() for name, scores in self.splits.items()},
             "errors": self.errors.to_dict() if self.errors else None,
         }
         return {

@@ -48,8 +48,8 @@ def export_run(path: Path, to: Path | None = None) -> Path:
 
 
 def scores_of_run(folder: RunFolder) -> dict:
-    """The entity scores of a finished run's report; empty before that."""
+    """The entity scores of a finished run's splits; empty before that."""
     if not folder.report.is_file():
         return {}
     report = json.loads(folder.report.read_text(encoding="utf-8"))
-    return {report.get("split", "dev"): report["entity"]}
+    return {**report.get("splits", {}), report.get("split", "dev"): report["entity"]}

@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -87,6 +87,8 @@ class RunFolder:
     def finish(self, reports: Mapping[str, Report]) -> None:
         """Write the report: of the test split, else of dev, else an empty one. It says that the run is finished, so it comes last."""
         report = reports.get("test") or reports.get("dev") or Report(scores=EntityScores(), name=self.settings.name)
+        others = {split: other.scores for split, other in reports.items() if other is not report}
+        report = replace(report, splits=others)
         report.write_html(self.page)
         report.write_json(self.report)
 
