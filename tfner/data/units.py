@@ -10,9 +10,9 @@ Text is cut at white space into chunks, and these are cut on:
 4. `'s`, `'m`, `'d`, `'ll`, `'re` and `'ve` at the end are units of their own.
 5. Every character so cut off is a unit, but a run of the same one (`...`, `--`, `!!`) is a single unit.
 
-The underscore counts as a letter. The rule cuts only where BERT cuts too, so every unit has a piece of its own; emoji and `€` stay with what
-they touch. It follows the words of published corpora, since models are trained on those. Borders of gold entities that fall on its
-borders: 99.97% (UNER Danish), 99.48% (English), 100% (Chinese), 99.62% (NCBI-disease), 99.94% (LitBank); a test holds that. Cutting at
+The underscore counts as a letter. The rule cuts only where BERT cuts too, so every unit has a piece of its own; emoji and `€` stay with
+what they touch. It follows the words of published corpora, since models are trained on those. Of the borders of gold entities there fall on
+its borders 99.97% (UNER Danish), 99.48% (English), 100% (Chinese), 99.62% (NCBI-disease), 99.94% (LitBank); a test holds that. Cutting at
 hyphens and slashes too would raise English to 99.9%, but most corpora write `e-mail` and `km/h` as one word.
 """
 
