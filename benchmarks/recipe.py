@@ -1,6 +1,6 @@
 """tfner against the usual PyTorch recipe: the same encoder, data, epochs, batch size, learning rate, precision; in turn, on this machine.
 
-usage: python benchmarks/recipe.py CONFIG.yaml [--seeds 1 2 3] [--peer-python PYTHON] [--set KEY=VALUE …]
+usage: python benchmarks/recipe.py CONFIG.yaml [--seeds 1 2 3] [--peer-python PYTHON] [--set KEY=VALUE …] [--keep FOLDER]
 
 Without --peer-python the peer's environment is made in a temporary folder (PyTorch, transformers, accelerate, seqeval).
 Prints dev F1 and seconds of training per seed, then means, spread and the ratio of the medians. Both train for all epochs; neither
@@ -30,10 +30,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--peer-python")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--keep", metavar="FOLDER", help="keep tfner's run folders here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         peer_python = arguments.peer_python or make_peer_environment(Path(scratch) / "peer")
-        rows = [compare(arguments.config, arguments.set, seed, peer_python, scratch) for seed in arguments.seeds]
+        rows = [compare(arguments.config, arguments.set, seed, peer_python, arguments.keep or scratch) for seed in arguments.seeds]
     print_table(arguments, rows)
 
 
@@ -45,22 +46,22 @@ def make_peer_environment(folder: Path) -> str:
     return str(python)
 
 
-def compare(config: str, overrides: list[str], seed: int, peer_python: str, scratch: str) -> dict[str, dict[str, float]]:
+def compare(config: str, overrides: list[str], seed: int, peer_python: str, runs: str) -> dict[str, dict[str, float]]:
     """One seed on both sides; which goes first alternates."""
     settings = load_settings(config, [*overrides, f"seed={seed}"])
-    sides = {"tfner": lambda: run_tfner(config, overrides, seed, scratch), "peer": lambda: run_peer(settings, peer_python)}
+    sides = {"tfner": lambda: run_tfner(config, overrides, seed, runs), "peer": lambda: run_peer(settings, peer_python)}
     order = list(sides) if seed % 2 else list(reversed(sides))
     results = {name: sides[name]() for name in order}
     print(f"seed {seed}: " + ", ".join(f"{name} F1 {100 * r['f1']:.2f} in {r['seconds']:.0f} s" for name, r in results.items()), flush=True)
     return results
 
 
-def run_tfner(config: str, overrides: list[str], seed: int, scratch: str) -> dict[str, float]:
+def run_tfner(config: str, overrides: list[str], seed: int, runs: str) -> dict[str, float]:
     """A run in a process of its own."""
     name = f"seed-{seed}"
-    placed = [f"seed={seed}", f"name={name}", f"runs_dir={scratch}", "export.enabled=false"]
+    placed = [f"seed={seed}", f"name={name}", f"runs_dir={runs}", "export.enabled=false"]
     subprocess.run([sys.executable, "-m", "tfner.train", config, *overrides, *placed], check=True, capture_output=True)
-    report = json.loads((Path(scratch) / name / "report.json").read_text(encoding="utf-8"))
+    report = json.loads((Path(runs) / name / "report.json").read_text(encoding="utf-8"))
     return {"f1": report["entity"]["micro"]["f1"], "seconds": report["seconds"]["training"]}
 
 
