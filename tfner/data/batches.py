@@ -22,8 +22,11 @@ ROUNDING = 8  # batches are padded to a multiple of this: few shapes, so that ke
 class BatchSettings:
     """How windows become batches.
 
-    `bucketed`: windows of similar length stand together, and each batch has room for about `batch_size` windows of average length
-    (a budget of pieces): many short or few long ones. `padded`: `batch_size` windows in random order.
+    `padded`: `batch_size` windows in random order, padded to the longest of them.
+
+    `bucketed`: windows of similar length stand together, and all batches have about as many pieces: `batch_size` windows of the
+    corpus' mean length m. A bucket holds the windows longer than the bound before its own and no longer than its own; where those have
+    the mean length b, its batches hold round(batch_size * m / b) windows, at least one: many short ones or few long ones.
     """
 
     batch_size: int
@@ -40,6 +43,7 @@ class Batches:
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths
+        self._lengths = tf.constant(self.lengths)  # once, or every epoch's graph would hold a copy
         longest = int(self.lengths.max(initial=1))
         inner = [length for length in settings.bucket_lengths if length < longest] if settings.batching == "bucketed" else []
         self.bounds = np.array([*inner, longest], np.int32)  # each bucket's longest length
@@ -76,9 +80,8 @@ class Batches:
         return self._bucketed(tf.data.Dataset.from_tensor_slices(order))
 
     def _bucketed(self, indices: tf.data.Dataset) -> tf.data.Dataset:
-        lengths = tf.constant(self.lengths)
         return indices.bucket_by_sequence_length(
-            element_length_func=lambda index: lengths[index],
+            element_length_func=lambda index: self._lengths[index],
             bucket_boundaries=(self.bounds[:-1] + 1).tolist(),
             bucket_batch_sizes=self.sizes,
         )

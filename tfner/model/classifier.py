@@ -16,6 +16,8 @@ class TokenClassifier(keras.Model):
     Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32 [B, T], the mask float32 [B, T]
     passed as Keras's sample_weight. Output: float32 logits [B, T, K].
 
+    The loss in the logs is that of all labelled positions since the metrics were reset, however they were batched.
+
     `gradient_accumulation` works a batch through in that many parts and updates once: the memory of a part, the update of the whole,
     because the loss is divided by the labelled positions of the whole. It needs MaskedSparseCategoricalCrossentropy as loss.
     """
@@ -33,13 +35,16 @@ class TokenClassifier(keras.Model):
         )
         self.unlabelled_batches = self.add_weight("unlabelled_batches", (), tf.int32, "zeros", trainable=False,
                                                   aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
+        self.loss_of_labels = keras.metrics.Mean("loss_of_labels")
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and reading through transformers' layers takes seconds
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         hidden_BTH = self.encoder(
             input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], training=training
         ).last_hidden_state
-        return self.head(tf.cast(self.dropout(hidden_BTH, training=training), tf.float32))
+        hidden_BTH = tf.cast(self.dropout(hidden_BTH, training=training), tf.float32)
+        # Selected, because in the gradient of the head's kernel a NaN at a padded position, times 0, would be NaN.
+        return self.head(tf.where(tf.expand_dims(inputs["attention_mask"] > 0, -1), hidden_BTH, 0.0))
 
     def build_for_any_shape(self) -> TokenClassifier:
         """Create all variables by one call on a tiny batch."""
@@ -47,41 +52,65 @@ class TokenClassifier(keras.Model):
         self({"input_ids": ids, "attention_mask": tf.ones_like(ids)})
         return self
 
+    def compute_loss(
+        self, x: Any = None, y: tf.Tensor | None = None, y_pred: tf.Tensor | None = None, sample_weight: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Keras's, and for the logs the sum of the losses and of the labels."""
+        if isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
+            total, weight = self.loss.sums(y, y_pred, sample_weight)
+            self.loss_of_labels.update_state(tf.math.divide_no_nan(total, weight), weight)
+        return super().compute_loss(x, y, y_pred, sample_weight)
+
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+        """Keras's logs, but for the loss, where Keras takes the mean of batches and of replicas by their rows, labelled or not."""
+        logs = super().get_metrics_result()
+        loss = logs.pop(self.loss_of_labels.name)
+        return {**logs, "loss": loss} if isinstance(self.loss, MaskedSparseCategoricalCrossentropy) else logs
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, mask = keras.utils.unpack_x_y_sample_weight(data)
-        if mask is not None:
-            labelled = sum_over_replicas(tf.reduce_sum(tf.cast(mask > 0, tf.int32)))
-            self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
+        if mask is None:
+            mask = tf.ones_like(y, tf.float32)
+        labelled = sum_over_replicas(tf.reduce_sum(tf.cast(mask > 0, tf.float32)))
+        self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
         if self.gradient_accumulation == 1:
             return super().train_step(data)
-        return self._train_in_parts(x, y, tf.ones_like(y, tf.float32) if mask is None else mask)
+        return self._train_in_parts(x, y, mask, labelled)
 
-    def _train_in_parts(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update from several forward and backward passes; gradients of sums add up, the division comes once."""
+    def _train_in_parts(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One update from several forward and backward passes, whose gradients add up."""
         parts = [split_rows(value, self.gradient_accumulation) for value in (x["input_ids"], x["attention_mask"], y, mask)]
-        gradients = [tf.zeros_like(variable) for variable in self.trainable_variables]
-        weight = tf.zeros([])
-        logits = tf.TensorArray(tf.float32, self.gradient_accumulation)
-        for part in tf.range(self.gradient_accumulation):
+
+        def work_on_part(part: tf.Tensor, weight: tf.Tensor, logits: tf.TensorArray, gradients: list[tf.Tensor]) -> tuple:
             ids, attention, part_y, part_mask = (value[part] for value in parts)
-            part_logits, part_weight, part_gradients = self._part_gradients(ids, attention, part_y, part_mask)
-            gradients = [total + tf.convert_to_tensor(part) for total, part in zip(gradients, part_gradients, strict=True)]
-            weight += part_weight
-            logits = logits.write(part, part_logits)
-        total_weight = sum_over_replicas(weight)
-        gradients = [tf.math.divide_no_nan(gradient, tf.cast(total_weight, gradient.dtype)) for gradient in gradients]
+            part_logits, part_weight, part_gradients = self._part_gradients(ids, attention, part_y, part_mask, labelled)
+            summed = [total + tf.convert_to_tensor(more) for total, more in zip(gradients, part_gradients, strict=True)]
+            return part + 1, weight + part_weight, logits.write(part, part_logits), summed
+
+        # A loop of the graph, one part after the other: unrolled, parts could run together and need the memory of the whole.
+        _, weight, logits, gradients = tf.while_loop(
+            lambda part, *_: part < self.gradient_accumulation,
+            work_on_part,
+            (0, 0.0, tf.TensorArray(tf.float32, self.gradient_accumulation), [tf.zeros_like(v) for v in self.trainable_variables]),
+            parallel_iterations=1,
+        )
+        per_label = tf.math.divide_no_nan(labelled, sum_over_replicas(weight))  # 1 without class weights
+        gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         whole = logits.concat()[: tf.shape(y)[0]]
         self.compute_loss(x, y, whole, mask)
         return self.compute_metrics(x, y, whole, mask)
 
-    def _part_gradients(self, ids: tf.Tensor, attention: tf.Tensor, y: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list]:
-        """Logits, sum of weights and gradients of the sum of losses of one part."""
+    def _part_gradients(
+        self, ids: tf.Tensor, attention: tf.Tensor, y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list]:
+        """Logits, sum of weights and gradients of one part's share of the loss: its sum / the labels of the whole global batch."""
         scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
             logits = self({"input_ids": ids, "attention_mask": attention}, training=True)
             loss_sum, weight = self._masked_loss().sums(y, logits, mask)
-            objective = self.optimizer.get_scaled_loss(loss_sum) if scaled else loss_sum
+            share = tf.math.divide_no_nan(loss_sum, labelled)  # divided before the way back, where a sum would overflow float16
+            objective = self.optimizer.get_scaled_loss(share) if scaled else share
         gradients = tape.gradient(objective, self.trainable_variables)
         return logits, weight, self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients
 
@@ -94,6 +123,6 @@ class TokenClassifier(keras.Model):
 def split_rows(value: tf.Tensor, parts: int) -> tf.Tensor:
     """[B, T] -> [parts, ceil(B / parts), T]; rows of zeros, without attention and label, fill up the last part."""
     rows = tf.shape(value)[0]
-    each = (rows + parts - 1) // parts
+    each = tf.maximum((rows + parts - 1) // parts, 1)  # a replica may have got no row
     missing = tf.stack([[0, each * parts - rows], [0, 0]])
     return tf.reshape(tf.pad(value, missing), [parts, each, -1])
