@@ -103,7 +103,7 @@ class TrainingSettings(Settings):
     epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=32, ge=1)
     batching: Literal["bucketed", "padded"] = "bucketed"
-    bucket_lengths: tuple[int, ...] = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+    bucket_lengths: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 448, 512)
     gradient_accumulation: int = Field(default=1, ge=1)  # parts a batch is worked through in: less memory, the same update
     learning_rate: float = Field(default=2e-4, gt=0)
     head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate
