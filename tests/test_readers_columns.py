@@ -14,6 +14,7 @@ from tfner.exceptions import DataError
 from tfner.ledger import Ledger
 from tfner.readers import read_documents
 from tfner.readers.alignment import align_words
+from tfner.readers.columns import stream_words
 from tfner.tags import write_tags
 
 WORD = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\t\n"), max_size=4).filter(
@@ -217,3 +218,19 @@ def test_document_lines_begin_a_group(tmp_path):
 def test_an_empty_file_holds_no_documents(tmp_path):
     assert read(tmp_path / "a.conll", "")[0] == []
     assert read(tmp_path / "a.conll", "\n \n# nothing here\n-DOCSTART- O\n")[0] == []
+
+
+def test_streamed_words_are_those_of_the_whole_file(tmp_path):
+    path = tmp_path / "stream.conll"
+    path.write_text("-DOCSTART- O\n\n" + "a b\tO\nEllmar\tB-LOC\n\n" * 3 + "# text = no gap\nno\tO\ngap\tO\n", encoding="utf-8")
+    streamed = list(stream_words(path, ReadSettings()))
+    whole = list(read_documents(path, ReadSettings(), Ledger()))
+    assert streamed == [document.with_entities([]) for document in whole]
+
+
+def test_streaming_reads_no_further_than_is_asked_for(tmp_path):
+    path = tmp_path / "endless.conll"
+    path.write_bytes(b"a\tO\n\n" * 20_000 + b"\xff\tO\n")
+    assert next(stream_words(path, ReadSettings())).text == "a"
+    with pytest.raises(DataError, match=r"endless.conll:40001: expected text in utf-8, got the byte 0xff"):
+        list(stream_words(path, ReadSettings()))

@@ -17,6 +17,7 @@ from tfner.exceptions import ConfigError
 from tfner.ledger import Ledger
 from tfner.progress import track
 from tfner.readers import read_documents
+from tfner.readers.columns import stream_words
 from tfner.readers.plain import read_line_file, read_text_lines, read_whole_files
 from tfner.word_tags import with_words
 from tfner.writers import PredictionWriter, open_writer
@@ -57,6 +58,8 @@ def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterat
         return read_line_file(path, settings.encoding)
     if kind == "document":
         return read_whole_files(path, settings.encoding)
+    if kind == "columns":
+        return stream_words(path, settings)
     return read_documents(path, settings.model_copy(update={"format": kind}), Ledger())
 
 

@@ -1,6 +1,6 @@
 """Column files (CoNLL, IOB, TSV): a word and its tag on each line, a blank line after each sentence.
 
-Separator, columns and tag scheme are found out from each file, see `column_layout`. A file is held in memory.
+Separator, columns and tag scheme are found out from each file, see `column_layout`. A file with tags is held in memory.
 A tag column may hold slips, such as `B_PER` for `B-PER`: as long as they are at most one in a hundred they are read
 and counted, beyond that they mean that the column is not the tags', which is an error.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from tfner.config import ReadSettings
@@ -18,10 +19,11 @@ from tfner.exceptions import DataError
 from tfner.ledger import Ledger
 from tfner.readers.alignment import align_words
 from tfner.readers.column_layout import DOCUMENT_START, NAMED_COMMENT, Layout, detect_layout, is_blank
-from tfner.readers.text_files import read_lines
+from tfner.readers.text_files import read_lines, stream_lines
 from tfner.tags import Scheme, Span, detect_scheme, is_tag, read_spans
 
 SLIPS_LET_PASS = 0.01
+LAYOUT_LINES = 10_000  # what a streamed file's layout is found out from
 OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
 
 
@@ -53,6 +55,17 @@ def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator
     scheme = detect_scheme(tags) if settings.scheme == "auto" else settings.scheme
     pairs = zip(sentences, tags, strict=True)
     return (to_document(sentence, path, spans_of(sentence, own, scheme, path, settings, ledger)) for sentence, own in pairs)
+
+
+def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
+    """The words alone of a column file of any size, for prediction; the layout is that of its first lines.
+
+    Raises:
+        DataError: a line without its token, an undecodable byte.
+    """
+    layout = detect_layout(list(islice(stream_lines(path, settings.encoding), LAYOUT_LINES)), path, settings)
+    for sentence in parse_sentences(stream_lines(path, settings.encoding), layout, path):
+        yield to_document(sentence, path, [])
 
 
 def parse_sentences(lines: Iterable[str], layout: Layout, path: Path) -> Iterator[Sentence]:
