@@ -65,7 +65,9 @@ def data_of(batch) -> tf.data.Dataset:
 
 def compiled(optimizer=None, **options):
     model = tiny.classifier(**options)
-    model.compile(optimizer or keras.optimizers.SGD(1.0), MaskedSparseCategoricalCrossentropy(), weighted_metrics=[MaskedAccuracy()])
+    optimizer = optimizer or keras.optimizers.SGD(1.0)
+    optimizer.build(model.trainable_variables)  # else Keras traces the first step twice
+    model.compile(optimizer, MaskedSparseCategoricalCrossentropy(), weighted_metrics=[MaskedAccuracy()])
     return model
 
 
@@ -146,11 +148,10 @@ class PoisonedPadding(keras.layers.Layer):
         return output
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_nan_at_padded_positions_reaches_no_gradient(parts):
+def test_nan_at_padded_positions_reaches_no_gradient():
     batch = BATCHES["uneven labels"]
     assert not batch[0]["attention_mask"].all()
-    model = compiled(gradient_accumulation=parts)
+    model = compiled()
     variables = model.trainable_variables
     before = [variable.numpy() for variable in variables]
     model.encoder = PoisonedPadding(model.encoder)
@@ -161,8 +162,7 @@ def test_nan_at_padded_positions_reaches_no_gradient(parts):
         np.testing.assert_allclose(value - variable.numpy(), gradient, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(("policy", "parts"), [("mixed_bfloat16", 1), ("mixed_float16", 1), ("mixed_float16", 2)])
 def test_mixed_precision_learns_with_float32_weights_and_logits(policy, parts):
     optimizer = keras.optimizers.SGD(0.02)
     if policy == "mixed_float16":
@@ -215,7 +215,7 @@ def test_class_weights_divide_by_the_weights_of_the_whole_batch():
     moved = []
     for parts in (1, 3):
         model = tiny.classifier(gradient_accumulation=parts)
-        model.compile(keras.optimizers.SGD(1.0), MaskedSparseCategoricalCrossentropy(0.1, weights))
+        model.compile(keras.optimizers.SGD(1.0), MaskedSparseCategoricalCrossentropy(0.1, weights), run_eagerly=True)
         before = model.head.kernel.numpy()
         model.fit(data_of(batch), verbose=0)
         moved.append(model.head.kernel.numpy() - before)
@@ -233,7 +233,7 @@ def test_the_loss_of_an_evaluation_does_not_depend_on_the_batches():
 
 def test_another_loss_keeps_keras_logs_without_accumulation():
     model = tiny.classifier()
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     logs = model.fit(data_of(random_batch(4)), verbose=0).history
     assert list(logs) == ["loss"]
     assert logs["loss"][0] > 0

@@ -137,20 +137,41 @@ def classifier(labels: LabelSet = LABELS, *, policy: str = "float32", **options:
 
 
 @functools.cache
-def tagger(labels: LabelSet = LABELS, max_length: int = 32, overlap: int = 8, slice_pieces: int = 8192):
+def tagger(labels: LabelSet = LABELS, **options: Any):
     """A Tagger over the one cached classifier of a label set."""
+    return tagger_over(_shared_classifier(labels), labels, **options)
+
+
+def tagger_over(model: Any, labels: LabelSet, **options: Any):
+    """A Tagger over a model; options are the constructor's."""
     from tfner.model.tagger import Tagger
 
-    model = _shared_classifier(labels)
-    return Tagger(
-        lambda inputs: model(inputs, training=False),
-        model.trainable_variables,
-        tokenizer(),
-        labels,
-        max_length=max_length,
-        overlap=overlap,
-        slice_pieces=slice_pieces,
-    )
+    weights = [*model.encoder.weights, *model.head.weights]
+    return Tagger(lambda inputs: model(inputs), weights, tokenizer(), labels, **{"max_length": 32, "overlap": 8, **options})
 
 
 _shared_classifier = functools.cache(classifier)
+
+
+@functools.cache
+def live():
+    """A Recognizer over the model in this process."""
+    from tfner.serving.bundle import live_recognizer, make_card
+
+    return live_recognizer(tagger(), make_card(tagger(), name="tiny"))
+
+
+@functools.cache
+def exported() -> Path:
+    """The folder of an export of the same model: version 1."""
+    from tfner.serving.bundle import export_model, make_card
+
+    return export_model(tagger(), make_card(tagger(), name="tiny"), _home() / "export")
+
+
+@functools.cache
+def loaded():
+    """A Recognizer over that export."""
+    from tfner.serving.recognizer import Recognizer
+
+    return Recognizer.load(exported())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tfner.inputs import encoder_folder
 
 SMALL_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 WEIGHTS = (("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"), ("tf_model.h5",), ("pytorch_model.bin",))
-TF_HEADS = re.compile(r"pooler|cls|classifier|nsp|mlm|qa_outputs")  # in the names of layers in a tf_model.h5
+OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names of a tf_model.h5
 NOT_OF_THE_ENCODER = re.compile(r"(^|\.)pooler\.|position_ids$|^(cls|classifier|qa_outputs|seq_relationship)\.")
 
 
@@ -61,14 +62,28 @@ def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
     from transformers import TFBertModel
 
     config = read_config(folder)
-    try:
-        encoder = TFBertModel(config, add_pooling_layer=False)
-        encoder(encoder.dummy_inputs)
-    except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-        raise ModelError(f"{folder / 'config.json'}: no BERT can be built from it: {first_line(error)}") from None
-    if pretrained:
-        load_weights(encoder, folder)
+    with errors_alone():
+        try:
+            encoder = TFBertModel(config, add_pooling_layer=False)
+            encoder(encoder.dummy_inputs)
+        except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+            raise ModelError(f"{folder / 'config.json'}: no BERT can be built from it: {first_line(error)}") from None
+        if pretrained:
+            load_weights(encoder, folder)
     return encoder
+
+
+@contextmanager
+def errors_alone() -> Iterator[None]:
+    """Keep transformers from advising the user against its TensorFlow classes and listing the heads that it left out."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def read_config(folder: Path) -> Any:
@@ -160,7 +175,7 @@ def load_tensorflow_file(encoder: keras.Model, folder: Path) -> None:
         loaded, info = TFBertModel.from_pretrained(folder, add_pooling_layer=False, output_loading_info=True, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says: {first_line(error)}") from None
-    check_keys(folder, info["missing_keys"], [name for name in info["unexpected_keys"] if not TF_HEADS.search(name)])
+    check_keys(folder, info["missing_keys"], [name for name in info["unexpected_keys"] if OF_THE_ENCODER.search(name)])
     encoder.set_weights(loaded.get_weights())
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from tfner.model.tagger import Tagger
 from tfner.serving.recognizer import CARD, Recognizer
 from tfner.serving.signatures import Signatures
 
-logger = logging.getLogger(__name__)
 CARD_FORMAT = 1
 
 
@@ -43,7 +42,8 @@ def live_recognizer(tagger: Tagger, card: dict[str, Any]) -> Recognizer:
 
 
 def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
-    """Write the next version into `folder` and give its path; a reader sees no half-written version."""
+    """Write the next version into `folder` and give its path; a reader sees no half-written version, a failure leaves nothing."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
     try:
@@ -54,6 +54,9 @@ def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
         return claim_version(building, folder)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
+        with suppress(OSError):  # not empty: someone else has put something there meanwhile
+            for path in made:
+                path.rmdir()
         raise
 
 
