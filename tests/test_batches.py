@@ -54,7 +54,7 @@ choices = {
 }
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(**choices, seed=st.integers(0, 2**31 - 1))
 def test_each_epoch_holds_every_window_once(lengths, batch_size, batching, bucket_lengths, seed):
     batches = batches_of(lengths, batch_size, batching, bucket_lengths, seed)
@@ -63,7 +63,7 @@ def test_each_epoch_holds_every_window_once(lengths, batch_size, batching, bucke
         assert all(batch for batch in epoch)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(**choices)
 def test_evaluation_reads_each_window_once_in_order_within_its_bucket(lengths, batch_size, batching, bucket_lengths):
     batches = batches_of(lengths, batch_size, batching, bucket_lengths)
@@ -75,7 +75,7 @@ def test_evaluation_reads_each_window_once_in_order_within_its_bucket(lengths, b
         assert inside == sorted(inside)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(**choices)
 def test_padding_is_structure_and_no_wider_than_needed(lengths, batch_size, batching, bucket_lengths):
     corpus = corpus_of(lengths)

@@ -91,7 +91,7 @@ def worded_documents(draw):
     return documents, expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     drawn=worded_documents(),
     max_length=st.integers(3, 40),

@@ -49,7 +49,7 @@ def assert_same(rows, others):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.lists(texts, min_size=1, max_size=5), st.randoms())
 def test_neighbours_order_and_padding_change_nothing(batch, random):
     together = tag(batch)
@@ -58,14 +58,14 @@ def test_neighbours_order_and_padding_change_nothing(batch, random):
     assert_same(together, [tag([text])[0] for text in batch])
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.lists(texts, min_size=1, max_size=5))
 @pytest.mark.parametrize("options", [SMALL_SLICES, ONE_WINDOW_SLICES])
 def test_slices_change_nothing(options, batch):
     assert_same(tag(batch), tag(batch, **options))
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.sampled_from(tiny.WORDS), max_size=30).map(" ".join), min_size=1, max_size=5))
 def test_a_text_that_fits_is_the_same_whatever_the_limit(batch):
     assert_same(tag(batch), tag(batch, **WIDE))

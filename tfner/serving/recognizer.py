@@ -54,10 +54,7 @@ class Recognizer:
 
     def batch(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The entities of several texts, in their order."""
-        if not texts:
-            return []
-        answer = as_numpy(self._text(text=tf.constant([encode_text(text) for text in texts])))
-        return [list(entities_of(text, answer, row)) for row, text in enumerate(texts)]
+        return list(self.documents(map(Document, texts)))
 
     def tag(self, words: Sequence[str]) -> list[str]:
         """One tag for each of the given words of a sentence, in the model's tag scheme."""
@@ -77,9 +74,13 @@ class Recognizer:
         """Entities of a stream of documents, in order: on the given words where there are any, else from the text."""
         for portion in portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
             if portion[0].words is None:
-                yield from self.batch([document.text for document in portion])
+                yield from self._of_texts([document.text for document in portion])
             else:
                 yield from self._of_words(portion)
+
+    def _of_texts(self, texts: Sequence[str]) -> Iterator[list[Entity]]:
+        answer = as_numpy(self._text(text=tf.constant([encode_text(text) for text in texts])))
+        return (list(entities_of(text, answer, row)) for row, text in enumerate(texts))
 
     def _of_words(self, documents: Sequence[Document]) -> Iterator[list[Entity]]:
         tagged = self.tag_batch([document.word_texts() for document in documents])
