@@ -14,7 +14,8 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from tfner.exceptions import ConfigError
 from tfner.model.chunks import chunk_rules
-from tfner.model.decoder import FLOOR, Decoder, best_paths, by_row, greedy, read_entities, viterbi
+from tfner.model.decoder import Decoder, by_row, read_entities
+from tfner.model.viterbi import FLOOR, best_paths, greedy, viterbi
 
 TAG_SETS = {
     "IOB2": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),

@@ -209,6 +209,14 @@ def test_mixed_precision_accumulation_and_options_train(home):
     assert np.isfinite([json.loads(line)["loss"] for line in outcome.folder.metrics.read_text().splitlines()]).all()
 
 
-def test_a_class_weight_for_no_tag_is_refused(home):
-    with pytest.raises(ConfigError, match=r"training.class_weights: expected tags of O, .*, got B-TOWN"):
-        train(settings_for(home, "weights", "training.class_weights={B-TOWN: 2}"), quiet())
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.class_weights={B-TOWN: 2}", r"training.class_weights: expected tags of O, .*, got B-TOWN"),
+        ("export.threshold={TOWN: 0.5}", r"export.threshold: expected types of .*, got TOWN"),
+    ],
+)
+def test_settings_for_labels_that_there_are_not_are_refused_before_the_run_begins(home, override, message):
+    with pytest.raises(ConfigError, match=message):
+        train(settings_for(home, "unknown", override), quiet())
+    assert not (home / "runs/unknown").exists()

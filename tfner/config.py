@@ -146,6 +146,13 @@ class ExportSettings(Settings):
             raise ValueError(f"lengths: expected rising lengths of at least 4, got {list(self.lengths)}")
         return self
 
+    @model_validator(mode="after")
+    def check_threshold(self) -> ExportSettings:
+        values = self.threshold.values() if isinstance(self.threshold, dict) else [self.threshold]
+        if not all(0 <= value <= 1 for value in values):
+            raise ValueError(f"threshold: expected probabilities between 0 and 1, got {self.threshold}")
+        return self
+
 
 class RunSettings(Settings):
     """Everything a run needs; `config.yaml` in the run folder is this, resolved, and runs again as it is."""

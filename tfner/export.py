@@ -40,16 +40,14 @@ def export(
     if publish is not None and overrides and not is_run:
         raise ConfigError(f"command line: {overrides[0]}: settings are for a run; {run_folder} is an export, and published as it is")
     load_tensorflow()
-    if publish is not None and not is_run:
-        publish_version(partial(copy_export, run_folder), publish, keep, models_config)
-        return
+    from tfner.serving.publish import copy_version
     from tfner.training.restore import export_run
 
-    add = partial(export_run, run_folder, overrides=overrides or ())
-    if publish is not None:
-        publish_version(add, publish, keep, models_config)
-    else:
-        output().print(f"exported: {add(to)}")
+    if publish is None:
+        output().print(f"exported: {export_run(run_folder, to, overrides=overrides or ())}")
+        return
+    add = partial(export_run, run_folder, overrides=overrides or ()) if is_run else partial(copy_version, run_folder)
+    publish_version(add, publish, keep, models_config)
 
 
 def check_options(to: Path | None, publish: Path | None, keep: int | None, models_config: Path | None) -> None:
@@ -59,12 +57,6 @@ def check_options(to: Path | None, publish: Path | None, keep: int | None, model
         raise ConfigError("command line: --keep: expected together with --publish")
     if models_config is not None and keep is None:
         raise ConfigError("command line: --models-config: expected together with --keep, which is what reads it")
-
-
-def copy_export(source: Path, folder: Path) -> Path:
-    from tfner.serving.publish import copy_version
-
-    return copy_version(source, folder)
 
 
 def publish_version(add: Callable[[Path], Path], folder: Path, keep: int | None, models_config: Path | None) -> None:

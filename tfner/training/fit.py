@@ -11,16 +11,14 @@ from tfner.config import RunSettings
 from tfner.data.batches import Batches, BatchSettings
 from tfner.data.packed_batches import PackedBatches, PackSettings
 from tfner.evaluation.evaluate import score_documents
-from tfner.exceptions import ConfigError
 from tfner.model.classifier import TokenClassifier
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.model.restore import build_classifier, build_tagger
 from tfner.serving.bundle import live_recognizer, make_card
-from tfner.tags import LabelSet
 from tfner.training.callbacks import BestWeights, EntityReport, LastState, MetricsLog, ProgressBar, Throughput
-from tfner.training.prepare import Prepared, timed
+from tfner.training.prepare import Prepared, class_weights, timed
 
 logger = logging.getLogger(__name__)
 
@@ -105,20 +103,10 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     model.compile(
         optimizer,
-        loss=MaskedSparseCategoricalCrossentropy(training.label_smoothing, class_weights(prepared.labels, training.class_weights)),
+        loss=MaskedSparseCategoricalCrossentropy(training.label_smoothing, class_weights(training.class_weights, prepared.labels)),
         weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
     )
     return model
-
-
-def class_weights(labels: LabelSet, weights: dict[str, float] | None) -> list[float] | None:
-    """One weight a tag, in the order of ids; a name that is no tag is an error."""
-    if weights is None:
-        return None
-    unknown = sorted(set(weights) - set(labels.tags))
-    if unknown:
-        raise ConfigError(f"training.class_weights: expected tags of {', '.join(labels.tags)}, got {', '.join(unknown)}")
-    return [weights.get(tag, 1.0) for tag in labels.tags]
 
 
 def training_monitor(prepared: Prepared) -> str | None:

@@ -18,6 +18,7 @@ from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.ledger import Ledger
+from tfner.model.decoder import thresholds_by_type
 from tfner.model.encoder import resolve_checkpoint
 from tfner.readers import read_documents
 from tfner.tags import LabelSet
@@ -62,6 +63,7 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console) -> Prepa
     tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
+    check_names(settings, labels)
     corpora = {
         name: encode_split(documents, tokenizer, labels, splits.ledgers[name], settings) for name, documents in splits.documents.items()
     }
@@ -97,6 +99,22 @@ def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
         if unknown:
             logger.warning("data.%s: entities of types that are not learned, which count as misses: %s", split, unknown)
     return LabelSet(tuple(types), settings.model.tag_scheme)
+
+
+def check_names(settings: RunSettings, labels: LabelSet) -> None:
+    """Refuse settings for tags or types that there are not, before anything is created."""
+    class_weights(settings.training.class_weights, labels)
+    thresholds_by_type(settings.export.threshold, labels.types)
+
+
+def class_weights(weights: dict[str, float] | None, labels: LabelSet) -> list[float] | None:
+    """One weight a tag, in the order of ids; a name that is no tag is an error."""
+    if weights is None:
+        return None
+    unknown = sorted(set(weights) - set(labels.tags))
+    if unknown:
+        raise ConfigError(f"training.class_weights: expected tags of {', '.join(labels.tags)}, got {', '.join(unknown)}")
+    return [weights.get(tag, 1.0) for tag in labels.tags]
 
 
 def count_labels(documents: Sequence[Document]) -> Counter[str]:

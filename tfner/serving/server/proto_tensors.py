@@ -16,20 +16,6 @@ from tfner.serving.server.signature import Signature, Tensors, TensorSpec, print
 
 MOST_FILLED = 1 << 20  # values made from one: a message of some bytes must not take gigabytes
 
-DTYPES = {
-    types_pb2.DT_STRING: "string",
-    types_pb2.DT_FLOAT: "float",
-    types_pb2.DT_DOUBLE: "double",
-    types_pb2.DT_BOOL: "bool",
-    types_pb2.DT_INT8: "int8",
-    types_pb2.DT_INT16: "int16",
-    types_pb2.DT_INT32: "int32",
-    types_pb2.DT_INT64: "int64",
-    types_pb2.DT_UINT8: "uint8",
-    types_pb2.DT_UINT16: "uint16",
-    types_pb2.DT_UINT32: "uint32",
-    types_pb2.DT_UINT64: "uint64",
-}
 FIELDS = {
     "object": (types_pb2.DT_STRING, "string_val"),
     "float32": (types_pb2.DT_FLOAT, "float_val"),
@@ -48,7 +34,7 @@ FIELDS = {
 
 def type_name(dtype: Any) -> str:
     """TensorFlow's name of a type, `float` for float32 as its errors have it."""
-    return DTYPES.get(dtype) or (types_pb2.DataType.Name(dtype) if dtype in types_pb2.DataType.values() else str(dtype))
+    return types_pb2.DataType.Name(dtype).removeprefix("DT_").lower() if dtype in types_pb2.DataType.values() else str(dtype)
 
 
 def read_inputs(protos: Mapping[str, Message], signature: Signature) -> Tensors:
