@@ -1,6 +1,6 @@
 """The server under load, with and without batching, against calling the SavedModel directly on the same texts.
 
-usage: python benchmarks/serving.py MODEL [--texts 1] [--clients 1 8 32] [--seconds 8] [--rounds 3] [--batch-texts 32] [--parallel 2]
+usage: python benchmarks/serving.py MODEL [--texts 1] [--clients 1 8 32] [--seconds 8] [--rounds 3] [--batch-texts 32] [--parallel 1]
                                           [--smoke]
 
 MODEL is what `python -m tfner.serve` takes. Each client is closed-loop: it sends its next request, of --texts sentences, when it has its
@@ -97,7 +97,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-texts", type=int, default=32, help="of the server, and of a direct call")
-    parser.add_argument("--parallel", type=int, default=2, help="calls of the model at once, in the server")
+    parser.add_argument("--parallel", type=int, default=1, help="batches at once, in the server")
     parser.add_argument("--smoke", action="store_true", help="one short round: does it run, not how fast")
     options = parser.parse_args(arguments)
     if options.smoke:
@@ -255,7 +255,7 @@ def report(options: argparse.Namespace, servers: list[Server], calls: list[Load]
     print(f"machine: {describe_machine()}")
     print(f"versions: Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in PACKAGES)}")
     print(f"model: {options.model}; measured {options.seconds:g} s each, rounds: {options.rounds}")
-    print(f"texts in a request: {options.texts}, in a batch: {options.batch_texts}; calls of the model at once: {options.parallel}")
+    print(f"texts in a request: {options.texts}, in a batch: {options.batch_texts}; batches at once: {options.parallel}")
     rates = [load.texts_per_second for load in calls]
     print(f"direct calls of {options.batch_texts} texts: from {min(rates):.1f} to {max(rates):.1f} texts/s")
     titles = ("clients", "requests/s", "texts/s", "of direct", "p50 ms", "p95 ms", "p99 ms", "CPU ms/text", "errors")

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import tfner.serve as entry
 from tfner.exceptions import ConfigError, MissingExtraError, ModelError
-from tfner.serving.server.app import RestServer, ServerSettings, open_models, serve
+from tfner.serving.server.app import RestServer, ServerSettings, open_models, rest_socket, serve
 from tfner.serving.server.limits import Limits
 
 PATIENCE = 30.0  # seconds
@@ -151,6 +151,23 @@ def test_a_port_in_use_is_told_before_a_model_is_loaded(folder, model, option):
         taken.listen()
         with pytest.raises(ConfigError, match=f"^--{option.replace('_', '-')} {taken.getsockname()[1]}: cannot listen on 127.0.0.1: "):
             asyncio.run(serve(ServerSettings(folder, **{"port": 0, "grpc_port": 0, option: taken.getsockname()[1]}), print, pytest.fail))
+
+
+def test_answers_leave_at_once(folder):
+    """The second half of an answer does not wait for the acknowledgement of the first."""
+
+    async def option_of_a_connection():
+        accepted = asyncio.get_running_loop().create_future()
+        with rest_socket(ServerSettings(folder, port=0)) as listener:
+            async with await asyncio.start_server(lambda _, writer: accepted.set_result(writer), sock=listener):
+                _, asking = await asyncio.open_connection(*listener.getsockname())
+                answering = await asyncio.wait_for(accepted, PATIENCE)
+                option = answering.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                for writer in (asking, answering):
+                    writer.close()
+                return option
+
+    assert asyncio.run(option_of_a_connection())
 
 
 def test_a_single_version_can_be_served(folder, model):

@@ -31,7 +31,7 @@ def serve(
     batch_wait: Annotated[
         float, typer.Option(min=0, help="Milliseconds to wait for one more request, at most; never over a tenth of a call's own time.")
     ] = 20.0,
-    parallel: Annotated[int, typer.Option(min=1, help="Calls of a signature at once.")] = 2,
+    parallel: Annotated[int, typer.Option(min=1, help="Batches of a signature at once.")] = 1,
     max_body: Annotated[float, typer.Option(min=0.001, help="Largest request, in MiB.")] = 8.0,
     max_texts: Annotated[int, typer.Option(min=1, help="Most texts in a request.")] = 1024,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until a request is given up.")] = 60.0,

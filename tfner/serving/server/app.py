@@ -181,7 +181,9 @@ def grpc_server(settings: ServerSettings, service: Service) -> tuple[grpc.aio.Se
 @contextmanager
 def rest_socket(settings: ServerSettings) -> Iterator[socket.socket]:
     """The address of the REST server, taken before a model is loaded, so that a port in use is told at once."""
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as listener:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Named as TCP, or asyncio leaves Nagle's algorithm on and the second half of an answer waits 40 ms for the client's acknowledgement.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -29,7 +30,7 @@ class BatchSettings:
     rows: int = 32  # at most in a call, but for a single request that has more
     wait_seconds: float = 0.02  # at most, without a new request
     wait_share: float = 0.1  # of the time of the last call, at most: a wait has to be worth its while
-    parallel: int = 2  # calls of a signature at once
+    parallel: int = 1  # batches of a signature at once: a call of many texts keeps all cores busy
     queue_rows: int = 4096  # that may wait; beyond it requests are turned away
 
 
@@ -92,6 +93,7 @@ class Caller:
         self._run = run
         self._merge = merge if settings.enabled else None
         self._settings = settings
+        self._parallel = settings.parallel if self._merge else max(settings.parallel, os.cpu_count() or 1)
         self._executor = executor
         self._waiting: deque[Waiting] = deque()
         self._rows = 0  # that wait
@@ -120,7 +122,7 @@ class Caller:
 
     def _consider(self) -> None:
         """Send what waits, if there is reason to, and wait for more otherwise."""
-        if not self._waiting or self._running >= self._settings.parallel:
+        if not self._waiting or self._running >= self._parallel:
             return
         if self._merge is None or self._rows >= min(self._expected, self._settings.rows):
             self._send()
