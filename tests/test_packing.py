@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from itertools import islice
 
@@ -14,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
+from tfner.data.ahead import Ahead
 from tfner.data.batches import Batches, BatchSettings
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.packed_batches import PackedBatches, PackSettings
-from tfner.data.packing import pack
+from tfner.data.packing import OpenRows, PackedShape, draws, pack, pack_stream
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1
 
@@ -37,8 +39,8 @@ def corpus_of(lengths, seed: int = 0) -> EncodedCorpus:
     return EncodedCorpus(*(tf.RaggedTensor.from_row_lengths(values, lengths) for values in flat), lengths)
 
 
-def packed(corpus: EncodedCorpus, batch_size: int = 4, epochs: int = 2, seed: int = 1) -> PackedBatches:
-    return PackedBatches(corpus, PackSettings(batch_size, ROW, 0, seed), epochs)
+def packed(corpus: EncodedCorpus, batch_size: int = 4, seed: int = 1) -> PackedBatches:
+    return PackedBatches(corpus, PackSettings(batch_size, ROW, 0, seed))
 
 
 def padded(corpus: EncodedCorpus, batch_size: int) -> Batches:
@@ -52,6 +54,57 @@ def test_every_window_is_in_one_row_that_holds_it(lengths, seed, buffer):
     assert Counter(window for row in rows for window in row) == Counter(range(len(lengths)))
     assert all(0 < lengths[row].sum() <= ROW for row in rows)
     assert len(rows) <= 2 * lengths.sum() / ROW + 1  # first-fit: no two rows are less than half full
+
+
+def plain_best_fit(lengths, order, capacity: int, buffer: int) -> list[list[int]]:
+    """Look at every row for every window."""
+    rows: list[list[int]] = []
+    for begin in range(0, len(order), buffer):
+        for window in sorted(order[begin : begin + buffer], key=lambda window: -lengths[window]):
+            room = [capacity - sum(lengths[other] for other in row) for row in rows]
+            holding = [row for row in range(len(rows)) if room[row] >= lengths[window]]
+            if holding:
+                rows[min(holding, key=lambda row: (room[row], row))].append(window)
+            else:
+                rows.append([window])
+    return rows
+
+
+@given(lengths=st.lists(st.integers(1, ROW), max_size=60), seed=st.integers(0, 99), buffer=st.integers(1, 70))
+def test_each_window_goes_into_the_fullest_row_that_holds_it(lengths, seed, buffer):
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    assert pack(np.array(lengths, np.int32), order, ROW, buffer) == plain_best_fit(lengths, order.tolist(), ROW, buffer)
+
+
+@given(
+    lengths=st.lists(st.integers(2, ROW), max_size=60),
+    seed=st.integers(0, 99),
+    buffer=st.integers(1, 70),
+    most_open=st.integers(0, 9),
+)
+def test_a_stream_is_packed_into_rows_that_hold_each_window_once(lengths, seed, buffer, most_open):
+    def rows_of(windows, length_of):
+        random = np.random.default_rng(seed)
+        return list(pack_stream(windows, length_of, ROW, random, shortest=2, buffer=buffer, most_open=most_open))
+
+    rows = rows_of(range(len(lengths)), lambda window: lengths[window])
+    assert Counter(window for row in rows for window in row) == Counter(range(len(lengths)))
+    assert all(0 < sum(lengths[window] for window in row) <= ROW for row in rows)
+    assert [[lengths[window] for window in row] for row in rows] == rows_of(lengths, int)  # the lengths alone decide
+    if most_open >= len(lengths):
+        assert len(rows) == len(plain_best_fit(lengths, range(len(lengths)), ROW, buffer))
+
+
+def test_a_stream_keeps_few_rows_open():
+    open_rows = OpenRows(ROW)
+    for _ in range(9):
+        open_rows.place(ROW - 5)
+    full = open_rows.place(ROW)
+    assert open_rows.close(shortest=2, most=9) == [full]
+    assert open_rows.close(shortest=2, most=7) == [0, 1]  # of equals the first begun
+    assert open_rows.place(5) == 2
+    assert open_rows.close(shortest=2, most=7) == [2]
+    assert sorted(open_rows.close(shortest=6, most=7)) == [3, 4, 5, 6, 7, 8]
 
 
 def segments_of(batch) -> list[tuple[int, ...]]:
@@ -105,6 +158,66 @@ def test_order_is_of_seed_and_epoch_alone():
     assert whole[: len(whole) // 2] != whole[len(whole) // 2 :]
 
 
+def test_an_epoch_that_needs_more_rows_than_the_first_is_drawn_again(monkeypatch):
+    """Buffers of one window, or packing would make as many rows of any order."""
+    monkeypatch.setattr("tfner.data.packed_batches.pack", lambda lengths, order, capacity: pack(lengths, order, capacity, 1))
+    lengths = np.random.default_rng(4).integers(3, ROW, 30)
+
+    def rows_drawn(batches, epoch):
+        return [len(batches._pack(random)[1]) for random in draws(batches.settings.seed, epoch)]
+
+    drawn_again = taken_from_first = 0
+    for seed in range(40):
+        batches = packed(corpus_of(lengths), 1, seed)
+        for epoch in (1, 2):
+            fits = [rows <= batches._shape.capacity for rows in rows_drawn(batches, epoch)]
+            windows, counts = batches._pack_epoch(epoch)
+            assert sorted(windows) == list(range(30))
+            assert len(counts) <= batches._shape.capacity
+            drawn_again += not fits[0] and any(fits)
+            if not any(fits):
+                taken_from_first += 1
+                assert (windows, counts) == batches._first
+    assert drawn_again > 0
+    assert taken_from_first > 0
+
+
+def test_the_next_epoch_is_worked_out_while_this_one_is_used():
+    made, second = [], threading.Event()
+
+    def make(epoch: int) -> int:
+        made.append(epoch)
+        if epoch == 2:
+            second.set()
+        return 10 * epoch
+
+    ahead = Ahead(make, 3)
+    assert ahead(1) == 10
+    assert second.wait(60)
+    assert made == [1, 2]
+    assert (ahead(2), ahead(2)) == (20, 20)
+    assert made == [1, 2]
+    assert ahead(0) == 0  # a second pass over the same dataset
+
+
+def test_an_error_in_the_background_is_raised_where_the_result_is_used():
+    def fail(epoch: int) -> None:
+        raise ValueError(f"epoch {epoch}")
+
+    with pytest.raises(ValueError, match="epoch 1"):
+        Ahead(fail, 2)(1)
+
+
+@given(rows=st.integers(0, 300), pieces=st.floats(1, 1000))
+def test_rows_are_spread_evenly_over_batches_that_hold_them(rows, pieces):
+    shape = PackedShape.of(rows, pieces, ROW)
+    spread = [shape.rows_of(step, rows) for step in range(shape.steps)]
+    assert sum(spread) == rows
+    assert max(spread, default=0) == shape.rows
+    assert max(spread, default=0) - min(spread, default=0) <= 1
+    assert shape.rows <= max(1, round(pieces / ROW))
+
+
 def test_nothing_to_learn_from_gives_no_batch():
     assert packed(corpus_of([])).steps_per_epoch == 0
     assert list(packed(corpus_of([])).training(2)) == []
@@ -116,7 +229,7 @@ def test_gradients_and_predictions_are_those_of_padded_windows(implementation):
     model = tiny.classifier(implementation=implementation)
     loss = MaskedSparseCategoricalCrossentropy()
     found = []
-    for batches in (packed(corpus, 99, 1), padded(corpus, 99)):
+    for batches in (packed(corpus, 99), padded(corpus, 99)):
         (x, y, mask), = batches.training(1)
         with tf.GradientTape() as tape:
             logits = model(x, training=True)  # the tiny encoder drops nothing
@@ -143,7 +256,7 @@ def test_the_f1_in_fit_ends_entities_with_their_text():
     model = tiny.classifier()
     f1 = EntityF1(list(tiny.LABELS.tags))
     model.compile(keras.optimizers.SGD(0.0), loss=MaskedSparseCategoricalCrossentropy(), weighted_metrics=[f1])
-    batches = packed(corpus, 40, 1)
+    batches = packed(corpus, 40)
     logs = model.fit(batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0).history
     guess = tiny.LABELS.tags[int(np.argmax(model({"input_ids": np.array([[2, 9, 3]]), "attention_mask": np.ones([1, 3], np.int32)})[0, 1]))]
     want = f1_score([[tiny.LABELS.tags[tag]] for tag in tags], [[guess]] * 40, zero_division=0)
@@ -156,7 +269,7 @@ def test_accumulation_and_packing_together():
     for parts in (1, 3):
         model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
         model.compile(keras.optimizers.SGD(0.1), loss=MaskedSparseCategoricalCrossentropy())
-        batches = packed(corpus, 10, 1)
+        batches = packed(corpus, 10)
         model.fit(batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0)
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfner.data.ahead import Ahead
 from tfner.data.corpus import EncodedCorpus
-from tfner.data.packing import pack
+from tfner.data.packing import PackedShape, draws, pack
+
+EpochRows = tuple[np.ndarray, np.ndarray]  # window numbers, row after row, and how many are in each row; int64
 
 
 @dataclass(frozen=True)
@@ -28,33 +31,44 @@ class PackedBatches:
     """The batches of a corpus, epoch by epoch; every window is in exactly one row of an epoch.
 
     A batch holds `rows_per_batch` rows, about as many pieces as `batch_size` windows have, so that an epoch has about as many updates as
-    with `batch_size` windows a batch. An epoch's rows are spread evenly over its batches; rows without a window complete them.
+    with `batch_size` windows a batch. An epoch's rows are spread evenly over its batches; rows without a window complete them. The shape
+    is that of the first epoch; each further epoch is packed while the one before it is trained on.
     """
 
-    def __init__(self, corpus: EncodedCorpus, settings: PackSettings, epochs: int):
+    def __init__(self, corpus: EncodedCorpus, settings: PackSettings):
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths
-        self._rows = [self._pack_epoch(epoch) for epoch in range(epochs)]
+        self._first = self._pack(next(draws(settings.seed, 0)))
         pieces = settings.batch_size * float(self.lengths.mean()) if len(self.lengths) else 1.0
-        wanted = max(1, round(pieces / settings.row_length))
-        most_rows = max(len(counts) for _, counts in self._rows)
-        self.steps_per_epoch = -(-most_rows // wanted)
-        self.rows_per_batch = -(-most_rows // max(self.steps_per_epoch, 1))
+        self.steps_per_epoch, self.rows_per_batch = self._shape = PackedShape.of(len(self._first[1]), pieces, settings.row_length)
 
-    def _pack_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Window numbers, row after row, and how many are in each row: a function of the seed and the epoch alone."""
-        random = np.random.default_rng([self.settings.seed, epoch])
+    def _pack(self, random: np.random.Generator) -> EpochRows:
         rows = pack(self.lengths, random.permutation(len(self.lengths)), self.settings.row_length)
         rows = [rows[row] for row in random.permutation(len(rows))]
         return np.array([window for row in rows for window in row], np.int64), np.array([len(row) for row in rows], np.int64)
 
+    def _pack_epoch(self, epoch: int) -> EpochRows:
+        """The rows of an epoch: a function of the seed and the epoch alone."""
+        if epoch > 0:
+            for random in draws(self.settings.seed, epoch):
+                found = self._pack(random)
+                if len(found[1]) <= self._shape.capacity:
+                    return found
+        return self._first
+
     def training(self, epochs: int, first_epoch: int = 0) -> tf.data.Dataset:
         """All batches from `first_epoch` on, each epoch in its own order."""
-        return tf.data.Dataset.range(first_epoch, epochs).flat_map(self._epoch).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+        packed = Ahead(self._pack_epoch, epochs)
 
-    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        windows, counts = tf.numpy_function(lambda number: self._rows[number], [epoch], [tf.int64, tf.int64], stateful=False)
+        def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            found = tf.numpy_function(lambda number: packed(int(number)), [epoch], [tf.int64, tf.int64], stateful=False)
+            return self._batches_of(*found)
+
+        return tf.data.Dataset.range(first_epoch, epochs).flat_map(rows_of_epoch).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+
+    def _batches_of(self, windows: tf.Tensor, counts: tf.Tensor) -> tf.data.Dataset:
+        """An epoch's rows, batch by batch."""
         rows = tf.RaggedTensor.from_row_lengths(tf.ensure_shape(windows, [None]), tf.ensure_shape(counts, [None]))
         steps = tf.cast(self.steps_per_epoch, tf.int64)
 

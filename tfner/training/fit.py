@@ -80,7 +80,7 @@ def make_batches(prepared: Prepared) -> Batches | PackedBatches:
     corpus, pad_id = prepared.corpora["train"], prepared.tokenizer.pad_id
     if training.batching == "packed":
         row_length = training.row_length or settings.encoder.max_length
-        return PackedBatches(corpus, PackSettings(training.batch_size, row_length, pad_id, settings.seed), training.epochs)
+        return PackedBatches(corpus, PackSettings(training.batch_size, row_length, pad_id, settings.seed))
     return Batches(corpus, BatchSettings(training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed))
 
 
