@@ -1,0 +1,114 @@
+"""Where the time of a training step and of an inference step goes on the CPU, by kind of operation.
+
+usage: python benchmarks/step_profile.py [--implementation fused reference] [--precision mixed_bfloat16 float32] [--rows 7] [--length 128]
+                                         [--shape minilm | base | tiny] [--encoder FOLDER] [--steps 10] [--inter-op N] [--top 15] [--smoke]
+
+The encoder has random weights and a shape of --shape, or is that of --encoder. Random sentences of 8 to 48 pieces fill packed rows of
+--length; the padded batch holds the same sentences, a row each. A training step is all that Keras's `fit` runs for a batch: forward,
+backward, clipping, AdamW, loss and metrics. Inference of the fused pass is that of an export, over copies of the weights.
+
+Times come from TensorFlow's profiler: each node's own time, its median over --steps. The functions of tfner are put in name scopes for
+it, so that the Mul of gelu and the Mul of dropout are told apart. Nodes can run at the same time, so their sum may pass the time of a
+step, which is measured without the profiler; --inter-op 1 runs one after the other. A product that has a bias or a gelu fused into it
+counts as a product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from machine import describe_machine, describe_versions
+from step_model import SHAPES, build_model, inference, make_batches, write_config
+from step_trace import Step, node_times, scopes
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    print(f"machine: {describe_machine()}")
+    print(f"versions: {describe_versions(('tensorflow', 'tf-keras', 'transformers', 'numpy'))}")
+    print(f"encoder: {options.encoder or options.shape}; packed rows: {options.rows} x {options.length}; steps: {options.steps}; "
+          f"inter-op threads: {options.inter_op or 'as TensorFlow has it'}")
+    with tempfile.TemporaryDirectory() as scratch:
+        for precision in options.precision:
+            for implementation in options.implementation:
+                report(f"{implementation}, {precision}", profile_model(options, implementation, precision, Path(scratch)), options.top)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", type=Path, help="a checkpoint's folder, instead of --shape")
+    parser.add_argument("--shape", choices=SHAPES, default="minilm")
+    parser.add_argument("--implementation", nargs="+", choices=("fused", "reference"), default=["fused", "reference"])
+    parser.add_argument("--precision", nargs="+", choices=("float32", "mixed_bfloat16"), default=["mixed_bfloat16"])
+    parser.add_argument("--rows", type=int, default=7)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--inter-op", type=int, default=0, help="threads that run nodes; 0 leaves it to TensorFlow")
+    parser.add_argument("--top", type=int, default=15, help="single types of operations that are listed")
+    parser.add_argument("--smoke", action="store_true", help="a tiny encoder, two steps: does it run")
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.shape, options.rows, options.length, options.steps = "tiny", 2, 64, 2
+    return options
+
+
+def profile_model(options: argparse.Namespace, implementation: str, precision: str, scratch: Path) -> dict[str, Step]:
+    """The steps of one model, each traced and measured."""
+    import tensorflow as tf
+
+    if options.inter_op:
+        tf.config.threading.set_inter_op_parallelism_threads(options.inter_op)
+    with scopes():
+        folder = options.encoder or write_config(scratch, options.shape)
+        model = build_model(folder, implementation, precision, pretrained=options.encoder is not None)
+        packed, padded = make_batches(options.rows, options.length, model.encoder.config.vocab_size)
+        train = tf.function(model.train_step)
+        infer = tf.function(inference(model, implementation), autograph=False)
+        steps = {"training, packed": (train, packed), "training, padded": (train, padded), "inference, padded": (infer, padded[0])}
+        for step, inputs in steps.values():
+            step(inputs)  # traced while the scopes are in place
+    return {name: measure(step, inputs, options.steps) for name, (step, inputs) in steps.items()}
+
+
+def measure(step: Callable[[Any], Any], inputs: Any, steps: int) -> Step:
+    """Without the profiler, then with it."""
+    for _ in range(2):
+        step(inputs)
+    seconds = []
+    for _ in range(steps):
+        begin = time.perf_counter()
+        step(inputs)
+        seconds.append(time.perf_counter() - begin)
+    return Step(seconds, node_times(lambda: step(inputs), steps))
+
+
+def report(title: str, steps: dict[str, Step], top: int) -> None:
+    """A table by kind, a column a step, then the single types of operations of each."""
+    print(f"\n{title}: milliseconds of a step, share of all nodes")
+    print(f"{'':<36}{''.join(f'{name:>24}' for name in steps)}")
+    kinds = sorted({kind for step in steps.values() for kind in step.kinds}, key=lambda kind: -next(iter(steps.values())).kinds[kind])
+    for kind in kinds:
+        print(f"{kind:<36}{''.join(show_share(step.kinds[kind], step.total) for step in steps.values())}")
+    print(f"{'all nodes':<36}{''.join(show_share(step.total, step.total) for step in steps.values())}")
+    walls = (f"{1000 * statistics.median(step.seconds):.1f}, from {1000 * min(step.seconds):.1f}" for step in steps.values())
+    print(f"{'a step without the profiler, ms':<36}{''.join(f'{wall:>24}' for wall in walls)}")
+    for name, step in steps.items():
+        print(f"\n{title}, {name}: the most costly types of operations")
+        for (type_, kind), (milliseconds, count) in step.costly(top):
+            print(f"  {type_:<34}{kind:<34}{count:>5} x {show_share(milliseconds, step.total)}")
+
+
+def show_share(milliseconds: float, total: float) -> str:
+    return f"{milliseconds:>15.2f}{100 * milliseconds / total if total else 0:>7.1f} %"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The profile of a step runs, and tells the parts of a step apart."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch):
+    """The scripts of benchmarks/ can be imported, as they import each other."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def test_a_smoke_run_finds_every_part_of_a_step(capsys):
+    import step_profile
+
+    step_profile.main(["--smoke"])
+    printed = capsys.readouterr().out
+    titles = re.findall(r"^(\w+), mixed_bfloat16: milliseconds of a step", printed, re.MULTILINE)
+    assert titles == ["fused", "reference"]
+    for table in printed.split(": milliseconds of a step")[1:]:
+        for part in ("matrix products", "softmax", "layer norm", "gelu", "embeddings", "optimizer", "clipping", "loss and metrics"):
+            (row,) = re.findall(rf"^{part}.*$", table, re.MULTILINE)
+            packed, padded = map(float, re.findall(r"([\d.]+) +[\d.]+ %", row)[:2])
+            assert packed > 0, row
+            assert padded > 0, row
+        shares = re.findall(r"^other +.*$", table, re.MULTILINE)
+        assert all(float(share) < 25 for row in shares for share in re.findall(r"([\d.]+) %", row)), shares
+
+
+@pytest.mark.parametrize(
+    ("node", "type_", "kind"),
+    [
+        ("token_classifier/encode/FusedPass/layer/gelu/mul", "Mul", "gelu"),
+        ("gradient_tape/token_classifier/encode/FusedPass/layer/attend/dropout_1/general_dropout/Mul", "Mul", "dropout, random numbers"),
+        ("gradient_tape/token_classifier/encode/FusedPass/layer/Norm/batchnorm/mul/Sum", "Sum", "layer norm"),
+        ("FusedAdamW/clip_gradients/row_sums/GatherV2", "GatherV2", "clipping"),
+        ("FusedAdamW/deduplicate_sparse_grad/to_dense/UnsortedSegmentSum", "UnsortedSegmentSum", "embeddings and their gradient"),
+        ("tf_bert_model/bert/encoder/layer_._0/intermediate/Gelu/mul", "Mul", "gelu"),
+        ("tf_bert_model/bert/encoder/layer_._0/intermediate/dense/Tensordot/MatMul", "_MklMatMul", "matrix products"),
+        ("tf_bert_model/bert/encoder/layer_._0/attention/output/LayerNorm/batchnorm/add", "AddV2", "layer norm"),
+        ("tf_bert_model/bert/encoder/layer_._0/attention/self/Add", "AddV2", "softmax, its scale and mask"),
+    ],
+)
+def test_a_node_is_told_by_its_scope_and_its_type(node, type_, kind):
+    import step_trace
+
+    assert step_trace.kind_of(node, type_) == kind
+
+
+def test_time_inside_another_node_counts_once():
+    import step_trace
+
+    # a: 0 to 100 holds b: 10 to 40, which holds c: 20 to 30; d: 200 to 205 stands alone
+    events = [(200, 5, "d"), (0, 100, "a"), (20, 10, "c"), (10, 30, "b")]
+    assert dict(step_trace.own_times(events)) == {"a": 70, "b": 20, "c": 10, "d": 5}
