@@ -23,6 +23,7 @@ from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.predict import predict
 from tfner.training.callbacks import ProgressBar
+from tfner.training.prepare import prepare
 from tfner.training.restore import export_run, open_model, scores_of_run
 from tfner.training.run import train
 from tfner.training.run_folder import RunFolder
@@ -182,6 +183,23 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(fin
     assert whole.keys() == resumed.keys()
     for name in whole:
         np.testing.assert_allclose(resumed[name], whole[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_a_corpus_from_the_cache_is_the_same_and_has_lost_the_same(home, monkeypatch):
+    def prepared(name, *overrides):
+        settings = settings_for(home, name, *overrides)
+        return prepare(settings, RunFolder(settings.run_dir), quiet())
+
+    plain, first = prepared("plain"), prepared("first", f"data.cache={home / 'cache'}")
+    assert len(list((home / "cache").iterdir())) == 2
+    monkeypatch.delattr("tfner.data.cache.encode")
+    for other in (first, prepared("again", f"data.cache={home / 'cache'}")):
+        assert {name: ledger.entries for name, ledger in other.splits.ledgers.items()} == {
+            name: ledger.entries for name, ledger in plain.splits.ledgers.items()
+        }
+        for split in ("train", "dev"):
+            assert other.corpora[split].input_ids.to_list() == plain.corpora[split].input_ids.to_list()
+            assert other.corpora[split].labels.to_list() == plain.corpora[split].labels.to_list()
 
 
 def test_an_interrupt_before_the_first_epoch_ends_leaves_nothing_to_export(home, monkeypatch):

@@ -71,6 +71,7 @@ class DataSettings(ReadSettings):
     train: PathText | None = None
     dev: PathText | None = None
     test: PathText | None = None
+    cache: PathText | None = None  # folder for encoded corpora, so that the same one is tokenized once; None: tokenized in each run
 
 
 class EncoderSettings(Settings):

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from tfner.config import RunSettings
+from tfner.data.cache import encode_cached
 from tfner.data.corpus import EncodedCorpus, encode
 from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.documents import Document
@@ -125,15 +127,14 @@ def encode_split(
     documents: Sequence[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger, settings: RunSettings
 ) -> EncodedCorpus:
     """Pieces, labels and windows as the settings say."""
-    return encode(
-        documents,
-        tokenizer,
-        labels,
-        ledger,
-        max_length=settings.encoder.max_length,
-        overlap=settings.encoder.overlap,
-        labelling=settings.model.labelling,
-    )
+    options: dict[str, Any] = {
+        "max_length": settings.encoder.max_length,
+        "overlap": settings.encoder.overlap,
+        "labelling": settings.model.labelling,
+    }
+    if settings.data.cache is None:
+        return encode(documents, tokenizer, labels, ledger, **options)
+    return encode_cached(documents, tokenizer, labels, ledger, Path(settings.data.cache), **options)
 
 
 @contextmanager
