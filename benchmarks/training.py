@@ -4,7 +4,7 @@ usage: python benchmarks/training.py CONFIG.yaml [--sides packed-fused … train
                                      [--precision bf16|fp32] [--base-shaped] [--sentences N] [--peer-python PYTHON]
                                      [--set KEY=VALUE …] [--keep FOLDER] [--smoke]
 
-A side is tfner's `batching-implementation`, or the peer: Hugging Face Trainer (PyTorch) with dynamic padding, or with group_by_length. Every
+A side is tfner's `batching-implementation`, or the peer: Hugging Face Trainer (PyTorch) with dynamic padding, or with group_by_length. A
 run is a process of its own; the sides take turns, and who begins changes with the seed. Seconds are those of training alone, the first
 step's compilation included, reading and evaluation excluded. All train for all epochs; tfner keeps its best by dev F1, the peer its last.
 CONFIG names a training and a dev file in columns. --base-shaped takes an encoder of BERT-base's shape with random weights, --sentences the
@@ -144,7 +144,7 @@ def run_peer(settings: RunSettings, python: str, *, by_length: bool) -> Figures:
 
 def last_line(command: list[str]) -> Figures:
     """The JSON on the last line that a command prints."""
-    finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode:
         sys.exit(f"{' '.join(command)} ended with {finished.returncode}:\n{finished.stderr[-2000:]}")
     return json.loads(finished.stdout.splitlines()[-1])
