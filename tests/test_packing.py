@@ -164,7 +164,7 @@ def test_an_epoch_that_needs_more_rows_than_the_first_is_drawn_again(monkeypatch
     lengths = np.random.default_rng(4).integers(3, ROW, 30)
 
     def rows_drawn(batches, epoch):
-        return [len(batches._pack(random)[1]) for random in draws(batches.settings.seed, epoch)]
+        return [len(batches._pack(seeds)[1]) for seeds in draws(batches.settings.seed, epoch)]
 
     drawn_again = taken_from_first = 0
     for seed in range(40):

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from tfner.data.buckets import Buckets
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.windows import pad_rows
 
@@ -36,6 +37,13 @@ class BatchSettings:
     seed: int
 
 
+def buckets_of(counts_L: np.ndarray, settings: BatchSettings) -> Buckets:
+    """The buckets of a corpus with so many windows of each length."""
+    if settings.batching == "padded":
+        return Buckets.single(counts_L, settings.batch_size)
+    return Buckets.balanced(counts_L, settings.batch_size, settings.bucket_lengths)
+
+
 class Batches:
     """The batches of a corpus, epoch by epoch; nothing is dropped, the last batch of a bucket included."""
 
@@ -44,27 +52,9 @@ class Batches:
         self.settings = settings
         self.lengths = corpus.lengths
         self._lengths = tf.constant(self.lengths)  # once, or every epoch's graph would hold a copy
-        longest = int(self.lengths.max(initial=1))
-        inner = [length for length in settings.bucket_lengths if length < longest] if settings.batching == "bucketed" else []
-        self.bounds = np.array([*inner, longest], np.int32)  # each bucket's longest length
-        self.sizes = self._windows_per_batch()
-
-    def _windows_per_batch(self) -> list[int]:
-        """Windows in a batch of each bucket."""
-        if self.settings.batching == "padded":
-            return [self.settings.batch_size]
-        budget = self.settings.batch_size * float(self.lengths.mean()) if len(self.lengths) else 1.0
-        return [max(1, round(budget / typical)) for typical in self._typical_lengths()]
-
-    def _typical_lengths(self) -> list[float]:
-        bucket = np.searchsorted(self.bounds, self.lengths)
-        return [float(self.lengths[bucket == b].mean()) if (bucket == b).any() else float(bound) for b, bound in enumerate(self.bounds)]
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches of one epoch: the same number in every epoch."""
-        counts = np.bincount(np.searchsorted(self.bounds, self.lengths), minlength=len(self.bounds))
-        return int(sum(-(-count // size) for count, size in zip(counts.tolist(), self.sizes, strict=True)))
+        buckets = buckets_of(np.bincount(self.lengths), settings)
+        self.bounds, self.sizes = buckets.bounds, buckets.sizes
+        self.steps_per_epoch = buckets.steps  # batches of one epoch: the same number in every epoch
 
     def training(self, epochs: int, first_epoch: int = 0) -> tf.data.Dataset:
         """All batches from `first_epoch` on, each epoch in its own order."""

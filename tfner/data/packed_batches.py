@@ -43,7 +43,8 @@ class PackedBatches:
         pieces = settings.batch_size * float(self.lengths.mean()) if len(self.lengths) else 1.0
         self.steps_per_epoch, self.rows_per_batch = self._shape = PackedShape.of(len(self._first[1]), pieces, settings.row_length)
 
-    def _pack(self, random: np.random.Generator) -> EpochRows:
+    def _pack(self, seeds: list[int]) -> EpochRows:
+        random = np.random.default_rng(seeds)
         rows = pack(self.lengths, random.permutation(len(self.lengths)), self.settings.row_length)
         rows = [rows[row] for row in random.permutation(len(rows))]
         return np.array([window for row in rows for window in row], np.int64), np.array([len(row) for row in rows], np.int64)
@@ -51,8 +52,8 @@ class PackedBatches:
     def _pack_epoch(self, epoch: int) -> EpochRows:
         """The rows of an epoch: a function of the seed and the epoch alone."""
         if epoch > 0:
-            for random in draws(self.settings.seed, epoch):
-                found = self._pack(random)
+            for seeds in draws(self.settings.seed, epoch):
+                found = self._pack(seeds)
                 if len(found[1]) <= self._shape.capacity:
                     return found
         return self._first

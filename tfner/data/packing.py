@@ -132,8 +132,8 @@ class PackedShape(NamedTuple):
         return (step + 1) * rows // self.steps - step * rows // self.steps
 
 
-def draws(seed: int, epoch: int) -> Iterator[np.random.Generator]:
-    """What an epoch's order is drawn from: a function of seed and epoch. The later ones are for an order whose rows are too many."""
-    yield np.random.default_rng([seed, epoch])
+def draws(seed: int, epoch: int) -> Iterator[list[int]]:
+    """Seeds of an epoch's order, a function of seed and epoch; the later ones are for an order that packs into too many rows."""
+    yield [seed, epoch]
     for number in range(1, TRIES):
-        yield np.random.default_rng([seed, epoch, number])
+        yield [seed, epoch, number]

@@ -1,0 +1,75 @@
+"""What a folder of prepared windows says of itself: `manifest.json`, written last, so that a folder without it is not complete."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from tfner.config import Settings, validate
+from tfner.data.whole_files import written_whole
+from tfner.exceptions import DataError
+
+MANIFEST = "manifest.json"
+LOSSES = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
+
+
+class ShardFacts(Settings):
+    """What one shard holds; `bytes` of its file of records."""
+
+    file: str
+    documents: int
+    windows: int
+    pieces: int
+    bytes: int
+
+
+class Encoding(Settings):
+    """What decides the windows besides the data; `tokenizer` is a fingerprint."""
+
+    labels: tuple[str, ...]
+    tag_scheme: Literal["IOB2", "BIOES"]
+    labelling: Literal["word", "pretoken", "piece"]
+    max_length: int
+    overlap: int
+    tokenizer: str
+
+
+class Manifest(Settings):
+    """The facts of a prepared corpus; `pieces` are counted before windows, `lengths` are windows by their length, as text."""
+
+    format: Literal[1] = 1
+    source: str
+    encoding: Encoding
+    documents: int
+    windows: int
+    pieces: int
+    lost: dict[str, int]
+    lengths: dict[int, int]
+    shards: tuple[ShardFacts, ...]
+
+    def write(self, folder: Path) -> Path:
+        path = folder / MANIFEST
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check it.
+
+    Raises:
+        DataError: there is none, or it is no JSON object.
+        ConfigError: a value is missing, unknown or of the wrong type.
+    """
+    path = folder / MANIFEST
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        hint = "a folder that python -m tfner.prepare wrote to its end has this file"
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; {hint}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return validate(values, Manifest, str(path))
