@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from processes import seconds_in_turn, show
+
 if TYPE_CHECKING:
     from tfner.model.tagger import Tagger
 
@@ -70,15 +72,10 @@ def report_size(run: Path, exports: dict[str, Path], _: int) -> None:
 
 
 def report_start(_: Path, exports: dict[str, Path], repeats: int) -> None:
-    """Whole processes, the interpreter's start included; in turn."""
-    loads = {f"load and answer, {name}": [LOAD, str(path)] for name, path in exports.items()}
-    commands = {"import tensorflow": ["import tensorflow"], **loads}
-    times = {name: [] for name in commands}
-    for _ in range(repeats):
-        for name, command in commands.items():
-            times[name].append(seconds(lambda command=command: subprocess.run([sys.executable, "-c", *command], check=True)))
+    """From the start of the interpreter; in turn."""
+    loads = {f"load and answer, {name}": [sys.executable, LOAD, str(path)] for name, path in exports.items()}
     print("\nstart-up, seconds of a process")
-    for name, values in times.items():
+    for name, values in seconds_in_turn({"import tensorflow": [sys.executable, "import tensorflow"], **loads}, repeats).items():
         print(f"  {name:32}{show(values)}")
 
 
@@ -132,10 +129,6 @@ def seconds(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
-
-
-def show(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":
