@@ -125,7 +125,7 @@ class TestRequests:
         server = FakeServer()
         connected(server, **limits).batch(texts)
         sent = server.sent
-        assert [text for request in sent for text in request] == [utf8(text) for text in texts]
+        assert [text for request in sent for text in request] == [utf8(text) for text in sorted(texts, key=len, reverse=True)]
         for request in sent:
             assert len(request) == 1 or padded_size(request) <= limits["bytes_per_request"]
             assert len(request) <= limits["texts_per_request"]

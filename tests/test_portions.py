@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfner.data.portions import encode_text, portions
+from tfner.data.portions import blocks, encode_text, portions
 from tfner.documents import Document
 
 documents = st.lists(
@@ -30,9 +30,21 @@ def test_portions_are_bounded_and_as_large_as_the_bounds_allow(given_documents, 
     assert not any(fits([*before, after[0]], count, characters) for before, after in pairwise(found))
 
 
+@given(given_documents=documents, count=st.integers(1, 6), characters=st.integers(1, 80))
+def test_blocks_are_bounded_and_as_large_as_the_bounds_allow(given_documents, count, characters):
+    def fits_block(block: list[Document]) -> bool:
+        return len(block) == 1 or (len(block) <= count and sum(len(document.text) for document in block) <= characters)
+
+    found = list(blocks(iter(given_documents), count=count, characters=characters))
+    assert [document for block in found for document in block] == given_documents
+    assert all(map(fits_block, found))
+    assert not any(fits_block([*before, after[0]]) for before, after in pairwise(found))
+
+
 def test_a_stream_is_read_no_further_than_needed():
     endless = (Document("x") for _ in iter(int, 1))
     assert [len(portion) for portion in islice(portions(endless, count=3, characters=100), 2)] == [3, 3]
+    assert [len(block) for block in islice(blocks(endless, count=3, characters=100), 2)] == [3, 3]
 
 
 @given(st.text(st.characters(exclude_categories=())))

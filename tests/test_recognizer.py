@@ -144,16 +144,18 @@ def documents() -> list[Document]:
     return made
 
 
-@pytest.mark.parametrize(("count", "characters"), [(1, 10**6), (4, 10**6), (256, 200), (256, 1)])
-def test_documents_come_in_order_however_they_are_portioned(monkeypatch, count, characters):
+@pytest.mark.parametrize(("block", "count", "characters"), [(100, 1, 10**6), (7, 4, 10**6), (11, 256, 200), (1, 256, 1), (100, 256, 1)])
+def test_documents_come_in_order_however_they_are_portioned(monkeypatch, block, count, characters):
     wanted = list(tiny.live().documents(documents()))
+    monkeypatch.setattr(module, "DOCUMENTS_IN_BLOCK", block)
     monkeypatch.setattr(module, "DOCUMENTS_AT_ONCE", count)
     monkeypatch.setattr(module, "CHARACTERS_AT_ONCE", characters)
     assert_same_entities(list(tiny.live().documents(iter(documents()))), wanted)
     assert sum(map(len, wanted)) > 30
 
 
-def test_documents_are_read_as_they_are_asked_for():
+def test_no_more_than_a_block_is_read_before_its_entities_come(monkeypatch):
+    monkeypatch.setattr(module, "DOCUMENTS_IN_BLOCK", 8)
     read = []
 
     def stream():
@@ -162,21 +164,37 @@ def test_documents_are_read_as_they_are_asked_for():
             yield document
 
     next(tiny.live().documents(stream()))
-    assert len(read) < 10
+    assert len(read) == 9  # the first of the next block ends one
 
 
-def test_a_long_neighbour_does_not_widen_the_others(monkeypatch):
+def asked_shapes(given: list[Document]) -> list[list[int]]:
+    """[B, W] of the words that a recognizer asks about, and [B, characters of the longest] of the texts, in turn."""
     shapes = []
     live = tiny.live()
+
     def ask_words(rows):
         shapes.append([len(rows), len(rows[0])])
         return live._ask_words(rows)
 
-    recognizer = Recognizer(live._ask_texts, ask_words, live.card)
+    def ask_texts(texts):
+        shapes.append([len(texts), max(map(len, texts))])
+        return live._ask_texts(texts)
+
+    list(Recognizer(ask_texts, ask_words, live.card).documents(given))
+    return shapes
+
+
+def test_a_long_neighbour_does_not_widen_the_others(monkeypatch):
     monkeypatch.setattr(module, "CHARACTERS_AT_ONCE", 2000)
     short, long = Document.from_words(["oslo"] * 4), Document.from_words(["oslo"] * 1000)
-    list(recognizer.documents([*[short] * 20, long, *[short] * 20]))
-    assert shapes == [[20, 4], [1, 1000], [20, 4]]
+    assert asked_shapes([*[short] * 20, long, *[short] * 20]) == [[1, 1000], [40, 4]]
+
+
+def test_like_is_asked_with_like_in_full_portions(monkeypatch):
+    monkeypatch.setattr(module, "DOCUMENTS_AT_ONCE", 4)
+    monkeypatch.setattr(module, "DOCUMENTS_IN_BLOCK", 12)
+    mixed = [Document.from_words(["oslo"] * (1 + number % 2 * 9)) if number % 3 else Document("oslo" * number) for number in range(24)]
+    assert asked_shapes(mixed) == [[4, 10], [4, 1], [4, 36], [4, 10], [4, 1], [4, 84]]
 
 
 def test_entities_on_words_have_the_words_own_places_and_mean_scores():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +13,15 @@ import typer
 from tfner import connect
 from tfner.commands import Encoding, TokenColumn, load_tensorflow, messages, read_settings, run
 from tfner.config import ReadSettings
-from tfner.documents import Document
+from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
 from tfner.ledger import Ledger
-from tfner.progress import track
+from tfner.progress import meter
 from tfner.readers import read_documents
 from tfner.readers.columns import stream_words
+from tfner.readers.counts import count_documents
 from tfner.readers.plain import read_line_file, read_text_lines, read_whole_files
+from tfner.resume import Earlier, Nothing, open_earlier
 from tfner.word_tags import with_words
 from tfner.writers import PredictionWriter, open_writer
 
@@ -41,9 +42,15 @@ def predict(
     source: Annotated[str | None, typer.Argument(metavar="INPUT", help="File or folder; - is standard input, and the default.")] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="File, or folder for brat; - is standard output.")] = "-",
     format: Annotated[str | None, typer.Option("--format", help="jsonl, columns, brat or text; by default text on a terminal.")] = None,
-    input_format: Annotated[str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name.")] = "auto",
+    input_format: Annotated[
+        str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name. A json file, one array, is held in memory.")
+    ] = "auto",
     text: Annotated[str | None, typer.Option(help="Mark this text instead of an input.")] = None,
     server: Annotated[str | None, typer.Option(metavar="URL", help=f"Ask a server: {SERVERS}.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the output of an interrupted run of the same model over the same input."),
+    ] = False,
     encoding: Encoding = "utf-8",
     token_column: TokenColumn = None,
 ) -> None:
@@ -51,10 +58,12 @@ def predict(
     open_recognizer, source = model_and_input(model, source, server, text)
     settings = read_settings(encoding=encoding, token_column=token_column)
     documents = iter([Document(text, id="text")]) if text is not None else read_input(source, input_format, settings)
+    total = 1 if text is not None else count_input(source, input_format, settings)
     if format is None:
         format = "text" if output == "-" and sys.stdout.isatty() else "jsonl"
-    with open_writer(format, sys.stdout if output == "-" else output) as writer:
-        mark(open_recognizer(), documents, writer, needs_words=format == "columns")
+    earlier = open_earlier(output, format) if resume else Nothing()
+    with open_writer(format, sys.stdout if output == "-" else output, resume=resume) as writer:
+        mark(open_recognizer(), documents, writer, earlier, total, needs_words=format == "columns")
 
 
 def model_and_input(model: Path | None, source: str | None, server: str | None, text: str | None) -> tuple[Callable[[], Recognizer], str]:
@@ -102,6 +111,12 @@ def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterat
     return read_documents(path, settings.model_copy(update={"format": kind}), Ledger())
 
 
+def count_input(source: str, input_format: str, settings: ReadSettings) -> int | None:
+    """How many documents there are, where that can be told."""
+    path = Path(source)
+    return None if source == "-" else count_documents(path, guess(path) if input_format == "auto" else input_format, settings.encoding)
+
+
 def guess(path: Path) -> str:
     """The input format that a path looks like."""
     if path.is_dir():
@@ -113,19 +128,41 @@ def guess(path: Path) -> str:
 
 
 def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:
-    sys.stdin.reconfigure(encoding=settings.encoding, errors="replace", newline="\n")  # type: ignore[union-attr]
+    # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the interpreter cannot end.
+    stream = open(sys.stdin.fileno(), encoding=settings.encoding, errors="replace", newline="\n", closefd=False)  # noqa: SIM115
     if input_format in ("auto", "lines"):
-        return read_text_lines((line.removesuffix("\n").removesuffix("\r") for line in sys.stdin), "stdin")
+        return read_text_lines((line.removesuffix("\n").removesuffix("\r") for line in stream), "stdin")
     if input_format == "document":
-        return iter([Document(sys.stdin.read(), id="stdin")])
+        return iter([Document(stream.read(), id="stdin")])
     raise ConfigError(f"--input-format {input_format}: expected a file, got standard input, which can hold lines or one document")
 
 
-def mark(recognizer: Recognizer, documents: Iterable[Document], writer: PredictionWriter, *, needs_words: bool) -> None:
-    """Write every document with its entities; only a few are in memory at once."""
-    given, asked = tee(documents)
-    for document, entities in zip(given, track(recognizer.documents(asked), messages(), "documents"), strict=True):
-        writer.write(with_words(document, entities) if needs_words else document, entities)
+def mark(
+    recognizer: Recognizer,
+    documents: Iterable[Document],
+    writer: PredictionWriter,
+    earlier: Earlier,
+    total: int | None = None,
+    *,
+    needs_words: bool,
+) -> None:
+    """Write every document with its entities, but for those that the output of an earlier run holds; only some are in memory at once."""
+    from tfner.serving.bulk import mark_all
+
+    def save(document: Document, entities: list[Entity] | None) -> None:
+        if entities is None:
+            writer.skip(document)
+        else:
+            writer.write(with_words(document, entities) if needs_words else document, entities)
+
+    with meter(messages(), "documents", total) as shown:
+        for step in mark_all(recognizer, documents, save, earlier):
+            if step.earlier:
+                shown.skip(step.documents)
+            else:
+                shown.advance(step.documents, step.words)
+    if writer.skipped:
+        messages().print(f"written by an earlier run: {writer.skipped:,} documents")
     if writer.ledger.entries:
         messages().print(f"not written as they are: {writer.ledger.summary()}")
 

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 from zlib import crc32
 
 from rich.console import Console
@@ -36,10 +36,15 @@ class PredictionWriter(ABC):
 
     def __init__(self) -> None:
         self.ledger = Ledger()
+        self.skipped = 0
 
     @abstractmethod
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
         """Write one document; `entities` are in code points of its text."""
+
+    def skip(self, document: Document) -> None:
+        """Leave a document out, because an earlier run has written it."""
+        self.skipped += 1
 
     def close(self) -> None:
         """Finish the output; nothing can be written afterwards."""
@@ -53,18 +58,21 @@ class PredictionWriter(ABC):
 
 
 class StreamWriter(PredictionWriter):
-    """Writes to one file, UTF-8 with LF, or to a stream that is already open, which it leaves open."""
+    """Writes to one file, UTF-8 with LF, or to a stream that is already open, which it leaves open.
+
+    With `resume` what the file holds stays, and is written on behind.
+    """
 
     unencodable = "replace"  # lone surrogates, one character by one, so that offsets stay true
 
-    def __init__(self, target: str | os.PathLike[str] | TextIO):
+    def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
         super().__init__()
         self._opened = isinstance(target, (str, os.PathLike))
-        self._stream = self._open(Path(target)) if isinstance(target, (str, os.PathLike)) else target
+        self._stream = self._open(Path(target), "a" if resume else "w") if isinstance(target, (str, os.PathLike)) else target
 
-    def _open(self, path: Path) -> TextIO:
+    def _open(self, path: Path, mode: Literal["a", "w"]) -> TextIO:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8", errors=self.unencodable, newline="\n")
+        return path.open(mode, encoding="utf-8", errors=self.unencodable, newline="\n")
 
     def close(self) -> None:
         if self._opened:
@@ -116,8 +124,8 @@ class TextWriter(StreamWriter):
     Of overlapping entities the longest is shown. Control characters are shown as pictures and do nothing.
     """
 
-    def __init__(self, target: str | os.PathLike[str] | TextIO):
-        super().__init__(target)
+    def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
+        super().__init__(target, resume=resume)
         self._console = Console(file=self._stream, highlight=False)
         self._coloured = self._console.is_terminal and not self._console.no_color and not self._console.is_dumb_terminal
 
@@ -137,25 +145,35 @@ class BratWriter(PredictionWriter):
     """A folder with `ID.txt` and `ID.ann` for each document, ids made safe as file names.
 
     White space in labels becomes `_`. BRAT lets no annotation run over a line end: such an entity gets a fragment a line.
+    An `.ann` appears whole or not at all, after its `.txt`.
 
     Raises:
-        DataError: the folder already holds annotations, which would be mixed with these.
+        DataError: the folder already holds annotations, which would be mixed with these, and that is not asked for by `resume`.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]):
+    def __init__(self, folder: str | os.PathLike[str], *, resume: bool = False):
         super().__init__()
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        if next(self._folder.glob("*.ann"), None):
+        if not resume and next(self._folder.glob("*.ann"), None):
             raise DataError(f"{self._folder}: expected a new or empty folder, got one with .ann files in it")
         self._names = FileNames()
 
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
         name = self._names.name(document.id)
         lines = [f"T{number}\t{_brat_line(document.text, entity)}\n" for number, entity in enumerate(entities, start=1)]
-        for suffix, content in ((".txt", document.text), (".ann", "".join(lines))):
-            # No newline translation: offsets count the characters of the file.
-            (self._folder / f"{name}{suffix}").write_text(content, encoding="utf-8", errors="replace", newline="")
+        self._put(f"{name}.txt", document.text)
+        part = self._put(f".{name}.part", "".join(lines))
+        part.replace(self._folder / f"{name}.ann")
+
+    def skip(self, document: Document) -> None:
+        super().skip(document)
+        self._names.name(document.id)  # is taken
+
+    def _put(self, name: str, content: str) -> Path:
+        path = self._folder / name
+        path.write_text(content, encoding="utf-8", errors="replace", newline="")  # untranslated: offsets count the file's characters
+        return path
 
 
 WRITERS: dict[str, type[StreamWriter] | type[BratWriter]] = {
@@ -167,8 +185,8 @@ WRITERS: dict[str, type[StreamWriter] | type[BratWriter]] = {
 }
 
 
-def open_writer(format: str, target: str | os.PathLike[str] | TextIO) -> PredictionWriter:
-    """The writer of a format, on a path or an open stream.
+def open_writer(format: str, target: str | os.PathLike[str] | TextIO, *, resume: bool = False) -> PredictionWriter:
+    """The writer of a format, on a path or an open stream; with `resume` it adds to what the path holds.
 
     Raises:
         ConfigError: there is no such format, or it cannot be written to a stream.
@@ -177,7 +195,7 @@ def open_writer(format: str, target: str | os.PathLike[str] | TextIO) -> Predict
         raise ConfigError(f"output format: expected one of {', '.join(WRITERS)}, got {format!r}")
     if format == "brat" and not isinstance(target, (str, os.PathLike)):
         raise ConfigError("output format brat: expected a folder to write to, got a stream")
-    return WRITERS[format](target)  # type: ignore[arg-type]
+    return WRITERS[format](target, resume=resume)  # type: ignore[arg-type]
 
 
 def _entity_record(document: Document, entity: Entity) -> dict[str, object]:

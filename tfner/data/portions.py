@@ -10,6 +10,23 @@ from tfner.documents import Document
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+def blocks(documents: Iterable[Document], *, count: int, characters: int) -> Iterator[list[Document]]:
+    """Consecutive documents that are in memory together: at most `count`, and of at most `characters`, but at least one.
+
+    Where a block ends depends on nothing but the documents.
+    """
+    block: list[Document] = []
+    held = 0
+    for document in documents:
+        if block and (len(block) == count or held + len(document.text) > characters):
+            yield block
+            block, held = [], 0
+        block.append(document)
+        held += len(document.text)
+    if block:
+        yield block
+
+
 def portions(documents: Iterable[Document], *, count: int, characters: int) -> Iterator[list[Document]]:
     """Consecutive documents, all with given words or all without.
 

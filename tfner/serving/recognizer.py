@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tfner.data.portions import encode_text, portions
+from tfner.data.portions import blocks, encode_text, portions
 from tfner.documents import Document, Entity, entity_at
 from tfner.tags import read_spans
 
 logger = logging.getLogger(__name__)
 
-DOCUMENTS_AT_ONCE = 256  # the more there are, the better windows of like length find together
-CHARACTERS_AT_ONCE = 1 << 18  # of a padded portion: the decoder pads texts to the longest
+DOCUMENTS_IN_BLOCK = 1024  # among which those of like length find together
+CHARACTERS_IN_BLOCK = 1 << 20
+DOCUMENTS_AT_ONCE = 64  # more are no faster on a CPU, whose caches then hold less of the work; nor does a server get more in a request
+CHARACTERS_AT_ONCE = 1 << 18  # of the documents asked at once, each counted as long as the longest: given words are sent padded
 Answer = dict[str, np.ndarray]  # the outputs of a signature, by name
 AskTexts = Callable[[list[bytes]], Answer]  # UTF-8 of B texts -> the answer of the signature serving_default
 AskWords = Callable[[list[list[bytes]]], Answer]  # UTF-8 of [B, W] words, b"" behind a row's last -> the answer of the signature words
@@ -46,18 +48,38 @@ class Recognizer:
         return read_tags(sentences, self._ask_words(padded_words(sentences)))
 
     def documents(self, documents: Iterable[Document]) -> Iterator[list[Entity]]:
-        """Entities of a stream of documents, in order: on the given words where there are any, else from the text."""
-        for portion in portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
-            if portion[0].words is None:
-                yield from self._of_texts([document.text for document in portion])
-            else:
-                yield from self._of_words(portion)
+        """Entities of a stream of documents, in order: on the given words where there are any, else from the text.
+
+        A block of documents is read before the first entities come; see `in_blocks`.
+        """
+        for block in in_blocks(documents):
+            found = {place: entities for portion in self.of_block(block) for place, entities in portion}
+            yield from (found[place] for place in range(len(block)))
+
+    def of_block(self, block: Sequence[Document]) -> Iterator[list[tuple[int, list[Entity]]]]:
+        """(place in the block, entities) of documents, portion by portion as the model answers them: longest first, like with like."""
+        order = sorted(range(len(block)), key=lambda place: (block[place].words is None, -len(block[place].text)))
+        start = 0
+        for portion in portions((block[place] for place in order), count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
+            end = start + len(portion)
+            yield list(zip(order[start:end], self._of_portion(portion), strict=True))
+            start = end
+
+    def _of_portion(self, portion: Sequence[Document]) -> list[list[Entity]]:
+        if portion[0].words is None:
+            return self._of_texts([document.text for document in portion])
+        return self._of_words(portion)
 
     def _of_texts(self, texts: Sequence[str]) -> list[list[Entity]]:
         return read_entities(texts, self._ask_texts([encode_text(text) for text in texts]))
 
     def _of_words(self, documents: Sequence[Document]) -> list[list[Entity]]:
         return entities_on_words(documents, self.tag_batch([document.word_texts() for document in documents]))
+
+
+def in_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """A stream of documents in the blocks that a recognizer works through; which they are depends on the documents alone."""
+    return blocks(documents, count=DOCUMENTS_IN_BLOCK, characters=CHARACTERS_IN_BLOCK)
 
 
 def padded_words(sentences: Sequence[Sequence[str]]) -> list[list[bytes]]:
