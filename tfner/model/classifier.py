@@ -9,9 +9,21 @@ import tf_keras as keras
 
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
 from tfner.model.metrics import segments_of_batch
-from tfner.model.weights import encode_packed, fused_pass, read_dropouts, read_weights
+from tfner.model.weights import encode_packed, fused_pass, read_weights
 
 Implementation = Literal["fused", "reference"]
+
+
+class Seeds(keras.__internal__.layers.BaseRandomLayer):
+    """What the fused pass' dropouts draw from: a layer as Keras's dropouts are, so that training saves its state with theirs."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(force_generator=True, **kwargs)
+        self.build(())  # the state exists before a checkpoint is restored
+
+    def draw(self, count: int) -> tf.Tensor:
+        """New seeds, int64 [count, 2]."""
+        return tf.random.experimental.stateless_split(self._random_generator.make_seed_for_stateless_op(), count)
 
 
 class TokenClassifier(keras.Model):
@@ -34,6 +46,7 @@ class TokenClassifier(keras.Model):
         super().__init__(**kwargs)
         self.encoder = encoder
         self._fused = fused_pass(encoder, tf.as_dtype(self.compute_dtype)) if implementation == "fused" else None
+        self._seeds = Seeds(name="seeds") if self._fused is not None else None
         self.gradient_accumulation = gradient_accumulation
         self.dropout = keras.layers.Dropout(dropout)
         self.head = keras.layers.Dense(
@@ -56,9 +69,9 @@ class TokenClassifier(keras.Model):
 
     def _encode(self, ids_BT: tf.Tensor, mask_BT: tf.Tensor, positions_BT: tf.Tensor | None, training: bool) -> tf.Tensor:
         """Hidden states, [B, T, H]."""
-        if self._fused is not None:
-            dropouts = read_dropouts(self.encoder) if training else None
-            return self._fused(read_weights(self.encoder), ids_BT, mask_BT, positions_BT, dropouts)
+        if self._fused is not None and self._seeds is not None:
+            seeds = self._seeds.draw(self._fused.seed_count(self.encoder.config.num_hidden_layers)) if training else None
+            return self._fused(read_weights(self.encoder), ids_BT, mask_BT, positions_BT, seeds)
         if positions_BT is not None:
             return encode_packed(self.encoder, ids_BT, mask_BT, positions_BT, training)
         return self.encoder(input_ids=ids_BT, attention_mask=mask_BT, training=training).last_hidden_state

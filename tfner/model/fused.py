@@ -7,38 +7,36 @@ looked up, not the whole table; no plumbing for outputs that a tagger does not a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfner.model.stretches import Stretches
+
+DROPOUTS_OF_A_LAYER = 3  # of the attention, of what it gives, and of the layer's output
 MASKED = -1e4  # added to the score of what may not be attended to: exp of it is 0, and float16 holds it
-Dropout = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Dense(NamedTuple):
-    """A product and what is added."""
+    """A product and what is added to it."""
 
     kernel: tf.Tensor  # [in, out]
     bias: tf.Tensor  # [out]
 
+    def product(self, x_NH: tf.Tensor) -> tf.Tensor:
+        """Without the bias."""
+        return tf.matmul(x_NH, tf.cast(self.kernel, x_NH.dtype))
+
     def __call__(self, x_NH: tf.Tensor) -> tf.Tensor:
-        return tf.nn.bias_add(tf.matmul(x_NH, tf.cast(self.kernel, x_NH.dtype)), tf.cast(self.bias, x_NH.dtype))
+        return tf.nn.bias_add(self.product(x_NH), tf.cast(self.bias, x_NH.dtype))
 
 
 class Norm(NamedTuple):
-    """A layer normalization, computed in float32."""
+    """A layer normalization."""
 
     scale: tf.Tensor  # [H]
     offset: tf.Tensor  # [H]
-    epsilon: float
-
-    def __call__(self, x_NH: tf.Tensor) -> tf.Tensor:
-        wide_NH = tf.cast(x_NH, tf.float32)
-        mean_N1 = tf.reduce_mean(wide_NH, axis=-1, keepdims=True)
-        variance_N1 = tf.reduce_mean(tf.math.squared_difference(wide_NH, mean_N1), axis=-1, keepdims=True)
-        scale, offset = tf.cast(self.scale, tf.float32), tf.cast(self.offset, tf.float32)
-        return tf.cast(tf.nn.batch_normalization(wide_NH, mean_N1, variance_N1, offset, scale, self.epsilon), x_NH.dtype)
 
 
 class LayerWeights(NamedTuple):
@@ -62,21 +60,6 @@ class Weights(NamedTuple):
     layers: tuple[LayerWeights, ...]
 
 
-class LayerDropouts(NamedTuple):
-    """What is dropped out in one layer."""
-
-    attention: Dropout
-    attended: Dropout
-    output: Dropout
-
-
-class Dropouts(NamedTuple):
-    """What is dropped out in training."""
-
-    embeddings: Dropout
-    layers: tuple[LayerDropouts, ...]
-
-
 class FusedPass:
     """The forward pass of one configuration; the weights are given with every call.
 
@@ -85,13 +68,31 @@ class FusedPass:
         head_size: what each of them attends with; H is `heads` times as many.
         activate: the function between the two products of a layer.
         dtype: of the activations.
+        epsilon: of the normalizations.
+        hidden_dropout, attention_dropout: the share that training drops out.
     """
 
-    def __init__(self, heads: int, head_size: int, activate: Callable[[tf.Tensor], tf.Tensor], dtype: tf.DType):
+    def __init__(
+        self,
+        heads: int,
+        head_size: int,
+        activate: Callable[[tf.Tensor], tf.Tensor],
+        dtype: tf.DType,
+        *,
+        epsilon: float = 1e-12,
+        hidden_dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+    ):
         self.heads = heads
         self.head_size = head_size
-        self.activate = activate
         self.dtype = dtype
+        rates = (hidden_dropout, attention_dropout)
+        self._stretches = {compiled: Stretches(activate, epsilon, *rates, compiled=compiled) for compiled in (False, True)}
+
+    @staticmethod
+    def seed_count(layers: int) -> int:
+        """Seeds that a training step takes."""
+        return 1 + DROPOUTS_OF_A_LAYER * layers
 
     def __call__(
         self,
@@ -99,37 +100,43 @@ class FusedPass:
         ids_BT: tf.Tensor,
         mask_BT: tf.Tensor,
         positions_BT: tf.Tensor | None = None,
-        dropouts: Dropouts | None = None,
+        seeds_D2: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Hidden states of pieces; all int32 [B, T] -> [B, T, H].
 
         `mask_BT` is 0 on padding. With `positions_BT` rows are packed: the mask then holds segment ids, and each segment is a text of its
-        own. Without `dropouts` nothing is dropped.
+        own. Seeds are given in training, `seed_count` of them; without them nothing is dropped out. In the graph of a training step with
+        static shapes, as packed rows have, what stands between the products is compiled.
         """
         shape = tf.shape(ids_BT)
         hidden = self.heads * self.head_size
+        seeds = [None] * self.seed_count(len(weights.layers)) if seeds_D2 is None else tf.unstack(seeds_D2)
+        stretches = self._stretches[seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()]
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         words_BTH = tf.cast(tf.gather(weights.words, ids_BT), tf.float32)
         place = weights.positions[: shape[1]] if positions_BT is None else tf.gather(weights.positions, positions_BT)
         place = tf.cast(place, tf.float32) + tf.cast(weights.segment, tf.float32)
-        x_NH = tf.cast(weights.norm(tf.reshape(words_BTH + place, [-1, hidden])), self.dtype)
-        if dropouts is not None:
-            x_NH = dropouts.embeddings(x_NH)
+        x_NH = tf.cast(stretches.embedding(tf.reshape(words_BTH + place, [-1, hidden]), *weights.norm, seeds[0]), self.dtype)
         for number, layer in enumerate(weights.layers):
-            x_NH = self._layer(layer, x_NH, bias_B1QT, shape, NOTHING_DROPPED if dropouts is None else dropouts.layers[number])
+            own = seeds[1 + DROPOUTS_OF_A_LAYER * number :][:DROPOUTS_OF_A_LAYER]
+            x_NH = self._layer(layer, x_NH, bias_B1QT, shape, own, stretches)
         return tf.reshape(x_NH, [shape[0], shape[1], hidden])
 
-    def _layer(self, weights: LayerWeights, x_NH: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, drop: LayerDropouts) -> tf.Tensor:
-        attended_NH = self._attend(weights.query_key_value(x_NH), bias_B1QT, shape, drop.attention)
-        x_NH = weights.attended_norm(x_NH + drop.attended(weights.attended(attended_NH)))
-        return weights.norm(x_NH + drop.output(weights.down(self.activate(weights.up(x_NH)))))
+    def _layer(
+        self, weights: LayerWeights, x_NH: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, seeds: Sequence, stretches: Stretches
+    ) -> tf.Tensor:
+        attended_NH = self._attend(weights.query_key_value(x_NH), bias_B1QT, shape, seeds[0], stretches)
+        attended, down = weights.attended, weights.down
+        x_NH = stretches.residual(x_NH, attended.product(attended_NH), attended.bias, *weights.attended_norm, seeds[1])
+        inner_NI = stretches.activation(weights.up.product(x_NH), weights.up.bias)
+        return stretches.residual(x_NH, down.product(inner_NI), down.bias, *weights.norm, seeds[2])
 
-    def _attend(self, qkv_NC: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, drop: Dropout) -> tf.Tensor:
+    def _attend(self, qkv_NC: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, seed: tf.Tensor | None, stretches: Stretches) -> tf.Tensor:
         """Attention of all heads; [N, 3H] -> [N, H]."""
         qkv_BTCAD = tf.reshape(qkv_NC, [shape[0], shape[1], 3, self.heads, self.head_size])
         query, key, value = tf.unstack(tf.transpose(qkv_BTCAD, [2, 0, 3, 1, 4]))  # each [B, heads, T, D]
         query *= tf.constant(self.head_size**-0.5, query.dtype)
-        attention = drop(tf.nn.softmax(tf.matmul(query, key, transpose_b=True) + bias_B1QT))
+        attention = stretches.attention(tf.matmul(query, key, transpose_b=True), bias_B1QT, seed)
         return tf.reshape(tf.transpose(tf.matmul(attention, value), [0, 2, 1, 3]), [-1, self.heads * self.head_size])
 
 
@@ -145,6 +152,3 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
     """x times the normal distribution's probability of less than x (Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415)."""
     half, root = tf.constant(0.5, x.dtype), tf.constant(2**-0.5, x.dtype)
     return half * x * (tf.constant(1, x.dtype) + tf.math.erf(x * root))
-
-
-NOTHING_DROPPED = LayerDropouts(*[tf.identity] * 3)

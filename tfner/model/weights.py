@@ -5,25 +5,22 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.model.fused import (
-    Dense,
-    Dropout,
-    Dropouts,
-    FusedPass,
-    LayerDropouts,
-    LayerWeights,
-    Norm,
-    Weights,
-    attention_bias,
-    gelu,
-)
+from tfner.model.fused import Dense, FusedPass, LayerWeights, Norm, Weights, attention_bias, gelu
 
 
 def fused_pass(encoder: keras.Model, dtype: tf.DType) -> FusedPass:
     """The fused pass of a TFBertModel's configuration."""
     of_checkpoint = encoder.bert.encoder.layer[0].intermediate.intermediate_act_fn
-    heads, hidden = encoder.config.num_attention_heads, encoder.config.hidden_size
-    return FusedPass(heads, hidden // heads, gelu if encoder.config.hidden_act == "gelu" else of_checkpoint, dtype)
+    config = encoder.config
+    return FusedPass(
+        config.num_attention_heads,
+        config.hidden_size // config.num_attention_heads,
+        gelu if config.hidden_act == "gelu" else of_checkpoint,
+        dtype,
+        epsilon=config.layer_norm_eps,
+        hidden_dropout=config.hidden_dropout_prob,
+        attention_dropout=config.attention_probs_dropout_prob,
+    )
 
 
 def read_weights(encoder: keras.Model) -> Weights:
@@ -42,9 +39,7 @@ def copy_weights(encoder: keras.Model, dtype: tf.DType) -> tuple[Weights, list[t
     """New variables that hold a TFBertModel's weights: tables and kernels in `dtype`, the few others in float32."""
     variables: list[tf.Variable] = []
 
-    def copy(value: tf.Tensor | float) -> tf.Variable | float:
-        if isinstance(value, float):  # the epsilon of a normalization
-            return value
+    def copy(value: tf.Tensor) -> tf.Variable:
         kept = dtype if value.shape.rank == 2 else tf.float32
         variables.append(tf.Variable(tf.cast(value, kept), trainable=False))
         return variables[-1]
@@ -89,21 +84,4 @@ def read_dense(dense: keras.layers.Dense) -> Dense:
 
 
 def read_norm(norm: keras.layers.LayerNormalization) -> Norm:
-    return Norm(norm.gamma, norm.beta, norm.epsilon)
-
-
-def read_dropouts(encoder: keras.Model) -> Dropouts:
-    """The encoder's own dropout layers, in training: their random state is the model's, and checkpoints hold it."""
-    layers = (
-        LayerDropouts(
-            in_training(layer.attention.self_attention.dropout),
-            in_training(layer.attention.dense_output.dropout),
-            in_training(layer.bert_output.dropout),
-        )
-        for layer in encoder.bert.encoder.layer
-    )
-    return Dropouts(in_training(encoder.bert.embeddings.dropout), tuple(layers))
-
-
-def in_training(dropout: keras.layers.Dropout) -> Dropout:
-    return lambda x: dropout(x, training=True)
+    return Norm(norm.gamma, norm.beta)
