@@ -66,7 +66,7 @@ class ReadSettings(Settings):
 
 
 class DataSettings(ReadSettings):
-    """The splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` for what comes with the package."""
+    """The splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` for what comes with the package; train may be `prepared:FOLDER`."""
 
     train: PathText | None = None
     dev: PathText | None = None

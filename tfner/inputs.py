@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfner.exceptions import ConfigError
 
+PREPARED = "prepared:"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -15,12 +16,23 @@ def check_source(key: str, source: str) -> None:
     """A split's file or folder exists; a hub dataset is not looked at.
 
     Raises:
-        ConfigError: there is no such file or folder.
+        ConfigError: there is no such file or folder, or `prepared:FOLDER` is given for another split than train.
     """
     if source.startswith("hub:"):
         return
+    if source.startswith(PREPARED):
+        check_prepared(key, source)
+        return
     if not (embedded_path(source) if source.startswith("embedded:") else Path(source)).exists():
         raise ConfigError(f"{key}: no such file or folder: {source}")
+
+
+def check_prepared(key: str, source: str) -> None:
+    """`prepared:FOLDER` names a complete folder, and stands for training data."""
+    if key != "data.train":
+        raise ConfigError(f"{key}: expected documents, whose entities are counted, got windows that are prepared for training: {source}")
+    if not (Path(source.removeprefix(PREPARED)) / "manifest.json").is_file():
+        raise ConfigError(f"{key}: expected a folder that python -m tfner.prepare wrote to its end, with manifest.json: {source}")
 
 
 def check_encoder(checkpoint: str, max_length: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.inputs import embedded_path
+from tfner.inputs import PREPARED, embedded_path
 from tfner.ledger import Ledger
 from tfner.readers.brat import is_brat, read_brat
 from tfner.readers.columns import read_columns
@@ -40,6 +40,8 @@ def read_documents(path: str | os.PathLike[str], settings: ReadSettings, ledger:
     source = os.fspath(path)
     if source.startswith("hub:"):
         return read_hub(source, settings, ledger)
+    if source.startswith(PREPARED):
+        raise DataError(f"{source}: expected documents, got windows that are prepared for training; name what they were made of")
     place = embedded_path(source) if source.startswith("embedded:") else Path(source)
     if not place.exists():
         raise DataError(f"{place}: no such file or folder")

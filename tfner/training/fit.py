@@ -10,6 +10,8 @@ import tf_keras as keras
 from tfner.config import RunSettings
 from tfner.data.batches import Batches, BatchSettings
 from tfner.data.packed_batches import PackedBatches, PackSettings
+from tfner.data.shard_batches import ShardBatches
+from tfner.data.shards import ShardedCorpus
 from tfner.evaluation.evaluate import score_documents
 from tfner.model.classifier import TokenClassifier
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
@@ -21,6 +23,7 @@ from tfner.training.callbacks import BestWeights, EntityReport, LastState, Metri
 from tfner.training.prepare import Prepared, class_weights, timed
 
 logger = logging.getLogger(__name__)
+TrainingBatches = Batches | PackedBatches | ShardBatches
 
 
 def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
@@ -34,7 +37,7 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
     for callback in (best, last):
         callback.set_model(model)
     first_epoch = last.restore()
-    throughput = Throughput(len(prepared.corpora["train"].lengths))
+    throughput = Throughput(len(batches.lengths))
     bar = ProgressBar(prepared.console)
     callbacks = [throughput, *dev_report(prepared, model), best, MetricsLog(prepared.folder.metrics), bar,
                  keras.callbacks.TensorBoard(str(prepared.folder.tensorboard), write_graph=False), last]  # fmt: skip
@@ -49,9 +52,13 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
 
 
 def run_fit(
-    model: TokenClassifier, batches: Batches | PackedBatches, epochs: int, first_epoch: int, callbacks: list[keras.callbacks.Callback]
+    model: TokenClassifier, batches: TrainingBatches, epochs: int, first_epoch: int, callbacks: list[keras.callbacks.Callback]
 ) -> bool:
-    """Keras's fit; whether Ctrl-C ended it."""
+    """Keras's fit; whether Ctrl-C ended it.
+
+    Raises:
+        DataError: prepared data are damaged.
+    """
     try:
         model.fit(
             batches.training(epochs, first_epoch),
@@ -63,6 +70,8 @@ def run_fit(
         )
     except KeyboardInterrupt:
         return True
+    except tf.errors.OpError as error:
+        raise getattr(batches, "failure", None) or error from None
     return False
 
 
@@ -74,14 +83,17 @@ def make_repeatable(settings: RunSettings) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def make_batches(prepared: Prepared) -> Batches | PackedBatches:
+def make_batches(prepared: Prepared) -> TrainingBatches:
     """The batches of the training data, as `training.batching` says."""
     settings, training = prepared.settings, prepared.settings.training
     corpus, pad_id = prepared.corpora["train"], prepared.tokenizer.pad_id
     if training.batching == "packed":
-        row_length = training.row_length or settings.encoder.max_length
-        return PackedBatches(corpus, PackSettings(training.batch_size, row_length, pad_id, settings.seed))
-    return Batches(corpus, BatchSettings(training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed))
+        how = PackSettings(training.batch_size, training.row_length or settings.encoder.max_length, pad_id, settings.seed)
+    else:
+        how = BatchSettings(training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed)
+    if isinstance(corpus, ShardedCorpus):
+        return ShardBatches(corpus, how)
+    return PackedBatches(corpus, how) if isinstance(how, PackSettings) else Batches(corpus, how)
 
 
 def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:

@@ -16,9 +16,11 @@ from rich.console import Console
 from tfner.config import RunSettings
 from tfner.data.cache import encode_cached
 from tfner.data.corpus import EncodedCorpus, encode
+from tfner.data.shards import ShardedCorpus
 from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
+from tfner.inputs import PREPARED
 from tfner.ledger import Ledger
 from tfner.model.decoder import thresholds_by_type
 from tfner.model.encoder import resolve_checkpoint
@@ -32,8 +34,9 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass
 class Splits:
-    """Documents of each split that the configuration names, and a ledger for each."""
+    """Documents of each split that the configuration names, and a ledger for each; of train instead what has been prepared, if it has."""
 
+    prepared: ShardedCorpus | None = None
     documents: dict[str, list[Document]] = field(default_factory=dict)
     ledgers: dict[str, Ledger] = field(default_factory=dict)
 
@@ -54,7 +57,7 @@ class Prepared:
     labels: LabelSet
     checkpoint: Path
     tokenizer: WordPieceTokenizer
-    corpora: dict[str, EncodedCorpus]
+    corpora: dict[str, EncodedCorpus | ShardedCorpus]
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -66,9 +69,12 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console) -> Prepa
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
     check_names(settings, labels)
-    corpora = {
+    corpora: dict[str, EncodedCorpus | ShardedCorpus] = {
         name: encode_split(documents, tokenizer, labels, splits.ledgers[name], settings) for name, documents in splits.documents.items()
     }
+    if splits.prepared is not None:
+        check_same_encoding(settings, labels, tokenizer, splits.prepared)
+        corpora["train"] = splits.prepared
     splits.say_losses()
     folder.create(settings, checkpoint)
     folder.save_labels(labels)
@@ -80,12 +86,15 @@ def read_splits(settings: RunSettings) -> Splits:
     splits = Splits()
     for name in SPLITS:
         source = getattr(settings.data, name)
-        if source is not None:
+        if source is not None and source.startswith(PREPARED):
+            splits.prepared = ShardedCorpus(Path(source.removeprefix(PREPARED)))
+            splits.ledgers[name] = splits.prepared.ledger
+        elif source is not None:
             splits.ledgers[name] = Ledger()
             splits.documents[name] = list(read_documents(source, settings.data, splits.ledgers[name]))
             if not splits.documents[name]:
                 raise DataError(f"{source}: expected documents for data.{name}, found none")
-    if "train" not in splits.documents:
+    if "train" not in splits.ledgers:
         raise ConfigError("data.train: required for training, but not given")
     return splits
 
@@ -93,7 +102,8 @@ def read_splits(settings: RunSettings) -> Splits:
 def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
     """The given labels, or the entity types of the training data; others in dev and test are said."""
     seen = {split: count_labels(documents) for split, documents in splits.documents.items()}
-    types = settings.labels if settings.labels is not None else tuple(sorted(seen["train"]))
+    learned = splits.prepared.labels.types if splits.prepared else tuple(sorted(seen["train"]))
+    types = settings.labels if settings.labels is not None else learned
     if not types:
         raise DataError(f"{settings.data.train}: expected entities to learn, found none in {len(splits.documents['train'])} documents")
     for split, counts in seen.items():
@@ -101,6 +111,27 @@ def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
         if unknown:
             logger.warning("data.%s: entities of types that are not learned, which count as misses: %s", split, unknown)
     return LabelSet(tuple(types), settings.model.tag_scheme)
+
+
+def check_same_encoding(settings: RunSettings, labels: LabelSet, tokenizer: WordPieceTokenizer, prepared: ShardedCorpus) -> None:
+    """Windows that were prepared fit the settings of the run.
+
+    Raises:
+        ConfigError: they were prepared with others; names each.
+    """
+    now = {
+        "labels": labels.types,
+        "model.tag_scheme": labels.scheme,
+        "model.labelling": settings.model.labelling,
+        "encoder.max_length": settings.encoder.max_length,
+        "encoder.overlap": settings.encoder.overlap,
+        "the tokenizer": tokenizer.fingerprint()[:12],
+    }
+    before = prepared.manifest.encoding
+    made = (before.labels, before.tag_scheme, before.labelling, before.max_length, before.overlap, before.tokenizer[:12])
+    other = [f"{key}: {old!r} → {new!r}" for (key, new), old in zip(now.items(), made, strict=True) if old != new]
+    if other:
+        raise ConfigError(f"data.train: {prepared.folder} was prepared with other settings ({'; '.join(other)}); prepare it again")
 
 
 def check_names(settings: RunSettings, labels: LabelSet) -> None:

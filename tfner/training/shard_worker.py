@@ -1,0 +1,116 @@
+"""What a process of `python -m tfner.prepare` does: it encodes documents and appends their windows to the shards that are its own.
+
+TensorFlow is loaded in these processes only; the one that reads the data stays small.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from tfner.documents import Document
+from tfner.ledger import Entry, Ledger
+
+if TYPE_CHECKING:
+    from tfner.data.corpus import Labelling
+    from tfner.data.manifest import ShardFacts
+    from tfner.data.shards import ShardWriter
+    from tfner.data.tokenizer import WordPieceTokenizer
+    from tfner.tags import LabelSet
+
+
+@dataclass(frozen=True)
+class Task:
+    """How documents are encoded, and into how many shards of a folder."""
+
+    folder: Path
+    shards: int
+    checkpoint: Path
+    labels: LabelSet
+    labelling: Labelling
+    max_length: int
+    overlap: int
+    load: Callable[[], None]  # TensorFlow, as the caller would have it loaded
+
+
+@dataclass
+class Worker:
+    """A process's tokenizer and the shards that it has begun."""
+
+    task: Task
+    tokenizer: WordPieceTokenizer
+    writers: dict[int, ShardWriter]
+
+
+_of_this_process: list[Worker] = []
+
+
+def set_up_process() -> None:
+    """Ctrl-C reaches every process of a terminal, but it is the parent that ends its children, and with it they end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=end_with_the_parent, daemon=True).start()
+
+
+def end_with_the_parent() -> None:
+    """One that is killed tells nobody."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def begin(task: Task) -> str:
+    """Load what is needed; gives the tokenizer's fingerprint.
+
+    Raises:
+        ModelError: the checkpoint has no tokenizer of BERT's kind.
+    """
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # encoding takes no GPU, and must not take its memory
+    task.load()
+    use_one_core()
+    from tfner.data.tokenizer import WordPieceTokenizer
+
+    tokenizer = WordPieceTokenizer.from_checkpoint(task.checkpoint)
+    _of_this_process[:] = [Worker(task, tokenizer, {})]
+    return tokenizer.fingerprint()
+
+
+def use_one_core() -> None:
+    """There are as many processes as cores."""
+    import tensorflow as tf
+
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
+    """Encode documents into a shard; gives what was lost."""
+    from tfner.data.corpus import encode
+
+    (worker,) = _of_this_process
+    task, ledger = worker.task, Ledger()
+    options = {"max_length": task.max_length, "overlap": task.overlap, "labelling": task.labelling}
+    writer_of(worker, shard).add(encode(documents, worker.tokenizer, task.labels, ledger, **options))
+    return ledger.entries
+
+
+def finish(shard: int) -> tuple[ShardFacts, Counter[int]]:
+    """Give a shard its name; -> (what it holds, windows by length)."""
+    (worker,) = _of_this_process
+    return writer_of(worker, shard).finish()
+
+
+def writer_of(worker: Worker, shard: int) -> ShardWriter:
+    from tfner.data.shards import ShardWriter
+
+    if shard not in worker.writers:
+        worker.writers[shard] = ShardWriter(worker.task.folder, shard, worker.task.shards)
+    return worker.writers[shard]
