@@ -1,0 +1,256 @@
+"""The data's way to the training step: a large corpus prepared and streamed in bounded memory, and how long training waits for its batches.
+
+usage: python benchmarks/pipeline.py [--sentences 2000000] [--shards 16] [--workers N] [--batch-size 32] [--encoder FOLDER]
+                                     [--precision float32|mixed_bfloat16] [--steps 200] [--keep FOLDER] [--smoke]
+
+The sentences are made up from the grammar of `tfner.quickstart`, other names in each thousand, and written to a file in a stream.
+`python -m tfner.prepare` makes shards of it: sentences a second from the command to its end, and the most memory that all its processes
+held together, shared pages counted once. Then one epoch of batches is read, without a model: sentences a second, and the most resident
+memory beyond what the process held with its libraries loaded. Last, training steps of the encoder, by default the small one of the
+quickstart with random weights, take batches from the file, held in memory, and from the shards: the share of time in which no step runs
+because the next batch is not there, the first batch included, tracing excluded. The corpus in memory is its first 20,000 sentences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from machine import describe_machine, describe_versions
+
+PACKAGES = ("tensorflow", "tf-keras", "numpy")
+BATCHINGS = ("bucketed", "padded", "packed")
+FEW = 20_000
+WRITTEN_AT_ONCE = 1_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"machine: {describe_machine()}")
+        print(f"versions: {describe_versions(PACKAGES)}")
+        measure_prepare(options, folder)
+        measure_stream(options, folder)
+        measure_waiting(options, folder)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sentences", type=int, default=2_000_000)
+    parser.add_argument("--shards", type=int, default=16)
+    parser.add_argument("--workers", type=int, help="processes that encode; by default one a core")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--encoder", default="embedded:quickstart/encoder", help="checkpoint; only its shape and its vocabulary matter")
+    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
+    parser.add_argument("--steps", type=int, default=200, help="training steps that are timed")
+    parser.add_argument("--keep", type=Path, help="folder to leave corpus and shards in; by default they are deleted")
+    parser.add_argument("--smoke", action="store_true", help="few sentences and steps: does it run, not how fast")
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.sentences, options.shards, options.workers, options.steps = 1_500, 2, 1, 3
+    return options
+
+
+def measure_prepare(options: argparse.Namespace, folder: Path) -> None:
+    """Write the corpus, its beginning and a configuration, and make shards of it."""
+    start = time.perf_counter()
+    write_corpus(folder / "corpus.jsonl", options.sentences)
+    write_corpus(folder / "few.jsonl", min(options.sentences, FEW))
+    size = (folder / "corpus.jsonl").stat().st_size / 2**20
+    print(f"corpus: {options.sentences} sentences, {size:.0f} MiB, written in {time.perf_counter() - start:.0f} s")
+    write_config(options, folder)
+    command = [sys.executable, "-m", "tfner.prepare", str(folder / "config.yaml"), "--to", str(folder / "shards")]
+    command += ["--shards", str(options.shards), *(["--workers", str(options.workers)] if options.workers else [])]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    with peak(lambda: sum(map(proportional_memory, family(process.pid)))) as most:
+        if process.wait():
+            sys.exit(f"ended with {process.returncode}: {' '.join(command)}")
+    seconds = time.perf_counter() - start
+    size = sum(path.stat().st_size for path in (folder / "shards").iterdir()) / 2**20
+    print(f"prepare: {seconds:.0f} s, {options.sentences / seconds:.0f} sentences/s, {size:.0f} MiB in {options.shards} shards; "
+          f"peak memory of all its processes {most[0]:.0f} MiB")  # fmt: skip
+
+
+def write_corpus(path: Path, sentences: int) -> None:
+    """Sentences of the grammar, with as little in memory as possible: names are new in each thousand, or the inventor would run dry."""
+    from random import Random
+
+    from tfner.quickstart.generate import Split, quickstart_grammar, records
+    from tfner.quickstart.grammar import Grammar
+    from tfner.quickstart.words import Inventor
+
+    rules, ordinary = quickstart_grammar().rules, quickstart_grammar().inventor.taken
+    with path.open("w", encoding="utf-8") as file:
+        for begin in range(0, sentences, WRITTEN_AT_ONCE):
+            grammar = Grammar(rules, Inventor(Random(begin), ordinary))
+            for record in records(Split(f"{begin}", min(WRITTEN_AT_ONCE, sentences - begin)), grammar):
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def write_config(options: argparse.Namespace, folder: Path) -> None:
+    import yaml
+
+    values = {
+        "name": "pipeline",
+        "data": {"train": str(folder / "corpus.jsonl")},
+        "encoder": {"checkpoint": options.encoder, "initialize": "random"},
+        "training": {"batch_size": options.batch_size, "precision": options.precision, "epochs": 1000},
+        "runs_dir": str(folder / "runs"),
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def measure_stream(options: argparse.Namespace, folder: Path) -> None:
+    """One epoch of batches of each kind, from the shards."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    print(f"{'one epoch from the shards':<28}{'batches':>12}{'seconds':>12}{'sentences/s':>14}{'peak MiB beyond start':>24}")
+    from tfner.data.shards import ShardedCorpus
+    from tfner.training.fit import make_batches
+
+    start_memory = resident_memory()
+    for batching in BATCHINGS:
+        prepared = as_prepared(folder, batching, ShardedCorpus(folder / "shards"))
+        with peak(resident_memory) as most:
+            start = time.perf_counter()
+            batches = make_batches(prepared)
+            count = sum(1 for _ in batches.training(1))
+            seconds = time.perf_counter() - start
+        beyond = max(most[0], resident_memory()) - start_memory
+        print(f"{batching:<28}{count:>12}{seconds:>12.1f}{options.sentences / seconds:>14.0f}{beyond:>24.0f}")
+
+
+def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
+    """What a run has before its first step, around a corpus that is already encoded."""
+    from rich.console import Console
+
+    from tfner.config import load_settings
+    from tfner.data.tokenizer import WordPieceTokenizer
+    from tfner.model.encoder import resolve_checkpoint
+    from tfner.tags import LabelSet
+    from tfner.training.prepare import Prepared, Splits
+    from tfner.training.run_folder import RunFolder
+
+    settings = load_settings(folder / "config.yaml", [f"training.batching={batching}"])
+    checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
+    labels = LabelSet(("ORGANIZATION", "PERSON", "PLACE", "PRODUCT"))
+    tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
+    return Prepared(settings, RunFolder(settings.run_dir), Splits(), labels, checkpoint, tokenizer, {"train": corpus}, Console())
+
+
+def measure_waiting(options: argparse.Namespace, folder: Path) -> None:
+    """Training steps on batches from memory and from the shards."""
+    from tfner.data.shards import ShardedCorpus
+    from tfner.training.fit import make_batches
+
+    corpora = {"memory": encode_few(folder), "shards": ShardedCorpus(folder / "shards")}
+    print(f"{f'{options.steps} training steps':<28}{'waiting %':>12}{'ms a step':>12}{'first batch ms':>16}")
+    for batching in ("bucketed", "packed"):
+        step, spec = None, None
+        for name, corpus in corpora.items():
+            prepared = as_prepared(folder, batching, corpus)
+            dataset = make_batches(prepared).training(prepared.settings.training.epochs)
+            if step is None or dataset.element_spec != spec:
+                step, spec = compile_step(prepared, dataset), dataset.element_spec
+            first, waited, worked = run_steps(step, dataset, options.steps)
+            share = 100 * waited / (waited + worked)
+            print(f"{f'{batching}, {name}':<28}{share:>12.2f}{1000 * worked / options.steps:>12.1f}{1000 * first:>16.0f}")
+
+
+def encode_few(folder: Path) -> Any:
+    """The corpus in memory."""
+    from tfner.ledger import Ledger
+    from tfner.readers import read_documents
+    from tfner.training.prepare import encode_split
+
+    prepared = as_prepared(folder, "bucketed", None)
+    documents = list(read_documents(folder / "few.jsonl", prepared.settings.data, Ledger()))
+    return encode_split(documents, prepared.tokenizer, prepared.labels, Ledger(), prepared.settings)
+
+
+def compile_step(prepared: Any, dataset: Any) -> Callable[..., Any]:
+    """The step that `fit` runs, traced for this kind of batch."""
+    import tensorflow as tf
+
+    from tfner.training.fit import compile_model
+
+    model = compile_model(prepared, 1000)
+    step = tf.function(lambda x, y, mask: model.train_step((x, y, mask)), input_signature=dataset.element_spec)
+    for batch in dataset.take(2):
+        step(*batch)
+    return step
+
+
+def run_steps(step: Callable[..., Any], dataset: Any, steps: int) -> tuple[float, float, float]:
+    """-> seconds until the first batch, seconds of waiting for all of them, seconds of work."""
+    first = waited = worked = 0.0
+    before = time.perf_counter()
+    for batch in islice(dataset, steps):
+        there = time.perf_counter()
+        step(*batch)["loss"].numpy()
+        first, waited = first or there - before, waited + there - before
+        before = time.perf_counter()
+        worked += before - there
+    return first, waited, worked
+
+
+@contextmanager
+def peak(measure: Callable[[], float], seconds: float = 0.1) -> Iterator[list[float]]:
+    """The most that `measure` gave while the block ran, asked for every so often."""
+    most, done = [measure()], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(seconds):
+            most[0] = max(most[0], measure())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        watcher.join()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, as Linux knows them."""
+    children = [child for path in Path(f"/proc/{pid}/task").glob("*/children") for child in read(path).split()]
+    return [pid, *(other for child in children for other in family(int(child)))]
+
+
+def proportional_memory(pid: int) -> float:
+    """Resident memory in MiB, a page that n processes share as an n-th."""
+    found = re.findall(r"^Pss:\s+(\d+) kB", read(Path(f"/proc/{pid}/smaps_rollup")), re.MULTILINE)
+    return int(found[0]) / 1024 if found else 0.0
+
+
+def resident_memory() -> float:
+    """Of this process, in MiB."""
+    found = re.findall(r"^VmRSS:\s+(\d+) kB", read(Path("/proc/self/status")), re.MULTILINE)
+    return int(found[0]) / 1024 if found else float("nan")
+
+
+def read(path: Path) -> str:
+    """A file of /proc, empty where the process has gone."""
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    main()

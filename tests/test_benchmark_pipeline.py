@@ -1,0 +1,61 @@
+"""The benchmark of the pipeline runs, and counts what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def pipeline(monkeypatch):
+    """The script as a module; it imports others beside it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import pipeline
+
+    return pipeline
+
+
+def test_a_smoke_run_prepares_streams_and_trains(pipeline, capfd, tmp_path):
+    pipeline.main(["--smoke", "--keep", str(tmp_path)])
+    printed = capfd.readouterr().out
+    rate, peak = re.findall(r"^prepare: \d+ s, (\d+) sentences/s, \d+ MiB in 2 shards; peak memory of all its processes (\d+) MiB$",
+                            printed, re.MULTILINE)[0]  # fmt: skip
+    assert int(rate) > 0
+    assert 100 < int(peak) < 20_000
+    streamed = re.findall(r"^(bucketed|padded|packed) +(\d+) +([\d.]+) +(\d+) +(-?\d+)$", printed, re.MULTILINE)
+    assert [row[0] for row in streamed] == ["bucketed", "padded", "packed"], printed
+    assert int(streamed[1][1]) == -(-1500 // 32)
+    steps = re.findall(r"^(bucketed|packed), (memory|shards) +([\d.]+) +([\d.]+) +(\d+)$", printed, re.MULTILINE)
+    assert [row[:2] for row in steps] == [(batching, name) for batching in ("bucketed", "packed") for name in ("memory", "shards")], printed
+    assert all(0 <= float(row[2]) <= 100 and float(row[3]) > 0 for row in steps)
+
+
+def test_waiting_is_what_passes_before_a_batch_is_there(pipeline, monkeypatch):
+    """A clock that moves by hand: a batch takes 3 s and 1 s to come, a step 5 s."""
+    now = [0.0]
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: now[0])
+
+    class Loss:
+        def numpy(self) -> None:
+            now[0] += 5
+
+    def dataset():
+        for seconds in (3, 1, 1):
+            now[0] += seconds
+            yield (seconds,)
+
+    assert pipeline.run_steps(lambda batch: {"loss": Loss()}, dataset(), 3) == (3, 5, 15)
+
+
+def test_the_corpus_is_as_long_as_asked_for_and_the_same_each_time(pipeline, tmp_path):
+    for name in ("one", "two"):
+        pipeline.write_corpus(tmp_path / name, 1200)
+    lines = (tmp_path / "one").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1200
+    assert len({json.loads(line)["text"] for line in lines}) > 1100
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
