@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 import re
 import statistics
 import tempfile
@@ -15,10 +16,12 @@ from types import FunctionType
 from typing import Any
 from unittest import mock
 
-SCOPED = ("classifier", "fused", "weights", "optimizer", "losses", "metrics", "chunks")  # modules of tfner.model
+NOT_IN_A_STEP = {"encoder", "restore", "tagger", "decoder", "viterbi", "slices", "compiled"}  # of the modules of tfner.model
 NOT_SCOPED = {"build", "build_for_any_shape", "call", "train_step", "get_config", "add_counter", "_add_counter"}
 PER_NODE = 3  # the profiler's level that has every node of a graph
-NODE = re.compile(r"^(?P<node>[^\s:]+):(?P<type>\w+)$")
+NODE = re.compile(r"^([^\s:]+):(\w+)$")
+CALL = "ExecutorState::ProcessAsync::Start"  # a node that runs a function, as it does where XLA has compiled it
+COMPILED = {"gelu": {"Erf", "Tanh", "Relu", "Sigmoid"}, "softmax": {"Softmax"}, "layer norm": {"Rsqrt"}}  # told by what is in the function
 
 # The first that is found in "scope/of/node:Type" says what kind of work it is: parts of tfner first, then types of operations.
 KINDS = tuple(
@@ -41,6 +44,14 @@ KINDS = tuple(
 )  # fmt: skip
 
 
+def compiled_functions(graph: Any) -> dict[str, str]:
+    """What kind of work the functions do that nodes of a graph call; of a GraphDef, by the nodes' names."""
+    bodies = {function.signature.name: {node.op for node in function.node_def} for function in graph.library.function}
+    calls = {node.name: bodies[node.attr["f"].func.name] for node in graph.node if node.op.endswith("PartitionedCall")}
+    kinds = {name: [kind for kind, types in COMPILED.items() if types & body] for name, body in calls.items()}
+    return {name: f"{(found or ['other'])[0]} etc., compiled" for name, found in kinds.items()}
+
+
 def kind_of(node: str, type_: str) -> str:
     """What kind of work a node does, by the scope in its name and by its type."""
     named = f"{node}:{type_}"
@@ -51,14 +62,14 @@ def kind_of(node: str, type_: str) -> str:
 
 
 class Step:
-    """One step: seconds without the profiler, and the milliseconds of each node."""
+    """One step: seconds without the profiler, the milliseconds of each node, and the kinds of nodes that call functions."""
 
-    def __init__(self, seconds: list[float], nodes: dict[tuple[str, str], float]):
+    def __init__(self, seconds: list[float], nodes: dict[tuple[str, str], float], compiled: dict[str, str]):
         self.seconds = seconds
         self.kinds: Counter[str] = Counter()
         self._types: dict[tuple[str, str], list[float]] = defaultdict(list)
         for (node, type_), milliseconds in nodes.items():
-            kind = kind_of(node, type_)
+            kind = compiled.get(node) or kind_of(node, type_)
             self.kinds[kind] += milliseconds  # type: ignore[assignment]
             self._types[type_, kind].append(milliseconds)
 
@@ -94,17 +105,27 @@ def read_runs(path: Path) -> dict[tuple[str, str], list[float]]:
     space = xplane_pb2.XSpace.FromString(path.read_bytes())
     runs: dict[tuple[str, str], list[float]] = defaultdict(list)
     for plane in space.planes:
-        nodes = {key: match for key, event in plane.event_metadata.items() if (match := NODE.match(event.name))}
         for line in plane.lines:
-            events = [(event.offset_ps, event.duration_ps, event.metadata_id) for event in line.events if event.metadata_id in nodes]
-            for key, own in own_times(events):
-                runs[nodes[key]["node"], nodes[key]["type"]].append(own / 1e9)
+            events = [(event.offset_ps, event.duration_ps, node) for event in line.events if (node := node_of(plane, event))]
+            for node, own in own_times(events):
+                runs[node].append(own / 1e9)
     return runs
 
 
-def own_times(events: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+def node_of(plane: Any, event: Any) -> tuple[str, str] | None:
+    """Name and type of the node that an event is the run of, if it is one."""
+    name = plane.event_metadata[event.metadata_id].name
+    if name == CALL:
+        text = {stat.metadata_id: stat.str_value or plane.stat_metadata[stat.ref_value].name for stat in event.stats}
+        told = {plane.stat_metadata[key].name: value for key, value in text.items()}
+        return told["name"], told["kernel_type"]
+    match = NODE.match(name)
+    return (match[1], match[2]) if match else None
+
+
+def own_times(events: list[tuple[int, int, Any]]) -> Iterator[tuple[Any, int]]:
     """(begin, duration, key) of one thread -> (key, duration less that of the events inside)."""
-    open_events: list[list[int]] = []  # [end, key, own]
+    open_events: list[list[Any]] = []  # [end, key, own]
     for begin, duration, key in sorted(events, key=lambda event: (event[0], -event[1])):
         while open_events and open_events[-1][0] <= begin:
             yield open_events[-1][1], open_events.pop()[2]
@@ -119,7 +140,10 @@ def scopes() -> Iterator[None]:
     """Name scopes around the functions and methods of tfner's model and some of TensorFlow's; build and trace inside."""
     import tensorflow as tf
 
-    modules = [importlib.import_module(f"tfner.model.{name}") for name in SCOPED]
+    import tfner.model
+
+    names = {module.name for module in pkgutil.iter_modules(tfner.model.__path__)} - NOT_IN_A_STEP
+    modules = [importlib.import_module(f"tfner.model.{name}") for name in sorted(names)]
     with ExitStack() as stack:
         for owner, name in ((tf.nn, "softmax"), (tf, "gather"), (tf, "reduce_mean")):
             stack.enter_context(mock.patch.object(owner, name, scoped(name, getattr(owner, name))))
