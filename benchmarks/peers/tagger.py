@@ -1,0 +1,183 @@
+"""Prediction in PyTorch and ONNX Runtime, to measure against, from a checkpoint of BertForTokenClassification.
+
+Runs in an environment of its own: torch, transformers, onnx, onnxruntime, onnxscript.
+usage: tagger.py prepare FOLDER                             compares logits, makes the ONNX models; prints JSON: difference, versions
+       tagger.py SIDE FOLDER INPUTS BATCH OUTPUT BEGIN      SIDE: pipeline, torch-bf16, onnx-fp32, onnx-int8
+The second prints one line of JSON: start_up, lines, words (seconds each) and peak_mib; see ../prediction_run.py. All but the pipeline stand
+sorted by length, BATCH at a time, with the tag of a word's first piece; what is beyond the encoder's longest input is cut off.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import numpy as np
+
+PIPELINE_BATCH = 32
+MAX_LENGTH = 512
+
+
+def prepare(folder):
+    import onnx
+    import onnxruntime
+    import torch
+    import transformers
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = transformers.AutoModelForTokenClassification.from_pretrained(folder / "checkpoint", attn_implementation="eager").eval()
+    known = np.load(folder / "logits.npz")
+    ids, mask = (torch.from_numpy(known[name].astype(np.int64)) for name in ("ids", "mask"))
+    with torch.inference_mode():
+        logits = model(ids, mask).logits.numpy()
+    difference = np.abs(logits - known["logits"])[known["mask"] > 0].max()
+    dynamic = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=MAX_LENGTH)}
+    program = torch.onnx.export(
+        model, (ids, mask), input_names=["input_ids", "attention_mask"], output_names=["logits"],
+        dynamic_shapes={"input_ids": dynamic, "attention_mask": dynamic}, dynamo=True, verbose=False,
+    )  # fmt: skip
+    program.save(folder / "fp32.onnx")
+    quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8)
+    found = OnnxModel(folder / "fp32.onnx")(ids.numpy(), mask.numpy())
+    versions = {package.__name__: package.__version__ for package in (torch, transformers, onnx, onnxruntime)}
+    onnx_difference = np.abs(found - known["logits"])[known["mask"] > 0].max()
+    print(json.dumps({"difference": float(difference), "onnx_difference": float(onnx_difference), "versions": versions}))
+
+
+class TorchModel:
+    """ids, mask int64 [B, T] -> logits [B, T, K]."""
+
+    def __init__(self, folder):
+        import torch
+        from transformers import AutoModelForTokenClassification
+
+        self.torch = torch
+        self.model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.bfloat16).eval()
+
+    def __call__(self, ids, mask):
+        with self.torch.inference_mode():
+            return self.model(self.torch.from_numpy(ids), self.torch.from_numpy(mask)).logits.float().numpy()
+
+
+class OnnxModel:
+    """The same through ONNX Runtime."""
+
+    def __init__(self, path):
+        import onnxruntime
+
+        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def __call__(self, ids, mask):
+        return self.session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
+
+
+class SortedTagger:
+    """Entities of texts or of words, in batches of like length."""
+
+    def __init__(self, model, folder, batch):
+        from transformers import AutoTokenizer
+
+        self.model = model
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.batch = batch
+        names = json.loads((folder / "config.json").read_text())["id2label"]
+        self.names = [names[str(index)] for index in range(len(names))]
+
+    def __call__(self, inputs, are_words):
+        encoded = self.tokenizer(inputs, is_split_into_words=are_words, truncation=True, max_length=MAX_LENGTH)
+        rows = encoded.encodings
+        found = [None] * len(rows)
+        order = sorted(range(len(rows)), key=lambda row: -len(rows[row].ids))
+        for start in range(0, len(order), self.batch):
+            part = order[start : start + self.batch]
+            ids = np.zeros((len(part), len(rows[part[0]].ids)), np.int64)
+            mask = np.zeros_like(ids)
+            for place, row in enumerate(part):
+                ids[place, : len(rows[row].ids)], mask[place, : len(rows[row].ids)] = rows[row].ids, 1
+            best = self.model(ids, mask).argmax(-1)
+            for place, row in enumerate(part):
+                found[row] = self.entities(rows[row], best[place], joined_places(inputs[row]) if are_words else None)
+        return found
+
+    def entities(self, row, best, places):
+        """Entities from the tags of first pieces; `places` are those of given words."""
+        found, before, label = [], None, None
+        for position, word in enumerate(row.word_ids):
+            if word is None or word == before:
+                continue
+            before = word
+            start, end = places[word] if places else row.word_to_chars(word)
+            tag = self.names[best[position]]
+            if tag[0] == "I" and tag[2:] == label:
+                found[-1]["end"] = end
+            elif tag != "O":
+                found.append({"start": start, "end": end, "label": tag[2:]})
+            label = tag[2:]
+        return found
+
+
+def joined_places(words):
+    """The place of each word when one space joins them."""
+    places, start = [], 0
+    for word in words:
+        places.append((start, start + len(word)))
+        start += len(word) + 1
+    return places
+
+
+class PipelineTagger:
+    """Hugging Face's pipeline as its documentation shows it; a word has the tag of its first piece."""
+
+    def __init__(self, folder):
+        from transformers import pipeline
+
+        self.pipeline = pipeline("token-classification", model=str(folder), device="cpu", aggregation_strategy="first")
+
+    def __call__(self, inputs, are_words):
+        options = {"is_split_into_words": True} if are_words else {}
+        rows = self.pipeline(inputs, batch_size=PIPELINE_BATCH, **options)
+        return [[{"start": int(e["start"]), "end": int(e["end"]), "label": e["entity_group"]} for e in row] for row in rows]
+
+
+def open_tagger(side, folder, batch):
+    checkpoint = folder / "checkpoint"
+    if side == "pipeline":
+        return PipelineTagger(checkpoint)
+    model = TorchModel(checkpoint) if side == "torch-bf16" else OnnxModel(folder / f"{side.removeprefix('onnx-')}.onnx")
+    return SortedTagger(model, checkpoint, batch)
+
+
+def run(side, folder, inputs, batch, output, begin):
+    tagger = open_tagger(side, folder, batch)
+    tagger(["One short sentence."], False)
+    tagger([["One", "short", "sentence"]], True)
+    figures = {"start_up": time.time() - begin}
+    for kind, file in (("lines", "lines.txt"), ("words", "words.conll")):
+        start = time.perf_counter()
+        text = (inputs / file).read_text(encoding="utf-8")
+        given = text.removesuffix("\n").split("\n") if kind == "lines" else read_words(text)
+        rows = tagger(given, kind == "words")
+        with (output / f"{kind}.jsonl").open("w", encoding="utf-8") as written:
+            for each, entities in zip(given, rows, strict=True):
+                record = {"text": each if kind == "lines" else " ".join(each), "entities": entities}
+                written.write(json.dumps(record, ensure_ascii=False) + "\n")
+        figures[kind] = time.perf_counter() - start
+    status = Path("/proc/self/status").read_text() if Path("/proc/self/status").exists() else "VmHWM: 0 kB"
+    print(json.dumps({**figures, "peak_mib": int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024}))
+
+
+def read_words(text):
+    return [[line.split("\t")[0] for line in block.split("\n")] for block in text.removesuffix("\n\n").split("\n\n")]
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "prepare":
+        prepare(Path(sys.argv[2]))
+    else:
+        side, folder, inputs, batch, output, begin = sys.argv[1:]
+        run(side, Path(folder), Path(inputs), int(batch), Path(output), float(begin))

@@ -1,0 +1,46 @@
+"""tfner's side of `prediction.py` in a process of its own, as `python -m tfner.predict` works.
+
+usage: python benchmarks/prediction_run.py MODEL FOLDER OUTPUT BEGIN
+
+FOLDER holds `lines.txt` and `words.conll`; OUTPUT receives `lines.jsonl` and `words.jsonl`. BEGIN is the time at which the process was
+started. Prints one line of JSON: start_up, lines, words (seconds each) and peak_mib.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+
+def main(model: str, folder: str, output: str, begin: str) -> None:
+    from tfner.config import ReadSettings
+    from tfner.predict import mark, open_here, read_input
+    from tfner.resume import Nothing
+    from tfner.writers import open_writer
+
+    recognizer = open_here(Path(model))
+    recognizer("One short sentence.")
+    recognizer.tag(["One", "short", "sentence"])
+    figures = {"start_up": time.time() - float(begin)}
+    for kind, file, read_as in (("lines", "lines.txt", "lines"), ("words", "words.conll", "columns")):
+        start = time.perf_counter()
+        with open_writer("jsonl", Path(output) / f"{kind}.jsonl") as writer:
+            mark(recognizer, read_input(str(Path(folder) / file), read_as, ReadSettings()), writer, Nothing(), needs_words=False)
+        figures[kind] = time.perf_counter() - start
+    print(json.dumps({**figures, "peak_mib": peak_mib()}))
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held, as Linux counts it; NaN elsewhere."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return float("nan")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
