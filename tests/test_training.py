@@ -54,7 +54,7 @@ def settings_for(home: Path, name: str, *overrides: str):
         "name": name,
         "data": {"train": str(home / "train.conll"), "dev": str(home / "dev.conll")},
         "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 16, "overlap": 4},
-        "training": {"epochs": 3, "batch_size": 4, "learning_rate": 3e-3},
+        "training": {"epochs": 3, "batch_size": 4, "learning_rate": 5e-3},
         "runs_dir": str(home / "runs"),
         "exports_dir": str(home / "exports"),
     }

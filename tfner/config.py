@@ -79,7 +79,7 @@ class EncoderSettings(Settings):
 
     checkpoint: PathText
     initialize: Literal["pretrained", "random"] = "pretrained"
-    implementation: Literal["fused", "reference"] = "reference"  # of training's forward pass: our own over BERT's weights, or transformers'
+    implementation: Literal["fused", "reference"] = "fused"  # of training's forward pass: our own over BERT's weights, or transformers'
     max_length: int = Field(default=128, ge=8)  # pieces of a window, [CLS] and [SEP] included
     overlap: int = Field(default=32, ge=0)  # pieces that neighbouring windows of a longer text share
 
@@ -104,9 +104,9 @@ class TrainingSettings(Settings):
 
     epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=32, ge=1)
-    batching: Literal["bucketed", "packed", "padded"] = "bucketed"
+    batching: Literal["bucketed", "packed", "padded"] = "packed"
     bucket_lengths: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 448, 512)
-    row_length: int | None = None  # pieces of a packed row; None: as encoder.max_length
+    row_length: int | None = None  # pieces of a packed row; None: 128, more for a longer window, less for small batches
     gradient_accumulation: int = Field(default=1, ge=1)  # parts a batch is worked through in: less memory, the same update
     learning_rate: float = Field(default=2e-4, gt=0)
     head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate

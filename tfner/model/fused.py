@@ -110,7 +110,7 @@ class FusedPass:
         """
         shape = tf.shape(ids_BT)
         hidden = self.heads * self.head_size
-        seeds = [None] * self.seed_count(len(weights.layers)) if seeds_D2 is None else tf.unstack(seeds_D2)
+        seeds: Sequence = [None] * self.seed_count(len(weights.layers)) if seeds_D2 is None else tf.unstack(seeds_D2)
         stretches = self._stretches[seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()]
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         words_BTH = tf.cast(tf.gather(weights.words, ids_BT), tf.float32)

@@ -93,12 +93,12 @@ def as_it_is(stretch: Stretch) -> Stretch:
 def compile_stretch(stretch: Stretch) -> Stretch:
     """The same function of tensors, compiled for the way forth and, with all of it computed again, for the way back."""
 
-    def pull_back(upstream: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
+    def pull_back(upstream: tf.Tensor, *inputs: tf.Tensor) -> Any:
         wanted = [value for value in inputs if value.dtype.is_floating]
         with tf.GradientTape() as tape:
             tape.watch(wanted)
             output = stretch(*inputs)
-        return tape.gradient(output, wanted, upstream)
+        return tape.gradient([output], wanted, [upstream])
 
     forth = tf.function(stretch, jit_compile=True, autograph=False)
     back = tf.function(pull_back, jit_compile=True, autograph=False)

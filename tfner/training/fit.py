@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -23,6 +24,7 @@ from tfner.training.callbacks import BestWeights, EntityReport, LastState, Metri
 from tfner.training.prepare import Prepared, class_weights, timed
 
 logger = logging.getLogger(__name__)
+ROW = 128  # pieces
 TrainingBatches = Batches | PackedBatches | ShardBatches
 
 
@@ -88,12 +90,19 @@ def make_batches(prepared: Prepared) -> TrainingBatches:
     settings, training = prepared.settings, prepared.settings.training
     corpus, pad_id = prepared.corpora["train"], prepared.tokenizer.pad_id
     if training.batching == "packed":
-        how = PackSettings(training.batch_size, training.row_length or settings.encoder.max_length, pad_id, settings.seed)
+        lengths = corpus.blocks.lengths if isinstance(corpus, ShardedCorpus) else corpus.lengths
+        how = PackSettings(training.batch_size, training.row_length or usual_row(lengths, training.batch_size), pad_id, settings.seed)
     else:
         how = BatchSettings(training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed)
     if isinstance(corpus, ShardedCorpus):
         return ShardBatches(corpus, how)
     return PackedBatches(corpus, how) if isinstance(how, PackSettings) else Batches(corpus, how)
+
+
+def usual_row(lengths_N: np.ndarray, batch_size: int) -> int:
+    """A packed row holds the longest window; beyond that ROW is enough to fill well, and no row is larger than a batch is to be."""
+    pieces = round(batch_size * float(lengths_N.mean())) if len(lengths_N) else ROW
+    return max(int(lengths_N.max(initial=0)), min(ROW, pieces))
 
 
 def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
