@@ -49,7 +49,7 @@ def test_waiting_is_what_passes_before_a_batch_is_there(pipeline, monkeypatch):
             now[0] += seconds
             yield (seconds,)
 
-    assert pipeline.run_steps(lambda batch: {"loss": Loss()}, dataset(), 3) == (3, 5, 15)
+    assert pipeline.run_steps(lambda batch: {"loss": Loss()}, dataset(), 3) == (3, 2, 15)
 
 
 def test_the_corpus_is_as_long_as_asked_for_and_the_same_each_time(pipeline, tmp_path):

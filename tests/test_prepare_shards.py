@@ -29,7 +29,7 @@ from tfner.training import shard_worker
 from tfner.training.prepare_shards import prepare_shards
 from tfner.training.run import train
 
-DOCUMENTS = 700  # some portions of 256
+DOCUMENTS = 700
 
 
 def write_records(path: Path, count: int = DOCUMENTS) -> None:
@@ -45,6 +45,14 @@ def write_records(path: Path, count: int = DOCUMENTS) -> None:
             entities[0]["end"] = 3  # inside a word
         lines.append(json.dumps({"id": f"s{number}", "text": f"anna oslo {rest}", "entities": entities}))
     path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_portions():
+    """So that a few hundred documents are some portions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "DOCUMENTS_AT_ONCE", 256)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -212,11 +220,12 @@ def test_the_command_says_what_it_wrote_and_how_to_train_from_it(home, tmp_path,
 
 
 @pytest.mark.parametrize("batching", ["bucketed", "packed"])
-def test_a_run_trains_from_prepared_data(prepared, home, batching):
+def test_a_run_trains_from_prepared_data(prepared, home, batching, caplog):
     outcome = train(settings_for(home, f"data.train=prepared:{prepared}", f"training.batching={batching}", name=batching), quiet())
     assert outcome.state == "finished"
     lines = [json.loads(line) for line in outcome.folder.metrics.read_text().splitlines()]
     assert lines[1]["loss"] < lines[0]["loss"]
+    assert f"data.train: 7 overlapping, 7 misaligned ({prepared / 'losses.jsonl'} names them)" in caplog.text
     assert lines[0]["windows_per_second"] * lines[0]["seconds"] == pytest.approx(ShardedCorpus(prepared).manifest.windows)
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from tfner.config import Settings, validate
 from tfner.data.whole_files import written_whole
 from tfner.exceptions import DataError
@@ -46,7 +48,7 @@ class Manifest(Settings):
     pieces: int
     lost: dict[str, int]
     lengths: dict[int, int]
-    shards: tuple[ShardFacts, ...]
+    shards: tuple[ShardFacts, ...] = Field(min_length=1)
 
     def write(self, folder: Path) -> Path:
         path = folder / MANIFEST

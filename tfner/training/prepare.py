@@ -16,6 +16,7 @@ from rich.console import Console
 from tfner.config import RunSettings
 from tfner.data.cache import encode_cached
 from tfner.data.corpus import EncodedCorpus, encode
+from tfner.data.manifest import LOSSES
 from tfner.data.shards import ShardedCorpus
 from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.documents import Document
@@ -44,7 +45,8 @@ class Splits:
         """One line a split in the log."""
         for split, ledger in self.ledgers.items():
             if ledger.entries:
-                logger.warning("data.%s: %s (python -m tfner.inspect DATA --list names them)", split, ledger.summary())
+                named_by = self.prepared.folder / LOSSES if self.prepared and split == "train" else "python -m tfner.inspect DATA --list"
+                logger.warning("data.%s: %s (%s names them)", split, ledger.summary(), named_by)
 
 
 @dataclass
