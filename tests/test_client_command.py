@@ -56,9 +56,23 @@ def test_words_are_marked_as_they_stand(tmp_path):
     assert done.stdout == "Anna\tB-PER\nBo\tI-PER\nmet\tO\n\nÅse\tO\nAnna\tB-PER\n\n"
 
 
+def test_an_interrupted_run_is_resumed_to_the_same_bytes(tmp_path):
+    (tmp_path / "in.txt").write_text("\n".join(LINES) + "\n", encoding="utf-8")
+    with listening(FakeServer()) as place:
+        command = ["--server", f"http://{place}/v1/models/toy", "in.txt", "--output", "out.jsonl"]
+        assert call(*command, cwd=tmp_path).stderr == ""
+        whole = (tmp_path / "out.jsonl").read_bytes()
+        assert whole.count(b"\n") == len(LINES)
+        (tmp_path / "out.jsonl").write_bytes(whole[:-5])
+        done = call(*command, "--resume", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "written by an earlier run: 3 documents\n")
+    assert (tmp_path / "out.jsonl").read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--server", "http://127.0.0.1:9/v1/models/toy", "--text", "x", "--resume"], "error: --resume: expected --output FILE, got "),
         (["--server", "http://127.0.0.1:9/v1/models/toy", "--text", "x"], "error: http://127.0.0.1:9/v1/models/toy: cannot be reached: "),
         (["--server", "http://127.0.0.1:9", "--text", "x"], "error: expected http[s]://HOST[:PORT]/v1/models/NAME or grpc"),
         (["saved_models/a", "in.txt", "--server", "http://127.0.0.1:9/v1/models/toy"], "error: --server and MODEL exclude each other: "),
