@@ -196,6 +196,24 @@ def test_what_goes_wrong_leaves_nothing_behind(home, tmp_path, in_this_process, 
     assert list((tmp_path / "x").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (OSError(28, "No space left on device", "/a/file"), DataError, "^/a/file: cannot be written: No space left on device"),
+    ],
+)
+def test_an_interrupt_or_a_full_disk_leaves_nothing_behind(home, tmp_path, in_this_process, monkeypatch, error, raised, message):
+    def read_and_fail(*arguments):
+        yield from read_documents(*arguments)
+        raise error
+
+    monkeypatch.setattr(module, "read_documents", read_and_fail)
+    with pytest.raises(raised, match=message):
+        in_this_process(settings_for(home, "labels=[PER]"), tmp_path / "x", quiet(), shards=2)
+    assert list((tmp_path / "x").iterdir()) == []
+
+
 def test_without_training_data_there_is_nothing_to_prepare(home, tmp_path):
     with pytest.raises(ConfigError, match=r"data.train: required for preparing"):
         prepare_shards(settings_for(home, "data.train=null"), tmp_path, quiet())

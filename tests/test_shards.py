@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -233,6 +234,27 @@ def test_a_shard_has_no_name_before_it_is_whole(tmp_path):
     assert not (tmp_path / "shard-00000-of-00001.tfrecord").exists()
     writer.finish()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shard-00000-of-00001.index", "shard-00000-of-00001.tfrecord"]
+
+
+def write_one(folder: Path) -> None:
+    writer = ShardWriter(folder, 0, 1)
+    writer.add(corpus_of([5, 6]))
+    writer.finish()
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_shard(tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here: the device that is always full")
+    (tmp_path / "shard-00000-of-00001.tfrecord.tmp").symlink_to("/dev/full")
+    with pytest.raises(DataError, match=r"shard-00000-of-00001.tfrecord: cannot be written: .*No space left on device") as error:
+        write_one(tmp_path)
+    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)  # as it comes from another process
+    assert not (tmp_path / "shard-00000-of-00001.tfrecord").exists()
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(DataError, match=r"shard-00000-of-00001.tfrecord: cannot be written: .*No such file"):
+        write_one(tmp_path / "nowhere")
 
 
 def read_all(folder: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -32,13 +33,27 @@ FRAME = {"before": 12, "after": 4}  # bytes of a TFRecord around its data: its l
 UNFINISHED = ".tmp"
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What goes wrong, in Python or in TensorFlow, is one kind of error, which other processes can read."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(f"{path}: cannot be written: {error}") from None
+
+
 class ShardWriter:
-    """Writes one shard; it has its name once `finish` has been called."""
+    """Writes one shard; it has its name once `finish` has been called.
+
+    Raises:
+        DataError: it cannot be written.
+    """
 
     def __init__(self, folder: Path, number: int, of: int):
         self.path = folder / f"shard-{number:05d}-of-{of:05d}.tfrecord"
         self._temporary = self.path.with_name(f"{self.path.name}{UNFINISHED}")
-        self._file = tf.io.TFRecordWriter(str(self._temporary))
+        with writing(self.path):
+            self._file = tf.io.TFRecordWriter(str(self._temporary))
         self._blocks: list[tuple[int, int, int, int]] = []  # offset, size, checksum, windows
         self._lengths: list[np.ndarray] = []
         self._end = self._documents = self._pieces = 0
@@ -63,20 +78,22 @@ class ShardWriter:
     def _write(self, members: dict[str, np.ndarray]) -> None:
         features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[array.tobytes()])) for name, array in members.items()}
         record = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
-        self._file.write(record)
+        with writing(self.path):
+            self._file.write(record)
         self._blocks.append((self._end + FRAME["before"], len(record), zlib.crc32(record), len(members["lengths"])))
         self._end += FRAME["before"] + len(record) + FRAME["after"]
 
     def finish(self) -> tuple[ShardFacts, Counter[int]]:
         """Give the shard its name; -> (what it holds, windows by length)."""
-        self._file.close()
         lengths = np.concatenate([np.zeros(0, np.uint16), *self._lengths])
         offset, size, checksum, windows = (np.array([block[i] for block in self._blocks], np.int64) for i in range(4))
         index = {"offset": offset, "size": size, "checksum": checksum, "windows": windows, "lengths": lengths}
-        write_arrays(self.path.with_suffix(".index"), {"shard": self.path.name}, index)
-        with self._temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        self._temporary.replace(self.path)
+        with writing(self.path):
+            self._file.close()
+            write_arrays(self.path.with_suffix(".index"), {"shard": self.path.name}, index)
+            with self._temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            self._temporary.replace(self.path)
         facts = ShardFacts(file=self.path.name, documents=self._documents, windows=len(lengths), pieces=self._pieces, bytes=self._end)
         return facts, Counter(lengths.tolist())
 

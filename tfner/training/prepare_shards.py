@@ -57,7 +57,7 @@ def prepare_shards(
 
     Raises:
         ConfigError: `folder` holds prepared data already, or `data.train` is not given.
-        DataError, ModelError: the data or the encoder cannot be used.
+        DataError, ModelError: the data or the encoder cannot be used, or a file cannot be written.
     """
     claim(folder)
     checkpoint = local_checkpoint(settings.encoder.checkpoint)
@@ -67,10 +67,13 @@ def prepare_shards(
     try:
         with Processes(task, min(workers or available_cores(), shards)) as processes:
             manifest = write_shards(settings, task, processes, partial(track, console=console, what="encoding", total=total))
+        manifest.write(folder)
+    except OSError as error:
+        clear(folder)
+        raise DataError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
     except BaseException:
         clear(folder)
         raise
-    manifest.write(folder)
     return manifest
 
 
@@ -115,10 +118,11 @@ def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int 
     """The given labels, or the entity types of the data, for which all of it is read once; -> (labels, documents where counted)."""
     if settings.labels is not None:
         return LabelSet(settings.labels, settings.model.tag_scheme), None
-    source, types, count = source_of(settings), set(), 0
-    for document in track(read_documents(source, settings.data, Ledger()), console, "looking for labels"):
+    source, ledger, types, count = source_of(settings), Ledger(), set(), 0
+    for document in track(read_documents(source, settings.data, ledger), console, "looking for labels"):
         types.update(entity.label for entity in document.entities)
         count += 1
+        ledger.entries.clear()  # they come again when the documents are encoded
     if not types:
         raise DataError(f"{source}: expected entities to learn, found none in {count} documents")
     return LabelSet(tuple(sorted(types)), settings.model.tag_scheme), count
