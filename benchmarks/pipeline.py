@@ -25,7 +25,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +165,8 @@ def measure_waiting(options: argparse.Namespace, folder: Path) -> None:
             prepared = as_prepared(folder, batching, corpus)
             dataset = make_batches(prepared).training(prepared.settings.training.epochs)
             if step is None or dataset.element_spec != spec:
-                step, spec = compile_step(prepared, dataset), dataset.element_spec
+                step, spec = compile_step(prepared), dataset.element_spec
+            run_steps(step, dataset, 2)  # traces
             first, waited, worked = run_steps(step, dataset, options.steps)
             share = 100 * waited / (waited + worked)
             print(f"{f'{batching}, {name}':<28}{share:>12.2f}{1000 * worked / options.steps:>12.1f}{1000 * first:>16.0f}")
@@ -183,30 +183,34 @@ def encode_few(folder: Path) -> Any:
     return encode_split(documents, prepared.tokenizer, prepared.labels, Ledger(), prepared.settings)
 
 
-def compile_step(prepared: Any, dataset: Any) -> Callable[..., Any]:
-    """The step that `fit` runs, traced for this kind of batch."""
+def compile_step(prepared: Any) -> Callable[[Any], Any]:
+    """What `fit` runs for each batch, asking for it included; gives the seconds until the batch was there."""
     import tensorflow as tf
 
     from tfner.training.fit import compile_model
 
     model = compile_model(prepared, 1000)
-    step = tf.function(lambda x, y, mask: model.train_step((x, y, mask)), input_signature=dataset.element_spec)
-    for batch in dataset.take(2):
-        step(*batch)
-    return step
+
+    def step(iterator: Any) -> tf.Tensor:
+        asked = tf.timestamp()
+        with tf.control_dependencies([asked]):
+            batch = next(iterator)
+        with tf.control_dependencies(tf.nest.flatten(batch)):
+            there = tf.timestamp()
+        model.train_step(batch)
+        return there - asked
+
+    return tf.function(step)
 
 
-def run_steps(step: Callable[..., Any], dataset: Any, steps: int) -> tuple[float, float, float]:
+def run_steps(step: Callable[[Any], Any], dataset: Any, steps: int) -> tuple[float, float, float]:
     """-> seconds until the first batch, seconds of waiting for the others, seconds of work."""
-    waits, worked = [], 0.0
-    before = time.perf_counter()
-    for batch in islice(dataset, steps):
-        there = time.perf_counter()
-        step(*batch)["loss"].numpy()
-        waits.append(there - before)
-        before = time.perf_counter()
-        worked += before - there
-    return waits[0], sum(waits[1:]), worked
+    start = time.perf_counter()
+    iterator = iter(dataset)
+    built = time.perf_counter()
+    waits = [float(step(iterator)) for _ in range(steps)]
+    worked = time.perf_counter() - built - sum(waits)
+    return built - start + waits[0], sum(waits[1:]), worked
 
 
 @contextmanager

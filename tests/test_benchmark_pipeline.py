@@ -36,20 +36,21 @@ def test_a_smoke_run_prepares_streams_and_trains(pipeline, capfd, tmp_path):
 
 
 def test_waiting_is_what_passes_before_a_batch_is_there(pipeline, monkeypatch):
-    """A clock that moves by hand: a batch takes 3 s and 1 s to come, a step 5 s."""
+    """A clock that moves by hand: the pipeline takes 2 s to build, a batch 3 s and then 1 s to come, a step 5 s."""
     now = [0.0]
     monkeypatch.setattr(pipeline.time, "perf_counter", lambda: now[0])
 
-    class Loss:
-        def numpy(self) -> None:
-            now[0] += 5
+    class Dataset:
+        def __iter__(self):
+            now[0] += 2
+            return iter([3, 1, 1])
 
-    def dataset():
-        for seconds in (3, 1, 1):
-            now[0] += seconds
-            yield (seconds,)
+    def step(iterator):
+        waited = next(iterator)
+        now[0] += waited + 5
+        return waited
 
-    assert pipeline.run_steps(lambda batch: {"loss": Loss()}, dataset(), 3) == (3, 2, 15)
+    assert pipeline.run_steps(step, Dataset(), 3) == (5, 2, 15)
 
 
 def test_the_corpus_is_as_long_as_asked_for_and_the_same_each_time(pipeline, tmp_path):
