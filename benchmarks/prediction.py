@@ -9,7 +9,8 @@ once as lines of text, once as words. tfner works as `python -m tfner.predict` d
 other peers take INPUT sorted by length, --batch sentences at a time. Each side reads files and writes JSON lines in a process of its own,
 --rounds times in turn, and who begins moves on; the tables hold medians. Start-up is from the start of the process to the answers to one
 short text and to its words. F1 is that of entities: on lines the borders of words are found, with which the tags of INPUT do not always
-agree. Without --peer-python the peers' environment is made in a temporary folder.
+agree. Words per second of all cores' time (words/CPU s) tell more than words/s where others use the machine. Without --peer-python the
+peers' environment is made in a temporary folder.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def run_round(commands: Mapping[str, list[str]], folder: Path, gold: Sequence[Do
 
 
 def run_side(command: list[str], output: Path, gold: Sequence[Document]) -> Figures:
-    """start_up, lines and words in seconds, peak_mib, and the F1 of both kinds."""
+    """What the process says of itself, and the F1 of both kinds."""
     figures = json.loads(run_python([*command, str(output), str(time.time())]))
     return {**figures, **{f"{kind}_f1": entity_f1(output / f"{kind}.jsonl", gold) for kind in KINDS}}
 
@@ -175,14 +176,15 @@ def report(options: argparse.Namespace, gold: Sequence[Document], rounds: Sequen
 def print_table(kind: str, title: str, options: argparse.Namespace, words: int, rounds: Sequence[dict[str, Figures]]) -> None:
     """Medians, with the spread of words/s, and how many times as fast as a side tfner is, round by round."""
     ours = [side for side in options.sides if side not in PEERS]
-    titles = ("words/s", "(min", "max)", "start-up s", "peak MiB", "F1", *(f"{side} ×" for side in ours))
+    titles = ("words/s", "(min", "max)", "words/CPU s", "start-up s", "peak MiB", "F1", *(f"{side} ×" for side in ours))
     print(f"\n{title:<14}{''.join(f'{name:>14}' for name in titles)}")
     for side in options.sides:
         rates = [words / row[side][kind] for row in rounds]
         start_up, peak, f1 = (statistics.median(row[side][name] for row in rounds) for name in ("start_up", "peak_mib", f"{kind}_f1"))
-        ratios = (statistics.median(row[side][kind] / row[our][kind] for row in rounds) for our in ours)
+        ratios = [f"{statistics.median(row[side][kind] / row[our][kind] for row in rounds):.2f}" for our in ours]
         speeds = [f"{rate:.0f}" for rate in (statistics.median(rates), min(rates), max(rates))]
-        columns = [*speeds, f"{start_up:.1f}", f"{peak:.0f}", f"{100 * f1:.2f}", *(f"{ratio:.2f}" for ratio in ratios)]
+        of_processor = statistics.median(words / row[side][f"{kind}_processor"] for row in rounds)
+        columns = [*speeds, f"{of_processor:.0f}", f"{start_up:.1f}", f"{peak:.0f}", f"{100 * f1:.2f}", *ratios]
         print(f"{side:<14}{''.join(f'{column:>14}' for column in columns)}")
     for side, reason in options.left_out.items():
         print(f"{side:<14}  not run: {reason}")

@@ -16,8 +16,8 @@ from tfner.documents import Document
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 MODULES = ("prediction", "prediction_weights", "machine")
-# side, words/s thrice, start-up, peak memory, F1, ratio
-ROW = re.compile(r"^tfner((?: +[\d.]+){7})$", re.MULTILINE)
+# side, words/s thrice, words for a second of the cores, start-up, peak memory, F1, ratio
+ROW = re.compile(r"^tfner((?: +[\d.]+){8})$", re.MULTILINE)
 SENTENCES = "Anna\tB-PER\nmet\tO\nBoris\tB-PER\nSvensson\tI-PER\n\nold\tO\nOslo\tB-LOC\n.\tO\n\n" * 30
 
 
@@ -37,8 +37,9 @@ def test_a_smoke_run_measures_our_side_and_names_every_peer_that_it_did_not_run(
     assert "40 sentences, 140 words; rounds: 1" in printed
     rows = [list(map(float, row.split())) for row in ROW.findall(printed)]
     assert len(rows) == 2, printed
-    for median, least, most, start_up, peak, f1, ratio in rows:
+    for median, least, most, of_processor, start_up, peak, f1, ratio in rows:
         assert median == least == most > 0
+        assert of_processor > 0
         assert start_up > 0
         assert peak > 100
         assert 0 <= f1 <= 100

@@ -3,8 +3,8 @@
 Runs in an environment of its own: torch, transformers, onnx, onnxruntime, onnxscript.
 usage: tagger.py prepare FOLDER                             compares logits, makes the ONNX models; prints JSON: difference, versions
        tagger.py SIDE FOLDER INPUTS BATCH OUTPUT BEGIN      SIDE: pipeline, torch-bf16, onnx-fp32, onnx-int8
-The second prints one line of JSON: start_up, lines, words (seconds each) and peak_mib; see ../prediction_run.py. All but the pipeline stand
-sorted by length, BATCH at a time, with the tag of a word's first piece; what is beyond the encoder's longest input is cut off.
+The second prints one line of JSON, as ../prediction_run.py does. All but the pipeline take sentences sorted by length, BATCH at a time. A
+word has the tag of its first piece; what is beyond the encoder's longest input is cut off.
 """
 
 import json
@@ -158,7 +158,7 @@ def run(side, folder, inputs, batch, output, begin):
     tagger([["One", "short", "sentence"]], True)
     figures = {"start_up": time.time() - begin}
     for kind, file in (("lines", "lines.txt"), ("words", "words.conll")):
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         text = (inputs / file).read_text(encoding="utf-8")
         given = text.removesuffix("\n").split("\n") if kind == "lines" else read_words(text)
         rows = tagger(given, kind == "words")
@@ -166,7 +166,7 @@ def run(side, folder, inputs, batch, output, begin):
             for each, entities in zip(given, rows, strict=True):
                 record = {"text": each if kind == "lines" else " ".join(each), "entities": entities}
                 written.write(json.dumps(record, ensure_ascii=False) + "\n")
-        figures[kind] = time.perf_counter() - start
+        figures |= {kind: time.perf_counter() - start, f"{kind}_processor": time.process_time() - processor}
     status = Path("/proc/self/status").read_text() if Path("/proc/self/status").exists() else "VmHWM: 0 kB"
     print(json.dumps({**figures, "peak_mib": int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024}))
 
