@@ -239,7 +239,8 @@ def test_the_command_says_what_it_wrote_and_how_to_train_from_it(home, tmp_path,
 
 @pytest.mark.parametrize("batching", ["bucketed", "packed"])
 def test_a_run_trains_from_prepared_data(prepared, home, batching, caplog):
-    outcome = train(settings_for(home, f"data.train=prepared:{prepared}", f"training.batching={batching}", name=batching), quiet())
+    overrides = (f"data.train=prepared:{prepared}", f"training.batching={batching}")
+    outcome = train(settings_for(home, *overrides, name=batching), quiet())
     assert outcome.state == "finished"
     lines = [json.loads(line) for line in outcome.folder.metrics.read_text().splitlines()]
     assert lines[1]["loss"] < lines[0]["loss"]

@@ -218,8 +218,8 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for executor in self._executors:
-            executor.shutdown(wait=False, cancel_futures=True)
+        for future in self._pending:
+            future.cancel()
         for executor in self._executors:
             executor.shutdown()
 
