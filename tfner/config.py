@@ -134,7 +134,7 @@ class ExportSettings(Settings):
 
     enabled: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"  # of weights and products; outputs are float32
-    lengths: tuple[int, ...] = (32, 64, 128, 256, 512)  # windows are padded to one of these, so that devices see few shapes
+    lengths: tuple[int, ...] | None = None  # windows are padded to one of these; None: eleven, or with `xla` five
     slice_pieces: int = Field(default=8192, ge=512)  # pieces the encoder works on at once, which bounds memory
     xla: bool = False  # compile the encoder, one program a shape; a server must have XLA switched on
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
@@ -143,9 +143,16 @@ class ExportSettings(Settings):
 
     @model_validator(mode="after")
     def check_lengths(self) -> ExportSettings:
-        if list(self.lengths) != sorted(set(self.lengths)) or min(self.lengths, default=0) < 4:
-            raise ValueError(f"lengths: expected rising lengths of at least 4, got {list(self.lengths)}")
+        if list(self.widths) != sorted(set(self.widths)) or min(self.widths, default=0) < 4:
+            raise ValueError(f"lengths: expected rising lengths of at least 4, got {list(self.widths)}")
         return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The lengths, chosen where none are set: few where each is a program to compile, more where that only saves padding."""
+        if self.lengths is not None:
+            return self.lengths
+        return (32, 64, 128, 256, 512) if self.xla else (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
     @model_validator(mode="after")
     def check_threshold(self) -> ExportSettings:

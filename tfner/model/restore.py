@@ -52,7 +52,7 @@ def build_export_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, l
     """The tagger that an export holds: over copies of a model's weights, in the precision and shapes of the settings."""
     export = settings.export
     classify = FrozenClassifier(model, tf.as_dtype(export.precision))
-    return Tagger(classify, classify.variables, tokenizer, labels, lengths=export.lengths, compiled=export.xla, **tagger_options(settings))
+    return Tagger(classify, classify.variables, tokenizer, labels, lengths=export.widths, compiled=export.xla, **tagger_options(settings))
 
 
 def tagger_options(settings: RunSettings) -> dict[str, Any]:
