@@ -8,8 +8,9 @@ import re
 import pytest
 import yaml
 
-from tfner.config import RunSettings, load_settings, validate
+from tfner.config import RunSettings, load_settings
 from tfner.exceptions import ConfigError
+from tfner.validation import validate
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tfner.config import ReadSettings, validate
+from tfner.config import ReadSettings
 from tfner.exceptions import TfnerError
+from tfner.validation import validate
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -5,19 +5,18 @@ A YAML file plus `key.path=value` overrides become one `RunSettings`. Every mist
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tfner.exceptions import ConfigError
 from tfner.inputs import check_encoder, check_source
+from tfner.validation import validate
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -43,7 +42,6 @@ def check_run_name(value: str) -> str:
     return value
 
 
-Kind = TypeVar("Kind", bound=BaseModel)
 PathText = Annotated[str, AfterValidator(expand_path)]
 
 
@@ -99,6 +97,11 @@ class ModelSettings(Settings):
     dropout: float = Field(default=0.1, ge=0, lt=1)  # before the tag layer; the encoder's own is in its checkpoint
 
 
+def check_rising(name: str, lengths: tuple[int, ...]) -> None:
+    if list(lengths) != sorted(set(lengths)) or min(lengths, default=0) < 4:
+        raise ValueError(f"{name}: expected rising lengths of at least 4, got {list(lengths)}")
+
+
 class TrainingSettings(Settings):
     """The optimisation. `batch_size` counts windows per update, over all devices and accumulated parts together."""
 
@@ -124,8 +127,7 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="after")
     def check_buckets(self) -> TrainingSettings:
-        if list(self.bucket_lengths) != sorted(set(self.bucket_lengths)) or min(self.bucket_lengths, default=0) < 4:
-            raise ValueError(f"bucket_lengths: expected rising lengths of at least 4, got {list(self.bucket_lengths)}")
+        check_rising("bucket_lengths", self.bucket_lengths)
         return self
 
 
@@ -143,8 +145,7 @@ class ExportSettings(Settings):
 
     @model_validator(mode="after")
     def check_lengths(self) -> ExportSettings:
-        if list(self.widths) != sorted(set(self.widths)) or min(self.widths, default=0) < 4:
-            raise ValueError(f"lengths: expected rising lengths of at least 4, got {list(self.widths)}")
+        check_rising("lengths", self.widths)
         return self
 
     @property
@@ -250,49 +251,6 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         values[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{key}: not a YAML value: {text!r} ({' '.join(str(error).split())})") from None
-
-
-def validate(values: Mapping[str, Any], kind: type[Kind], source: str) -> Kind:
-    """Settings of a kind from plain values; all mistakes are told at once, each with its key."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        lines = [describe(item, kind) for item in error.errors()]
-        raise ConfigError(f"{source}: " + "; ".join(lines)) from None
-
-
-def describe(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
-    """One pydantic error as `key.path: what is wrong`."""
-    key = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"{key}: unknown; {suggest(key, kind)}"
-    if item["type"] == "missing":
-        return f"{key}: required, but not given"
-    message = item["msg"].removeprefix("Value error, ")
-    shown = "" if item["type"] == "value_error" else f", got {item['input']!r}"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
-
-
-def suggest(key: str, kind: type[BaseModel]) -> str:
-    known = list(known_keys(kind))
-    by_last_name = {name.rsplit(".", 1)[-1]: name for name in known}
-    near = difflib.get_close_matches(key, known, 1, 0.75)
-    near = near or [by_last_name[last] for last in difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last_name, 1, 0.6)]
-    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(siblings(key, known))}"
-
-
-def siblings(key: str, known: Sequence[str]) -> list[str]:
-    parent = key.rpartition(".")[0]
-    found = [name for name in known if name.rpartition(".")[0] == parent]
-    return found or [name for name in known if "." not in name]
-
-
-def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        yield prefix + name
-        kind = info.annotation
-        if isinstance(kind, type) and not isinstance(kind, types.GenericAlias) and issubclass(kind, BaseModel):
-            yield from known_keys(kind, f"{prefix}{name}.")
 
 
 def check_inputs(settings: RunSettings) -> None:

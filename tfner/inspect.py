@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, load_tensorflow, output, read_settings, run
-from tfner.config import ReadSettings, RunSettings, read_yaml, validate
+from tfner.config import ReadSettings, RunSettings, read_yaml
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.ledger import Ledger
@@ -18,6 +18,7 @@ from tfner.printable import printable
 from tfner.readers import read_documents
 from tfner.statistics import CorpusStatistics, corpus_statistics
 from tfner.tags import LabelSet
+from tfner.validation import validate
 
 DEFAULT_TOKENIZER = "embedded:quickstart/encoder"  # its units are every BERT's; its pieces are nobody's
 CONFIGURATIONS = (".yaml", ".yml")

@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfner.config import Settings, validate
+from tfner.config import Settings
 from tfner.data.whole_files import written_whole
 from tfner.exceptions import DataError
+from tfner.validation import validate
 
 MANIFEST = "manifest.json"
 LOSSES = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]

@@ -14,11 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from tfner.config import RunSettings, read_yaml, validate
+from tfner.config import RunSettings, read_yaml
 from tfner.evaluation.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.tags import LabelSet
+from tfner.validation import validate
 
 PACKAGES = ("tfner", "tensorflow", "tf-keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
 TOKENIZER_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
