@@ -21,6 +21,7 @@ from tfner.model.optimizer import build_optimizer
 from tfner.model.restore import build_classifier, build_tagger
 from tfner.serving.bundle import live_recognizer, make_card
 from tfner.training.callbacks import BestWeights, EntityReport, LastState, MetricsLog, ProgressBar, Throughput
+from tfner.training.machine import has_accelerator, processor_features, say_precision
 from tfner.training.prepare import Prepared, class_weights, timed
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
     """Train until the end or Ctrl-C; the model comes back with the best weights. -> (model, interrupted)"""
     settings = prepared.settings
     make_repeatable(settings)
+    say_precision(settings.training.precision, processor_features(), has_accelerator())
     batches = make_batches(prepared)
     model = compile_model(prepared, batches.steps_per_epoch)
     best = BestWeights(prepared.folder.best, training_monitor(prepared), patience=settings.training.patience)
@@ -126,6 +128,7 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         optimizer,
         loss=MaskedSparseCategoricalCrossentropy(training.label_smoothing, class_weights(training.class_weights, prepared.labels)),
         weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
+        jit_compile=has_accelerator() and training.batching == "packed",  # one shape; a CPU's own products are faster than XLA's
     )
     return model
 

@@ -19,6 +19,7 @@ from tfner.evaluation.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.tags import LabelSet
+from tfner.training.machine import processor_features
 from tfner.validation import validate
 
 PACKAGES = ("tfner", "tensorflow", "tf-keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
@@ -137,6 +138,7 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
+        "processor_features": processor_features(),
         "command": sys.argv,
     }
 
