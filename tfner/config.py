@@ -109,7 +109,7 @@ class TrainingSettings(Settings):
     batch_size: int = Field(default=32, ge=1)
     batching: Literal["bucketed", "packed", "padded"] = "packed"
     bucket_lengths: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 448, 512)
-    row_length: int | None = None  # pieces of a packed row; None: 128, more for a longer window, less for small batches
+    row_length: int | None = None  # pieces of a packed row; None: as the longest window, at least 64, less for small batches
     gradient_accumulation: int = Field(default=1, ge=1)  # parts a batch is worked through in: less memory, the same update
     learning_rate: float = Field(default=2e-4, gt=0)
     head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.config import RunSettings
-from tfner.data.batches import Batches, BatchSettings
+from tfner.data.batches import ROUNDING, Batches, BatchSettings
 from tfner.data.packed_batches import PackedBatches, PackSettings
 from tfner.data.shard_batches import ShardBatches
 from tfner.data.shards import ShardedCorpus
@@ -25,7 +25,7 @@ from tfner.training.machine import has_accelerator, processor_features, say_prec
 from tfner.training.prepare import Prepared, class_weights, timed
 
 logger = logging.getLogger(__name__)
-ROW = 128  # pieces
+ROW = 64  # pieces
 TrainingBatches = Batches | PackedBatches | ShardBatches
 
 
@@ -102,9 +102,13 @@ def make_batches(prepared: Prepared) -> TrainingBatches:
 
 
 def usual_row(lengths_N: np.ndarray, batch_size: int) -> int:
-    """A packed row holds the longest window; beyond that ROW is enough to fill well, and no row is larger than a batch is to be."""
+    """Pieces of a packed row: as many as the longest window has, at least ROW, but no more than a batch is to have.
+
+    Longer rows fill no better, and attention grows with their square.
+    """
     pieces = round(batch_size * float(lengths_N.mean())) if len(lengths_N) else ROW
-    return max(int(lengths_N.max(initial=0)), min(ROW, pieces))
+    longest = int(lengths_N.max(initial=0))
+    return max(longest, min(ROW, pieces), min(-(-longest // ROUNDING) * ROUNDING, pieces))
 
 
 def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
