@@ -102,6 +102,7 @@ class TokenClassifier(keras.Model):
         loss = logs.pop(self.loss_of_labels.name)
         return {**logs, "loss": loss} if isinstance(self.loss, MaskedSparseCategoricalCrossentropy) else logs
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, mask = keras.utils.unpack_x_y_sample_weight(data)
         if mask is None:
