@@ -21,7 +21,7 @@ NOT_SCOPED = {"build", "build_for_any_shape", "call", "train_step", "get_config"
 PER_NODE = 3  # the profiler's level that has every node of a graph
 NODE = re.compile(r"^([^\s:]+):(\w+)$")
 CALL = "ExecutorState::ProcessAsync::Start"  # a node that runs a function, as it does where XLA has compiled it
-COMPILED = {"gelu": {"Erf", "Tanh", "Relu", "Sigmoid"}, "softmax": {"Softmax", "Max"}, "layer norm": {"Rsqrt"}}  # told by what is in the function
+COMPILED = {"gelu": {"Erf", "Tanh", "Relu", "Sigmoid"}, "softmax": {"Softmax", "Max"}, "layer norm": {"Rsqrt"}}  # by what is in it
 
 # The first that is found in "scope/of/node:Type" says what kind of work it is: parts of tfner first, then types of operations.
 KINDS = tuple(
