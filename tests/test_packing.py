@@ -274,3 +274,13 @@ def test_accumulation_and_packing_together():
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("batches_of", [packed, padded])
+def test_a_training_step_is_traced_once_whatever_the_lengths(batches_of):
+    batches = batches_of(corpus_of([3, 9, 17, 30, 5, 28, 12, 31, 4, 8, 22, 6]), 3)
+    model = tiny.classifier(implementation="fused")
+    model.compile("sgd", loss=MaskedSparseCategoricalCrossentropy())
+    model.fit(batches.training(2), epochs=2, steps_per_epoch=batches.steps_per_epoch, verbose=0)
+    # Keras's function is traced once more after the trace that creates what the optimizer and the metrics keep.
+    assert model.train_function.experimental_get_tracing_count() <= 2
