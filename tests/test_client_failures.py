@@ -67,7 +67,7 @@ class TestRetries:
         ner("Anna")
         server.script = [busy(503)]
         assert ner.batch(["Bo", "Anna"]) == TOY.batch(["Bo", "Anna"])
-        assert server.sent == [[b"Anna"], [b"Bo"], [b"Bo"], [b"Anna"]]
+        assert server.sent == [[b"Anna"], [b"Anna"], [b"Anna"], [b"Bo"]]  # the longest first
 
     @pytest.mark.parametrize(
         ("asked", "waited"), [("3", 3.0), ("0", 0.2), ("3600", 5.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.2), ("-1", 0.2)]
