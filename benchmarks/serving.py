@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -25,11 +24,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from machine import describe_machine, describe_versions
 
 SENTENCES = 512
 STARTED = re.compile(r"^REST:\s+(\S+)$")
@@ -253,7 +253,7 @@ def peak_memory(pid: int) -> float:
 def report(options: argparse.Namespace, servers: list[Server], calls: list[Load]) -> None:
     """Print where, what and how fast."""
     print(f"machine: {describe_machine()}")
-    print(f"versions: Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in PACKAGES)}")
+    print(f"versions: {describe_versions(PACKAGES)}")
     print(f"model: {options.model}; measured {options.seconds:g} s each, rounds: {options.rounds}")
     print(f"texts in a request: {options.texts}, in a batch: {options.batch_texts}; batches at once: {options.parallel}")
     rates = [load.texts_per_second for load in calls]
@@ -277,14 +277,6 @@ def print_row(name: str, clients: int, loads: list[Load], direct: list[Load]) ->
     processor = statistics.median(load.processor_milliseconds for load in loads)
     columns = [f"{clients}", f"{requests:.1f}", f"{texts:.1f}", f"{ratio:.2f}", *(f"{each:.1f}" for each in times), f"{processor:.2f}"]
     print(f"{name:<12}{''.join(f'{column:>12}' for column in (*columns, sum(load.errors for load in loads)))}")
-
-
-def describe_machine() -> str:
-    try:
-        names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    except OSError:
-        names = []
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {names[0] if names else 'unknown processor'}"
 
 
 if __name__ == "__main__":

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
+
+from machine import describe_machine, describe_versions
 
 from tfner.config import RunSettings, load_settings
 
@@ -152,8 +151,7 @@ def last_line(command: list[str]) -> Figures:
 
 def report(options: argparse.Namespace, rows: list[dict[str, Figures]]) -> None:
     """Where, what and how fast."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "tf-keras", "transformers"))
-    print(f"\nmachine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, {packages}")
+    print(f"\nmachine: {describe_machine()}\nversions: {describe_versions(('tensorflow', 'tf-keras', 'transformers'))}")
     shape = "BERT-base's shape, random" if options.base_shaped else "as configured"
     print(f"{options.config}, {options.precision}, seeds {options.seeds}, encoder: {shape}, sentences: {options.sentences or 'all'}")
     print(f"settings: {' '.join(options.set) or 'none of their own'}")

@@ -24,7 +24,9 @@ def serving():
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PATH.parent))  # as a script finds its neighbours
+        spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
 

@@ -24,7 +24,8 @@ def config(tmp_path):
     return tmp_path / "config.yaml"
 
 
-def test_a_smoke_run_trains_each_side_and_counts_padding(config, capsys):
+def test_a_smoke_run_trains_each_side_and_counts_padding(config, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     runpy.run_path(str(SCRIPT))["main"]([str(config), "--smoke"])
     rows = ROW.findall(printed := capsys.readouterr().out)
     assert [row[0] for row in rows] == ["packed-fused", "bucketed-reference"], printed

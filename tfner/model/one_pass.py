@@ -70,7 +70,7 @@ def normalize(x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, epsilon:
 
 
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
-    """Dropout that hashes each element's number with the seed: a tenth of Philox' work in a compiled program, and random enough for this.
+    """Dropout that hashes each element's number with the seed: far less work than Philox in a compiled program, and random enough for this.
 
     The hash is lowbias32 of https://github.com/skeeto/hash-prospector, with half of the seed in front and half between its rounds.
     """
