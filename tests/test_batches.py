@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replicas import two_replicas
 
-from tfner.data.batches import ROUNDING, Batches, BatchSettings
+from tfner.data.assembly import ROUNDING
+from tfner.data.batches import Batches, BatchSettings
 from tfner.data.corpus import EncodedCorpus
 
 PAD = 9
@@ -69,7 +70,7 @@ def test_evaluation_reads_each_window_once_in_order_within_its_bucket(lengths, b
     batches = batches_of(lengths, batch_size, batching, bucket_lengths)
     found = [window for batch in batches.in_order().as_numpy_iterator() for window in windows_of(batch)]
     assert sorted(found) == list(range(len(lengths)))
-    bucket = np.searchsorted(batches.bounds, batches.lengths)
+    bucket = np.searchsorted(batches.buckets.bounds, batches.lengths)
     for number in set(bucket):
         inside = [window for window in found if bucket[window] == number]
         assert inside == sorted(inside)
@@ -129,7 +130,7 @@ def test_padded_batches_are_full_but_for_the_last():
 def test_bucketed_batches_hold_about_the_pieces_of_batch_size_mean_windows():
     batches = batches_of(many, batch_size=6, bucket_lengths=(8, 16, 32))
     budget = 6 * many.mean()
-    assert batches.bounds.tolist() == [8, 16, 32, 39]
+    assert batches.buckets.bounds.tolist() == [8, 16, 32, 39]
     for epoch in epochs_of(batches, 2):
         for low, high in ((0, 8), (8, 16), (16, 32), (32, 39)):
             inside = many[(many > low) & (many <= high)]

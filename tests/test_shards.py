@@ -146,6 +146,29 @@ def test_order_is_a_function_of_seed_and_epoch(tmp_path, batching):
     assert order(1, 3, 3) == []
 
 
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_an_epoch_can_be_entered_at_any_step_on_disk_and_in_memory(tmp_path, batching):
+    on_disk = ShardBatches(sharded(tmp_path / "x", many), settings_of(batching))
+    in_memory = (PackedBatches if batching == "packed" else Batches)(corpus_of(many), settings_of(batching))
+    for batches in (on_disk, in_memory):
+        whole = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
+        steps = batches.steps_per_epoch
+        for step in (1, steps - 1, steps):
+            rest = [rows_of(batch) for batch in batches.training(2, 0, step).as_numpy_iterator()]
+            assert rest == whole[step:]
+        assert [rows_of(batch) for batch in batches.training(2, 1, 2).as_numpy_iterator()] == whole[steps + 2 :]
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_plan_says_which_windows_are_in_a_batch(batching):
+    corpus = corpus_of(many)
+    batches = (PackedBatches if batching == "packed" else Batches)(corpus, settings_of(batching))
+    found = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
+    windows = windows_of(corpus)
+    assert found == [[windows[number] for number in step] for epoch in range(2) for step in batches.plan(epoch)]
+
+
 def test_windows_are_those_that_encode_gives(tmp_path):
     words = ("anna", "met", "boris", "near", "osloburg", "U.S.", "[SEP]", "\x00", "東京")
     random = np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""Windows → batches (x, y, label_mask) by tf.data: bucketed by length or in plain order, ragged until the last step.
+"""Windows → padded batches (x, y, label_mask): bucketed by length or in plain order.
 
 The order of an epoch is a function of the seed and the epoch's number alone, so that a run that goes on at epoch 5 sees what it
 would have seen.
@@ -6,17 +6,18 @@ would have seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
+from tfner.data.ahead import Ahead
+from tfner.data.assembly import PADDED, Batch, dataset_of, pad
 from tfner.data.buckets import Buckets
 from tfner.data.corpus import EncodedCorpus
-from tfner.data.windows import pad_rows
-
-ROUNDING = 8  # batches are padded to a multiple of this: few shapes, so that kernels prepared for a shape are used again
+from tfner.data.packing import draws
 
 
 @dataclass(frozen=True)
@@ -51,35 +52,31 @@ class Batches:
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths
-        self._lengths = tf.constant(self.lengths)  # once, or every epoch's graph would hold a copy
-        buckets = buckets_of(np.bincount(self.lengths), settings)
-        self.bounds, self.sizes = buckets.bounds, buckets.sizes
-        self.steps_per_epoch = buckets.steps  # batches of one epoch: the same number in every epoch
+        self.buckets = buckets_of(np.bincount(self.lengths), settings)
+        self.steps_per_epoch = self.buckets.steps  # batches of one epoch: the same number in every epoch
 
-    def training(self, epochs: int, first_epoch: int = 0) -> tf.data.Dataset:
-        """All batches from `first_epoch` on, each epoch in its own order."""
-        return tf.data.Dataset.range(first_epoch, epochs).flat_map(self._epoch).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
+        """All batches from a step of `first_epoch` on, each epoch in its own order."""
+
+        def stream() -> Iterator[Batch]:
+            planned = Ahead(self.plan, epochs)
+            for epoch in range(first_epoch, epochs):
+                yield from self._batches(planned(epoch)[first_step if epoch == first_epoch else 0 :])
+
+        return dataset_of(stream, PADDED, (None, None))
 
     def in_order(self) -> tf.data.Dataset:
         """One pass for evaluation: windows in the corpus' order inside each bucket."""
-        return self._bucketed(tf.data.Dataset.range(len(self.lengths))).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+        return dataset_of(lambda: self._batches(self._group(range(len(self.lengths)))), PADDED, (None, None))
 
-    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        seed = tf.stack([tf.constant(self.settings.seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(self.lengths), dtype=tf.int64), seed)
-        return self._bucketed(tf.data.Dataset.from_tensor_slices(order))
+    def plan(self, epoch: int) -> list[list[int]]:
+        """The window numbers of each batch of an epoch."""
+        return self._group(np.random.default_rng(next(draws(self.settings.seed, epoch))).permutation(len(self.lengths)).tolist())
 
-    def _bucketed(self, indices: tf.data.Dataset) -> tf.data.Dataset:
-        return indices.bucket_by_sequence_length(
-            element_length_func=lambda index: self._lengths[index],
-            bucket_boundaries=(self.bounds[:-1] + 1).tolist(),
-            bucket_batch_sizes=self.sizes,
-        )
+    def _group(self, windows: Iterable[int]) -> list[list[int]]:
+        return list(self.buckets.group(windows, self.lengths.__getitem__))
 
-    def _assemble(self, indices: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        """Window numbers [B] -> (x, y, label_mask), each [B, T]."""
-        ids, labels, mask = (tf.gather(rows, indices) for rows in (self.corpus.input_ids, self.corpus.labels, self.corpus.label_mask))
-        longest = tf.reduce_max(ids.row_lengths())
-        width = tf.minimum((longest + ROUNDING - 1) // ROUNDING * ROUNDING, int(self.bounds[-1]))
-        x = {"input_ids": pad_rows(ids, width, self.settings.pad_id), "attention_mask": pad_rows(tf.ones_like(ids), width, 0)}
-        return x, pad_rows(labels, width, 0), pad_rows(mask, width, 0.0)
+    def _batches(self, plan: list[list[int]]) -> Iterator[Batch]:
+        for windows in plan:
+            pieces = self.corpus.pieces_of(windows)
+            yield pad(pieces, self.lengths[windows], int(self.buckets.bounds[-1]), self.settings.pad_id)

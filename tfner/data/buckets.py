@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+Window = TypeVar("Window")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class Buckets:
         budget = batch_size * pieces.sum() / windows.sum() if windows.any() else 1.0
         sizes = [max(1, round(budget / length)) for length in typical.tolist()]
         return cls(bounds, sizes, sum(-(-int(count) // size) for count, size in zip(windows, sizes, strict=True)))
+
+    def group(self, windows: Iterable[Window], length_of: Callable[[Window], int]) -> Iterator[list[Window]]:
+        """Windows of one bucket at a time, as soon as there are enough of them; those that are left over at the end."""
+        bucket_of = np.searchsorted(self.bounds, np.arange(self.bounds[-1] + 1)).tolist()
+        waiting: list[list[Window]] = [[] for _ in self.sizes]
+        for window in windows:
+            bucket = bucket_of[length_of(window)]
+            waiting[bucket].append(window)
+            if len(waiting[bucket]) == self.sizes[bucket]:
+                yield waiting[bucket]
+                waiting[bucket] = []
+        yield from filter(None, waiting)
 
 
 def longest_of(counts_L: np.ndarray) -> int:

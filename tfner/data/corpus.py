@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tfner.data.assembly import Pieces
 from tfner.data.labels import inside_tags, tag_units
 from tfner.data.portions import encode_text, portions
 from tfner.data.tokenizer import Tokens, WordPieceTokenizer
@@ -39,6 +41,20 @@ class EncodedCorpus:
     def lengths(self) -> np.ndarray:
         """Pieces of each window, [CLS] and [SEP] included; int32 [N]."""
         return self.input_ids.row_lengths().numpy().astype(np.int32)
+
+    def pieces_of(self, windows: Sequence[int] | np.ndarray) -> Pieces:
+        """The pieces of some windows, in the order given."""
+        starts, lengths = self._splits[windows], self._splits[np.add(windows, 1)] - self._splits[windows]
+        where = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+        return Pieces(*(values[where] for values in self._flat))
+
+    @cached_property
+    def _splits(self) -> np.ndarray:
+        return self.input_ids.row_splits.numpy()
+
+    @cached_property
+    def _flat(self) -> Pieces:
+        return Pieces(*(rows.values.numpy() for rows in (self.input_ids, self.labels, self.label_mask)))
 
 
 class TokenRow(NamedTuple):

@@ -5,16 +5,18 @@ A row holds several windows; `segment_ids` say which piece belongs to which of t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from tfner.data.ahead import Ahead
+from tfner.data.assembly import PACKED, Batch, dataset_of, join
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.packing import PackedShape, draws, pack
 
-EpochRows = tuple[np.ndarray, np.ndarray]  # window numbers, row after row, and how many are in each row; int64
+EpochRows = list[list[int]]  # the window numbers of each row
 
 
 @dataclass(frozen=True)
@@ -41,59 +43,40 @@ class PackedBatches:
         self.lengths = corpus.lengths
         self._first = self._pack(next(draws(settings.seed, 0)))
         pieces = settings.batch_size * float(self.lengths.mean()) if len(self.lengths) else 1.0
-        self.steps_per_epoch, self.rows_per_batch = self._shape = PackedShape.of(len(self._first[1]), pieces, settings.row_length)
+        self.steps_per_epoch, self.rows_per_batch = self._shape = PackedShape.of(len(self._first), pieces, settings.row_length)
 
     def _pack(self, seeds: list[int]) -> EpochRows:
         random = np.random.default_rng(seeds)
         rows = pack(self.lengths, random.permutation(len(self.lengths)), self.settings.row_length)
-        rows = [rows[row] for row in random.permutation(len(rows))]
-        return np.array([window for row in rows for window in row], np.int64), np.array([len(row) for row in rows], np.int64)
+        return [rows[row] for row in random.permutation(len(rows))]
 
     def _pack_epoch(self, epoch: int) -> EpochRows:
         """The rows of an epoch: a function of the seed and the epoch alone."""
         if epoch > 0:
             for seeds in draws(self.settings.seed, epoch):
                 found = self._pack(seeds)
-                if len(found[1]) <= self._shape.capacity:
+                if len(found) <= self._shape.capacity:
                     return found
         return self._first
 
-    def training(self, epochs: int, first_epoch: int = 0) -> tf.data.Dataset:
-        """All batches from `first_epoch` on, each epoch in its own order."""
-        packed = Ahead(self._pack_epoch, epochs)
+    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
+        """All batches from a step of `first_epoch` on, each epoch in its own order."""
 
-        def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-            found = tf.numpy_function(lambda number: packed(int(number)), [epoch], [tf.int64, tf.int64], stateful=False)
-            return self._batches_of(*found)
+        def stream() -> Iterator[Batch]:
+            packed = Ahead(self._pack_epoch, epochs)
+            for epoch in range(first_epoch, epochs):
+                for step in range(first_step if epoch == first_epoch else 0, self.steps_per_epoch):
+                    yield self._batch(step, packed(epoch))
 
-        return tf.data.Dataset.range(first_epoch, epochs).flat_map(rows_of_epoch).map(self._assemble, tf.data.AUTOTUNE).prefetch(2)
+        return dataset_of(stream, PACKED, (self.rows_per_batch, self.settings.row_length))
 
-    def _batches_of(self, windows: tf.Tensor, counts: tf.Tensor) -> tf.data.Dataset:
-        """An epoch's rows, batch by batch."""
-        rows = tf.RaggedTensor.from_row_lengths(tf.ensure_shape(windows, [None]), tf.ensure_shape(counts, [None]))
-        steps = tf.cast(self.steps_per_epoch, tf.int64)
+    def plan(self, epoch: int) -> list[list[int]]:
+        """The window numbers of each batch of an epoch."""
+        rows = self._pack_epoch(epoch)
+        return [[window for row in rows[self._shape.rows_of(step, len(rows))] for window in row] for step in range(self.steps_per_epoch)]
 
-        def rows_of_step(step: tf.Tensor) -> tf.RaggedTensor:
-            return rows[step * rows.nrows() // steps : (step + 1) * rows.nrows() // steps]
-
-        return tf.data.Dataset.range(steps).map(rows_of_step)
-
-    def _assemble(self, rows: tf.RaggedTensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        """Window numbers [R, (N)] -> (x, y, label_mask), each [rows_per_batch, row_length]."""
-        ids = tf.gather(self.corpus.input_ids, rows.values)
-        lengths = ids.row_lengths()
-        number = tf.ragged.range(1, rows.row_lengths() + 1).values  # of a window in its row
-        row_pieces = tf.reduce_sum(rows.with_values(lengths), axis=1)
-        shape = [self.rows_per_batch, self.settings.row_length]
-
-        def in_rows(pieces: tf.Tensor, filler: int | float) -> tf.Tensor:
-            """Values of all pieces, in order, as padded rows."""
-            return tf.ensure_shape(tf.RaggedTensor.from_row_lengths(pieces, row_pieces).to_tensor(filler, shape=shape), shape)
-
-        x = {
-            "input_ids": in_rows(ids.values, self.settings.pad_id),
-            "segment_ids": in_rows(tf.cast(tf.repeat(number, lengths), tf.int32), 0),
-            "position_ids": in_rows(tf.cast(tf.ragged.range(lengths).values, tf.int32), 0),
-        }
-        labels, mask = (tf.gather(values, rows.values).values for values in (self.corpus.labels, self.corpus.label_mask))
-        return x, in_rows(labels, 0), in_rows(mask, 0.0)
+    def _batch(self, step: int, rows: EpochRows) -> Batch:
+        own = rows[self._shape.rows_of(step, len(rows))]
+        windows = [window for row in own for window in row]
+        shape = self.rows_per_batch, self.settings.row_length
+        return join(self.corpus.pieces_of(windows), self.lengths[windows], list(map(len, own)), shape, self.settings.pad_id)

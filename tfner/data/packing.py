@@ -127,9 +127,9 @@ class PackedShape(NamedTuple):
     def capacity(self) -> int:
         return self.steps * self.rows
 
-    def rows_of(self, step: int, rows: int) -> int:
-        """How many of an epoch's rows are in a step: they are spread evenly."""
-        return (step + 1) * rows // self.steps - step * rows // self.steps
+    def rows_of(self, step: int, rows: int) -> slice:
+        """Which of an epoch's rows are in a step: they are spread evenly."""
+        return slice(step * rows // self.steps, (step + 1) * rows // self.steps)
 
 
 def draws(seed: int, epoch: int) -> Iterator[list[int]]:

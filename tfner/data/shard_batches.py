@@ -7,7 +7,7 @@ while the one before it is trained on, so that its rows fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
@@ -15,17 +15,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.data.ahead import Ahead
-from tfner.data.batches import ROUNDING, BatchSettings, buckets_of
-from tfner.data.buckets import Buckets
+from tfner.data.assembly import PACKED, PADDED, Batch, Pieces, dataset_of, join, pad
+from tfner.data.batches import BatchSettings, buckets_of
 from tfner.data.packed_batches import PackSettings
 from tfner.data.packing import PackedShape, draws, pack_stream
 from tfner.data.shard_order import Window, windows_in_order
 from tfner.data.shards import PIECE, ShardedCorpus, ShardReader
 from tfner.exceptions import DataError
 
-Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]  # x, y, label_mask
 Read = Callable[[int], list[bytes]]  # the windows of a block
-PREFETCH = 8
 
 
 class Epochs(Protocol):
@@ -39,8 +37,8 @@ class Epochs(Protocol):
         """What the order of an epoch follows from."""
         ...
 
-    def batches(self, read: Read, drawn: Any) -> Iterator[Batch]:
-        """The batches of an epoch."""
+    def batches(self, read: Read, drawn: Any, first_step: int) -> Iterator[Batch]:
+        """The batches of an epoch from a step on; what comes before is read, but not put together."""
         ...
 
 
@@ -54,20 +52,16 @@ class ShardBatches:
         self._epochs: Epochs = PackedEpochs(corpus, settings) if isinstance(settings, PackSettings) else PaddedEpochs(corpus, settings)
         self.steps_per_epoch = self._epochs.steps
 
-    def training(self, epochs: int, first_epoch: int = 0) -> tf.data.Dataset:
-        """All batches from `first_epoch` on, each epoch in its own order."""
-        shape = self._epochs.shape
-        x = {name: tf.TensorSpec(shape, tf.int32) for name in self._epochs.members}
-        signature = x, tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32)
-        batches = tf.data.Dataset.from_generator(lambda: self._stream(epochs, first_epoch), output_signature=signature)
-        return batches.prefetch(PREFETCH)
+    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
+        """All batches from a step of `first_epoch` on, each epoch in its own order."""
+        return dataset_of(lambda: self._stream(epochs, first_epoch, first_step), self._epochs.members, self._epochs.shape)
 
-    def _stream(self, epochs: int, first_epoch: int) -> Iterator[Batch]:
+    def _stream(self, epochs: int, first_epoch: int, first_step: int) -> Iterator[Batch]:
         drawn = Ahead(self._epochs.draw, epochs)
         try:
             with ShardReader(self.corpus) as reader:
                 for epoch in range(first_epoch, epochs):
-                    yield from self._epochs.batches(reader.windows, drawn(epoch))
+                    yield from self._epochs.batches(reader.windows, drawn(epoch), first_step if epoch == first_epoch else 0)
         except DataError as error:
             self.failure = error  # TensorFlow would pass on its text alone, with a traceback around it
             raise
@@ -76,7 +70,7 @@ class ShardBatches:
 class PaddedEpochs:
     """Batches of windows padded to the longest of them, by buckets of lengths or without, as `BatchSettings` says."""
 
-    members = ("input_ids", "attention_mask")
+    members = PADDED
     shape = (None, None)
 
     def __init__(self, corpus: ShardedCorpus, settings: BatchSettings):
@@ -88,16 +82,16 @@ class PaddedEpochs:
     def draw(self, epoch: int) -> list[int]:
         return next(draws(self._settings.seed, epoch))
 
-    def batches(self, read: Read, drawn: list[int]) -> Iterator[Batch]:
+    def batches(self, read: Read, drawn: list[int], first_step: int) -> Iterator[Batch]:
         windows = windows_in_order(len(self._corpus.blocks), read, np.random.default_rng(drawn))
-        for together in bucketed(windows, self._buckets):
-            yield pad(together, int(self._buckets.bounds[-1]), self._settings.pad_id)
+        for together in islice(self._buckets.group(windows, length_of), first_step, None):
+            yield pad(*pieces_of(together), int(self._buckets.bounds[-1]), self._settings.pad_id)
 
 
 class PackedEpochs:
     """Batches of rows that hold several windows, in one shape, as `PackSettings` says."""
 
-    members = ("input_ids", "segment_ids", "position_ids")
+    members = PACKED
 
     def __init__(self, corpus: ShardedCorpus, settings: PackSettings):
         self._corpus = corpus
@@ -118,11 +112,15 @@ class PackedEpochs:
                 return seeds, rows
         return self._first
 
-    def batches(self, read: Read, drawn: tuple[list[int], int]) -> Iterator[Batch]:
+    def batches(self, read: Read, drawn: tuple[list[int], int], first_step: int) -> Iterator[Batch]:
         seeds, count = drawn
         rows = self._rows(read, length_of, seeds)
         for step in range(self.steps):
-            yield join(list(islice(rows, self._shape.rows_of(step, count))), self.shape, self._settings.pad_id)
+            span = self._shape.rows_of(step, count)
+            own = list(islice(rows, span.stop - span.start))
+            if step >= first_step:
+                windows = [window for row in own for window in row]
+                yield join(*pieces_of(windows), list(map(len, own)), self.shape, self._settings.pad_id)
 
     def _count(self, seeds: list[int]) -> int:
         """How many rows the windows come to, by their lengths."""
@@ -138,46 +136,7 @@ def length_of(window: bytes) -> int:
     return len(window) // PIECE.itemsize
 
 
-def bucketed(windows: Iterable[bytes], buckets: Buckets) -> Iterator[list[bytes]]:
-    """Windows of one bucket at a time, as soon as there are enough of them; those that are left over at the end."""
-    bucket_of = np.searchsorted(buckets.bounds, np.arange(buckets.bounds[-1] + 1)).tolist()
-    waiting: list[list[bytes]] = [[] for _ in buckets.sizes]
-    for window in windows:
-        bucket = bucket_of[length_of(window)]
-        waiting[bucket].append(window)
-        if len(waiting[bucket]) == buckets.sizes[bucket]:
-            yield waiting[bucket]
-            waiting[bucket] = []
-    yield from filter(None, waiting)
-
-
-def pad(windows: list[bytes], longest: int, pad_id: int) -> Batch:
-    """Windows [B] -> (x, y, label_mask), each [B, T], T the longest window's length rounded up, but at most `longest`."""
-    lengths_B = np.array([length_of(window) for window in windows])
-    width = min(-(-int(lengths_B.max()) // ROUNDING) * ROUNDING, longest)
-    real_BT = np.arange(width) < lengths_B[:, None]
-    ids_BT, y_BT, mask_BT = fill(b"".join(windows), real_BT, pad_id)
-    return {"input_ids": ids_BT, "attention_mask": real_BT.astype(np.int32)}, y_BT, mask_BT
-
-
-def join(rows: list[list[bytes]], shape: tuple[int, int], pad_id: int) -> Batch:
-    """Rows of windows -> (x, y, label_mask), each of `shape`; rows without a window complete them."""
-    windows = [window for row in rows for window in row]
-    lengths_N = np.array([length_of(window) for window in windows], np.int32)
-    number_N = np.array([number for row in rows for number in range(1, len(row) + 1)], np.int32)
-    pieces_R = np.zeros(shape[0], np.int32)
-    pieces_R[: len(rows)] = [sum(map(length_of, row)) for row in rows]
-    real_RT = np.arange(shape[1]) < pieces_R[:, None]
-    ids_RT, y_RT, mask_RT = fill(b"".join(windows), real_RT, pad_id)
-    segments_RT, positions_RT = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    segments_RT[real_RT] = np.repeat(number_N, lengths_N)
-    positions_RT[real_RT] = np.arange(lengths_N.sum()) - np.repeat(np.cumsum(lengths_N) - lengths_N, lengths_N)
-    return {"input_ids": ids_RT, "segment_ids": segments_RT, "position_ids": positions_RT}, y_RT, mask_RT
-
-
-def fill(content: bytes, real_BT: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pieces, in order, at the real positions: ids int32, labels int32, label mask float32, each [B, T]."""
-    pieces = np.frombuffer(content, PIECE)
-    ids_BT, y_BT, mask_BT = np.full(real_BT.shape, pad_id, np.int32), np.zeros(real_BT.shape, np.int32), np.zeros(real_BT.shape, np.float32)
-    ids_BT[real_BT], y_BT[real_BT], mask_BT[real_BT] = pieces["id"], pieces["label"], pieces["labelled"]
-    return ids_BT, y_BT, mask_BT
+def pieces_of(windows: list[bytes]) -> tuple[Pieces, np.ndarray]:
+    """The pieces of some windows as they are on disk, and how many each window has."""
+    pieces = np.frombuffer(b"".join(windows), PIECE)
+    return Pieces(pieces["id"], pieces["label"], pieces["labelled"]), np.array([length_of(window) for window in windows], np.int32)

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.config import RunSettings
-from tfner.data.batches import ROUNDING, Batches, BatchSettings
+from tfner.data.assembly import ROUNDING
+from tfner.data.batches import Batches, BatchSettings
 from tfner.data.packed_batches import PackedBatches, PackSettings
 from tfner.data.shard_batches import ShardBatches
 from tfner.data.shards import ShardedCorpus
