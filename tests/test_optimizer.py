@@ -37,6 +37,11 @@ def draw_gradients(seed: int, scale: float = 1.0) -> list[np.ndarray]:
     return [scale * random.normal(size=shape).astype(np.float32) for shape in SHAPES]
 
 
+def norm_of(gradients: list[np.ndarray]) -> float:
+    """Of all of them together, in float64."""
+    return math.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in gradients))
+
+
 class SlowAdamW:
     """Loshchilov and Hutter's algorithm 2 in float64, one variable after the other, with groups and global clipping."""
 
@@ -48,8 +53,7 @@ class SlowAdamW:
         self.betas, self.epsilon = (beta_1, beta_2), epsilon
 
     def update(self, gradients) -> None:
-        norm = math.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in gradients))
-        shrink = min(1.0, self.clip / norm) if self.clip else 1.0
+        shrink = min(1.0, self.clip / norm_of(gradients)) if self.clip else 1.0
         beta_1, beta_2 = self.betas
         correction_1, correction_2 = 1 - beta_1 ** (self.step + 1), 1 - beta_2 ** (self.step + 1)
         for i, gradient in enumerate(gradients):
@@ -75,6 +79,7 @@ def test_fifty_steps_equal_slow_adamw(clip, head_rate):
         gradients = draw_gradients(step, scale=10.0 ** (step % 4 - 2))
         apply(*gradients)
         slow.update(gradients)
+        np.testing.assert_allclose(optimizer.gradient_norm, norm_of(gradients), rtol=1e-5)
     for variable, value in zip(variables, slow.values, strict=True):
         np.testing.assert_allclose(variable, value, rtol=2e-5, atol=2e-6, err_msg=variable.name)
 
@@ -113,6 +118,7 @@ def test_slices_with_repeated_rows_equal_the_dense_gradient(clip):
         gradients[0][step] = 1.0
         optimizer.apply_gradients(zip([slices(gradients[0], step), *gradients[1:]], mine, strict=True))
         reference.apply_gradients(zip(gradients, theirs, strict=True))
+        np.testing.assert_allclose(optimizer.gradient_norm, norm_of(gradients), rtol=1e-5)
     for variable, other in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(variable, other, rtol=1e-4, atol=1e-6, err_msg=variable.name)
 

@@ -61,7 +61,8 @@ class FusedAdamW(keras.optimizers.AdamW):
     """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning rate of its own for the head.
 
     The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices gradient is summed over
-    its repeated rows before its norm is taken, and updates all rows, as a dense one does.
+    its repeated rows before its norm is taken, and updates all rows, as a dense one does. `gradient_norm` is the norm of all
+    gradients of the last update together, before they are clipped; float32.
 
     Args:
         learning_rate: float or schedule.
@@ -89,6 +90,9 @@ class FusedAdamW(keras.optimizers.AdamW):
         super().__init__(learning_rate, weight_decay, beta_1, beta_2, epsilon, global_clipnorm=global_clipnorm, name=name, **kwargs)
         self.head_scale, self.head_names, self.no_decay_names = head_scale, tuple(head_names), tuple(no_decay_names)
         self.exclude_from_weight_decay(var_names=list(no_decay_names))
+        with tf.init_scope():
+            self.gradient_norm = tf.Variable(0.0, trainable=False, name="gradient_norm", synchronization=tf.VariableSynchronization.ON_READ,
+                                             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
 
     def build(self, var_list) -> None:
         """Create the moments, and sort the variables into groups while their names are still their own."""
@@ -130,9 +134,10 @@ class FusedAdamW(keras.optimizers.AdamW):
         """Nothing: `update_step` does it with the learning rate of the variable's group."""
 
     def _clip_gradients(self, grads):
+        norm = tf.linalg.global_norm([_row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads])
+        self.gradient_norm.assign(tf.cast(norm, tf.float32))
         if not self.global_clipnorm:
             return super()._clip_gradients(grads)
-        norm = tf.linalg.global_norm([_row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads])
         return tf.clip_by_global_norm(grads, self.global_clipnorm, use_norm=norm)[0]
 
     def _deduplicate_sparse_grad(self, grads):
