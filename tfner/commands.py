@@ -1,19 +1,22 @@
-"""What all commands share: how they end, how they log, and the options that several of them have."""
+"""What all commands share: how they end, how they log, and the options that all or several of them have."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
 
 from tfner.config import ReadSettings
+from tfner.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.exceptions import TfnerError
 from tfner.validation import validate
 
@@ -25,6 +28,7 @@ Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")
 Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto finds out.")]
 TokenColumn = Annotated[int | None, typer.Option(help="Column of the token, from 0; negative from the end.")]
 TagColumn = Annotated[int | None, typer.Option(help="Column of the tag, from 0; negative from the end.")]
+LogJson = Annotated[bool, typer.Option("--log-json", help=f"Write the log as JSON, one object a line, as {VARIABLE}=json does.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at what would otherwise be repaired and counted.")]
 
 
@@ -39,18 +43,33 @@ def output() -> Console:
 
 
 def messages() -> Console:
-    """For progress and warnings: standard error, so that results can be piped."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    """For progress and warnings: standard error, so that results can be piped; silent where that is JSON, which has them as events."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty(), quiet=json_asked())
 
 
 def prepare_process() -> None:
-    """Quiet libraries and a log in plain lines."""
+    """Quiet libraries, and a log."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("tfner").setLevel(logging.INFO)
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    set_up_log()
+
+
+def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same command with the option `--log-json`, which all have."""
+
+    @functools.wraps(command)
+    def logged(*args: Any, log_json: bool, **options: Any) -> Any:
+        if log_json:
+            os.environ[VARIABLE] = "json"
+            set_up_log()
+        return command(*args, **options)
+
+    signature, hints = inspect.signature(command), {**get_type_hints(command, include_extras=True), "log_json": LogJson}
+    own = [parameter.replace(annotation=hints[name]) for name, parameter in signature.parameters.items()]
+    further = inspect.Parameter("log_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=LogJson)
+    logged.__signature__ = signature.replace(parameters=[*own, further])  # pyright: ignore[reportFunctionMemberAccess]
+    logged.__annotations__ = hints
+    return logged
 
 
 def load_tensorflow() -> None:
@@ -83,7 +102,7 @@ def silent_stderr() -> Iterator[None]:
 def run(command: Callable[..., Any]) -> None:
     """Run one command as a program; a user's mistake ends it with a message and exit code 2."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command()(command)
+    app.command()(with_log_option(command))
     run_app(app)
 
 
@@ -93,12 +112,19 @@ def run_app(app: typer.Typer) -> None:
     try:
         app()
     except TfnerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(f"error: {error}", BAD_INPUT)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say_error("interrupted", INTERRUPTED)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone; nothing is left to say, not even at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def say_error(message: str, exit_code: int) -> None:
+    """Why the process ends, on standard error."""
+    log_event("error", logging.ERROR, message=message.removeprefix("error: "), exit_code=exit_code)
+    if not json_asked():
+        print(message, file=sys.stderr)

@@ -11,6 +11,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tfner.events import log_event
+
 Item = TypeVar("Item")
 LINE_SECONDS = 10.0
 
@@ -44,9 +46,14 @@ class Meter:
         self.advance(count)
 
     @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return max(self._clock() - self._start, 1e-9)
+
+    @property
     def speed(self) -> str:
         """For example `12,345 words/s, 0:01:02 left`; without words what is counted takes their place."""
-        seconds = max(self._clock() - self._start, 1e-9)
+        seconds = self.seconds
         per_second = (self.done - self._skipped) / seconds
         rate = f"{self.words / seconds:,.0f} words/s" if self.words else f"{per_second:,.0f}/s"
         if not self.total or not per_second:
@@ -58,7 +65,7 @@ class Meter:
 @contextmanager
 def meter(console: Console, what: str, total: int | None = None) -> Iterator[Meter]:
     """Show how many are done, how fast, and how long the rest will take where `total` is known."""
-    if not console.is_terminal:
+    if console.quiet or not console.is_terminal:
         yield Meter(what, total, PlainLines(console))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeElapsedColumn())
@@ -68,7 +75,7 @@ def meter(console: Console, what: str, total: int | None = None) -> Iterator[Met
 
 
 class PlainLines:
-    """A line every LINE_SECONDS at most."""
+    """A line, and an event in the log, every LINE_SECONDS at most."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self._console = console
@@ -80,6 +87,8 @@ class PlainLines:
             self._said = self._clock()
             of_total = f" of {meter.total:,}" if meter.total else ""
             self._console.print(f"{meter.what}: {meter.done:,}{of_total}, {meter.speed}", markup=False)
+            words = {"words": meter.words} if meter.words else {}
+            log_event("progress", what=meter.what, done=meter.done, total=meter.total, **words, seconds=round(meter.seconds, 3))
 
 
 def track(items: Iterable[Item], console: Console, what: str, total: int | None = None) -> Iterator[Item]:
