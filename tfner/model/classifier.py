@@ -82,6 +82,14 @@ class TokenClassifier(keras.Model):
         self({"input_ids": ids, "attention_mask": tf.ones_like(ids)})
         return self
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """Keras's; what optimizer, loss and metrics keep is made before, or the step would be traced a second time."""
+        logits = tf.zeros([1, 1, self.head.units])
+        self.optimizer.build(self.trainable_variables)
+        self.compiled_loss.build(logits)
+        self.compiled_metrics.build(logits, tf.zeros([1, 1], tf.int32))
+        return super().make_train_function(force)
+
     def compute_loss(
         self, x: Any = None, y: tf.Tensor | None = None, y_pred: tf.Tensor | None = None, sample_weight: tf.Tensor | None = None
     ) -> tf.Tensor:
