@@ -22,12 +22,9 @@ def read_text(path: Path, encoding: str) -> str:
     except OSError as error:
         raise unreadable(path, error) from None
     try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].decode(encoding, "replace").count("\n") + 1
-        wrong = content[error.start : error.start + 1].hex()
-        hint = f"set encoding (now {encoding}) to that of the file, for example cp1252"
-        raise DataError(f"{path}:{line}: expected text in {encoding}, got the byte 0x{wrong}; {hint}") from None
+        return codecs.getincrementaldecoder(encoding)().decode(content, final=True)  # strict where a stream is: UTF-16 without its mark
+    except UnicodeError as error:
+        raise undecodable(path, encoding, error) from None
 
 
 def read_lines(path: Path, encoding: str) -> list[str]:
@@ -44,7 +41,7 @@ def stream_lines(path: Path, encoding: str) -> Iterator[str]:
             for number, line in enumerate(file):
                 text = line.removesuffix("\n").removesuffix("\r")
                 yield text if number else text.removeprefix("\ufeff")
-    except UnicodeDecodeError:
+    except UnicodeError:
         read_text(path, encoding)  # finds the line and raises
         raise
     except OSError as error:
@@ -52,10 +49,22 @@ def stream_lines(path: Path, encoding: str) -> Iterator[str]:
 
 
 def check_encoding(encoding: str) -> None:
+    """Refuse what does not exist, is none of text, such as hex, or cannot go on after a byte that is none of its own, such as idna."""
     try:
         codecs.lookup(encoding)
-    except LookupError:
+        b"a\xff".decode(encoding, "replace")
+    except (LookupError, ValueError):
         raise ConfigError(f"encoding: there is no encoding {encoding!r}") from None
+
+
+def undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
+    """What is wrong, and where the codec tells; some say of a file as a whole that it is none of theirs."""
+    hint = f"set encoding (now {encoding}) to that of the file, for example cp1252"
+    if not isinstance(error, UnicodeDecodeError):
+        return DataError(f"{path}: expected text in {encoding}, got something else: {error}; {hint}")
+    line = error.object[: error.start].decode(encoding, "replace").count("\n") + 1
+    wrong = error.object[error.start : error.start + 1].hex()
+    return DataError(f"{path}:{line}: expected text in {encoding}, got the byte 0x{wrong}; {hint}")
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
