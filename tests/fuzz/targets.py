@@ -1,0 +1,51 @@
+"""What is fuzzed, by name: a property of bytes, what to begin from, and the words that mutations put in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+READERS = ("columns", "jsonl", "json", "brat", "plain", "datasets", "writers", "checkpoint")
+TEXT = ("text", "words")
+
+
+class Target(NamedTuple):
+    """`check` raises if the property does not hold for its input; `guide` may tell the fuzzer more than the code's branches do."""
+
+    check: Callable[[bytes], None]
+    seeds: Sequence[bytes]
+    words: Sequence[str]
+    guide: Callable[[bytes], None] | None = None
+
+
+def load(name: str, instrument: Callable | None = None) -> Target:
+    """A target by its name; those of TEXT import TensorFlow. `instrument` makes a single function visible to the fuzzer."""
+    if name in TEXT:
+        import text_targets
+
+        guide = text_targets.ClassGuide(instrument) if instrument else None
+        return Target(getattr(text_targets, name), text_targets.SEEDS, text_targets.WORDS, guide)
+    if name == "checkpoint":
+        import checkpoint_targets
+
+        return Target(checkpoint_targets.checkpoint, checkpoint_targets.SEEDS, checkpoint_targets.WORDS)
+    return load_reader(name)
+
+
+def load_reader(name: str) -> Target:
+    import reader_targets
+    import seeds
+    import writer_targets
+
+    if name == "datasets":
+        return Target(reader_targets.datasets, reader_targets.dataset_seeds(), seeds.JSON_WORDS)
+    if name == "writers":
+        return Target(writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS)
+    check, contents, words = {
+        "columns": (reader_targets.columns, seeds.COLUMNS, seeds.COLUMN_WORDS),
+        "jsonl": (reader_targets.json_lines, seeds.LINES, seeds.JSON_WORDS),
+        "json": (reader_targets.json_array, seeds.ARRAYS, seeds.JSON_WORDS),
+        "brat": (reader_targets.brat, seeds.BRAT, seeds.BRAT_WORDS),
+        "plain": (reader_targets.plain, seeds.PLAIN, seeds.PLAIN_WORDS),
+    }[name]
+    return Target(check, seeds.with_settings(contents), words)
