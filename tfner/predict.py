@@ -20,6 +20,7 @@ from tfner.progress import meter
 from tfner.readers import read_documents
 from tfner.readers.columns import stream_words
 from tfner.readers.counts import count_documents
+from tfner.readers.guess import guess
 from tfner.readers.plain import read_line_file, read_text_lines, read_whole_files
 from tfner.resume import Earlier, Nothing, open_earlier
 from tfner.word_tags import with_words
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tfner.serving.recognizer import Recognizer
 
 RECORDS = ("columns", "json", "jsonl", "brat")
-COLUMN_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv")
 INPUT_FORMATS = ("auto", "lines", "document", *RECORDS)
 SERVERS = "http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME"
 
@@ -115,16 +115,6 @@ def count_input(source: str, input_format: str, settings: ReadSettings) -> int |
     """How many documents there are, where that can be told."""
     path = Path(source)
     return None if source == "-" else count_documents(path, guess(path) if input_format == "auto" else input_format, settings.encoding)
-
-
-def guess(path: Path) -> str:
-    """The input format that a path looks like."""
-    if path.is_dir():
-        return "document"
-    suffix = path.suffix.lower()
-    if suffix in COLUMN_SUFFIXES:
-        return "columns"
-    return {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}.get(suffix, "lines")
 
 
 def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 from zlib import crc32
@@ -87,7 +87,10 @@ class JsonlWriter(StreamWriter):
     unencodable = "backslashreplace"  # \udc80 is JSON's own way to write a lone surrogate
 
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
-        record = {"id": document.id, "text": document.text, "entities": [_entity_record(document, entity) for entity in entities]}
+        self.write_record(prediction_record(document, entities))
+
+    def write_record(self, record: Mapping[str, object]) -> None:
+        """Write one object as it stands."""
         self._stream.write(json.dumps(record, ensure_ascii=False).translate(LINE_BREAKS) + "\n")
 
 
@@ -196,6 +199,11 @@ def open_writer(format: str, target: str | os.PathLike[str] | TextIO, *, resume:
     if format == "brat" and not isinstance(target, (str, os.PathLike)):
         raise ConfigError("output format brat: expected a folder to write to, got a stream")
     return WRITERS[format](target, resume=resume)  # type: ignore[arg-type]
+
+
+def prediction_record(document: Document, entities: Sequence[Entity]) -> dict[str, object]:
+    """A document with predicted entities as JSONL holds it."""
+    return {"id": document.id, "text": document.text, "entities": [_entity_record(document, entity) for entity in entities]}
 
 
 def _entity_record(document: Document, entity: Entity) -> dict[str, object]:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
 
 from tfner.documents import Document
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def blocks(documents: Iterable[Document], *, count: int, characters: int) -> Iterator[list[Document]]:
+class HasText(Protocol):
+    """A document, or something that carries one."""
+
+    @property
+    def text(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=HasText)
+
+
+def blocks(documents: Iterable[Item], *, count: int, characters: int) -> Iterator[list[Item]]:
     """Consecutive documents that are in memory together: at most `count`, and of at most `characters`, but at least one.
 
     Where a block ends depends on nothing but the documents.
     """
-    block: list[Document] = []
+    block: list[Item] = []
     held = 0
     for document in documents:
         if block and (len(block) == count or held + len(document.text) > characters):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfner.data.portions import blocks, encode_text, portions
+from tfner.data.portions import Item, blocks, encode_text, portions
 from tfner.documents import Document, Entity, entity_at
 from tfner.tags import read_spans
 
@@ -77,7 +77,7 @@ class Recognizer:
         return entities_on_words(documents, self.tag_batch([document.word_texts() for document in documents]))
 
 
-def in_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def in_blocks(documents: Iterable[Item]) -> Iterator[list[Item]]:
     """A stream of documents in the blocks that a recognizer works through; which they are depends on the documents alone."""
     return blocks(documents, count=DOCUMENTS_IN_BLOCK, characters=CHARACTERS_IN_BLOCK)
 
