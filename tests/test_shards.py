@@ -23,6 +23,7 @@ from tfner.data.packed_batches import PackedBatches, PackSettings
 from tfner.data.shard_batches import PackedEpochs, ShardBatches
 from tfner.data.shard_order import mix, windows_in_order
 from tfner.data.shards import PIECE, ShardedCorpus, ShardReader, ShardWriter
+from tfner.data.shares import WHOLE
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.ledger import Ledger
@@ -206,7 +207,7 @@ def test_an_order_that_packs_into_too_many_rows_is_drawn_again(tmp_path, monkeyp
     rows = {(1, 0): 50, (1, 1): 51, (1, 1, 1): 50, **{(1, 2, *more): 60 for more in [(), *((number,) for number in range(1, 8))]}}
     monkeypatch.setattr(PackedEpochs, "_count", lambda self, seeds: rows[tuple(seeds)])
     epochs = PackedEpochs(corpus, PackSettings(1, LONGEST, PAD, 1))
-    assert epochs.shape == (1, LONGEST)
+    assert epochs.shape(WHOLE) == (1, LONGEST)
     assert epochs.draw(0) == ([1, 0], 50)
     assert epochs.draw(1) == ([1, 1, 1], 50)
     assert epochs.draw(2) == ([1, 0], 50)

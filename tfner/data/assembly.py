@@ -23,10 +23,16 @@ class Pieces(NamedTuple):
     label_mask: np.ndarray
 
 
-def pad(pieces: Pieces, lengths_B: np.ndarray, longest: int, pad_id: int) -> Batch:
-    """A window a row; T is the longest window's length rounded up, but at most `longest`."""
-    width = min(-(-int(lengths_B.max()) // ROUNDING) * ROUNDING, longest)
-    real_BT = np.arange(width) < lengths_B[:, None]
+def width_of(lengths_B: np.ndarray, longest: int) -> int:
+    """The width of a padded batch: its longest window's length rounded up, but at most `longest`."""
+    return min(-(-int(lengths_B.max()) // ROUNDING) * ROUNDING, longest)
+
+
+def pad(pieces: Pieces, lengths_B: np.ndarray, shape: tuple[int, int], pad_id: int) -> Batch:
+    """A window a row; rows without one complete the shape."""
+    lengths_R = np.zeros(shape[0], np.int32)
+    lengths_R[: len(lengths_B)] = lengths_B
+    real_BT = np.arange(shape[1]) < lengths_R[:, None]
     ids_BT, y_BT, mask_BT = fill(pieces, real_BT, pad_id)
     return {"input_ids": ids_BT, "attention_mask": real_BT.astype(np.int32)}, y_BT, mask_BT
 

@@ -14,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.data.ahead import Ahead
-from tfner.data.assembly import PADDED, Batch, dataset_of, pad
+from tfner.data.assembly import PADDED, Batch, dataset_of, pad, width_of
 from tfner.data.buckets import Buckets
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.packing import draws
+from tfner.data.shares import WHOLE, Share
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,19 @@ class Batches:
         self.buckets = buckets_of(np.bincount(self.lengths), settings)
         self.steps_per_epoch = self.buckets.steps  # batches of one epoch: the same number in every epoch
 
-    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
-        """All batches from a step of `first_epoch` on, each epoch in its own order."""
+    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0, share: Share = WHOLE) -> tf.data.Dataset:
+        """All batches from a step of `first_epoch` on, each epoch in its own order; of each batch the parts of `share`, one by one."""
 
         def stream() -> Iterator[Batch]:
             planned = Ahead(self.plan, epochs)
             for epoch in range(first_epoch, epochs):
-                yield from self._batches(planned(epoch)[first_step if epoch == first_epoch else 0 :])
+                yield from self._batches(planned(epoch)[first_step if epoch == first_epoch else 0 :], share)
 
         return dataset_of(stream, PADDED, (None, None))
 
     def in_order(self) -> tf.data.Dataset:
         """One pass for evaluation: windows in the corpus' order inside each bucket."""
-        return dataset_of(lambda: self._batches(self._group(range(len(self.lengths)))), PADDED, (None, None))
+        return dataset_of(lambda: self._batches(self._group(range(len(self.lengths))), WHOLE), PADDED, (None, None))
 
     def plan(self, epoch: int) -> list[list[int]]:
         """The window numbers of each batch of an epoch."""
@@ -76,7 +77,9 @@ class Batches:
     def _group(self, windows: Iterable[int]) -> list[list[int]]:
         return list(self.buckets.group(windows, self.lengths.__getitem__))
 
-    def _batches(self, plan: list[list[int]]) -> Iterator[Batch]:
+    def _batches(self, plan: list[list[int]], share: Share) -> Iterator[Batch]:
         for windows in plan:
-            pieces = self.corpus.pieces_of(windows)
-            yield pad(pieces, self.lengths[windows], int(self.buckets.bounds[-1]), self.settings.pad_id)
+            shape = share.rows_each(len(windows)), width_of(self.lengths[windows], int(self.buckets.bounds[-1]))
+            for part in share.parts(len(windows)):
+                own = windows[part]
+                yield pad(self.corpus.pieces_of(own), self.lengths[own], shape, self.settings.pad_id)

@@ -44,7 +44,8 @@ class EncodedCorpus:
 
     def pieces_of(self, windows: Sequence[int] | np.ndarray) -> Pieces:
         """The pieces of some windows, in the order given."""
-        starts, lengths = self._splits[windows], self._splits[np.add(windows, 1)] - self._splits[windows]
+        windows = np.asarray(windows, np.int64)  # of no window too
+        starts, lengths = self._splits[windows], self._splits[windows + 1] - self._splits[windows]
         where = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
         return Pieces(*(values[where] for values in self._flat))
 

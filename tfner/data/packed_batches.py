@@ -15,6 +15,7 @@ from tfner.data.ahead import Ahead
 from tfner.data.assembly import PACKED, Batch, dataset_of, join
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.packing import PackedShape, draws, pack
+from tfner.data.shares import WHOLE, Share
 
 EpochRows = list[list[int]]  # the window numbers of each row
 
@@ -59,24 +60,26 @@ class PackedBatches:
                     return found
         return self._first
 
-    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
-        """All batches from a step of `first_epoch` on, each epoch in its own order."""
+    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0, share: Share = WHOLE) -> tf.data.Dataset:
+        """All batches from a step of `first_epoch` on, each epoch in its own order; of each batch the parts of `share`, one by one."""
+        shape = share.rows_each(self.rows_per_batch), self.settings.row_length
 
         def stream() -> Iterator[Batch]:
             packed = Ahead(self._pack_epoch, epochs)
             for epoch in range(first_epoch, epochs):
                 for step in range(first_step if epoch == first_epoch else 0, self.steps_per_epoch):
-                    yield self._batch(step, packed(epoch))
+                    yield from self._parts(step, packed(epoch), share, shape)
 
-        return dataset_of(stream, PACKED, (self.rows_per_batch, self.settings.row_length))
+        return dataset_of(stream, PACKED, shape)
 
     def plan(self, epoch: int) -> list[list[int]]:
         """The window numbers of each batch of an epoch."""
         rows = self._pack_epoch(epoch)
         return [[window for row in rows[self._shape.rows_of(step, len(rows))] for window in row] for step in range(self.steps_per_epoch)]
 
-    def _batch(self, step: int, rows: EpochRows) -> Batch:
-        own = rows[self._shape.rows_of(step, len(rows))]
-        windows = [window for row in own for window in row]
-        shape = self.rows_per_batch, self.settings.row_length
-        return join(self.corpus.pieces_of(windows), self.lengths[windows], list(map(len, own)), shape, self.settings.pad_id)
+    def _parts(self, step: int, rows: EpochRows, share: Share, shape: tuple[int, int]) -> Iterator[Batch]:
+        batch = rows[self._shape.rows_of(step, len(rows))]
+        for part in share.parts(len(batch)):
+            windows = [window for row in batch[part] for window in row]
+            counts = list(map(len, batch[part]))
+            yield join(self.corpus.pieces_of(windows), self.lengths[windows], counts, shape, self.settings.pad_id)

@@ -15,30 +15,34 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.data.ahead import Ahead
-from tfner.data.assembly import PACKED, PADDED, Batch, Pieces, dataset_of, join, pad
+from tfner.data.assembly import PACKED, PADDED, Batch, Pieces, dataset_of, join, pad, width_of
 from tfner.data.batches import BatchSettings, buckets_of
 from tfner.data.packed_batches import PackSettings
 from tfner.data.packing import PackedShape, draws, pack_stream
 from tfner.data.shard_order import Window, windows_in_order
 from tfner.data.shards import PIECE, ShardedCorpus, ShardReader
+from tfner.data.shares import WHOLE, Share
 from tfner.exceptions import DataError
 
 Read = Callable[[int], list[bytes]]  # the windows of a block
 
 
 class Epochs(Protocol):
-    """How windows become batches. `members` are those of x, `shape` is that of every tensor of a batch, `steps` the batches of an epoch."""
+    """How windows become batches. `members` are those of x, `steps` counts the batches of an epoch."""
 
     members: tuple[str, ...]
-    shape: tuple[int | None, int | None]
     steps: int
+
+    def shape(self, share: Share) -> tuple[int | None, int | None]:
+        """That of every tensor of a replica's part of a batch."""
+        ...
 
     def draw(self, epoch: int) -> Any:
         """What the order of an epoch follows from."""
         ...
 
-    def batches(self, read: Read, drawn: Any, first_step: int) -> Iterator[Batch]:
-        """The batches of an epoch from a step on; what comes before is read, but not put together."""
+    def batches(self, read: Read, drawn: Any, first_step: int, share: Share) -> Iterator[Batch]:
+        """The parts of the batches of an epoch from a step on; what comes before is read, but not put together."""
         ...
 
 
@@ -52,16 +56,16 @@ class ShardBatches:
         self._epochs: Epochs = PackedEpochs(corpus, settings) if isinstance(settings, PackSettings) else PaddedEpochs(corpus, settings)
         self.steps_per_epoch = self._epochs.steps
 
-    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
-        """All batches from a step of `first_epoch` on, each epoch in its own order."""
-        return dataset_of(lambda: self._stream(epochs, first_epoch, first_step), self._epochs.members, self._epochs.shape)
+    def training(self, epochs: int, first_epoch: int = 0, first_step: int = 0, share: Share = WHOLE) -> tf.data.Dataset:
+        """All batches from a step of `first_epoch` on, each epoch in its own order; of each batch the parts of `share`, one by one."""
+        return dataset_of(lambda: self._stream(epochs, first_epoch, first_step, share), self._epochs.members, self._epochs.shape(share))
 
-    def _stream(self, epochs: int, first_epoch: int, first_step: int) -> Iterator[Batch]:
+    def _stream(self, epochs: int, first_epoch: int, first_step: int, share: Share) -> Iterator[Batch]:
         drawn = Ahead(self._epochs.draw, epochs)
         try:
             with ShardReader(self.corpus) as reader:
                 for epoch in range(first_epoch, epochs):
-                    yield from self._epochs.batches(reader.windows, drawn(epoch), first_step if epoch == first_epoch else 0)
+                    yield from self._epochs.batches(reader.windows, drawn(epoch), first_step if epoch == first_epoch else 0, share)
         except DataError as error:
             self.failure = error  # TensorFlow would pass on its text alone, with a traceback around it
             raise
@@ -71,7 +75,6 @@ class PaddedEpochs:
     """Batches of windows padded to the longest of them, by buckets of lengths or without, as `BatchSettings` says."""
 
     members = PADDED
-    shape = (None, None)
 
     def __init__(self, corpus: ShardedCorpus, settings: BatchSettings):
         self._corpus = corpus
@@ -79,13 +82,18 @@ class PaddedEpochs:
         self._buckets = buckets_of(corpus.counts, settings)
         self.steps = self._buckets.steps
 
+    def shape(self, share: Share) -> tuple[None, None]:
+        return None, None
+
     def draw(self, epoch: int) -> list[int]:
         return next(draws(self._settings.seed, epoch))
 
-    def batches(self, read: Read, drawn: list[int], first_step: int) -> Iterator[Batch]:
+    def batches(self, read: Read, drawn: list[int], first_step: int, share: Share) -> Iterator[Batch]:
         windows = windows_in_order(len(self._corpus.blocks), read, np.random.default_rng(drawn))
         for together in islice(self._buckets.group(windows, length_of), first_step, None):
-            yield pad(*pieces_of(together), int(self._buckets.bounds[-1]), self._settings.pad_id)
+            width = width_of(np.array(list(map(length_of, together))), int(self._buckets.bounds[-1]))
+            for part in share.parts(len(together)):
+                yield pad(*pieces_of(together[part]), (share.rows_each(len(together)), width), self._settings.pad_id)
 
 
 class PackedEpochs:
@@ -101,8 +109,10 @@ class PackedEpochs:
         self._first = seeds, self._count(seeds)
         pieces = settings.batch_size * float(corpus.blocks.lengths.mean()) if len(corpus.blocks.lengths) else 1.0
         self._shape = PackedShape.of(self._first[1], pieces, settings.row_length)
-        self.shape = self._shape.rows, settings.row_length
         self.steps = self._shape.steps
+
+    def shape(self, share: Share) -> tuple[int, int]:
+        return share.rows_each(self._shape.rows), self._settings.row_length
 
     def draw(self, epoch: int) -> tuple[list[int], int]:
         """Seeds whose rows fit into the batches, and how many rows there are; at the worst those of the first epoch."""
@@ -112,15 +122,15 @@ class PackedEpochs:
                 return seeds, rows
         return self._first
 
-    def batches(self, read: Read, drawn: tuple[list[int], int], first_step: int) -> Iterator[Batch]:
+    def batches(self, read: Read, drawn: tuple[list[int], int], first_step: int, share: Share) -> Iterator[Batch]:
         seeds, count = drawn
         rows = self._rows(read, length_of, seeds)
         for step in range(self.steps):
             span = self._shape.rows_of(step, count)
-            own = list(islice(rows, span.stop - span.start))
-            if step >= first_step:
-                windows = [window for row in own for window in row]
-                yield join(*pieces_of(windows), list(map(len, own)), self.shape, self._settings.pad_id)
+            batch = list(islice(rows, span.stop - span.start))
+            for own in share.parts(len(batch)) if step >= first_step else ():
+                windows = [window for row in batch[own] for window in row]
+                yield join(*pieces_of(windows), list(map(len, batch[own])), self.shape(share), self._settings.pad_id)
 
     def _count(self, seeds: list[int]) -> int:
         """How many rows the windows come to, by their lengths."""
