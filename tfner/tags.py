@@ -36,11 +36,11 @@ def split_tag(tag: str) -> tuple[str, str]:
     """`B-creative-work` → ("B", "creative-work"), `O` → ("O", "").
 
     Raises:
-        ValueError: neither O nor one of B, I, E, S, L, U with a hyphen and a type.
+        ValueError: neither O nor one of B, I, E, S, L, U with a hyphen and a type that is more than white space.
     """
     if tag == "O":
         return "O", ""
-    if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-":
+    if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-" and not tag[2:].isspace():
         return tag[0], tag[2:]
     raise ValueError(f"expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got {tag!r}")
 

@@ -233,4 +233,5 @@ def _brat_line(text: str, entity: Entity) -> str:
     fragments = [(entity.start + line.start(), entity.start + line.end()) for line in lines] or [(entity.start, entity.end)]
     label = re.sub(r"\s", "_", entity.label)
     places = ";".join(f"{start} {end}" for start, end in fragments)
-    return f"{label} {places}\t{' '.join(text[start:end] for start, end in fragments)}"
+    surface = re.sub(r"[\r\n]", " ", " ".join(text[start:end] for start, end in fragments))
+    return f"{label} {places}\t{surface}"

@@ -15,7 +15,7 @@ from tfner.readers.records import Mark
 from tfner.readers.text_files import read_lines, read_text
 
 PLACE = r"\d{1,15} \d{1,15}"
-ENTITY_LINE = re.compile(rf"T[^\t]*\t(?P<label>[^ \t]+) (?P<places>{PLACE}(?:;{PLACE})*)(?:\t(?P<surface>.*))?", re.DOTALL)
+ENTITY_LINE = re.compile(rf"T[^\t]*\t(?P<label>(?=[^ \t]*\S)[^ \t]+) (?P<places>{PLACE}(?:;{PLACE})*)(?:\t(?P<surface>.*))?", re.DOTALL)
 OTHER_KINDS = "REAMN#*"  # relations, events, attributes, modifications, references, notes, equivalences
 
 

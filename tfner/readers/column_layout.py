@@ -122,7 +122,7 @@ def most_common(lengths: Iterable[int]) -> int:
 def numbers_words(first_column: Iterable[str]) -> bool:
     """Whether a column counts 1, 2, 3… and begins anew with each sentence; a slip in a hundred is let pass."""
     numbers = [int(text) if text.isdecimal() and len(text) < 9 else None for text in first_column if not SPLIT_ID.fullmatch(text)]
-    before = [None, *numbers[:-1]]
+    before = [None, *numbers][: len(numbers)]
     running = sum(n in (0, 1) or (n is not None and m is not None and n == m + 1) for m, n in zip(before, numbers, strict=True))
     return running > 0.99 * len(numbers)
 

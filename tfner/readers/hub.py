@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,19 @@ def fetch(load: Callable[[], Any], source: str) -> Any:
         return load()
     except (OSError, ValueError, RuntimeError) as error:  # not found, no network, unknown split, a loading script
         raise DataError(f"{source}: cannot be read as a dataset: {' '.join(str(error).split())}") from None
+    except (LookupError, TypeError, AttributeError) as error:  # its files are damaged: the library looks for what is not there
+        raise DataError(f"{source}: cannot be read as a dataset: {type(error).__name__}: {' '.join(str(error).split())}") from None
 
 
 def read_rows(dataset: Any, source: str, name: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
     class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
 
     def items() -> Iterator[Item]:
-        for index, row in enumerate(dataset):
+        rows = iter(dataset)
+        for index in count():
+            row = fetch(lambda: next(rows, None), source)
+            if row is None:
+                return
             where = f"{source}[{index}]"
             named = {column: name_classes(row[column], names, column, where) for column, names in class_names.items()}
             yield Item({**row, **named}, where, f"{name}[{index}]")
