@@ -12,7 +12,8 @@ from rich.console import Console
 
 from tfner.documents import Entity
 from tfner.evaluation.scores import score_entities
-from tfner.training.callbacks import BestWeights, EntityReport, LastState, MetricsLog, ProgressBar, Throughput
+from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Throughput
+from tfner.training.last_state import LastState, Place
 
 
 class Scripted(keras.callbacks.Callback):
@@ -80,16 +81,16 @@ def test_training_goes_on_from_the_last_epoch_as_if_it_had_not_stopped(tmp_path)
     best = BestWeights(tmp_path / "best", monitor="loss")
     last = LastState(tmp_path, best)
     last.set_model(resumed)
-    assert last.restore() == 2
+    assert last.restore() == Place(2)
     train(resumed, 4, [best, last], initial_epoch=2)
     assert kernel(resumed) == kernel(whole)
-    assert [path.name for path in sorted(tmp_path.glob("epoch-*.index"))] == ["epoch-4.index"]
+    assert last.checkpoints.names() == ["state-000003-00000000", "state-000004-00000000"]
 
 
 def test_without_a_state_training_begins_at_the_beginning(tmp_path):
     last = LastState(tmp_path)
     last.set_model(small_model())
-    assert last.restore() == 0
+    assert last.restore() == Place()
 
 
 def test_entity_scores_stand_in_the_logs_for_the_callbacks_behind():

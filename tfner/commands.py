@@ -17,11 +17,12 @@ from rich.console import Console
 
 from tfner.config import ReadSettings
 from tfner.events import VARIABLE, json_asked, log_event, set_up_log
-from tfner.exceptions import TfnerError
+from tfner.exceptions import Terminated, TfnerError
 from tfner.validation import validate
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+TERMINATED = 143  # 128 + SIGTERM
 
 Format = Annotated[str, typer.Option("--format", help="columns, json, jsonl, brat, datasets; auto looks at the file.")]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
@@ -114,6 +115,9 @@ def run_app(app: typer.Typer) -> None:
     except TfnerError as error:
         say_error(f"error: {error}", BAD_INPUT)
         sys.exit(BAD_INPUT)
+    except Terminated as error:
+        say_error(f"terminated: {error}", TERMINATED)
+        sys.exit(TERMINATED)
     except KeyboardInterrupt:
         say_error("interrupted", INTERRUPTED)
         sys.exit(INTERRUPTED)

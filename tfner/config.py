@@ -123,6 +123,8 @@ class TrainingSettings(Settings):
     monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = "val_entity_f1"
     patience: int | None = Field(default=None, ge=1)  # epochs without a better `monitor` before stopping
     export_on_interrupt: bool = True
+    checkpoint_minutes: float | None = Field(default=10, gt=0)  # between checkpoints within an epoch; None: by steps alone
+    checkpoint_steps: int | None = Field(default=None, ge=1)  # between them, if that comes first; with neither only at an epoch's end
     deterministic: bool = False
 
     @model_validator(mode="after")

@@ -17,6 +17,18 @@ class ModelError(TfnerError):
     """A checkpoint, run folder or SavedModel is missing, damaged or of another kind."""
 
 
+class StorageError(TfnerError):
+    """A disk is full or read-only, or refuses a file in another way; the message opens with the path."""
+
+
+class BusyError(TfnerError):
+    """Another process is at work on the same folder; the message says which."""
+
+
+class DivergedError(TfnerError):
+    """The loss or its gradient has not been finite for several steps in a row."""
+
+
 class MissingExtraError(TfnerError):
     """An optional dependency is not installed; the message holds the `pip install` line that mends it."""
 
@@ -35,3 +47,7 @@ class ServerError(TfnerError):
         super().__init__(message)
         self.transient = transient
         self.retry_after = retry_after
+
+
+class Terminated(BaseException):  # like KeyboardInterrupt: no error, and nothing that catches errors should stop it
+    """The process has been asked to end (SIGTERM); the command line exits with 143. The text says what has been saved."""

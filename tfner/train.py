@@ -10,6 +10,7 @@ import typer
 
 from tfner.commands import INTERRUPTED, load_tensorflow, messages, output, run
 from tfner.config import load_settings
+from tfner.training.termination import terminable
 
 HELP = "Train a tagger as CONFIG says, evaluate its best weights and export them."
 
@@ -17,15 +18,16 @@ HELP = "Train a tagger as CONFIG says, evaluate its best weights and export them
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file with the settings of the run.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to replace: training.epochs=5.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run, which is done without it too.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run of this name and begin again.")] = False,
 ) -> None:
     """Train a tagger as CONFIG says, evaluate its best weights and export them."""
     settings = load_settings(config, overrides or ())
-    load_tensorflow()
-    from tfner.training.run import train as carry_out
+    with terminable():
+        load_tensorflow()
+        from tfner.training.run import train as carry_out
 
-    outcome = carry_out(settings, messages(), resume=resume, overwrite=overwrite)
+        outcome = carry_out(settings, messages(), overwrite=overwrite)
     console = output()
     for report in outcome.reports.values():
         report.print_table(console)

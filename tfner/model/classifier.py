@@ -38,6 +38,8 @@ class TokenClassifier(keras.Model):
     `gradient_accumulation` works a batch through in that many parts and updates once: the memory of a part, the update of the whole,
     because the loss is divided by the labelled positions of the whole. It needs MaskedSparseCategoricalCrossentropy as loss.
 
+    `first_step` is where the next `fit` enters its first epoch: it counts steps from there, and its data begin with that step.
+
     `implementation` says who computes the hidden states: the encoder itself or the fused pass over its weights.
     """
 
@@ -48,6 +50,7 @@ class TokenClassifier(keras.Model):
         self._fused = fused_pass(encoder, tf.as_dtype(self.compute_dtype)) if implementation == "fused" else None
         self._seeds = Seeds(name="seeds") if self._fused is not None else None
         self.gradient_accumulation = gradient_accumulation
+        self.first_step = 0
         self.dropout = keras.layers.Dropout(dropout)
         self.head = keras.layers.Dense(
             tag_count,
@@ -89,6 +92,11 @@ class TokenClassifier(keras.Model):
         self.compiled_loss.build(logits)
         self.compiled_metrics.build(logits, tf.zeros([1, 1], tf.int32))
         return super().make_train_function(force)
+
+    def _maybe_load_initial_counters_from_ckpt(self, steps_per_epoch: int, initial_epoch: int) -> tuple[int, int]:
+        """Where Keras asks for the epoch and the step that `fit` begins with."""
+        first_step, self.first_step = self.first_step, 0
+        return initial_epoch, first_step
 
     def compute_loss(
         self, x: Any = None, y: tf.Tensor | None = None, y_pred: tf.Tensor | None = None, sample_weight: tf.Tensor | None = None

@@ -1,4 +1,4 @@
-"""Keras callbacks for any `fit`: entity scores, best weights, a log of metrics, progress, and a place to go on from.
+"""Keras callbacks for any `fit`: entity scores, best weights, a log of metrics, progress; `last_state` has a place to go on from.
 
 Their order in the list matters: EntityReport puts the scores into Keras's `logs`, and those that read them stand behind it.
 """
@@ -19,6 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tfner.evaluation.scores import EntityScores
+from tfner.exceptions import ModelError
+from tfner.training.checkpoints import Checkpoints
+from tfner.training.storage import writing
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,8 @@ class EntityReport(keras.callbacks.Callback):
 class BestWeights(keras.callbacks.Callback):
     """Keep the weights of the best epoch by any logged metric, and always end the training with them.
 
-    Without a metric (None) the last epoch counts as the best.
+    They are a checkpoint in the folder `path`, beside those that were the best before. Without a metric (None) the last epoch counts as
+    the best.
     Unlike EarlyStopping(restore_best_weights=True), the best are restored however the training ends. `mode` is "max" or "min";
     None takes "min" for names that hold "loss". `patience` stops after so many epochs without a better value. An epoch without a
     finite value of the metric is not better than any; a metric that is not logged at all is an error that names those that are.
@@ -56,7 +60,7 @@ class BestWeights(keras.callbacks.Callback):
 
     def __init__(self, path: str | Path, monitor: str | None = "val_entity_f1", mode: str | None = None, patience: int | None = None):
         super().__init__()
-        self.path = str(path)
+        self.checkpoints = Checkpoints(Path(path), "best", kept=3)  # a state that is gone back to may be two epochs older
         self.monitor = monitor
         self.sign = -1.0 if (mode or ("min" if "loss" in (monitor or "") else "max")) == "min" else 1.0
         self.patience = patience
@@ -66,8 +70,8 @@ class BestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self._value(epoch, logs or {})
         if math.isfinite(value) and (self.best is None or self.sign * value > self.sign * self.best):
+            self.checkpoints.write(name_of_epoch(epoch), tf.train.Checkpoint(model=self.model), monitor=self.monitor, value=value)
             self.best, self.best_epoch = value, epoch
-            tf.train.Checkpoint(model=self.model).write(self.path)
         waited = epoch - (self.best_epoch if self.best_epoch is not None else -1)
         if self.patience is not None and waited >= self.patience:
             logger.info("no better %s for %d epochs: stopping after epoch %d", self.monitor, waited, epoch + 1)
@@ -83,50 +87,21 @@ class BestWeights(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.restore()
 
+    def go_on(self, best: float | None, best_epoch: int | None) -> None:
+        """Take up what was the best; what became it later is forgotten, as its epochs come again."""
+        self.best, self.best_epoch = best, best_epoch
+        self.checkpoints.remove_after("" if best_epoch is None else name_of_epoch(best_epoch))
+
     def restore(self) -> None:
-        """Put the best weights back; does nothing while there are none."""
-        if self.best is not None:
-            tf.train.Checkpoint(model=self.model).read(self.path).expect_partial()
+        """Put the best weights back; does nothing while there are none.
 
-
-class LastState(keras.callbacks.Callback):
-    """Save model, optimizer, random state and place at the end of each epoch, so that a run can go on from there.
-
-    Stands last in the list: what it writes says that everything of the epoch before it is on disk.
-    """
-
-    def __init__(self, folder: str | Path, best: BestWeights | None = None):
-        super().__init__()
-        self.folder = Path(folder)
-        self.best = best
-        self.epochs_done = 0
-
-    def _checkpoint(self) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer, random=random_generators(self.model))
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.epochs_done = epoch + 1
-        path = self._checkpoint().write(str(self.folder / f"epoch-{self.epochs_done}"))
-        best = (self.best.best, self.best.best_epoch) if self.best else (None, None)
-        state = {"epochs_done": self.epochs_done, "path": Path(path).name, "best": best[0], "best_epoch": best[1]}
-        temporary = self.folder / "state.json.tmp"
-        temporary.write_text(json.dumps(state), encoding="utf-8")
-        temporary.replace(self.folder / "state.json")
-        for old in self.folder.glob(f"epoch-{epoch}.*"):
-            old.unlink()
-
-    def restore(self) -> int:
-        """Load the last state into the compiled model; gives the number of finished epochs, 0 where there is no state."""
-        file = self.folder / "state.json"
-        if not file.is_file():
-            return 0
-        state = json.loads(file.read_text(encoding="utf-8"))
-        self.model.optimizer.build(self.model.trainable_variables)
-        self._checkpoint().read(str(self.folder / state["path"])).assert_existing_objects_matched()
-        self.epochs_done = state["epochs_done"]
-        if self.best:
-            self.best.best, self.best.best_epoch = state["best"], state["best_epoch"]
-        return self.epochs_done
+        Raises:
+            ModelError: they and those that were the best before are damaged or gone.
+        """
+        if self.best_epoch is None:
+            return
+        if self.checkpoints.restore(tf.train.Checkpoint(model=self.model), newest=name_of_epoch(self.best_epoch)) is None:
+            raise ModelError(f"{self.checkpoints.folder}: expected the weights of epoch {self.best_epoch + 1}, found none")
 
 
 class Throughput(keras.callbacks.Callback):
@@ -139,6 +114,10 @@ class Throughput(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._start = time.perf_counter()
+        self._steps = 0  # fewer than an epoch has where a run goes on
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._steps += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.perf_counter() - self._start
@@ -146,7 +125,7 @@ class Throughput(keras.callbacks.Callback):
         if logs is not None:
             logs["learning_rate"] = current_learning_rate(self.model.optimizer)
             logs["seconds"] = seconds
-            logs["windows_per_second"] = self.windows / seconds
+            logs["windows_per_second"] = self.windows * self._steps / (self.params.get("steps") or max(self._steps, 1)) / seconds
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -160,8 +139,9 @@ class MetricsLog(keras.callbacks.Callback):
         line = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         kept = [text for text in self._lines() if json.loads(text)["epoch"] <= epoch]
         temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8")
-        temporary.replace(self.path)
+        with writing(self.path):
+            temporary.write_text("".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8")
+            temporary.replace(self.path)
 
     def _lines(self) -> list[str]:
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
@@ -185,12 +165,14 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.title = f"epoch {epoch + 1}/{self.params['epochs']}"
         self._start = time.perf_counter()
+        self._first: int | None = None  # batch of the epoch, not 0 where a run goes on
         if self.bar:
             self.task = self.bar.add_task(self.title, total=self.params["steps"], rate="", facts="")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         steps = self.params["steps"] or 0
-        rate = (batch + 1) / (time.perf_counter() - self._start)
+        self._first = batch if self._first is None else self._first
+        rate = (batch + 1 - self._first) / (time.perf_counter() - self._start)
         if self.bar:
             self.bar.update(self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs))
         elif (batch + 1) % max(1, steps // 10) == 0:
@@ -212,10 +194,9 @@ class ProgressBar(keras.callbacks.Callback):
             self.bar = None
 
 
-def random_generators(model: keras.Model) -> list[tf.__internal__.tracking.AutoTrackable]:
-    """What dropout draws from; Keras leaves it out of checkpoints, so that a resumed training would draw anew."""
-    layers = (layer for layer in model.submodules if isinstance(layer, keras.__internal__.layers.BaseRandomLayer))
-    return [layer._random_generator for layer in layers]
+def name_of_epoch(epoch: int) -> str:
+    """Of its checkpoint; in the order of epochs."""
+    return f"best-{epoch + 1:06d}"
 
 
 def describe(logs: dict[str, Any] | None) -> str:

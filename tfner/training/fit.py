@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -15,13 +16,15 @@ from tfner.data.packed_batches import PackedBatches, PackSettings
 from tfner.data.shard_batches import ShardBatches
 from tfner.data.shards import ShardedCorpus
 from tfner.evaluation.evaluate import score_documents
+from tfner.exceptions import Terminated
 from tfner.model.classifier import TokenClassifier
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.model.restore import build_classifier, build_tagger
 from tfner.serving.bundle import live_recognizer, make_card
-from tfner.training.callbacks import BestWeights, EntityReport, LastState, MetricsLog, ProgressBar, Throughput
+from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Throughput
+from tfner.training.last_state import LastState, Place
 from tfner.training.machine import has_accelerator, processor_features, say_precision
 from tfner.training.prepare import Prepared, class_weights, timed
 
@@ -38,16 +41,18 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
     batches = make_batches(prepared)
     model = compile_model(prepared, batches.steps_per_epoch)
     best = BestWeights(prepared.folder.best, training_monitor(prepared), patience=settings.training.patience)
-    last = LastState(prepared.folder.last, best)
+    last = LastState(prepared.folder.last, best, steps=settings.training.checkpoint_steps, minutes=settings.training.checkpoint_minutes,
+                     data=describe_data(batches))  # fmt: skip
     for callback in (best, last):
         callback.set_model(model)
-    first_epoch = last.restore()
+    if last.restore() != Place():
+        logger.info("%s: going on from %s", prepared.folder.path, last.place)
     throughput = Throughput(len(batches.lengths))
     bar = ProgressBar(prepared.console)
     callbacks = [throughput, *dev_report(prepared, model), best, MetricsLog(prepared.folder.metrics), bar,
                  keras.callbacks.TensorBoard(str(prepared.folder.tensorboard), write_graph=False), last]  # fmt: skip
     with timed(prepared.seconds, "fit"):
-        interrupted = run_fit(model, batches, settings.training.epochs, first_epoch, callbacks)
+        interrupted = run_fit(model, batches, settings.training.epochs, callbacks, last)
     bar.close()
     best.restore()
     prepared.seconds["training"] = throughput.seconds
@@ -57,27 +62,57 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
 
 
 def run_fit(
-    model: TokenClassifier, batches: TrainingBatches, epochs: int, first_epoch: int, callbacks: list[keras.callbacks.Callback]
+    model: TokenClassifier, batches: TrainingBatches, epochs: int, callbacks: list[keras.callbacks.Callback], last: LastState
 ) -> bool:
-    """Keras's fit; whether Ctrl-C ended it.
+    """Keras's fit from where the training stands; whether Ctrl-C ended it.
 
     Raises:
         DataError: prepared data are damaged.
+        Terminated: the process has been asked to end; what it has learned is saved.
     """
     try:
-        model.fit(
-            batches.training(epochs, first_epoch),
-            epochs=epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=batches.steps_per_epoch,
-            callbacks=callbacks,
-            verbose=0,
-        )
+        go_on(model, batches, epochs, callbacks, last)
     except KeyboardInterrupt:
+        last.save_interrupted()
         return True
+    except Terminated:
+        place = last.save_interrupted()
+        raise Terminated(f"{last.checkpoints.folder}: saved at {place}; the same command goes on from there") from None
     except tf.errors.OpError as error:
         raise getattr(batches, "failure", None) or error from None
     return False
+
+
+def go_on(
+    model: TokenClassifier, batches: TrainingBatches, epochs: int, callbacks: list[keras.callbacks.Callback], last: LastState
+) -> None:
+    """The epochs that are left."""
+    together = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=batches.steps_per_epoch, verbose=0)
+    if 0 < batches.steps_per_epoch == last.place.step:
+        finish_epoch(model, together, last.place.epoch)
+    if last.ended or last.place.epoch >= epochs:
+        return
+    model.first_step = last.place.step
+    model.fit(
+        batches.training(epochs, *last.place),
+        epochs=epochs,
+        initial_epoch=last.place.epoch,
+        steps_per_epoch=batches.steps_per_epoch,
+        callbacks=together,
+        verbose=0,
+    )
+
+
+def finish_epoch(model: TokenClassifier, callbacks: keras.callbacks.CallbackList, epoch: int) -> None:
+    """What comes after the last step of an epoch, of a training that was stopped there: Keras would ask for another step."""
+    model.stop_training = False
+    callbacks.on_epoch_begin(epoch)
+    callbacks.on_epoch_end(epoch, {name: float(value) for name, value in model.get_metrics_result().items()})
+
+
+def describe_data(batches: TrainingBatches) -> str:
+    """What a place in the data means something for."""
+    return f"{batches.steps_per_epoch} steps, {len(batches.lengths)} windows, lengths {zlib.crc32(batches.lengths.tobytes()):08x}"
 
 
 def make_repeatable(settings: RunSettings) -> None:

@@ -18,6 +18,7 @@ from tfner.serving.bundle import export_model, live_recognizer
 from tfner.serving.recognizer import Recognizer
 from tfner.serving.saved_model import load_recognizer
 from tfner.training.card import card_of_run
+from tfner.training.checkpoints import Checkpoints
 from tfner.training.run_folder import RunFolder
 
 
@@ -40,7 +41,7 @@ def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
     model = build_classifier(settings, folder.encoder, labels, pretrained=False, policy="float32")
     if not folder.has_best():
         raise ModelError(f"{folder.path}: the run has no weights yet: no epoch is finished")
-    tf.train.Checkpoint(model=model).read(str(folder.best)).expect_partial()
+    Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
     return build_export_tagger(model, WordPieceTokenizer.from_checkpoint(folder.encoder), labels, settings)
 
 

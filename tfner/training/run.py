@@ -6,19 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import tensorflow as tf
 from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import Recognize, evaluate_documents
 from tfner.evaluation.report import Report
-from tfner.exceptions import ConfigError
+from tfner.exceptions import Terminated
 from tfner.model.classifier import TokenClassifier
 from tfner.model.restore import build_classifier, build_export_tagger
 from tfner.serving.bundle import export_model, live_recognizer, make_card
 from tfner.training.card import card_of_run
 from tfner.training.fit import fit
+from tfner.training.lock import locked
 from tfner.training.prepare import Prepared, prepare, timed
 from tfner.training.run_folder import RunFolder, versions
+from tfner.training.storage import refusal
 
 
 @dataclass
@@ -31,16 +34,27 @@ class Outcome:
     export: Path | None = None
 
 
-def train(settings: RunSettings, console: Console, *, resume: bool = False, overwrite: bool = False) -> Outcome:
-    """Carry a run through; a finished one is only reported.
+def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -> Outcome:
+    """Carry a run through, from where it stands: one that was stopped goes on, a finished one is only reported.
 
     Raises:
-        ConfigError: the run folder holds an unfinished run and neither `resume` nor `overwrite` is given, or other settings.
-        DataError, ModelError: the data or the encoder cannot be used.
+        ConfigError: the run folder holds a run with other settings, and `overwrite` is not given.
+        BusyError: another process works on the run.
+        DataError, ModelError: the data, the encoder or all checkpoints of the run cannot be used.
+        DivergedError: the loss has not been finite for several steps in a row.
+        StorageError: a disk refuses what is to be written; the last checkpoint stays.
     """
     folder = RunFolder(settings.run_dir)
-    if not claim(folder, settings, resume, overwrite):
-        return Outcome(folder, "finished before")
+    try:
+        with locked(folder.path):
+            return carry_through(settings, folder, console) if claim(folder, settings, overwrite) else Outcome(folder, "finished before")
+    except Terminated as error:
+        raise Terminated(str(error) or f"{folder.path}: the same command goes on") from None
+    except (OSError, tf.errors.OpError) as error:
+        raise refusal(error, folder.path) or error from None
+
+
+def carry_through(settings: RunSettings, folder: RunFolder, console: Console) -> Outcome:
     prepared = prepare(settings, folder, console)
     model, interrupted = fit(prepared)
     if interrupted and not (settings.training.export_on_interrupt and folder.has_best()):
@@ -48,16 +62,13 @@ def train(settings: RunSettings, console: Console, *, resume: bool = False, over
     return conclude(prepared, model, interrupted)
 
 
-def claim(folder: RunFolder, settings: RunSettings, resume: bool, overwrite: bool) -> bool:
+def claim(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
     """Whether there is anything to do; checks that it is allowed."""
     if overwrite and folder.state() != "absent":
         folder.delete()
-    state = folder.state()
-    if state != "absent":
+    if folder.state() != "absent":
         folder.check_same(settings)
-    if state == "unfinished" and not resume:
-        raise ConfigError(f"{folder.path} holds an unfinished run; add --resume to go on with it or --overwrite to begin again")
-    return state != "finished"
+    return folder.state() != "finished"
 
 
 def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) -> Outcome:

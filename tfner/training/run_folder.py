@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfner.config import RunSettings, read_yaml
+from tfner.data.whole_files import written_whole
 from tfner.evaluation.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.tags import LabelSet
+from tfner.training.lock import LOCK
 from tfner.training.machine import processor_features
 from tfner.validation import validate
 
@@ -54,7 +56,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Prefix of the best weights."""
+        """Folder of the best weights, and of those that were the best before."""
         return self.path / "checkpoints" / "best"
 
     @property
@@ -74,17 +76,18 @@ class RunFolder:
 
     def create(self, settings: RunSettings, encoder: Path) -> None:
         """Make the folders, keep the resolved configuration, the environment and the tokenizer."""
-        for folder in (self.last, self.tensorboard, self.encoder):
+        for folder in (self.best, self.last, self.tensorboard, self.encoder):
             folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:
             if (encoder / name).is_file():
-                shutil.copyfile(encoder / name, self.encoder / name)
-        (self.path / "environment.json").write_text(json.dumps(describe_environment(), indent=2) + "\n", encoding="utf-8")
-        self.config.write_text(f"# python -m tfner.train {self.config}\n{settings.to_yaml()}", encoding="utf-8")
+                with written_whole(self.encoder / name) as temporary:
+                    shutil.copyfile(encoder / name, temporary)
+        write_whole(self.path / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
+        write_whole(self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}")
 
     def has_best(self) -> bool:
         """Whether some epoch's weights have been kept as the best."""
-        return self.best.with_suffix(".index").is_file()
+        return any(self.best.glob("best-*"))
 
     def finish(self, reports: Mapping[str, Report]) -> None:
         """Write the report: of the test split, else of dev, else an empty one. It says that the run is finished, so it comes last."""
@@ -95,7 +98,14 @@ class RunFolder:
         report.write_json(self.report)
 
     def delete(self) -> None:
-        shutil.rmtree(self.path)
+        """Remove all but the lock, which this process holds; last the file that says that there is a run."""
+        self.report.unlink(missing_ok=True)
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in (LOCK, self.config.name):
+                path.unlink()
+        self.config.unlink(missing_ok=True)
 
     @cached_property
     def settings(self) -> RunSettings:
@@ -112,7 +122,7 @@ class RunFolder:
             raise ConfigError(f"{self.path} holds a run with other settings ({'; '.join(changed)}); choose another name or add --overwrite")
 
     def save_labels(self, labels: LabelSet) -> None:
-        (self.path / "labels.json").write_text(json.dumps(list(labels.types), ensure_ascii=False), encoding="utf-8")
+        write_whole(self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False))
 
     def load_labels(self) -> LabelSet:
         path = self.path / "labels.json"
@@ -121,6 +131,11 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: the run's label set cannot be read: {error}") from None
         return LabelSet(tuple(types), self.settings.model.tag_scheme)
+
+
+def write_whole(path: Path, text: str) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
