@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
-from tfner.model.metrics import segments_of_batch
+from tfner.model.metrics import LossOfLabels, segments_of_batch
 from tfner.model.weights import encode_packed, fused_pass, read_weights
 
 Implementation = Literal["fused", "reference"]
@@ -60,7 +60,7 @@ class TokenClassifier(keras.Model):
         )
         self.unlabelled_batches = self.add_weight("unlabelled_batches", (), tf.int32, "zeros", trainable=False,
                                                   aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
-        self.loss_of_labels = keras.metrics.Mean("loss_of_labels")
+        self.loss_of_labels = LossOfLabels()
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and reading through transformers' layers takes seconds
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -101,10 +101,10 @@ class TokenClassifier(keras.Model):
     def compute_loss(
         self, x: Any = None, y: tf.Tensor | None = None, y_pred: tf.Tensor | None = None, sample_weight: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Keras's, and for the logs the sum of the losses and of the labels."""
+        """Keras's, and for the logs the loss of the labels."""
         if isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
             total, weight = self.loss.sums(y, y_pred, sample_weight)
-            self.loss_of_labels.update_state(tf.math.divide_no_nan(total, weight), weight)
+            self.loss_of_labels.update_state(tf.stop_gradient(total), weight)
         return super().compute_loss(x, y, y_pred, sample_weight)
 
     def compute_metrics(self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
@@ -112,11 +112,13 @@ class TokenClassifier(keras.Model):
         with segments_of_batch(x.get("segment_ids")):
             return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def get_metrics_result(self) -> dict[str, tf.Tensor]:
-        """Keras's logs, but for the loss, where Keras takes the mean of batches and of replicas by their rows, labelled or not."""
-        logs = super().get_metrics_result()
-        loss = logs.pop(self.loss_of_labels.name)
-        return {**logs, "loss": loss} if isinstance(self.loss, MaskedSparseCategoricalCrossentropy) else logs
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Keras's, but for the loss, where Keras takes the mean of batches and of replicas by their rows, labelled or not."""
+        found = super().metrics
+        if not isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
+            return [metric for metric in found if metric is not self.loss_of_labels]
+        return [self.loss_of_labels, *(metric for metric in found if metric.name != self.loss_of_labels.name)]
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

@@ -11,8 +11,11 @@ import tf_keras as keras
 
 from tfner.exceptions import ConfigError
 from tfner.model.chunks import ChunkRules, Chunks, chunk_rules, compact, find_chunks
+from tfner.model.losses import sum_over_replicas
 
-__all__ = ["EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "MaskedAccuracy", "count_entities", "segments_of_batch"]
+__all__ = [
+    "EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "LossOfLabels", "MaskedAccuracy", "count_entities", "segments_of_batch",
+]  # fmt: skip
 
 SEGMENTS: ContextVar[tf.Tensor | None] = ContextVar("segments", default=None)
 
@@ -27,8 +30,42 @@ def segments_of_batch(segment_ids: tf.Tensor | None) -> Iterator[None]:
         SEGMENTS.reset(token)
 
 
+class _Totals(keras.metrics.Metric):
+    """Totals over all replicas, the same on each: any process can read or save them without the help of the others."""
+
+    def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: tf.DType = tf.float32) -> tf.Variable:
+        aggregation, synchronization = tf.VariableAggregation.ONLY_FIRST_REPLICA, tf.VariableSynchronization.ON_WRITE
+        return self.add_weight(name, shape, aggregation, synchronization, initializer="zeros", dtype=dtype)
+
+    def add_to(self, totals: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
+        """Add to each total its value of this batch, which is to be less than 2**24 if it is a count.
+
+        One sum over replicas for all of them, in float32, which every kind of device can sum.
+        """
+        summed = sum_over_replicas(tf.stack([tf.cast(value, tf.float32) for value in values]))
+        for total, value in zip(totals, tf.unstack(summed), strict=True):
+            total.assign_add(tf.cast(value, total.dtype))
+
+
 @keras.saving.register_keras_serializable("tfner")
-class MaskedAccuracy(keras.metrics.Metric):
+class LossOfLabels(_Totals):
+    """The loss of all labelled positions, however they were batched: the sum of what they cost / the sum of their weights."""
+
+    def __init__(self, name: str = "loss", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.total, self.weight = self.add_total("total"), self.add_total("weight")
+
+    def update_state(self, total, weight) -> None:
+        """Add the two sums of a batch, as `masked_cross_entropy_sum` gives them."""
+        self.add_to((self.total, self.weight), (total, weight))
+
+    def result(self) -> tf.Tensor:
+        """The loss of a position; 0 before anything was counted."""
+        return tf.math.divide_no_nan(self.total, self.weight)
+
+
+@keras.saving.register_keras_serializable("tfner")
+class MaskedAccuracy(_Totals):
     """Share of labelled positions with the right tag; a prediction of -1 (none) is never right.
 
     `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves out may be NaN.
@@ -36,22 +73,21 @@ class MaskedAccuracy(keras.metrics.Metric):
 
     def __init__(self, name: str = "accuracy", dtype=None):
         super().__init__(name=name, dtype=dtype)
-        self.correct = self.add_weight("correct", initializer="zeros")
-        self.total = self.add_weight("total", initializer="zeros")
+        self.correct, self.total = self.add_total("correct"), self.add_total("total")
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None."""
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = _mask_like(y_true, sample_weight)
-        self.correct.assign_add(tf.reduce_sum(tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)))
-        self.total.assign_add(tf.reduce_sum(weights_BT))
+        correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)
+        self.add_to((self.correct, self.total), (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT)))
 
     def result(self) -> tf.Tensor:
         """Accuracy as a fraction; 0 before anything was counted."""
         return tf.math.divide_no_nan(self.correct, self.total)
 
 
-class _EntityCounts(keras.metrics.Metric):
+class _EntityCounts(_Totals):
     """Counts gold, predicted and correct entities by type; subclasses say what comes of it.
 
     Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if absent, in the
@@ -84,8 +120,7 @@ class _EntityCounts(keras.metrics.Metric):
         y_true = tf.cast(y_true, tf.int32)
         labelled_BT = _mask_like(y_true, sample_weight) > 0.0
         counts = count_entities(self.rules, y_true, _tag_ids(y_pred, y_true), labelled_BT, segment_ids)
-        for counter, count_N in zip((self.true, self.predicted, self.correct), counts, strict=True):
-            counter.assign_add(tf.cast(count_N, counter.dtype))
+        self.add_to((self.true, self.predicted, self.correct), counts)
 
     def reset_state(self) -> None:
         """Set all counters to 0."""
@@ -113,7 +148,7 @@ class _EntityCounts(keras.metrics.Metric):
 
     def _add_counter(self, name: str) -> tf.Variable:
         # int64: a float32 counter stops at 16,777,216
-        return self.add_weight(name, shape=(len(self.rules.types),), initializer="zeros", dtype=tf.int64)
+        return self.add_total(name, (len(self.rules.types),), tf.int64)
 
 
 @keras.saving.register_keras_serializable("tfner")
