@@ -97,15 +97,15 @@ def test_all_mistakes_are_told_at_once(write):
     ("content", "message"),
     [
         (b"- 1\n", "expected a mapping of settings, got list"),
-        (b"name: [\n", "not valid YAML"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"name: [\n", "2:1: not valid YAML: while parsing a flow node, expected the node content"),
+        (b"\xff\xfe\x00", "1: cannot be read: expected text in utf-8, got the byte 0xff"),
         (b"name: x\n", "encoder: required, but not given"),
     ],
 )
 def test_a_file_that_is_no_configuration(tmp_path, content, message):
     path = tmp_path / "bad.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=f"{re.escape(str(path))}: {message}"):
+    with pytest.raises(ConfigError, match=f"{re.escape(str(path))}: ?{message}"):
         load_settings(path)
 
 
@@ -120,7 +120,7 @@ def test_an_encoder_folder_must_hold_a_vocabulary_and_a_configuration(write, enc
         load_settings(write())
     (encoder / "config.json").write_text("{}")
     (encoder / "vocab.txt").touch()
-    with pytest.raises(ConfigError, match="expected a JSON object with max_position_embeddings"):
+    with pytest.raises(ConfigError, match="expected max_position_embeddings to be a whole number, got None"):
         load_settings(write())
     (encoder / "config.json").unlink()
     with pytest.raises(ConfigError, match=r"expected a config.json in this folder, found none"):

@@ -317,8 +317,8 @@ def take_anothers(path: Path) -> None:
         (INDEX, flip, r"shard-00001-of-00003.index: expected content that fits its checksum"),
         (INDEX, take_anothers, r"expected the index of shard-00001-of-00003.tfrecord with \d+ windows, .*got that of shard-00000-of"),
         ("manifest.json", Path.unlink, r"manifest.json: cannot be read: .* python -m tfner.prepare wrote to its end"),
-        ("manifest.json", cut, r"manifest.json: not valid JSON"),
-        ("manifest.json", lambda path: path.write_text("[]"), r"manifest.json: expected a JSON object, got list"),
+        ("manifest.json", cut, r"manifest.json:\d+:\d+: not valid JSON"),
+        ("manifest.json", lambda path: path.write_text("[]"), r"manifest.json: expected a JSON object, got \[\]"),
     ],
 )
 def test_damage_is_named_with_the_file_and_what_is_wrong(tmp_path, file, damage, message):

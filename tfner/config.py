@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tfner.exceptions import ConfigError
 from tfner.inputs import check_encoder, check_source
+from tfner.printable import show
 from tfner.validation import validate
+from tfner.yaml_text import dump_yaml, parse_value, read_yaml
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -48,7 +49,7 @@ PathText = Annotated[str, AfterValidator(expand_path)]
 class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values cannot be changed afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ReadSettings(Settings):
@@ -122,9 +123,9 @@ class TrainingSettings(Settings):
     precision: Precision = "float32"
     monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = "val_entity_f1"
     patience: int | None = Field(default=None, ge=1)  # epochs without a better `monitor` before stopping
-    export_on_interrupt: bool = True
     checkpoint_minutes: float | None = Field(default=10, gt=0)  # between checkpoints within an epoch; None: by steps alone
     checkpoint_steps: int | None = Field(default=None, ge=1)  # between them, if that comes first; with neither only at an epoch's end
+    export_on_interrupt: bool = True
     deterministic: bool = False
 
     @model_validator(mode="after")
@@ -170,6 +171,7 @@ class RunSettings(Settings):
 
     name: Annotated[str, AfterValidator(check_run_name)]
     seed: int = Field(default=1, ge=0, lt=2**31)
+    devices: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = "auto"  # auto: as many as there are
     labels: tuple[str, ...] | None = None
     data: DataSettings = DataSettings()
     encoder: EncoderSettings
@@ -197,7 +199,7 @@ class RunSettings(Settings):
 
     def to_yaml(self) -> str:
         """The whole configuration, defaults included."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunSettings:
@@ -226,33 +228,16 @@ def override_settings(settings: RunSettings, overrides: Sequence[str]) -> RunSet
     return validate(values, RunSettings, "command line")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
-    return values
-
-
 def apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError(f"{override!r}: expected key.path=value, for example training.epochs=3")
+        raise ConfigError(f"{show(override)}: expected key.path=value, for example training.epochs=3")
     *parents, last = key.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise ConfigError(f"{key}: {parent} is a value, not a group of settings")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{key}: not a YAML value: {text!r} ({' '.join(str(error).split())})") from None
+    values[last] = parse_value(text, key)
 
 
 def check_inputs(settings: RunSettings) -> None:

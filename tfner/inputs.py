@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from tfner.exceptions import ConfigError
+from tfner.exceptions import ConfigError, ModelError, TfnerError
+from tfner.json_text import read_json_object
+from tfner.printable import show
 
 PREPARED = "prepared:"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -55,11 +57,28 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
 
 
 def read_positions(path: Path) -> int:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return int(config["max_position_embeddings"])
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path}: expected a JSON object with max_position_embeddings") from None
+    """How many positions the encoder of a config.json has."""
+    positions = read_json_object(path, ConfigError).get("max_position_embeddings")
+    if not isinstance(positions, int) or isinstance(positions, bool):
+        raise ConfigError(f"{path}: expected max_position_embeddings to be a whole number, got {show(positions)}")
+    return positions
+
+
+def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = ModelError) -> None:
+    """No file of a folder is a link to somewhere else: whoever made the folder could have any file of this machine read and passed on.
+
+    The hub's own cache is made of links, from `snapshots/REVISION` to `blobs` beside it.
+
+    Raises:
+        `error`: a file is such a link.
+    """
+    inside = [folder.resolve()]
+    if inside[0].parent.name == "snapshots":
+        inside.append(inside[0].parent.parent / "blobs")
+    for name in names:
+        target = (folder / name).resolve()
+        if not any(target.is_relative_to(allowed) for allowed in inside):
+            raise error(f"{folder / name}: expected a file of this folder, got a link to {target}, outside of it")
 
 
 def encoder_folder(checkpoint: str) -> Path | None:

@@ -10,16 +10,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tfner.exceptions import ConfigError
+from tfner.printable import show
 
+MISTAKES_TOLD = 20
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def validate(values: Mapping[str, Any], kind: type[Kind], source: str) -> Kind:
-    """Settings of a kind from plain values; all mistakes are told at once, each with its key."""
+    """Settings of a kind from plain values; up to MISTAKES_TOLD mistakes are told at once, each with its key."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = [describe(item, kind) for item in error.errors()]
+        lines = [describe(item, kind) for item in error.errors()[:MISTAKES_TOLD]]
+        lines += [f"and {error.error_count() - MISTAKES_TOLD:,} more"] if error.error_count() > MISTAKES_TOLD else []
         raise ConfigError(f"{source}: " + "; ".join(lines)) from None
 
 
@@ -31,7 +34,7 @@ def describe(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
     if item["type"] == "missing":
         return f"{key}: required, but not given"
     message = item["msg"].removeprefix("Value error, ")
-    shown = "" if item["type"] == "value_error" else f", got {item['input']!r}"
+    shown = "" if item["type"] == "value_error" else f", got {show(item['input'])}"
     return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
 
 

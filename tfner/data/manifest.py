@@ -11,6 +11,7 @@ from pydantic import Field
 from tfner.config import Settings
 from tfner.data.whole_files import written_whole
 from tfner.exceptions import DataError
+from tfner.json_text import read_json_object
 from tfner.validation import validate
 
 MANIFEST = "manifest.json"
@@ -66,13 +67,6 @@ def read_manifest(folder: Path) -> Manifest:
         ConfigError: a value is missing, unknown or of the wrong type.
     """
     path = folder / MANIFEST
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        hint = "a folder that python -m tfner.prepare wrote to its end has this file"
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}; {hint}") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    return validate(values, Manifest, str(path))
+    if not path.is_file():
+        raise DataError(f"{path}: cannot be read: No such file; a folder that python -m tfner.prepare wrote to its end has this file")
+    return validate(read_json_object(path), Manifest, str(path))

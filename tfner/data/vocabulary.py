@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tfner.exceptions import ModelError
+from tfner.inputs import check_inside
+from tfner.json_text import read_json_object
+from tfner.printable import show
 
 # Classes of transformers whose bare vocab.txt means BERT's tokenization; BertJapaneseTokenizer, for one, cuts words with MeCab.
 BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer")
+LONGEST_PIECE = 10_000  # characters; a vocabulary of one line is no vocabulary
+MOST_PIECES = 2_000_000
+SURROGATE = re.compile("[\ud800-\udfff]")
+TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a text"}
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
 
 
@@ -46,6 +55,7 @@ def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], Toke
         ModelError: there is no vocabulary, the two files disagree, or the tokenizer is not BERT's WordPiece.
     """
     folder = Path(folder)
+    check_inside(folder, ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "config.json"))
     saved, config = read_json(folder / "tokenizer.json"), read_json(folder / "tokenizer_config.json")
     listed = read_vocab_txt(folder / "vocab.txt")
     if saved is not None:
@@ -57,46 +67,57 @@ def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], Toke
         vocabulary = listed
     else:
         raise ModelError(f"expected vocab.txt or tokenizer.json in {folder}, found neither")
-    settings = read_settings(saved or {}, config or {})
+    settings = read_settings(folder, saved or {}, config or {})
     check_special_tokens(folder, vocabulary, settings)
+    check_rows(folder, len(vocabulary))
     return vocabulary, settings
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None if there is no file."""
-    if not path.is_file():
-        return None
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: expected JSON, got: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: expected a JSON object, got {type(value).__name__}")
-    return value
+    return read_json_object(path, ModelError) if path.is_file() else None
 
 
 def read_vocab_txt(path: Path) -> tuple[str, ...]:
     """One piece a line, lines ended as Python's text mode ends them; empty if there is no file."""
     if not path.is_file():
         return ()
-    try:
-        with path.open(encoding="utf-8") as lines:
-            vocabulary = tuple(line.rstrip("\n") for line in lines)
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: expected UTF-8, got: {error}") from error
     places: dict[str, int] = {}
-    for number, piece in enumerate(vocabulary, 1):
-        if places.setdefault(piece, number) != number:
-            raise ModelError(f"{path}:{number}: expected every piece once, got {piece!r} again after line {places[piece]}")
-    return vocabulary
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_PIECE + 2), ""), 1):
+                piece = line.rstrip("\n")
+                check_piece(piece, f"{path}:{number}", number)
+                if places.setdefault(piece, number) != number:
+                    raise ModelError(f"{path}:{number}: expected every piece once, got {show(piece)} again after line {places[piece]}")
+    except UnicodeDecodeError as error:
+        wrong = error.object[error.start]
+        raise ModelError(f"{path}:{len(places) + 1}: expected text in utf-8 from here on, got the byte 0x{wrong:02x}") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return tuple(places)
+
+
+def check_piece(piece: str, where: str, number: int) -> None:
+    """Refuse what no vocabulary holds, before it has filled the memory."""
+    if len(piece) > LONGEST_PIECE:
+        raise ModelError(f"{where}: expected a piece of at most {LONGEST_PIECE} characters, got a longer one: {show(piece)}")
+    if number > MOST_PIECES:
+        raise ModelError(f"{where}: expected at most {MOST_PIECES} pieces, got more")
+    if not piece.isascii() and SURROGATE.search(piece):
+        raise ModelError(f"{where}: expected a piece of whole characters, got {show(piece)}")
 
 
 def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
     """The pieces in tokenizer.json by id, after a check that it is BERT's kind."""
     check_kind(path, saved)
     vocabulary = saved["model"].get("vocab")
-    if not isinstance(vocabulary, dict) or sorted(vocabulary.values()) != list(range(len(vocabulary))):
+    if not isinstance(vocabulary, dict) or not all(type(id) is int for id in vocabulary.values()):
+        raise ModelError(f"{path}: expected model.vocab to be an object, which gives each piece a whole number, got {show(vocabulary)}")
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         raise ModelError(f"{path}: expected model.vocab to give the ids from 0 up, each to one piece")
+    for piece, id in vocabulary.items():
+        check_piece(piece, f"{path}: model.vocab, id {id}", id)
     return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
 
 
@@ -105,9 +126,13 @@ def check_kind(path: Path, saved: dict[str, Any]) -> None:
     for part, expected in (("model", "WordPiece"), ("normalizer", "BertNormalizer"), ("pre_tokenizer", "BertPreTokenizer")):
         section = saved.get(part)
         kind = section.get("type") if isinstance(section, dict) else section
-        if kind != expected:
-            raise ModelError(f"{path}: expected a BERT tokenizer, whose {part} is {expected}, got {kind}")
-    added = [token["content"] for token in saved.get("added_tokens", ()) if not token.get("special")]
+        if not isinstance(section, dict) or kind != expected:
+            got = kind if isinstance(kind, str) else show(kind)
+            raise ModelError(f"{path}: expected a BERT tokenizer, whose {part} is {expected}, got {got}")
+    tokens = saved.get("added_tokens") or []
+    if not isinstance(tokens, list) or not all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in tokens):
+        raise ModelError(f"{path}: expected added_tokens to be a list of objects with content, got {show(tokens)}")
+    added = [token["content"] for token in tokens if not token.get("special")]
     if added:
         raise ModelError(f"{path}: added tokens that are not special are not supported: {', '.join(map(repr, added[:5]))}")
 
@@ -120,7 +145,7 @@ def check_class(folder: Path, *configs: dict[str, Any] | None) -> None:
             raise ModelError(f"{folder}: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), got {kind}")
 
 
-def read_settings(saved: dict[str, Any], config: dict[str, Any]) -> TokenizerSettings:
+def read_settings(folder: Path, saved: dict[str, Any], config: dict[str, Any]) -> TokenizerSettings:
     """Join the settings of tokenizer.json and tokenizer_config.json."""
     normalizer, model = saved.get("normalizer", {}), saved.get("model", {})
     given = {
@@ -133,7 +158,27 @@ def read_settings(saved: dict[str, Any], config: dict[str, Any]) -> TokenizerSet
         **{name: token_text(config.get(name)) for name in SPECIAL_TOKENS},
     }
     given["unk_token"] = model.get("unk_token") or given["unk_token"]
-    return TokenizerSettings(**{name: value for name, value in given.items() if value is not None})
+    known = {name: value for name, value in given.items() if value is not None}
+    check_settings(folder, known)
+    return TokenizerSettings(**known)
+
+
+def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
+    """Refuse a value of another type than the default's, and a word length that no integer of a graph holds."""
+    for field in fields(TokenizerSettings):
+        value, expected = given.get(field.name), bool if field.default is None else type(field.default)
+        if value is not None and type(value) is not expected:
+            raise ModelError(f"{folder}: the tokenizer's {field.name}: expected {TYPE_NAMES[expected]}, got {show(value)}")
+    longest = given.get("max_chars_per_word", 1)
+    if not 0 < longest <= LONGEST_PIECE:
+        raise ModelError(f"{folder}: the tokenizer's max_chars_per_word: expected 1 to {LONGEST_PIECE}, got {show(longest)}")
+
+
+def check_rows(folder: Path, pieces: int) -> None:
+    """Refuse a vocabulary with more pieces than the encoder beside it has embeddings."""
+    rows = (read_json(folder / "config.json") or {}).get("vocab_size")
+    if isinstance(rows, int) and rows < pieces:
+        raise ModelError(f"{folder}: expected at most {rows} pieces in the vocabulary, as config.json says, got {pieces}")
 
 
 def token_text(token: Any) -> str | None:

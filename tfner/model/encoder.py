@@ -6,7 +6,6 @@ so those are read here tensor by tensor and checked name by name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,13 +15,14 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.exceptions import MissingExtraError, ModelError
-from tfner.inputs import encoder_folder
+from tfner.exceptions import ModelError
+from tfner.inputs import check_inside, encoder_folder
+from tfner.model.bert_config import check_count, count_weights, read_bert_config
+from tfner.model.weight_files import TENSORFLOW, check_sizes, check_tensorflow_file, find_weights, first_line, read_safetensors
 
 SMALL_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-WEIGHTS = (("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"), ("tf_model.h5",), ("pytorch_model.bin",))
+WEIGHTS = (("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"), ("tf_model.h5",))
 OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names of a tf_model.h5
-NOT_OF_THE_ENCODER = re.compile(r"(^|\.)pooler\.|position_ids$|^(cls|classifier|qa_outputs|seq_relationship)\.")
 
 
 def resolve_checkpoint(checkpoint: str) -> Path:
@@ -62,14 +62,19 @@ def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
     from transformers import TFBertModel
 
     config = read_config(folder)
+    numbers = count_weights(config)
+    check_count(folder / "config.json", numbers)
+    files = find_weights(folder) if pretrained else []
+    if pretrained:
+        check_sizes(files, numbers, folder)
     with errors_alone():
         try:
             encoder = TFBertModel(config, add_pooling_layer=False)
             encoder(encoder.dummy_inputs)
-        except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, tf.errors.OpError) as error:
             raise ModelError(f"{folder / 'config.json'}: no BERT can be built from it: {first_line(error)}") from None
         if pretrained:
-            load_weights(encoder, folder)
+            load_weights(encoder, files, folder)
     return encoder
 
 
@@ -90,64 +95,16 @@ def read_config(folder: Path) -> Any:
     """The BertConfig of a checkpoint folder."""
     from transformers import BertConfig
 
-    path = folder / "config.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: expected the JSON configuration of a BERT: {error}") from None
-    kind = values.get("model_type", "bert") if isinstance(values, dict) else type(values).__name__
-    if kind != "bert":
-        raise ModelError(f"{path}: expected model_type bert, got {kind}")
-    return BertConfig.from_dict(values)
+    check_inside(folder, ["config.json"])
+    return BertConfig(**read_bert_config(folder / "config.json"))
 
 
-def load_weights(encoder: keras.Model, folder: Path) -> None:
-    """Fill the encoder from whichever weights file the folder holds."""
-    if files := safetensors_files(folder):
-        load_pytorch_tensors(encoder, read_safetensors(files), folder)
-    elif (folder / "tf_model.h5").is_file():
+def load_weights(encoder: keras.Model, files: list[Path], folder: Path) -> None:
+    """Fill the encoder from the files of its folder."""
+    if files[0].name == TENSORFLOW:
         load_tensorflow_file(encoder, folder)
-    elif (folder / "pytorch_model.bin").is_file():
-        load_pytorch_tensors(encoder, read_torch(folder / "pytorch_model.bin"), folder)
     else:
-        raise ModelError(f"{folder}: expected weights in model.safetensors, tf_model.h5 or pytorch_model.bin, found none; "
-                         "to train from scratch set encoder.initialize=random")
-
-
-def safetensors_files(folder: Path) -> list[Path]:
-    """The one file, or the shards that an index names; empty where there is none."""
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return [folder / "model.safetensors"] if (folder / "model.safetensors").is_file() else []
-    try:
-        return [folder / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index}: expected a JSON object with weight_map: {first_line(error)}") from None
-
-
-def read_safetensors(files: Iterable[Path]) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.tensorflow import load_file
-
-    tensors: dict[str, Any] = {}
-    for path in files:
-        try:
-            tensors.update(load_file(str(path)))
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path}: damaged or no safetensors file: {error}") from None
-    return tensors
-
-
-def read_torch(path: Path) -> dict[str, Any]:
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtraError("torch", "torch", f"reading {path}") from None
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a zoo of types for a damaged file
-        raise ModelError(f"{path}: damaged or no PyTorch weights: {error}") from None
-    return {name: tensor.float().numpy() for name, tensor in tensors.items()}
+        load_pytorch_tensors(encoder, read_safetensors(files, count_weights(encoder.config), folder), folder)
 
 
 def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
@@ -157,7 +114,7 @@ def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: 
     of_encoder = {
         name: tf.cast(value, tf.float32).numpy()
         for name, value in tensors.items()
-        if (name.startswith("bert.") or not prefixed) and not NOT_OF_THE_ENCODER.search(name)
+        if name.startswith("bert.") or not prefixed
     }
     try:
         _, info = load_pytorch_state_dict_in_tf2_model(
@@ -171,9 +128,12 @@ def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: 
 def load_tensorflow_file(encoder: keras.Model, folder: Path) -> None:
     from transformers import TFBertModel
 
+    check_tensorflow_file(folder / TENSORFLOW)
     try:
-        loaded, info = TFBertModel.from_pretrained(folder, add_pooling_layer=False, output_loading_info=True, local_files_only=True)
-    except (OSError, ValueError) as error:
+        loaded, info = TFBertModel.from_pretrained(
+            folder, config=encoder.config, add_pooling_layer=False, output_loading_info=True, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says: {first_line(error)}") from None
     check_keys(folder, info["missing_keys"], [name for name in info["unexpected_keys"] if OF_THE_ENCODER.search(name)])
     encoder.set_weights(loaded.get_weights())
@@ -184,8 +144,3 @@ def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) 
     for what, names in (("are missing", sorted(missing)), ("have no place in it", sorted(unexpected))):
         if names:
             raise ModelError(f"{folder}: not the weights of this encoder: {len(names)} {what}, for example {', '.join(names[:3])}")
-
-
-def first_line(error: Exception) -> str:
-    """Libraries explain themselves at length; a user's message holds one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,124 @@
+"""Weights in the files of a checkpoint folder, whoever made it: plain numbers, read within bounds. No pickle is read: it can run code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tfner.exceptions import ModelError
+from tfner.inputs import check_inside
+from tfner.json_text import read_json_object
+from tfner.printable import show
+
+NOT_OF_THE_ENCODER = re.compile(r"(^|\.)pooler\.|position_ids$|^(cls|classifier|qa_outputs|seq_relationship)\.")
+ONE_FILE, INDEX, TENSORFLOW = "model.safetensors", "model.safetensors.index.json", "tf_model.h5"
+NO_WEIGHTS = (
+    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none (a pytorch_model.bin is a pickle, which could run any code, and is not "
+    "read: where you trust it, save it as safetensors); to train from scratch set encoder.initialize=random"
+)
+SMALL = 200_000_000  # numbers of an encoder that is built in any case, because what does not fit can then be named
+MOST_TIMES = 4  # a file may hold so many times the encoder's numbers: heads and other parts that are left out
+
+
+def find_weights(folder: Path) -> list[Path]:
+    """The files with the weights: those in safetensors, of which an index may name several, else the one of TensorFlow.
+
+    Raises:
+        ModelError: there is none, or one is a link or a path to somewhere else.
+    """
+    files = safetensors_files(folder) or [folder / TENSORFLOW]
+    check_inside(folder, [file.name for file in files])
+    if not files[0].is_file() and not (folder / INDEX).is_file():
+        raise ModelError(f"{folder}: {NO_WEIGHTS}")
+    return files
+
+
+def safetensors_files(folder: Path) -> list[Path]:
+    """The one file, or the shards that an index names; empty where there is none."""
+    index = folder / INDEX
+    if not index.is_file():
+        return [folder / ONE_FILE] if (folder / ONE_FILE).is_file() else []
+    names = read_json_object(index, ModelError).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelError(f"{index}: expected a JSON object with weight_map, which gives each tensor its file, got {show(names)}")
+    for name in names.values():
+        if not isinstance(name, str) or name != Path(name).name or not name.endswith(".safetensors"):
+            raise ModelError(f"{index}: expected weight_map to name safetensors files of this folder, got {show(name)}")
+    return [folder / name for name in sorted(set(names.values()))]
+
+
+def check_sizes(files: Iterable[Path], numbers: int, folder: Path) -> None:
+    """The files can hold the numbers that config.json asks for; told before an encoder of that size is built.
+
+    Raises:
+        ModelError: they are too small.
+    """
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    if numbers > max(size, SMALL):  # of a byte each at least
+        raise ModelError(f"{folder}: weights of another shape than config.json says: {numbers:,} numbers in {size:,} bytes")
+
+
+def read_safetensors(files: Iterable[Path], numbers: int, folder: Path) -> dict[str, Any]:
+    """The tensors of the encoder by PyTorch's names, those of its heads left out.
+
+    Raises:
+        ModelError: a file is damaged, or all together hold far more than `numbers`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    tensors: dict[str, Any] = {}
+    for path in files:
+        try:
+            with safe_open(str(path), framework="tf") as file:  # type: ignore[no-untyped-call]
+                wanted = [name for name in file.keys() if not NOT_OF_THE_ENCODER.search(name)]  # noqa: SIM118  # no mapping
+                found = sum(count(file.get_slice(name).get_shape()) for name in wanted)
+                if found > MOST_TIMES * numbers:
+                    fault = f"{found:,} numbers where the encoder has {numbers:,}"
+                    raise ModelError(f"{path}: weights of another shape than config.json says: {fault}")
+                tensors.update({name: file.get_tensor(name) for name in wanted})
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path}: damaged or no safetensors file: {first_line(error)}") from None
+    return tensors
+
+
+def count(shape: Iterable[int]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def check_tensorflow_file(path: Path) -> None:
+    """Nothing in an HDF5 file stands for another file, nor for more numbers than it holds.
+
+    Raises:
+        ModelError: it is no HDF5 file, or not as Keras writes weights.
+    """
+    import h5py
+
+    def fault_of_link(name: str, link: Any) -> str | None:
+        return None if isinstance(link, h5py.HardLink) else f"expected weights inside of this file, got a link, {name}"
+
+    def fault_of_item(name: str, item: Any) -> str | None:
+        if not isinstance(item, h5py.Dataset):
+            return None
+        if item.external or item.is_virtual:
+            return f"expected weights inside of this file, got {name}, which names another"
+        if item.shape and item.id.get_storage_size() < item.nbytes:
+            return f"expected weights as Keras writes them, got {name} of {item.nbytes:,} bytes that are not there"
+        return None
+
+    try:
+        with h5py.File(path, "r") as file:  # a visitor's first answer ends the visit, and comes back
+            fault = file.visititems_links(fault_of_link) or file.visititems(fault_of_item)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: damaged, or no file of TensorFlow weights: {first_line(error)}") from None
+    if fault:
+        raise ModelError(f"{path}: {fault}")
+
+
+def first_line(error: Exception) -> str:
+    """Libraries explain themselves at length; a user's message holds one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
