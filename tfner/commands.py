@@ -17,10 +17,11 @@ from rich.console import Console
 
 from tfner.config import ReadSettings
 from tfner.events import VARIABLE, json_asked, log_event, set_up_log
-from tfner.exceptions import Terminated, TfnerError
+from tfner.exceptions import Terminated, TfnerError, WorkerLostError
 from tfner.validation import validate
 
 BAD_INPUT = 2
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 TERMINATED = 143  # 128 + SIGTERM
 
@@ -112,6 +113,9 @@ def run_app(app: typer.Typer) -> None:
     prepare_process()
     try:
         app()
+    except WorkerLostError as error:
+        say_error(f"error: {error}", TRY_AGAIN)
+        sys.exit(TRY_AGAIN)
     except TfnerError as error:
         say_error(f"error: {error}", BAD_INPUT)
         sys.exit(BAD_INPUT)

@@ -29,6 +29,10 @@ class DivergedError(TfnerError):
     """The loss or its gradient has not been finite for several steps in a row."""
 
 
+class WorkerLostError(TfnerError):
+    """Another process of a training in several has ended or cannot be reached; the same commands go on. The command line exits with 75."""
+
+
 class MissingExtraError(TfnerError):
     """An optional dependency is not installed; the message holds the `pip install` line that mends it."""
 

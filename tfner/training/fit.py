@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -24,35 +25,53 @@ from tfner.model.optimizer import build_optimizer
 from tfner.model.restore import build_classifier, build_tagger
 from tfner.serving.bundle import live_recognizer, make_card
 from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Throughput
+from tfner.training.followers import ChiefsScores, NoCheckpoints, SharedCheckpoints
 from tfner.training.last_state import LastState, Place
 from tfner.training.machine import has_accelerator, processor_features, say_precision
 from tfner.training.prepare import Prepared, class_weights, timed
+from tfner.training.step_facts import StepFacts
+from tfner.training.strategy import Devices
+from tfner.training.supply import Supply
+from tfner.training.telemetry import EventLines, Scalars
 
 logger = logging.getLogger(__name__)
 ROW = 64  # pieces
+Callbacks = list[keras.callbacks.Callback]
 TrainingBatches = Batches | PackedBatches | ShardBatches
+Data = Callable[[Place], tf.data.Dataset]  # the batches from a place on
 
 
-def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
-    """Train until the end or Ctrl-C; the model comes back with the best weights. -> (model, interrupted)"""
-    settings = prepared.settings
+def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
+    """Train until the end or Ctrl-C; the model comes back with the best weights, in the chief. -> (model, interrupted)"""
+    settings, folder = prepared.settings, prepared.folder
     make_repeatable(settings)
     say_precision(settings.training.precision, processor_features(), has_accelerator())
     batches = make_batches(prepared)
-    model = compile_model(prepared, batches.steps_per_epoch)
-    best = BestWeights(prepared.folder.best, training_monitor(prepared), patience=settings.training.patience)
-    last = LastState(prepared.folder.last, best, steps=settings.training.checkpoint_steps, minutes=settings.training.checkpoint_minutes,
+    with devices.strategy.scope():
+        model = compile_model(prepared, batches.steps_per_epoch)
+    best = BestWeights(folder.best, training_monitor(prepared), patience=settings.training.patience)
+    last = LastState(folder.last, best, steps=settings.training.checkpoint_steps, minutes=settings.training.checkpoint_minutes,
                      data=describe_data(batches))  # fmt: skip
+    if devices.workers > 1:
+        last.checkpoints = SharedCheckpoints(last.checkpoints, devices)
+    if not devices.chief:
+        best.checkpoints = NoCheckpoints()
     for callback in (best, last):
         callback.set_model(model)
-    if last.restore() != Place():
-        logger.info("%s: going on from %s", prepared.folder.path, last.place)
+    with devices.strategy.scope():
+        place = last.restore()
+    if place != Place():
+        logger.info("%s: going on from %s", folder.path, place)
     throughput = Throughput(len(batches.lengths))
-    bar = ProgressBar(prepared.console)
-    callbacks = [throughput, *dev_report(prepared, model), best, MetricsLog(prepared.folder.metrics), bar,
-                 keras.callbacks.TensorBoard(str(prepared.folder.tensorboard), write_graph=False), last]  # fmt: skip
+    supply, bar = Supply(), ProgressBar(prepared.console)
+    written = [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)] if devices.chief else []
+    callbacks = [StepFacts(supply), throughput, *dev_report(prepared, model, devices), best, *written, last]
+
+    def data(place: Place) -> tf.data.Dataset:
+        return devices.distribute(lambda share: supply.watch(batches.training(settings.training.epochs, *place, share)))
+
     with timed(prepared.seconds, "fit"):
-        interrupted = run_fit(model, batches, settings.training.epochs, callbacks, last)
+        interrupted = run_fit(model, batches, data, settings.training.epochs, callbacks, last)
     bar.close()
     best.restore()
     prepared.seconds["training"] = throughput.seconds
@@ -61,9 +80,7 @@ def fit(prepared: Prepared) -> tuple[TokenClassifier, bool]:
     return model, interrupted
 
 
-def run_fit(
-    model: TokenClassifier, batches: TrainingBatches, epochs: int, callbacks: list[keras.callbacks.Callback], last: LastState
-) -> bool:
+def run_fit(model: TokenClassifier, batches: TrainingBatches, data: Data, epochs: int, callbacks: Callbacks, last: LastState) -> bool:
     """Keras's fit from where the training stands; whether Ctrl-C ended it.
 
     Raises:
@@ -71,33 +88,32 @@ def run_fit(
         Terminated: the process has been asked to end; what it has learned is saved.
     """
     try:
-        go_on(model, batches, epochs, callbacks, last)
+        go_on(model, batches.steps_per_epoch, data, epochs, callbacks, last)
     except KeyboardInterrupt:
         last.save_interrupted()
         return True
-    except Terminated:
-        place = last.save_interrupted()
+    except Terminated as terminated:
+        # A step that failed because another process was told earlier may have changed some of the weights.
+        place = last.saved if isinstance(terminated.__context__, tf.errors.OpError) else last.save_interrupted()
         raise Terminated(f"{last.checkpoints.folder}: saved at {place}; the same command goes on from there") from None
     except tf.errors.OpError as error:
         raise getattr(batches, "failure", None) or error from None
     return False
 
 
-def go_on(
-    model: TokenClassifier, batches: TrainingBatches, epochs: int, callbacks: list[keras.callbacks.Callback], last: LastState
-) -> None:
+def go_on(model: TokenClassifier, steps: int, data: Data, epochs: int, callbacks: Callbacks, last: LastState) -> None:
     """The epochs that are left."""
-    together = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=batches.steps_per_epoch, verbose=0)
-    if 0 < batches.steps_per_epoch == last.place.step:
+    together = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps, verbose=0)
+    if 0 < steps == last.place.step:
         finish_epoch(model, together, last.place.epoch)
     if last.ended or last.place.epoch >= epochs:
         return
     model.first_step = last.place.step
     model.fit(
-        batches.training(epochs, *last.place),
+        data(last.place),
         epochs=epochs,
         initial_epoch=last.place.epoch,
-        steps_per_epoch=batches.steps_per_epoch,
+        steps_per_epoch=steps,
         callbacks=together,
         verbose=0,
     )
@@ -168,9 +184,14 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         optimizer,
         loss=MaskedSparseCategoricalCrossentropy(training.label_smoothing, class_weights(training.class_weights, prepared.labels)),
         weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
-        jit_compile=has_accelerator() and training.batching == "packed",  # one shape; a CPU's own products are faster than XLA's
+        jit_compile=training.batching == "packed" and is_one_program(),
     )
     return model
+
+
+def is_one_program() -> bool:
+    """Whether XLA compiles a whole step: on one GPU. A CPU's own products are faster, a TPU has nothing else, replicas meet in between."""
+    return bool(tf.config.get_visible_devices("GPU")) and tf.distribute.get_strategy().num_replicas_in_sync == 1
 
 
 def training_monitor(prepared: Prepared) -> str | None:
@@ -182,11 +203,14 @@ def training_monitor(prepared: Prepared) -> str | None:
     return None
 
 
-def dev_report(prepared: Prepared, model: TokenClassifier) -> list[keras.callbacks.Callback]:
+def dev_report(prepared: Prepared, model: TokenClassifier, devices: Devices) -> Callbacks:
     """Scores on the dev split by the same path that evaluation and serving take; none without a dev split."""
     if "dev" not in prepared.corpora:
         return []
+    shared = [ChiefsScores(devices, [f"val_entity_{name}" for name in ("precision", "recall", "f1")])] if devices.workers > 1 else []
+    if not devices.chief:
+        return shared
     tagger = build_tagger(model, prepared.tokenizer, prepared.labels, prepared.settings)
     recognizer = live_recognizer(tagger, make_card(tagger))
     documents = prepared.splits.documents["dev"]
-    return [EntityReport(lambda: score_documents(recognizer.documents, documents))]
+    return [EntityReport(lambda: score_documents(recognizer.documents, documents)), *shared]

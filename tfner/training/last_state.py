@@ -49,6 +49,7 @@ class LastState(keras.callbacks.Callback):
         data: str = "",
     ):
         super().__init__()
+        self._supports_tf_logs = True  # it reads none: nothing is fetched from the device for it
         self.checkpoints = Checkpoints(Path(folder), "state")
         self.best = best
         self.steps = steps
@@ -137,14 +138,7 @@ class LastState(keras.callbacks.Callback):
 def put_metrics_back(metrics: list[keras.metrics.Metric], values: dict[str, list[np.ndarray]]) -> None:
     for metric in metrics:
         for variable, value in zip(metric.variables, values.get(metric.name, ()), strict=False):
-            assign_total(variable, value)
-
-
-def assign_total(variable: tf.Variable, value: np.ndarray) -> None:
-    """A value that replicas sum up goes to the first of them, whole: shares of a count need not be whole numbers."""
-    copies = getattr(variable, "values", None) or (variable,)
-    for copy in copies:
-        copy.assign(value if copy is copies[0] else np.zeros_like(value))
+            variable.assign(value)
 
 
 def random_generators(model: keras.Model) -> list[tf.__internal__.tracking.AutoTrackable]:

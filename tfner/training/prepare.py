@@ -64,8 +64,8 @@ class Prepared:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def prepare(settings: RunSettings, folder: RunFolder, console: Console) -> Prepared:
-    """Read, tokenize and label the data; create the run folder once that has gone well."""
+def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, writes: bool = True) -> Prepared:
+    """Read, tokenize and label the data; create the run folder once that has gone well, unless another process does."""
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
     tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
     splits = read_splits(settings)
@@ -77,9 +77,10 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console) -> Prepa
     if splits.prepared is not None:
         check_same_encoding(settings, labels, tokenizer, splits.prepared)
         corpora["train"] = splits.prepared
-    splits.say_losses()
-    folder.create(settings, checkpoint)
-    folder.save_labels(labels)
+    if writes:
+        splits.say_losses()
+        folder.create(settings, checkpoint)
+        folder.save_labels(labels)
     return Prepared(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
 
 

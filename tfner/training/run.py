@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import Recognize, evaluate_documents
 from tfner.evaluation.report import Report
-from tfner.exceptions import Terminated
+from tfner.exceptions import ConfigError, Terminated
 from tfner.model.classifier import TokenClassifier
 from tfner.model.restore import build_classifier, build_export_tagger
 from tfner.serving.bundle import export_model, live_recognizer, make_card
@@ -22,6 +24,7 @@ from tfner.training.lock import locked
 from tfner.training.prepare import Prepared, prepare, timed
 from tfner.training.run_folder import RunFolder, versions
 from tfner.training.storage import refusal
+from tfner.training.strategy import Devices, open_devices
 
 
 @dataclass
@@ -38,25 +41,38 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
     """Carry a run through, from where it stands: one that was stopped goes on, a finished one is only reported.
 
     Raises:
-        ConfigError: the run folder holds a run with other settings, and `overwrite` is not given.
+        ConfigError: the run folder holds a run with other settings, and `overwrite` is not given; or the devices are not there.
         BusyError: another process works on the run.
         DataError, ModelError: the data, the encoder or all checkpoints of the run cannot be used.
         DivergedError: the loss has not been finite for several steps in a row.
+        WorkerLostError: another process of the training has ended.
         StorageError: a disk refuses what is to be written; the last checkpoint stays.
     """
+    devices = open_devices(settings.devices)
+    check_shapes(settings, devices)
     folder = RunFolder(settings.run_dir)
     try:
-        with locked(folder.path):
-            return carry_through(settings, folder, console) if claim(folder, settings, overwrite) else Outcome(folder, "finished before")
+        with locked(folder.path) if devices.chief else nullcontext():
+            unfinished = claim(folder, settings, overwrite) if devices.chief else False
+            if not devices.from_chief(np.array(unfinished, np.int32)):
+                return Outcome(folder, "finished before")
+            return carry_through(settings, folder, console, devices)
     except Terminated as error:
         raise Terminated(str(error) or f"{folder.path}: the same command goes on") from None
     except (OSError, tf.errors.OpError) as error:
-        raise refusal(error, folder.path) or error from None
+        raise devices.lost(error) or refusal(error, folder.path) or error from None
 
 
-def carry_through(settings: RunSettings, folder: RunFolder, console: Console) -> Outcome:
-    prepared = prepare(settings, folder, console)
-    model, interrupted = fit(prepared)
+def check_shapes(settings: RunSettings, devices: Devices) -> None:
+    if devices.kind == "tpu" and settings.training.batching != "packed":
+        raise ConfigError(f"training.batching: expected packed on a TPU, where each shape is a program, got {settings.training.batching}")
+
+
+def carry_through(settings: RunSettings, folder: RunFolder, console: Console, devices: Devices) -> Outcome:
+    prepared = prepare(settings, folder, console, writes=devices.chief)
+    model, interrupted = fit(prepared, devices)
+    if not devices.chief:
+        return Outcome(folder, "interrupted" if interrupted else "finished")
     if interrupted and not (settings.training.export_on_interrupt and folder.has_best()):
         return Outcome(folder, "interrupted")
     return conclude(prepared, model, interrupted)

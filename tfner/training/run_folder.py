@@ -115,9 +115,9 @@ class RunFolder:
         return validate(read_yaml(self.config), RunSettings, str(self.config))
 
     def check_same(self, settings: RunSettings) -> None:
-        """A run goes on with the settings that it began with, or not at all."""
+        """A run goes on with the settings that it began with, or not at all; only the devices may be others, which change no result."""
         before, now = flatten(self.settings.model_dump(mode="json")), flatten(settings.model_dump(mode="json"))
-        changed = [f"{key}: {before.get(key)!r} → {now.get(key)!r}" for key in now if before.get(key) != now.get(key)]
+        changed = [f"{key}: {before.get(key)!r} → {now[key]!r}" for key in now if key != "devices" and before.get(key) != now[key]]
         if changed:
             raise ConfigError(f"{self.path} holds a run with other settings ({'; '.join(changed)}); choose another name or add --overwrite")
 
