@@ -21,9 +21,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
 from tfner.training.checkpoints import Checkpoints
+from tfner.training.step_facts import describe_facts, is_due
 from tfner.training.storage import writing
 
 logger = logging.getLogger(__name__)
+DRAWN_EVERY = 0.1  # seconds
 
 
 class EntityReport(keras.callbacks.Callback):
@@ -109,6 +111,7 @@ class Throughput(keras.callbacks.Callback):
 
     def __init__(self, windows: int):
         super().__init__()
+        self._supports_tf_logs = True  # a callback that asks for numbers after each step makes each step wait for its device
         self.windows = windows
         self.seconds = 0.0  # of training alone, all epochs together
 
@@ -148,10 +151,14 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar with rate, time left, loss and F1 on a terminal; a line every tenth of an epoch where output is piped."""
+    """A bar with rate, time left, loss and F1 on a terminal; lines where output is piped, with StepFacts' facts if it stands before.
+
+    Lines come when `is_due` says, and after each epoch.
+    """
 
     def __init__(self, console: Console):
         super().__init__()
+        self._supports_tf_logs = True
         self.console = console
         self.bar: Progress | None = None
 
@@ -166,6 +173,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.title = f"epoch {epoch + 1}/{self.params['epochs']}"
         self._start = time.perf_counter()
         self._first: int | None = None  # batch of the epoch, not 0 where a run goes on
+        self._drawn = -math.inf
         if self.bar:
             self.task = self.bar.add_task(self.title, total=self.params["steps"], rate="", facts="")
 
@@ -174,14 +182,18 @@ class ProgressBar(keras.callbacks.Callback):
         self._first = batch if self._first is None else self._first
         rate = (batch + 1 - self._first) / (time.perf_counter() - self._start)
         if self.bar:
-            self.bar.update(self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs))
-        elif (batch + 1) % max(1, steps // 10) == 0:
-            left = (steps - batch - 1) / rate
-            self.console.print(f"{self.title}  step {batch + 1}/{steps}  {rate:.1f} steps/s  {left:.0f} s left  {describe(logs)}")
+            now = time.monotonic()
+            if now - self._drawn >= DRAWN_EVERY:
+                self._drawn = now
+                self.bar.update(self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs))
+        elif is_due(batch + 1, steps):
+            rate = (logs or {}).get("steps_per_second", rate)
+            left = f"  {(steps - batch - 1) / rate:.0f} s left" if steps else ""
+            self.console.print(f"{self.title}  step {batch + 1}/{steps or '?'}  {rate:.1f} steps/s{left}  {describe(logs)}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.bar:
-            self.bar.update(self.task, facts=describe(logs))
+            self.bar.update(self.task, completed=self.params["steps"], facts=describe(logs))
         self.console.print(f"{self.title}  {describe(logs)}")
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -200,11 +212,13 @@ def name_of_epoch(epoch: int) -> str:
 
 
 def describe(logs: dict[str, Any] | None) -> str:
-    """The figures a person watches: loss, training F1, dev F1."""
+    """The figures a person watches: loss, training F1, dev F1, and what StepFacts has to say."""
+    logs = logs or {}
     shown = {"loss": "loss {:.4f}", "entity_f1": "train F1 {:.3f}", "val_entity_f1": "dev F1 {:.4f}"}
-    return "  ".join(form.format(float((logs or {})[name])) for name, form in shown.items() if name in (logs or {}))
+    scores = [form.format(float(logs[name])) for name, form in shown.items() if name in logs]
+    return "  ".join([*scores, *filter(None, [describe_facts(logs)])])
 
 
 def current_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
     """The learning rate of the last update, also where a schedule gives it."""
-    return float(optimizer.learning_rate)
+    return float(optimizer.learning_rate.numpy())

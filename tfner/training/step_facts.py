@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tfner.training.machine import resident_memory
@@ -80,11 +81,10 @@ class StepFacts(keras.callbacks.Callback):
 
     def _of_model(self) -> dict[str, float]:
         optimizer = self.model.optimizer
-        facts = {"learning_rate": float(optimizer.learning_rate)}
         norm = getattr(getattr(optimizer, "inner_optimizer", optimizer), "gradient_norm", None)  # as with the scaled loss of float16
         skipped = getattr(self.model, "skipped_steps", None)
-        values = {"gradient_norm": norm, "skipped_steps": skipped}
-        return facts | {name: float(value) for name, value in values.items() if value is not None}
+        values = {"learning_rate": optimizer.learning_rate, "gradient_norm": norm, "skipped_steps": skipped}
+        return {name: float(tf.convert_to_tensor(value)) for name, value in values.items() if value is not None}
 
 
 def is_due(step: int, steps: int | None) -> bool:
