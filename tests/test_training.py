@@ -27,6 +27,7 @@ from tfner.training.prepare import prepare
 from tfner.training.restore import export_run, open_model, scores_of_run
 from tfner.training.run import train
 from tfner.training.run_folder import RunFolder
+from tfner.training.run_list import list_runs
 
 PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
 
@@ -82,7 +83,7 @@ def weights_of(folder: Path) -> dict[str, np.ndarray]:
 
 def test_a_run_leaves_everything_that_explains_it(finished, home):
     folder = home / "runs" / "whole"
-    files = {"config.yaml", "environment.json", "labels.json", "metrics.jsonl", "report.json", "report.html"}
+    files = {"config.yaml", "environment.json", "labels.json", "metrics.jsonl", "report.json", "report.html", "exports.jsonl"}
     assert {path.name for path in folder.iterdir()} == files | {"encoder", "checkpoints", "tensorboard"}
     report = json.loads((folder / "report.json").read_text())
     assert set(report["entity"]["micro"]) == {"precision", "recall", "f1", "support"}
@@ -91,7 +92,13 @@ def test_a_run_leaves_everything_that_explains_it(finished, home):
     assert report["data_by_split"] == {"train": {"vanished": 1}, "dev": {"unknown_label": 1}}
     assert report["seconds"]["training"] > 0
     assert [json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
-    assert json.loads((folder / "environment.json").read_text())["versions"]["tensorflow"] == tf.__version__
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["versions"]["tensorflow"] == tf.__version__
+    assert environment["devices"][0]["type"] == "CPU"
+    assert environment["data"]["dev"]["bytes"] == (home / "dev.conll").stat().st_size
+    (listed,) = list_runs(folder)
+    assert (listed.state, listed.epochs_done, listed.exported) == ("finished", 3, str(home / "exports" / "whole" / "1"))
+    assert listed.best_f1 == pytest.approx(listed.f1)
     assert load_settings(folder / "config.yaml").model_dump() == settings_for(home, "whole").model_dump()
 
 
@@ -177,7 +184,9 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(fin
         outcome = train(settings_for(home, "broken"), quiet())
     assert outcome.state == "interrupted"
     assert outcome.export.name == "1"
+    assert [facts.state for facts in list_runs(outcome.folder.path)] == ["interrupted"]
     assert train(settings_for(home, "broken"), quiet()).state == "finished"
+    assert [facts.state for facts in list_runs(outcome.folder.path)] == ["finished"]
     whole, resumed = (weights_of(home / "runs" / name / "checkpoints" / "best") for name in ("whole", "broken"))
     assert whole.keys() == resumed.keys()
     for name in whole:

@@ -10,6 +10,7 @@ from tfner.export import export
 from tfner.inspect import inspect
 from tfner.predict import predict
 from tfner.prepare import prepare
+from tfner.runs import runs
 from tfner.serve import serve
 from tfner.train import train
 
@@ -18,7 +19,7 @@ def main() -> None:
     """Run the subcommand that the command line names."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True,
                       help="Named-entity recognition on TensorFlow and Keras.")  # fmt: skip
-    for command in (train, prepare, evaluate, predict, export, inspect, serve):
+    for command in (train, prepare, evaluate, predict, export, inspect, runs, serve):
         app.command()(with_log_option(command))
     run_app(app)
 

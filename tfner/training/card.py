@@ -9,7 +9,7 @@ from typing import Any
 from tfner.config import RunSettings
 from tfner.model.tagger import Tagger
 from tfner.serving.bundle import make_card
-from tfner.training.run_folder import versions
+from tfner.training.environment import versions
 
 
 def card_of_run(settings: RunSettings, tagger: Tagger, scores: dict[str, Any], losses: dict[str, dict[str, int]]) -> dict[str, Any]:

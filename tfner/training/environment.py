@@ -113,6 +113,16 @@ def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any
     return {"source": source, "files": len(files), "bytes": size, "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
+    """The splits whose content is another than `environment.json` in `before` says; none where it says nothing."""
+    try:
+        data = json.loads(before.read_text(encoding="utf-8"))["data"]
+        then = {split: facts["sha256"] for split, facts in data.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [split for split, facts in environment["data"].items() if split in then and facts["sha256"] != then[split]]
+
+
 def hash_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:

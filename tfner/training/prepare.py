@@ -27,6 +27,7 @@ from tfner.model.decoder import thresholds_by_type
 from tfner.model.encoder import resolve_checkpoint
 from tfner.readers import read_documents
 from tfner.tags import LabelSet
+from tfner.training.environment import changed_splits, describe_environment
 from tfner.training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,10 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, write
         corpora["train"] = splits.prepared
     if writes:
         splits.say_losses()
-        folder.create(settings, checkpoint)
+        environment = describe_environment(settings, splits.documents)
+        for split in changed_splits(folder.environment, environment):
+            logger.warning("data.%s: not what it was when the run was last started", split)
+        folder.create(settings, checkpoint, environment)
         folder.save_labels(labels)
     return Prepared(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
 

@@ -53,7 +53,9 @@ def export_run(path: Path, to: Path | None = None, overrides: Sequence[str] = ()
     folder = RunFolder(path)
     settings = override_settings(folder.settings, [f"export.{override}" for override in overrides])
     tagger = restore_tagger(folder, settings)
-    return export_model(tagger, restore_card(folder, settings, tagger), to or settings.export_dir)
+    exported = export_model(tagger, restore_card(folder, settings, tagger), to or settings.export_dir)
+    folder.note_export(exported)
+    return exported
 
 
 def restore_card(folder: RunFolder, settings: RunSettings, tagger: Tagger) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,15 +15,17 @@ from rich.console import Console
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import Recognize, evaluate_documents
 from tfner.evaluation.report import Report
+from tfner.events import log_event
 from tfner.exceptions import ConfigError, Terminated
 from tfner.model.classifier import TokenClassifier
 from tfner.model.restore import build_classifier, build_export_tagger
 from tfner.serving.bundle import export_model, live_recognizer, make_card
 from tfner.training.card import card_of_run
+from tfner.training.environment import versions
 from tfner.training.fit import fit
 from tfner.training.lock import locked
 from tfner.training.prepare import Prepared, prepare, timed
-from tfner.training.run_folder import RunFolder, versions
+from tfner.training.run_folder import RunFolder
 from tfner.training.storage import refusal
 from tfner.training.strategy import Devices, open_devices
 
@@ -56,11 +59,23 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
             unfinished = claim(folder, settings, overwrite) if devices.chief else False
             if not devices.from_chief(np.array(unfinished, np.int32)):
                 return Outcome(folder, "finished before")
-            return carry_through(settings, folder, console, devices)
+            with told(folder) if devices.chief else nullcontext():
+                return carry_through(settings, folder, console, devices)
     except Terminated as error:
         raise Terminated(str(error) or f"{folder.path}: the same command goes on") from None
     except (OSError, tf.errors.OpError) as error:
         raise devices.lost(error) or refusal(error, folder.path) or error from None
+
+
+@contextmanager
+def told(folder: RunFolder) -> Iterator[None]:
+    """Whoever reads the log or looks at the runs is to see that this one began, and that it was stopped, not killed."""
+    log_event("run_begin", run=folder.path.name, folder=str(folder.path))
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        folder.note_interruption()
+        raise
 
 
 def check_shapes(settings: RunSettings, devices: Devices) -> None:
@@ -73,9 +88,13 @@ def carry_through(settings: RunSettings, folder: RunFolder, console: Console, de
     model, interrupted = fit(prepared, devices)
     if not devices.chief:
         return Outcome(folder, "interrupted" if interrupted else "finished")
-    if interrupted and not (settings.training.export_on_interrupt and folder.has_best()):
-        return Outcome(folder, "interrupted")
-    return conclude(prepared, model, interrupted)
+    if interrupted:
+        folder.note_interruption()
+    ends_here = interrupted and not (settings.training.export_on_interrupt and folder.has_best())
+    outcome = Outcome(folder, "interrupted") if ends_here else conclude(prepared, model, interrupted)
+    f1 = {split: report.scores.micro.f1 for split, report in outcome.reports.items()}
+    log_event("run_end", run=folder.path.name, state=outcome.state, f1=f1, exported=str(outcome.export) if outcome.export else None)
+    return outcome
 
 
 def claim(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
@@ -101,6 +120,7 @@ def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) ->
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
         losses = {name: ledger.counts for name, ledger in prepared.splits.ledgers.items()}
         outcome.export = export_model(tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir)
+        folder.note_export(outcome.export)
     if not interrupted:
         folder.finish(reports)
     return outcome

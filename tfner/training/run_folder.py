@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import platform
+import logging
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +20,9 @@ from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.tags import LabelSet
 from tfner.training.lock import LOCK
-from tfner.training.machine import processor_features
 from tfner.validation import validate
 
-PACKAGES = ("tfner", "tensorflow", "tf-keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
+logger = logging.getLogger(__name__)
 TOKENIZER_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -74,7 +72,22 @@ class RunFolder:
             return "absent"
         return "finished" if self.report.exists() else "unfinished"
 
-    def create(self, settings: RunSettings, encoder: Path) -> None:
+    @property
+    def environment(self) -> Path:
+        """What the run was made with, when it was last started."""
+        return self.path / "environment.json"
+
+    @property
+    def exports(self) -> Path:
+        """A line for each version that was exported: `path`, absolute, and `time`."""
+        return self.path / "exports.jsonl"
+
+    @property
+    def interrupted(self) -> Path:
+        """There while nothing has gone on after somebody stopped the run."""
+        return self.path / "interrupted"
+
+    def create(self, settings: RunSettings, encoder: Path, environment: Mapping[str, Any]) -> None:
         """Make the folders, keep the resolved configuration, the environment and the tokenizer."""
         for folder in (self.best, self.last, self.tensorboard, self.encoder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +95,9 @@ class RunFolder:
             if (encoder / name).is_file():
                 with written_whole(self.encoder / name) as temporary:
                     shutil.copyfile(encoder / name, temporary)
-        write_whole(self.path / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
+        write_whole(self.environment, json.dumps(environment, indent=2) + "\n")
         write_whole(self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}")
+        self.interrupted.unlink(missing_ok=True)
 
     def has_best(self) -> bool:
         """Whether some epoch's weights have been kept as the best."""
@@ -96,6 +110,20 @@ class RunFolder:
         report = replace(report, splits=others)
         report.write_html(self.page)
         report.write_json(self.report)
+
+    def note_export(self, path: Path) -> None:
+        """The run's weights have been exported there; that this cannot be written is said and no more, as the export is there."""
+        try:
+            with self.exports.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"path": str(path.absolute()), "time": now()}) + "\n")
+        except OSError as error:
+            logger.warning("%s: cannot be written: %s", self.exports, error.strerror)
+
+    def note_interruption(self) -> None:
+        """Somebody has stopped the run, which may go on; on a full disk it only looks as if it had been killed."""
+        if self.config.exists():
+            with contextlib.suppress(OSError):
+                write_whole(self.interrupted, now() + "\n")
 
     def delete(self) -> None:
         """Remove all but the lock, which this process holds; last the file that says that there is a run."""
@@ -133,6 +161,10 @@ class RunFolder:
         return LabelSet(tuple(types), self.settings.model.tag_scheme)
 
 
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
 def write_whole(path: Path, text: str) -> None:
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -144,26 +176,3 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return flat
-
-
-def describe_environment() -> dict[str, Any]:
-    """Versions and machine; imports nothing heavy."""
-    return {
-        "versions": versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        "processor_features": processor_features(),
-        "command": sys.argv,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that decide what a model does."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
