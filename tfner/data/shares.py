@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -14,7 +15,8 @@ class Share(NamedTuple):
 
     def parts(self, rows: int) -> list[slice]:
         """Which of a batch's rows each of the process' replicas works on; sizes differ by one at most."""
-        return [slice(rows * part // self.replicas, rows * (part + 1) // self.replicas) for part in range(self.first, self.last)]
+        ends = [-(-rows * part // self.replicas) for part in range(self.first, self.last + 1)]
+        return [slice(begin, end) for begin, end in pairwise(ends)]
 
     def rows_each(self, rows: int) -> int:
         """The rows of every replica, empty ones included."""

@@ -61,6 +61,7 @@ class TokenClassifier(keras.Model):
         self.unlabelled_batches = self.add_weight("unlabelled_batches", (), tf.int32, "zeros", trainable=False,
                                                   aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
         self.loss_of_labels = LossOfLabels()
+        self.distribute_reduction_method = "first"  # of logs, which are the same on all replicas: Keras would sum up those of processes
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and reading through transformers' layers takes seconds
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
