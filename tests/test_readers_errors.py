@@ -128,9 +128,10 @@ def test_json(tmp_path, name, content, message):
 
 def test_json_that_python_cannot_hold(tmp_path):
     deep, long = "[" * 100_000, '{"id": ' + "1" * 5000 + "}"
-    for content in (deep, long):
-        assert message_for(tmp_path / "a.jsonl", content).startswith(":1: not valid JSON: ")
-        assert message_for(tmp_path / "a.json", content).startswith(": not valid JSON: ")
+    for content, message in ((deep, "1:501: not valid JSON: nested more than 500 deep"),
+                             (long, "1:8: not valid JSON: a whole number of more than 4300 digits")):  # fmt: skip
+        assert message_for(tmp_path / "a.jsonl", f'{{"text": "[[["}}\n\n{content}') == f":{int(message[0]) + 2}{message[1:]}"
+        assert message_for(tmp_path / "a.json", content) == f":{message}"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from rich.console import Console
 from tfner.config import ReadSettings
 from tfner.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.exceptions import Terminated, TfnerError, WorkerLostError
+from tfner.printable import one_line
 from tfner.validation import validate
 
 BAD_INPUT = 2
@@ -31,6 +32,8 @@ Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto fi
 TokenColumn = Annotated[int | None, typer.Option(help="Column of the token, from 0; negative from the end.")]
 TagColumn = Annotated[int | None, typer.Option(help="Column of the tag, from 0; negative from the end.")]
 LogJson = Annotated[bool, typer.Option("--log-json", help=f"Write the log as JSON, one object a line, as {VARIABLE}=json does.")]
+MaxLine = Annotated[int, typer.Option("--max-line", help="Most characters of a line; a file with a longer one is refused.")]
+MaxFile = Annotated[int, typer.Option("--max-file", help="Most bytes of a file that is held in memory whole (json, brat, document).")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at what would otherwise be repaired and counted.")]
 
 
@@ -41,12 +44,12 @@ def read_settings(**values: Any) -> ReadSettings:
 
 def output() -> Console:
     """For results: standard output."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())  # a path may hold brackets
 
 
 def messages() -> Console:
     """For progress and warnings: standard error, so that results can be piped; silent where that is JSON, which has them as events."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty(), quiet=json_asked())
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=not sys.stderr.isatty(), quiet=json_asked())
 
 
 def prepare_process() -> None:
@@ -129,10 +132,20 @@ def run_app(app: typer.Typer) -> None:
         # The reader of our output has gone; nothing is left to say, not even at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # of a path that nothing more is known of: too long, not permitted, on a disk that is full
+        say_error(f"error: {describe_os_error(error)}", BAD_INPUT)
+        sys.exit(BAD_INPUT)
+
+
+def describe_os_error(error: OSError) -> str:
+    """What the system says, with the path first, as in all messages."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def say_error(message: str, exit_code: int) -> None:
-    """Why the process ends, on standard error."""
+    """Why the process ends, on standard error; in one line and without effect on a terminal, whatever the input put into it."""
+    message = one_line(message)
     log_event("error", logging.ERROR, message=message.removeprefix("error: "), exit_code=exit_code)
     if not json_asked():
         print(message, file=sys.stderr)

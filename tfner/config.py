@@ -19,6 +19,7 @@ from tfner.printable import show
 from tfner.validation import validate
 from tfner.yaml_text import dump_yaml, parse_value, read_yaml
 
+MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -62,6 +63,8 @@ class ReadSettings(Settings):
     tag_column: int | None = None
     separator: Literal["auto", "tab", "blanks"] = "auto"
     strict: bool = False
+    max_line: int = Field(default=MAX_LINE, ge=1)  # characters; a file with a longer line is refused before it fills the memory
+    max_file: int = Field(default=MAX_FILE, ge=1)  # bytes of a file that is held in memory whole: JSON arrays, BRAT's texts
 
 
 class DataSettings(ReadSettings):
@@ -125,6 +128,7 @@ class TrainingSettings(Settings):
     patience: int | None = Field(default=None, ge=1)  # epochs without a better `monitor` before stopping
     checkpoint_minutes: float | None = Field(default=10, gt=0)  # between checkpoints within an epoch; None: by steps alone
     checkpoint_steps: int | None = Field(default=None, ge=1)  # between them, if that comes first; with neither only at an epoch's end
+    skipped_in_a_row: int = Field(default=5, ge=1)  # steps whose loss or gradient is not finite are skipped; so many end the run
     export_on_interrupt: bool = True
     deterministic: bool = False
 

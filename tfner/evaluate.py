@@ -10,8 +10,22 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, load_tensorflow, messages, output, read_settings, run
-from tfner.config import ReadSettings
+from tfner.commands import (
+    Encoding,
+    Format,
+    MaxFile,
+    MaxLine,
+    Scheme,
+    Strict,
+    TagColumn,
+    TokenColumn,
+    load_tensorflow,
+    messages,
+    output,
+    read_settings,
+    run,
+)
+from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report import Report
 from tfner.exceptions import DataError
@@ -35,10 +49,13 @@ def evaluate(
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
     strict: Strict = False,
+    max_line: MaxLine = MAX_LINE,
+    max_file: MaxFile = MAX_FILE,
 ) -> None:
     """Score a model on marked data: a table per type, micro and macro averages, and what the data lost."""
     settings = read_settings(
-        format=format, encoding=encoding, scheme=scheme, token_column=token_column, tag_column=tag_column, strict=strict
+        format=format, encoding=encoding, scheme=scheme, token_column=token_column, tag_column=tag_column, strict=strict,
+        max_line=max_line, max_file=max_file,
     )
     result = evaluate_model(model, data, settings, predictions, raw=raw)
     if report:

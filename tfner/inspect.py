@@ -9,8 +9,21 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import Encoding, Format, Scheme, Strict, TagColumn, TokenColumn, load_tensorflow, output, read_settings, run
-from tfner.config import ReadSettings, RunSettings, read_yaml
+from tfner.commands import (
+    Encoding,
+    Format,
+    MaxFile,
+    MaxLine,
+    Scheme,
+    Strict,
+    TagColumn,
+    TokenColumn,
+    load_tensorflow,
+    output,
+    read_settings,
+    run,
+)
+from tfner.config import MAX_FILE, MAX_LINE, ReadSettings, RunSettings, read_yaml
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.ledger import Ledger
@@ -34,6 +47,8 @@ def inspect(
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
     strict: Strict = False,
+    max_line: MaxLine = MAX_LINE,
+    max_file: MaxFile = MAX_FILE,
 ) -> None:
     """Show documents, units, entities per type, lengths, duplicates and what cannot be learned."""
     if len(data) == 1 and Path(data[0]).suffix in CONFIGURATIONS:
@@ -43,7 +58,8 @@ def inspect(
         encoder = encoder or run_settings.encoder.checkpoint
     else:
         settings = read_settings(
-            format=format, encoding=encoding, scheme=scheme, token_column=token_column, tag_column=tag_column, strict=strict
+            format=format, encoding=encoding, scheme=scheme, token_column=token_column, tag_column=tag_column, strict=strict,
+            max_line=max_line, max_file=max_file,
         )
         sources = {source: source for source in data}
     statistics, ledgers = inspect_sources(sources, settings, encoder)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tfner.bounded import read_at_most
 from tfner.exceptions import DataError, TfnerError
 from tfner.printable import show
 
@@ -43,16 +44,13 @@ def read_json(path: Path, error: type[TfnerError] = DataError) -> Any:
         `error`: it cannot be read, is too large to be what it should be, is not UTF-8 or no JSON.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        content = read_at_most(path, LARGEST_FILE)
         text = content.decode("utf-8-sig")
     except OSError as fault:
         raise error(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise error(f"{path}:{line}: expected text in utf-8, got the byte 0x{content[fault.start]:02x}") from None
-    if len(content) > LARGEST_FILE:
-        raise error(f"{path}: expected at most {LARGEST_FILE} bytes of JSON, got more")
     return parse_json(text, path, error=error)
 
 

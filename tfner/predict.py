@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from tfner import connect
-from tfner.commands import Encoding, TokenColumn, load_tensorflow, messages, read_settings, run
-from tfner.config import ReadSettings
+from tfner.commands import Encoding, MaxFile, MaxLine, TokenColumn, load_tensorflow, messages, read_settings, run
+from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.documents import Document, Entity
-from tfner.exceptions import ConfigError
+from tfner.exceptions import ConfigError, DataError
 from tfner.ledger import Ledger
 from tfner.progress import meter
 from tfner.readers import read_documents
@@ -22,6 +22,7 @@ from tfner.readers.columns import stream_words
 from tfner.readers.counts import count_documents
 from tfner.readers.guess import guess
 from tfner.readers.plain import read_line_file, read_text_lines, read_whole_files
+from tfner.readers.text_files import bounded_lines
 from tfner.resume import Earlier, Nothing, open_earlier
 from tfner.word_tags import with_words
 from tfner.writers import PredictionWriter, open_writer
@@ -53,10 +54,12 @@ def predict(
     ] = False,
     encoding: Encoding = "utf-8",
     token_column: TokenColumn = None,
+    max_line: MaxLine = MAX_LINE,
+    max_file: MaxFile = MAX_FILE,
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
     open_recognizer, source = model_and_input(model, source, server, text)
-    settings = read_settings(encoding=encoding, token_column=token_column)
+    settings = read_settings(encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file)
     documents = iter([Document(text, id="text")]) if text is not None else read_input(source, input_format, settings)
     total = 1 if text is not None else count_input(source, input_format, settings)
     if format is None:
@@ -103,9 +106,9 @@ def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterat
     path = Path(source)
     kind = guess(path) if input_format == "auto" else input_format
     if kind == "lines":
-        return read_line_file(path, settings.encoding)
+        return read_line_file(path, settings.encoding, settings.max_line)
     if kind == "document":
-        return read_whole_files(path, settings.encoding)
+        return read_whole_files(path, settings.encoding, settings.max_file)
     if kind == "columns":
         return stream_words(path, settings)
     return read_documents(path, settings.model_copy(update={"format": kind}), Ledger())
@@ -121,10 +124,22 @@ def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[D
     # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the interpreter cannot end.
     stream = open(sys.stdin.fileno(), encoding=settings.encoding, errors="replace", newline="\n", closefd=False)  # noqa: SIM115
     if input_format in ("auto", "lines"):
-        return read_text_lines((line.removesuffix("\n").removesuffix("\r") for line in stream), "stdin")
+        return read_text_lines(bounded_lines(stream, "stdin", settings.max_line), "stdin")
     if input_format == "document":
-        return iter([Document(stream.read(), id="stdin")])
+        return iter([Document(read_document(stream, settings.max_file), id="stdin")])
     raise ConfigError(f"--input-format {input_format}: expected a file, got standard input, which can hold lines or one document")
+
+
+def read_document(stream: TextIO, most: int) -> str:
+    """All of standard input.
+
+    Raises:
+        DataError: it has more than `most` characters.
+    """
+    text = stream.read(most + 1)
+    if len(text) > most:
+        raise DataError(f"stdin: expected at most {most:,} characters (max_file), got more")
+    return text
 
 
 def mark(

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal, TextIO, cast
 from zlib import crc32
 
 from rich.console import Console
@@ -60,25 +60,40 @@ class PredictionWriter(ABC):
 class StreamWriter(PredictionWriter):
     """Writes to one file, UTF-8 with LF, or to a stream that is already open, which it leaves open.
 
-    With `resume` what the file holds stays, and is written on behind.
+    With `resume` what the file holds stays, and is written on behind. Without, an older file stays until there is something to write in
+    its place: a mistake in the input or the model does not cost the earlier output.
+
+    Raises:
+        ConfigError: the path is a folder.
     """
 
     unencodable = "replace"  # lone surrogates, one character by one, so that offsets stay true
 
     def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
         super().__init__()
-        self._opened = isinstance(target, (str, os.PathLike))
-        self._stream = self._open(Path(target), "a" if resume else "w") if isinstance(target, (str, os.PathLike)) else target
+        self._path = Path(target) if isinstance(target, (str, os.PathLike)) else None
+        self._mode: Literal["a", "w"] = "a" if resume else "w"
+        self._open_stream = None if isinstance(target, (str, os.PathLike)) else target
+        if self._path is not None and self._path.is_dir():
+            raise ConfigError(f"{self._path}: expected a file to write to, got a folder")
 
-    def _open(self, path: Path, mode: Literal["a", "w"]) -> TextIO:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open(mode, encoding="utf-8", errors=self.unencodable, newline="\n")
+    @property
+    def _stream(self) -> TextIO:
+        """The open stream; a file is opened when it is first written to."""
+        if self._open_stream is None and self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._open_stream = self._path.open(self._mode, encoding="utf-8", errors=self.unencodable, newline="\n")
+        return cast(TextIO, self._open_stream)
 
     def close(self) -> None:
-        if self._opened:
-            self._stream.close()
-        else:
+        if self._path is None:
             self._stream.flush()
+        else:
+            self._stream.close()
+
+    def __exit__(self, kind: object, *others: object) -> None:
+        if kind is None or self._open_stream is not None:
+            self.close()
 
 
 class JsonlWriter(StreamWriter):
@@ -129,15 +144,15 @@ class TextWriter(StreamWriter):
 
     def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
         super().__init__(target, resume=resume)
-        self._console = Console(file=self._stream, highlight=False)
-        self._coloured = self._console.is_terminal and not self._console.no_color and not self._console.is_dumb_terminal
+        console = None if self._path else Console(file=self._stream, highlight=False)
+        self._console = console if console and console.is_terminal and not (console.no_color or console.is_dumb_terminal) else None
 
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
         kept, overlapping = keep_longest(entities)
         for entity in overlapping:
             self.ledger.record("overlapping", document.id, f"{entity.label} {entity.start}-{entity.end}")
         parts = ((printable(text), label and printable(label)) for text, label in _parts(document.text, kept))
-        if self._coloured:
+        if self._console:
             # Text objects, not strings: brackets in the text are brackets, not rich's markup.
             self._console.print(Text.assemble(*(piece for text, label in parts for piece in _coloured(text, label))), soft_wrap=True)
         else:
@@ -175,6 +190,8 @@ class BratWriter(PredictionWriter):
 
     def _put(self, name: str, content: str) -> Path:
         path = self._folder / name
+        if path.is_symlink():  # it would be written through, to wherever it leads
+            raise DataError(f"{path}: expected a place for a new file, got a link to {path.readlink()}")
         path.write_text(content, encoding="utf-8", errors="replace", newline="")  # untranslated: offsets count the file's characters
         return path
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tfner.bounded import read_at_most
 from tfner.exceptions import ConfigError
 from tfner.printable import show
 
@@ -33,8 +34,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: there is no such file, it cannot be read, is no YAML, or YAML that is not a mapping.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        content = read_at_most(path, LARGEST_FILE)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
@@ -43,8 +43,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: cannot be read: expected text in utf-8, got the byte 0x{content[error.start]:02x}") from None
-    if len(content) > LARGEST_FILE:
-        raise ConfigError(f"{path}: expected a configuration of at most {LARGEST_FILE} bytes, got more")
     try:
         values = load(text)
     except YamlFaultError as fault:

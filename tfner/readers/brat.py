@@ -39,13 +39,13 @@ def read_brat(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Do
         text_file, annotation_file = stem.with_name(stem.name + ".txt"), stem.with_name(stem.name + ".ann")
         if not text_file.is_file():
             raise DataError(f"{annotation_file}: expected its text in {text_file.name} beside it, found no such file")
-        text = read_text(text_file, settings.encoding)  # newlines and a byte order mark count as characters
+        text = read_text(text_file, settings.encoding, settings.max_file)  # newlines and a byte order mark count as characters
         entities = tuple(read_entities(annotation_file, text, settings, ledger)) if annotation_file.is_file() else ()
         yield Document(text, entities, id=stem.relative_to(folder).as_posix())
 
 
 def read_entities(path: Path, text: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Entity]:
-    for number, line in enumerate(read_lines(path, settings.encoding), start=1):
+    for number, line in enumerate(read_lines(path, settings.encoding, settings.max_line), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"

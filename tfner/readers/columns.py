@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator
         DataError: a line without its token, a tag that is none, an undecodable byte; under strict also whatever else
             would be counted: an untagged line, a slip, an illegal sequence.
     """
-    lines = read_lines(path, settings.encoding)
+    lines = read_lines(path, settings.encoding, settings.max_line)
     layout = detect_layout(lines, path, settings)
     sentences = list(parse_sentences(lines, layout, path))
     if layout.tag is None:
@@ -63,8 +64,9 @@ def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
     Raises:
         DataError: a line without its token, an undecodable byte.
     """
-    layout = detect_layout(list(islice(stream_lines(path, settings.encoding), LAYOUT_LINES)), path, settings)
-    for sentence in parse_sentences(stream_lines(path, settings.encoding), layout, path):
+    lines = partial(stream_lines, path, settings.encoding, settings.max_line)
+    layout = detect_layout(list(islice(lines(), LAYOUT_LINES)), path, settings)
+    for sentence in parse_sentences(lines(), layout, path):
         yield to_document(sentence, path, [])
 
 

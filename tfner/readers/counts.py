@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from tfner.readers.text_files import check_encoding
+
+PART = 1 << 16  # bytes
 
 
 def count_documents(path: Path, kind: str, encoding: str) -> int | None:
@@ -24,8 +28,21 @@ def count_documents(path: Path, kind: str, encoding: str) -> int | None:
 
 def count_in_lines(path: Path, kind: str) -> int:
     """Lines, lines that are not blank (jsonl), or stretches of them (columns)."""
-    with path.open("rb") as lines:
-        if kind == "lines":
-            return sum(1 for _ in lines)
-        filled = (bool(line.strip()) for line in lines)
-        return sum(filled) if kind == "jsonl" else sum(is_filled for is_filled, _ in groupby(filled))
+    filled = fill_of_lines(path)
+    if kind == "lines":
+        return sum(1 for _ in filled)
+    return sum(filled) if kind == "jsonl" else sum(is_filled for is_filled, _ in groupby(filled))
+
+
+def fill_of_lines(path: Path) -> Iterator[bool]:
+    """Whether each line holds more than white space; however long it is, only a part of it is in memory."""
+    filled = open_end = False
+    with path.open("rb") as file:
+        for part in iter(partial(file.readline, PART), b""):
+            filled = filled or bool(part.strip())
+            open_end = not part.endswith(b"\n")
+            if not open_end:
+                yield filled
+                filled = False
+    if open_end:
+        yield filled

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfner.config import ReadSettings
 from tfner.documents import Document
-from tfner.exceptions import DataError
+from tfner.json_text import parse_json
 from tfner.ledger import Ledger
 from tfner.readers.record_documents import Item, RecordReader
 from tfner.readers.text_files import read_text, stream_lines
@@ -20,7 +20,7 @@ def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
     Raises:
         DataError: a line is no JSON or no known record; under strict also a span that fits its text not.
     """
-    return RecordReader(lambda: iterate_lines(path, settings.encoding), settings, ledger).documents()
+    return RecordReader(lambda: iterate_lines(path, settings), settings, ledger).documents()
 
 
 def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -29,34 +29,31 @@ def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
     Raises:
         DataError: as `read_json_lines`; what is no JSON is named by line and column.
     """
-    text = read_text(path, settings.encoding).removeprefix("\ufeff")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip().startswith("{"):
-            return read_json_lines(path, settings, ledger)
-        raise json_error(f"{path}:{error.lineno}:{error.colno}", error.msg) from None
-    except (ValueError, RecursionError) as error:
-        raise json_error(f"{path}", str(error)) from None
+    text = read_text(path, settings.encoding, settings.max_file).removeprefix("\ufeff")
+    if holds_lines(text):
+        return read_json_lines(path, settings, ledger)
+    value = parse_json(text, path)
     values = value if isinstance(value, list) and not is_pair(value) else [value]
     items = [Item(value, f"{path}[{index}]", f"{path.name}[{index}]") for index, value in enumerate(values)]
     return RecordReader(lambda: items, settings, ledger).documents()
 
 
-def iterate_lines(path: Path, encoding: str) -> Iterator[Item]:
-    for number, line in enumerate(stream_lines(path, encoding), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield Item(json.loads(line), f"{path}:{number}", f"{path.name}:{number}")
-        except json.JSONDecodeError as error:
-            raise json_error(f"{path}:{number}:{error.colno}", error.msg) from None
-        except (ValueError, RecursionError) as error:
-            raise json_error(f"{path}:{number}", str(error)) from None
+def holds_lines(text: str) -> bool:
+    """Whether a text is a record a line: an object, with something behind it."""
+    begin = len(text) - len(text.lstrip())
+    if not text.startswith("{", begin):
+        return False
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return False
+    return end < len(text.rstrip())
 
 
-def json_error(where: str, message: str) -> DataError:
-    return DataError(f"{where}: not valid JSON: {message[:1].lower()}{message[1:]}")
+def iterate_lines(path: Path, settings: ReadSettings) -> Iterator[Item]:
+    for number, line in enumerate(stream_lines(path, settings.encoding, settings.max_line), start=1):
+        if line.strip():
+            yield Item(parse_json(line, path, line=number), f"{path}:{number}", f"{path.name}:{number}")
 
 
 def is_pair(value: list) -> bool:

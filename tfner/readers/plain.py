@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tfner.config import MAX_FILE, MAX_LINE
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.readers.text_files import read_text, stream_lines
@@ -16,12 +17,12 @@ def read_text_lines(lines: Iterable[str], name: str) -> Iterator[Document]:
         yield Document(line, id=f"{name}:{number}")
 
 
-def read_line_file(path: Path, encoding: str) -> Iterator[Document]:
+def read_line_file(path: Path, encoding: str, longest: int = MAX_LINE) -> Iterator[Document]:
     """The lines of a file, read as they are needed."""
-    return read_text_lines(stream_lines(path, encoding), path.name)
+    return read_text_lines(stream_lines(path, encoding, longest), path.name)
 
 
-def read_whole_files(path: Path, encoding: str) -> Iterator[Document]:
+def read_whole_files(path: Path, encoding: str, largest: int = MAX_FILE) -> Iterator[Document]:
     """A file, or each .txt file of a folder in order of their names, as one document each.
 
     Raises:
@@ -31,4 +32,4 @@ def read_whole_files(path: Path, encoding: str) -> Iterator[Document]:
     if not files:
         raise DataError(f"{path}: expected .txt files in this folder, found none")
     for file in files:
-        yield Document(read_text(file, encoding), id=file.stem)
+        yield Document(read_text(file, encoding, largest), id=file.stem)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tfner.exceptions import DataError
 from tfner.ledger import Ledger
+from tfner.printable import show
 
 TEXT_KEYS = ("text", "data", "content")
 ENTITY_KEYS = ("entities", "spans", "label", "labels")
@@ -52,7 +53,7 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
     record = to_plain_object(value, where, ledger)
     if record is None:
         return None
-    check_surrogates(record, where)
+    check_texts(record, where)
     text = first_of(record, TEXT_KEYS, str)
     words = parse_words(record, where)
     if text is None and words is None:
@@ -63,7 +64,10 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
         raise DataError(f"{where}: expected a text, because the spans of tokens and entities count its characters, got none")
     for _ in first_of(record, ("relations",), list) or ():
         ledger.record("skipped_annotation", where, "relation")
-    return Record(text, words, tags, marks, parse_id(record), str(record.get("group") or ""), str(record.get("slice") or ""))
+    names = parse_id(record), as_text(record.get("group") or ""), as_text(record.get("slice") or "")
+    for name in (*(tags or ()), *(mark.label for mark in marks), *names):
+        check_whole(name, where)
+    return Record(text, words, tags, marks, *names)
 
 
 def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Json] | None:
@@ -71,10 +75,10 @@ def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Jso
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict):
         return {"text": value[0], **value[1]}
     if not isinstance(value, dict):
-        raise DataError(f"{where}: expected an object, or a pair of a text and an object, got {shorten(value)}")
+        raise DataError(f"{where}: expected an object, or a pair of a text and an object, got {show(value)}")
     answer = value.get("answer", "accept")  # Prodigy's
     if answer != "accept":
-        ledger.record("skipped_record", where, f"answer: {answer}")
+        ledger.record("skipped_record", where, f"answer: {as_text(answer)}")
         return None
     return flatten_task(value, where, ledger) if isinstance(value.get("data"), dict) else value
 
@@ -106,8 +110,7 @@ def label_studio_entities(results: Iterable[Json], where: str, ledger: Ledger) -
         if isinstance(value, dict) and "labels" in value:
             yield value
         else:
-            kind = result.get("type") if isinstance(result, dict) else shorten(result)
-            ledger.record("skipped_annotation", where, str(kind))
+            ledger.record("skipped_annotation", where, as_text(result.get("type") if isinstance(result, dict) else result))
 
 
 def parse_words(record: Mapping[str, Json], where: str) -> list[str] | list[tuple[int, int]] | None:
@@ -119,7 +122,7 @@ def parse_words(record: Mapping[str, Json], where: str) -> list[str] | list[tupl
         return tokens
     if isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens):
         return [(offset(token, START_KEYS, where), offset(token, END_KEYS, where)) for token in tokens]
-    raise DataError(f"{where}: expected tokens to be strings, or objects with start and end, got {shorten(tokens)}")
+    raise DataError(f"{where}: expected tokens to be strings, or objects with start and end, got {show(tokens)}")
 
 
 def parse_tags(record: Mapping[str, Json], words: Sequence[Any] | None, where: str) -> list[str] | None:
@@ -132,7 +135,7 @@ def parse_tags(record: Mapping[str, Json], words: Sequence[Any] | None, where: s
         return None
     if any(not isinstance(tag, str) for tag in tags):
         hint = "this file does not say what they mean; write names, or read the dataset itself, saved in a folder or as hub:NAME"
-        raise DataError(f"{where}: expected tags such as B-PER in {key}, got {shorten(tags)}: {hint}")
+        raise DataError(f"{where}: expected tags such as B-PER in {key}, got {show(tags)}: {hint}")
     if len(tags) != len(words):
         raise DataError(f"{where}: expected as many {key} as tokens, got {len(tags)} and {len(words)}")
     return tags
@@ -145,7 +148,7 @@ def entity_list(record: Mapping[str, Json], where: str) -> list[Json]:
         if isinstance(value, list) and value:
             return value
         if value and key in ("entities", "spans"):
-            raise DataError(f"{where}: expected a list of {key}, got {shorten(value)}")
+            raise DataError(f"{where}: expected a list of {key}, got {show(value)}")
     return []
 
 
@@ -154,7 +157,7 @@ def parse_marks(item: Json, where: str) -> list[Mark]:
     if isinstance(item, list) and len(item) == 3:
         item = {"start": item[0], "end": item[1], "label": item[2]}
     if not isinstance(item, dict):
-        raise DataError(f"{where}: expected an entity as [start, end, label] or as an object, got {shorten(item)}")
+        raise DataError(f"{where}: expected an entity as [start, end, label] or as an object, got {show(item)}")
     if isinstance(item.get("span"), list) and len(item["span"]) == 2:
         item = {**item, "start": item["span"][0], "end": item["span"][1]}
     start, end = offset(item, START_KEYS, where), offset(item, END_KEYS, where)
@@ -163,14 +166,14 @@ def parse_marks(item: Json, where: str) -> list[Mark]:
     surface = first_of(item, SURFACE_KEYS, str)
     marks = [Mark(start, end, label, surface) for label in labels if isinstance(label, str) and label.strip()]
     if len(marks) < len(labels):
-        raise DataError(f"{where}: expected an entity with a label, got {shorten(item)}")
+        raise DataError(f"{where}: expected an entity with a label, got {show(item)}")
     return marks
 
 
 def offset(item: Mapping[str, Json], keys: Sequence[str], where: str) -> int:
     value = next((item[key] for key in keys if key in item), None)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(f"{where}: expected {keys[0]} to be a whole number of characters, got {value!r} in {shorten(item)}")
+        raise DataError(f"{where}: expected {keys[0]} to be a whole number of characters, got {show(value)} in {show(item)}")
     return value
 
 
@@ -184,16 +187,20 @@ def parse_id(record: Mapping[str, Json]) -> str:
     return ""
 
 
-def check_surrogates(record: Mapping[str, Json], where: str) -> None:
-    """JSON can escape half a character (`\\ud83d` alone), which no encoding can write."""
+def check_texts(record: Mapping[str, Json], where: str) -> None:
     tokens = record.get("tokens")
     texts = [record.get(key) for key in TEXT_KEYS] + (tokens if isinstance(tokens, list) else [])
     for text in (text for text in texts if isinstance(text, str)):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            code = ord(text[error.start])
-            raise DataError(f"{where}: expected whole characters, got half of one, U+{code:04X}, at character {error.start}") from None
+        check_whole(text, where)
+
+
+def check_whole(text: str, where: str) -> None:
+    """JSON can escape half a character (`\\ud83d` alone), which no encoding can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise DataError(f"{where}: expected whole characters, got half of one, U+{code:04X}, at character {error.start}") from None
 
 
 def is_places(words: Sequence[Any] | None) -> bool:
@@ -205,9 +212,10 @@ def first_of(record: Mapping[str, Json], keys: Iterable[str], kind: type) -> Any
 
 
 def show_keys(record: Mapping[str, Json]) -> str:
-    return f"the keys {', '.join(record)}" if record else "an empty object"
+    keys = ", ".join(record)
+    return f"the keys {keys if len(keys) <= 200 else keys[:197] + '...'}" if record else "an empty object"
 
 
-def shorten(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def as_text(value: Json) -> str:
+    """A name as it is; anything else, however deep or long, as Python writes it."""
+    return value if isinstance(value, str) else show(value)

@@ -11,6 +11,7 @@ from pathlib import Path
 from tfner.exceptions import TfnerError
 from tfner.serving.models_config import read_models_config, versions_in_use
 from tfner.serving.saved_model import CARD, find_version, read_card
+from tfner.serving.trust import check_files
 from tfner.serving.versions import add_version
 
 MODELS_CONFIG = "models.config"
@@ -71,6 +72,7 @@ def copy_version(source: Path, folder: Path) -> Path:
     """
     version = find_version(source)
     read_card(version)
+    check_files(version)  # a link would be copied as what it leads to
     return add_version(lambda building: shutil.copytree(version, building, dirs_exist_ok=True), folder)
 
 

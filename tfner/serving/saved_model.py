@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,10 @@ import tensorflow as tf
 
 from tfner.data.text_ops import load_text_ops
 from tfner.exceptions import ModelError
+from tfner.json_text import read_json_object
+from tfner.printable import show
 from tfner.serving.recognizer import Answer, Recognizer
+from tfner.serving.trust import check_files, check_graph, check_variables, first_line
 
 CARD = Path("assets.extra") / "tfner.json"
 Function = Callable[..., dict[str, tf.Tensor]]
@@ -25,13 +27,16 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
         ModelError: there is no SavedModel of tfner's.
     """
     folder = find_version(Path(path))
+    check_files(folder)
     card = read_card(folder)
+    check_graph(folder)
+    check_variables(folder)
     load_text_ops()
     try:
         model = tf.saved_model.load(str(folder))
         return GraphFunctions(model, model.signatures["serving_default"], model.signatures["words"]).recognizer(card)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(f"{folder}: cannot be loaded as a SavedModel of tfner: {error}") from None
+        raise ModelError(f"{folder}: cannot be loaded as a SavedModel of tfner: {first_line(error)}") from None
 
 
 class GraphFunctions:
@@ -69,10 +74,14 @@ def find_version(path: Path) -> Path:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: not an export of tfner: {CARD} cannot be read: {error}") from None
-    if not isinstance(card, dict) or "tag_scheme" not in card:
-        raise ModelError(f"{folder / CARD}: expected a JSON object with tag_scheme")
+    """What an export says of itself.
+
+    Raises:
+        ModelError: there is no card, or none of tfner's.
+    """
+    if not (folder / CARD).is_file():
+        raise ModelError(f"{folder}: not an export of tfner: {CARD} cannot be read: No such file")
+    card = read_json_object(folder / CARD, ModelError)
+    if "tag_scheme" not in card:
+        raise ModelError(f"{folder / CARD}: expected a JSON object with tag_scheme, got {show(sorted(card))}")
     return card
