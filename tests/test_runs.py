@@ -74,7 +74,7 @@ def test_a_finished_run_has_its_scores_and_where_it_was_exported(home, tmp_path)
 
 
 def test_a_run_that_ended_early_says_how_far_it_came(home):
-    make_run(home, "killed", (0.5,), place="state-epoch-000001-step-00000040")
+    make_run(home, "killed", (0.5,), place="state-000001-00000040")
     make_run(home, "stopped", (0.5, 0.6)).note_interruption()
     make_run(home, "begun")
     begun, killed, stopped = list_runs(home)
@@ -185,7 +185,7 @@ def test_the_table_has_a_line_a_run(home, capsys, monkeypatch):
     monkeypatch.chdir(home.parent)
     folder = make_run(home, "good", (0.5, 0.75))
     finish(folder, home.parent / "saved_models" / "good" / "1")
-    make_run(home, "half", (0.25,), place="epoch-000001-step-00000040")
+    make_run(home, "half", (0.25,), place="state-000001-00000040")
     (make_run(home, "spoiled").path / "metrics.jsonl").write_text("{")
     facts = list_runs(home)
     print_table([*facts, replace(facts[0], name="\x1b[31mred")], Console(width=200, highlight=False))

@@ -206,7 +206,7 @@ def test_two_replicas_log_the_norm_and_padding_but_no_waiting():
 def test_facts_in_words():
     logs = {"loss": 1.0, "learning_rate": 2e-4, "gradient_norm": 3.456, "padding_share": 0.021, "waiting_share": 0.004,
             "skipped_steps": 0.0, "memory_mib": 1234.5, "peak_memory_mib": 2000.0}  # fmt: skip
-    assert describe_facts(logs) == "rate 2.00e-04  gradient 3.46  padding 2.1%  waiting 0.4%  1,234 MiB  (at most 2,000)"
+    assert describe_facts(logs) == "lr 2.00e-04  gradient norm 3.46  padding 2.1%  waiting 0.4%  1,234 MiB  (peak 2,000)"
     assert describe_facts({"loss": 1.0}) == ""
 
 

@@ -97,7 +97,8 @@ def test_a_run_leaves_everything_that_explains_it(finished, home):
     assert environment["devices"][0]["type"] == "CPU"
     assert environment["data"]["dev"]["bytes"] == (home / "dev.conll").stat().st_size
     (listed,) = list_runs(folder)
-    assert (listed.state, listed.epochs_done, listed.exported) == ("finished", 3, str(home / "exports" / "whole" / "1"))
+    assert (listed.state, listed.epochs_done, listed.saved) == ("finished", 3, (3, 0))
+    assert listed.exported == str(home / "exports" / "whole" / "1")
     assert listed.best_f1 == pytest.approx(listed.f1)
     assert load_settings(folder / "config.yaml").model_dump() == settings_for(home, "whole").model_dump()
 

@@ -94,9 +94,8 @@ def sources(settings: RunSettings) -> Iterable[tuple[str, str]]:
 def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any]:
     """Where a split comes from, and a SHA-256 of its content.
 
-    Of a file it is that of its bytes, as `sha256sum` gives it. Of a folder it is that of the lines `HASH  PATH` of its files in the order
-    of their paths, as `find -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` gives it there without the `./` of the paths. What
-    comes from a hub has one of its documents.
+    Of a file it is that of its bytes, as `sha256sum` gives it; of a folder that of the lines which `sha256sum` gives of its files in the
+    order of their paths; of what comes from a hub that of the documents.
     """
     if source.startswith("hub:"):
         return {"source": source, "documents": len(documents), "sha256": hash_documents(documents)}

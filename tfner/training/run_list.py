@@ -18,7 +18,7 @@ from tfner.training.lock import LOCK
 from tfner.training.run_folder import RunFolder
 
 TRACES = ("metrics.jsonl", "labels.json", "environment.json", "checkpoints", "report.json")  # a folder with one of these has been a run
-PLACE = re.compile(r"epoch-(\d+)-step-(\d+)$")
+PLACE = re.compile(r"state-(\d+)-(\d+)")  # of a checkpoint: epochs done, and steps of the next
 WATCHED = "val_entity_f1"
 State = Literal["running", "interrupted", "unfinished", "finished", "damaged"]
 
@@ -144,7 +144,7 @@ def read_report(folder: RunFolder, facts: RunFacts) -> None:
 def read_place(folder: RunFolder, facts: RunFacts) -> None:
     """The names of checkpoints say their place."""
     if folder.last.is_dir():
-        places = [tuple(map(int, found.groups())) for path in folder.last.iterdir() if (found := PLACE.search(path.name))]
+        places = [tuple(map(int, found.groups())) for path in folder.last.iterdir() if (found := PLACE.fullmatch(path.name))]
         facts.saved = max(places, default=None)
 
 

@@ -96,13 +96,13 @@ def is_due(step: int, steps: int | None) -> bool:
 
 
 SHOWN = {
-    "learning_rate": "rate {:.2e}",
-    "gradient_norm": "gradient {:.2f}",
+    "learning_rate": "lr {:.2e}",
+    "gradient_norm": "gradient norm {:.2f}",
     "padding_share": "padding {:.1%}",
     "waiting_share": "waiting {:.1%}",
     "skipped_steps": "skipped {:.0f}",
     "memory_mib": "{:,.0f} MiB",
-    "peak_memory_mib": "(at most {:,.0f})",
+    "peak_memory_mib": "(peak {:,.0f})",
 }
 
 

@@ -63,5 +63,5 @@ class Scalars(keras.callbacks.Callback):
 
 
 def rounded(logs: Mapping[str, Any]) -> dict[str, float]:
-    """To six significant digits, which is more than float32 has of truth."""
+    """To six significant digits, more than float32 values tell; `step` has its own place."""
     return {name: float(f"{float(value):.{DIGITS}g}") for name, value in logs.items() if name != "step"}
