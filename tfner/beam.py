@@ -1,0 +1,124 @@
+"""`python -m tfner.beam MODEL INPUT OUTPUT [-- FLAGS]`: mark the entities in very much text with Apache Beam, here or on a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, read_settings, run
+from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.exceptions import ConfigError, DataError, MissingExtraError
+from tfner.readers.guess import guess_by_name
+from tfner.readers.text_files import check_encoding
+
+if TYPE_CHECKING:
+    from tfner.serving.beam.pipeline import Job
+
+INPUT_FORMATS = ("auto", "lines", "jsonl", "document")
+FORMATS = ("jsonl", "columns", "text")
+
+
+def beam(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Exported folder (saved_models/NAME or a version of it), or its URL.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="File, folder of .txt files, pattern such as 'news/*.jsonl.gz', or URL.")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="New folder, or its URL.")],
+    flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- FLAG...]", help="Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081"),
+    ] = None,
+    format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "jsonl",
+    input_format: Annotated[str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by each file's name.")] = "auto",
+    place: Annotated[bool, typer.Option("--place", help="Add file and line to each record of jsonl.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit code 2 if anything was refused; the output is complete all the same.")
+    ] = False,
+    encoding: Encoding = "utf-8",
+    max_line: MaxLine = MAX_LINE,
+    max_file: MaxFile = MAX_FILE,
+) -> None:
+    """Mark the entities in very much text with Apache Beam; OUTPUT's files, sorted by name, are in the input's order."""
+    require_beam()
+    settings = read_settings(encoding=encoding, max_line=max_line, max_file=max_file)
+    job = make_job(model, source, output, format, input_format, settings, place=place)
+    summary = run_on_beam(job, flags or [])
+    messages().print(f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}", markup=False)
+    if summary["blank"] or summary["skipped"]:
+        messages().print(f"no documents: {summary['blank']:,} blank lines, {summary['skipped']:,} rejected records")
+    if summary["refused"]:
+        refused = f"refused: {summary['refused']:,}, told in {job.output}/refused-*.jsonl"
+        if strict:
+            raise DataError(refused)
+        messages().print(refused, markup=False)
+
+
+def require_beam() -> None:
+    if importlib.util.find_spec("apache_beam") is None:
+        raise MissingExtraError("apache-beam", "beam", "python -m tfner.beam")
+    logging.disable(logging.WARNING)  # of Google's client libraries, which are not needed
+    try:
+        import apache_beam  # noqa: F401
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def make_job(model: str, source: str, output: str, format: str, input_format: str, settings: ReadSettings, *, place: bool) -> Job:
+    """The job of a command line, as far as it can be checked before anything runs.
+
+    Raises:
+        ConfigError, DataError, ModelError: a format is unknown, the input or the model missing, or something in the output's folder.
+    """
+    check_choice("--format", format, FORMATS)
+    check_choice("--input-format", input_format, INPUT_FORMATS)
+    if place and format != "jsonl":
+        raise ConfigError(f"--place: expected --format jsonl, whose records can hold it, got {format}")
+    check_line_ends(settings.encoding)
+    load_tensorflow()
+    from tfner.serving.beam.entries import KINDS, Reading
+    from tfner.serving.beam.marking import resolve_model
+    from tfner.serving.beam.parts import prepare_folder
+    from tfner.serving.beam.pipeline import Job
+    from tfner.serving.beam.sources import bare_name, is_folder, is_remote, list_files
+
+    version = resolve_model(model)
+    if input_format == "auto" and is_folder(source):
+        input_format = "document"
+    if input_format == "auto" and (kind := guess_by_name(bare_name(source))) not in KINDS:
+        raise ConfigError(f"{source}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}; see --input-format")
+    list_files(source)
+    folder = output.rstrip("/") if is_remote(output) else str(Path(output).absolute())
+    prepare_folder(folder)
+    return Job(version, source, folder, Reading(input_format, settings.encoding, settings.max_line, settings.max_file), format, place)
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{option}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def check_line_ends(encoding: str) -> None:
+    """Lines are cut before they are decoded, so that a wrong byte costs one line and not the file."""
+    check_encoding(encoding)
+    if "\n".encode(encoding) != b"\n":
+        raise ConfigError(f"encoding: expected one in which a line ends with the byte 0x0A, got {encoding!r}")
+
+
+def run_on_beam(job: Job, flags: list[str]) -> dict:
+    """Run the job with flags of Beam's.
+
+    Raises:
+        ConfigError: one is no flag.
+        TfnerError: the job did not come to its end.
+    """
+    from tfner.serving.beam.pipeline import run_job
+
+    if flags and not flags[0].startswith("-"):
+        raise ConfigError(f"expected flags of Beam's behind OUTPUT and --, got {flags[0]!r}")
+    return run_job(job, flags)
+
+
+if __name__ == "__main__":
+    run(beam)

@@ -1,0 +1,1 @@
+"""Prediction on many machines: an Apache Beam pipeline around an export."""

@@ -1,0 +1,95 @@
+"""What was marked becomes files, each whole or not at all: sorted by name they are in the input's order."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import Metrics
+
+from tfner.exceptions import ConfigError
+from tfner.serving.beam.sources import is_remote
+
+SUFFIXES = {"jsonl": "jsonl", "columns": "conll", "text": "txt"}
+SUMMARY = "summary.json"
+COUNTED = ("files", "documents", "refused", "blank", "skipped", "marked", "written", "words", "entities")
+
+
+def prepare_folder(folder: str) -> None:
+    """See to it that nothing is in the output's folder yet.
+
+    Raises:
+        ConfigError: something is, or it cannot be looked into.
+    """
+    try:
+        (found,) = FileSystems.match([f"{folder}/*"], limits=[1])
+    except ValueError as error:
+        raise ConfigError(f"{folder}: {error}") from None
+    if found.metadata_list:
+        raise ConfigError(f"{folder}: expected a new or empty folder for the output, got one with {found.metadata_list[0].path} in it")
+
+
+class WriteParts(beam.DoFn):
+    """((chunk, part), its blocks) → its tally, once `part-CHUNK-PART` and, where anything was refused, `refused-CHUNK-PART.jsonl` stand.
+
+    Done twice, as runners do after a failure, it leaves the same files.
+    """
+
+    def __init__(self, folder: str, format: str):
+        self._folder = folder
+        self._suffix = SUFFIXES[format]
+        self._written = Metrics.counter("tfner", "documents_written")
+        self._refused = Metrics.counter("tfner", "entries_refused")
+
+    def process(self, keyed: Any) -> Iterator[dict[str, int]]:
+        (chunk, part), values = keyed
+        blocks = sorted(values, key=lambda block: block.number)
+        place = f"{chunk:06}-{part:06}"
+        self._put(f"part-{place}.{self._suffix}", b"".join(block.predictions for block in blocks))
+        self._put(f"refused-{place}.jsonl", b"".join(block.refused for block in blocks))
+        tally = add_tallies([*(block.tally for block in blocks), {"written": sum(block.tally["marked"] for block in blocks)}])
+        self._written.inc(tally["written"])
+        self._refused.inc(tally.get("refused", 0))
+        yield tally
+
+    def _put(self, name: str, content: bytes) -> None:
+        if content:
+            write_whole(self._folder, name, content)
+
+
+def add_tallies(tallies: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for tally in tallies:
+        total.update(tally)
+    return dict(total)
+
+
+def write_whole(folder: str, name: str, content: bytes) -> None:
+    """Write a file that nobody sees before it is whole; one of the same name is replaced."""
+    building = f"{folder}/.{name}.{uuid.uuid4().hex}"
+    try:
+        with FileSystems.create(building, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            file.write(content)
+        FileSystems.rename([building], [f"{folder}/{name}"])
+    except BaseException:
+        if not is_remote(building):  # elsewhere a file that was not closed is none
+            FileSystems.delete([building])
+        raise
+
+
+def write_summary(tally: Mapping[str, int], folder: str, facts: Mapping[str, str]) -> None:
+    """The last file: its presence says that all others are there. Counts are of the data, so a bundle that was done twice counts once."""
+    counts = {name: tally.get(name, 0) for name in COUNTED}
+    others = {name: count for name, count in sorted(tally.items()) if name not in counts}
+    write_whole(folder, SUMMARY, (json.dumps({**facts, **counts, **others}, indent=2) + "\n").encode())
+
+
+def read_summary(folder: str) -> dict[str, Any]:
+    with FileSystems.open(f"{folder}/{SUMMARY}") as file:
+        return json.loads(file.read())

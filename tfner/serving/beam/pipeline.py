@@ -1,0 +1,94 @@
+"""The pipeline: files → blocks of documents → the same with entities → files in the input's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from tfner.exceptions import TfnerError
+from tfner.serving.beam.entries import Reading, read_blocks
+from tfner.serving.beam.marking import MarkBlocks
+from tfner.serving.beam.parts import WriteParts, add_tallies, read_summary, write_summary
+from tfner.serving.beam.sources import list_chunks
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be marked with which version of a model, and where to; `place` adds file and line to each record of JSONL."""
+
+    version: str
+    source: str
+    output: str
+    reading: Reading
+    format: str = "jsonl"
+    place: bool = False
+
+
+class ReadBlocks(beam.DoFn):
+    """Chunk → its blocks."""
+
+    def __init__(self, reading: Reading):
+        self._reading = reading
+        self._counters = {name: Metrics.counter("tfner", f"{name}_read") for name in ("files", "documents", "refused", "blank", "skipped")}
+
+    def process(self, chunk: Any) -> Iterator[Any]:
+        for block in read_blocks(chunk, self._reading):
+            for name, count in block.tally.items():
+                self._counters[name].inc(count)
+            yield block
+
+
+def build(pipeline: beam.Pipeline, job: Job) -> None:
+    """Add all steps of a job to a pipeline."""
+    facts = {"model": job.version, "input": job.source, "format": job.format}
+    _ = (
+        pipeline
+        | "input" >> beam.Create([job.source])
+        | "list files" >> beam.FlatMap(list_chunks)
+        | "deal out chunks" >> beam.Reshuffle()
+        | "read" >> beam.ParDo(ReadBlocks(job.reading))
+        | "deal out blocks" >> beam.Reshuffle()
+        | "mark" >> beam.ParDo(MarkBlocks(job.version, job.format, place=job.place))
+        | "gather parts" >> beam.GroupByKey()
+        | "write" >> beam.ParDo(WriteParts(job.output, job.format))
+        | "count" >> beam.CombineGlobally(add_tallies)
+        | "write summary" >> beam.Map(write_summary, job.output, facts)
+    )
+
+
+def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
+    """Run a job to its end, on the runner that the flags of Beam's name; gives its summary.
+
+    Raises:
+        TfnerError: it did not come to its end, or a document that was read is not written.
+    """
+    # There are no triggers here, so the permission changes one thing alone: DirectRunner does not fetch another runner from GitHub.
+    options = PipelineOptions(list(flags), allow_unsafe_triggers=True)
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, job)
+    try:
+        state = pipeline.run().wait_until_finish()
+    except Exception as error:
+        raise unfinished(job, reason_of(error)) from error
+    if state not in (None, PipelineState.DONE):
+        raise unfinished(job, f"it ended as {state}")
+    summary = read_summary(job.output)
+    if not summary["documents"] == summary["marked"] == summary["written"]:
+        raise TfnerError(f"{job.output}: expected every document that was read to be written, got {summary}")
+    return summary
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in a line: from a worker in a thread or process of its own comes a traceback as text."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "Traceback"))]
+    return (lines[-1] if lines else type(error).__name__)[:1000]
+
+
+def unfinished(job: Job, why: str) -> TfnerError:
+    return TfnerError(f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, but not all")
