@@ -54,12 +54,13 @@ def restore(run: Path) -> tuple[TokenClassifier, LabelSet, Path]:
     import tensorflow as tf
 
     from tfner.model.restore import build_classifier
+    from tfner.training.checkpoints import Checkpoints
     from tfner.training.run_folder import RunFolder
 
     folder = RunFolder(run)
     labels = folder.load_labels()
     model = build_classifier(folder.settings, folder.encoder, labels, pretrained=False, policy="float32")
-    tf.train.Checkpoint(model=model).read(str(folder.best)).expect_partial()
+    Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
     return model, labels, folder.encoder
 
 

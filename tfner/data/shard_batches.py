@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -41,9 +42,21 @@ class Epochs(Protocol):
         """What the order of an epoch follows from."""
         ...
 
+    def groups(self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: Any) -> Iterator[list[Window]]:
+        """What `read` gives of each window, batch by batch."""
+        ...
+
     def batches(self, read: Read, drawn: Any, first_step: int, share: Share) -> Iterator[Batch]:
         """The parts of the batches of an epoch from a step on; what comes before is read, but not put together."""
         ...
+
+
+class WindowAt(NamedTuple):
+    """Where a window is, and how many pieces it has."""
+
+    block: int
+    place: int
+    length: int
 
 
 class ShardBatches:
@@ -71,6 +84,15 @@ class ShardBatches:
             raise
 
 
+    def windows_of(self, epoch: int, step: int) -> list[WindowAt]:
+        """The windows of a batch, found by lengths alone."""
+
+        def places(block: int) -> list[WindowAt]:
+            return [WindowAt(block, place, length) for place, length in enumerate(self.corpus.blocks.lengths_of(block))]
+
+        return next(islice(self._epochs.groups(places, attrgetter("length"), self._epochs.draw(epoch)), step, None))
+
+
 class PaddedEpochs:
     """Batches of windows padded to the longest of them, by buckets of lengths or without, as `BatchSettings` says."""
 
@@ -88,9 +110,11 @@ class PaddedEpochs:
     def draw(self, epoch: int) -> list[int]:
         return next(draws(self._settings.seed, epoch))
 
+    def groups(self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: list[int]) -> Iterator[list[Window]]:
+        return self._buckets.group(windows_in_order(len(self._corpus.blocks), read, np.random.default_rng(drawn)), length)
+
     def batches(self, read: Read, drawn: list[int], first_step: int, share: Share) -> Iterator[Batch]:
-        windows = windows_in_order(len(self._corpus.blocks), read, np.random.default_rng(drawn))
-        for together in islice(self._buckets.group(windows, length_of), first_step, None):
+        for together in islice(self.groups(read, length_of, drawn), first_step, None):
             width = width_of(np.array(list(map(length_of, together))), int(self._buckets.bounds[-1]))
             for part in share.parts(len(together)):
                 yield pad(*pieces_of(together[part]), (share.rows_each(len(together)), width), self._settings.pad_id)
@@ -131,6 +155,15 @@ class PackedEpochs:
             for own in share.parts(len(batch)) if step >= first_step else ():
                 windows = [window for row in batch[own] for window in row]
                 yield join(*pieces_of(windows), list(map(len, batch[own])), self.shape(share), self._settings.pad_id)
+
+    def groups(
+        self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: tuple[list[int], int]
+    ) -> Iterator[list[Window]]:
+        seeds, count = drawn
+        rows = self._rows(read, length, seeds)
+        for step in range(self.steps):
+            span = self._shape.rows_of(step, count)
+            yield [window for row in islice(rows, span.stop - span.start) for window in row]
 
     def _count(self, seeds: list[int]) -> int:
         """How many rows the windows come to, by their lengths."""

@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
 from tfner.model.metrics import LossOfLabels, segments_of_batch
+from tfner.model.skipping import apply_or_skip, skips
 from tfner.model.weights import encode_packed, fused_pass, read_weights
 
 Implementation = Literal["fused", "reference"]
@@ -60,6 +61,8 @@ class TokenClassifier(keras.Model):
         )
         self.unlabelled_batches = self.add_weight("unlabelled_batches", (), tf.int32, "zeros", trainable=False,
                                                   aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
+        self.skipped_steps = self.add_weight("skipped_steps", (), tf.int32, "zeros", trainable=False,
+                                             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
         self.loss_of_labels = LossOfLabels()
         self.distribute_reduction_method = "first"  # of logs, which are the same on all replicas: Keras would sum up those of processes
 
@@ -105,7 +108,8 @@ class TokenClassifier(keras.Model):
         """Keras's, and for the logs the loss of the labels."""
         if isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
             total, weight = self.loss.sums(y, y_pred, sample_weight)
-            self.loss_of_labels.update_state(tf.stop_gradient(total), weight)
+            finite = tf.math.is_finite(total)  # one step that is skipped would make the epoch's loss NaN
+            self.loss_of_labels.update_state(tf.where(finite, tf.stop_gradient(total), 0.0), tf.where(finite, weight, 0.0))
         return super().compute_loss(x, y, y_pred, sample_weight)
 
     def compute_metrics(self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
@@ -128,12 +132,30 @@ class TokenClassifier(keras.Model):
             mask = tf.ones_like(y, tf.float32)
         labelled = sum_over_replicas(tf.reduce_sum(tf.cast(mask > 0, tf.float32)))
         self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
-        if self.gradient_accumulation == 1:
+        if self.gradient_accumulation > 1:
+            loss, logits, gradients = self._work_in_parts(x, y, mask, labelled)
+        elif skips(self.optimizer):
+            loss, logits, gradients = self._work(x, y, mask)
+        else:
             return super().train_step(data)
-        return self._train_in_parts(x, y, mask, labelled)
+        if skips(self.optimizer):
+            skipped = apply_or_skip(self.optimizer, gradients, loss, self.trainable_variables)
+            self.skipped_steps.assign_add(tf.cast(skipped, tf.int32))
+            return {**self.compute_metrics(x, y, logits, mask), "skipped_steps": tf.identity(self.skipped_steps)}
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self.compute_metrics(x, y, logits, mask)
 
-    def _train_in_parts(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update from several forward and backward passes, whose gradients add up."""
+    def _work(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list]:
+        """Loss, logits and gradients of a batch."""
+        with tf.GradientTape() as tape:
+            logits = self(x, training=True)
+            loss = self.compute_loss(x, y, logits, mask)
+        return loss, logits, [gradient for gradient, _ in self.optimizer.compute_gradients(loss, self.trainable_variables, tape)]
+
+    def _work_in_parts(
+        self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list]:
+        """The same from several forward and backward passes, whose gradients add up."""
         parts = {name: split_rows(value, self.gradient_accumulation) for name, value in {**x, "y": y, "mask": mask}.items()}
 
         def work_on_part(part: tf.Tensor, weight: tf.Tensor, logits: tf.TensorArray, gradients: list[tf.Tensor]) -> tuple:
@@ -152,10 +174,8 @@ class TokenClassifier(keras.Model):
         )
         per_label = tf.math.divide_no_nan(labelled, sum_over_replicas(weight))  # 1 without class weights
         gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         whole = logits.concat()[: tf.shape(y)[0]]
-        self.compute_loss(x, y, whole, mask)
-        return self.compute_metrics(x, y, whole, mask)
+        return self.compute_loss(x, y, whole, mask), whole, gradients
 
     def _part_gradients(
         self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor

@@ -62,7 +62,8 @@ class FusedAdamW(keras.optimizers.AdamW):
 
     The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices gradient is summed over
     its repeated rows before its norm is taken, and updates all rows, as a dense one does. `gradient_norm` is the norm of all
-    gradients of the last update together, before they are clipped; float32.
+    gradients of the last update together, before they are clipped; float32. An update where it is not finite is none: variables and
+    moments stay as they are, bit for bit; only the number of the update, and with it the learning rate's schedule, goes on.
 
     Args:
         learning_rate: float or schedule.
@@ -108,7 +109,7 @@ class FusedAdamW(keras.optimizers.AdamW):
         """Decay and update one variable in place."""
         index = self._index_dict[self._var_key(variable)]
         dtype = variable.dtype
-        learning_rate = tf.cast(self.learning_rate, dtype) * self._scales[index]
+        learning_rate = self._unless_skipped(tf.cast(self.learning_rate, dtype) * self._scales[index], 0)
         if self._decays[index]:
             variable.assign(variable * (1.0 - learning_rate * self._decays[index]))
         step = tf.cast(self.iterations + 1, dtype)
@@ -119,8 +120,8 @@ class FusedAdamW(keras.optimizers.AdamW):
             beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
             lr=learning_rate,
-            beta1=tf.cast(self.beta_1, dtype),
-            beta2=tf.cast(self.beta_2, dtype),
+            beta1=self._unless_skipped(tf.cast(self.beta_1, dtype), 1),
+            beta2=self._unless_skipped(tf.cast(self.beta_2, dtype), 1),
             epsilon=tf.cast(self.epsilon, dtype),
             grad=gradient,
         )
@@ -136,9 +137,16 @@ class FusedAdamW(keras.optimizers.AdamW):
     def _clip_gradients(self, grads):
         norm = tf.linalg.global_norm([_row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads])
         self.gradient_norm.assign(tf.cast(norm, tf.float32))
+        self._finite = tf.math.is_finite(norm)
         if not self.global_clipnorm:
-            return super()._clip_gradients(grads)
-        return tf.clip_by_global_norm(grads, self.global_clipnorm, use_norm=norm)[0]
+            grads = super()._clip_gradients(grads)
+        factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm) if self.global_clipnorm else tf.ones_like(norm)
+        factor = self._unless_skipped(factor, 0)
+        return [_multiply(gradient, factor) for gradient in grads]
+
+    def _unless_skipped(self, value: tf.Tensor, otherwise: int) -> tf.Tensor:
+        """Adam with a rate of 0, decays of 1 and a gradient of 0 changes nothing: no branch of the graph is needed to skip an update."""
+        return tf.where(self._finite, value, tf.constant(otherwise, value.dtype))
 
     def _deduplicate_sparse_grad(self, grads):
         return [_to_dense(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads]
@@ -185,6 +193,13 @@ def build_optimizer(
         head_scale=1.0 if head_learning_rate is None else head_learning_rate / learning_rate,
         head_names=head_names,
     )
+
+
+def _multiply(gradient, factor: tf.Tensor):
+    """A gradient times a scalar; 0 times NaN is 0."""
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(tf.math.multiply_no_nan(gradient.values, factor), gradient.indices, gradient.dense_shape)
+    return tf.math.multiply_no_nan(gradient, factor)
 
 
 def _row_sums(gradient: tf.IndexedSlices) -> tf.Tensor:

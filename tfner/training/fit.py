@@ -28,6 +28,7 @@ from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, Prog
 from tfner.training.followers import ChiefsScores, NoCheckpoints, SharedCheckpoints
 from tfner.training.last_state import LastState, Place
 from tfner.training.machine import has_accelerator, processor_features, say_precision
+from tfner.training.non_finite import NonFiniteSteps, documents_by_step
 from tfner.training.prepare import Prepared, class_weights, timed
 from tfner.training.step_facts import StepFacts
 from tfner.training.strategy import Devices
@@ -65,7 +66,8 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
     throughput = Throughput(len(batches.lengths))
     supply, bar = Supply(), ProgressBar(prepared.console)
     written = [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)] if devices.chief else []
-    callbacks = [StepFacts(supply), throughput, *dev_report(prepared, model, devices), best, *written, last]
+    non_finite = NonFiniteSteps(settings.training.skipped_in_a_row, documents_by_step(prepared, batches), last)
+    callbacks = [StepFacts(supply), throughput, non_finite, *dev_report(prepared, model, devices), best, *written, last]
 
     def data(place: Place) -> tf.data.Dataset:
         return devices.distribute(lambda share: supply.watch(batches.training(settings.training.epochs, *place, share)))

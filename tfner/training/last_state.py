@@ -13,6 +13,7 @@ import tf_keras as keras
 from tfner.exceptions import ModelError
 from tfner.training.callbacks import BestWeights
 from tfner.training.checkpoints import Checkpoints
+from tfner.training.termination import raise_if_terminated
 
 
 class Place(NamedTuple):
@@ -73,6 +74,7 @@ class LastState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.place = Place(self._epoch, batch + 1)
+        raise_if_terminated()
         if batch + 1 < (self.params.get("steps") or 0) and self._due() and not self.hold:  # the end of the epoch saves anyway
             self.save()
 
