@@ -240,9 +240,9 @@ class TestLoading:
         with pytest.raises(ModelError, match=r"not an export of tfner: .*tfner\.json cannot be read"):
             load_recognizer(tmp_path)
         (tmp_path / CARD).parent.mkdir()
-        for text in ("[]", '{"labels": []}'):
+        for text, message in (("[]", "object, got \\[\\]"), ('{"labels": []}', "object with tag_scheme, got \\['labels'\\]")):
             (tmp_path / CARD).write_text(text)
-            with pytest.raises(ModelError, match=r"tfner\.json: expected a JSON object with tag_scheme"):
+            with pytest.raises(ModelError, match=rf"tfner\.json: expected a JSON {message}"):
                 load_recognizer(tmp_path)
         (tmp_path / CARD).write_text((tiny.exported() / CARD).read_text())
         with pytest.raises(ModelError, match=r"saved_model\.pb: cannot be read as a SavedModel: "):

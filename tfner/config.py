@@ -34,13 +34,14 @@ def expand_path(value: str) -> str:
             raise ValueError(f"the environment variable {name} is not set")
         return os.environ[name]
 
-    return str(Path(VARIABLE.sub(lookup, value)).expanduser())
+    path = str(Path(VARIABLE.sub(lookup, value)).expanduser())
+    return f"./{path}" if value.startswith("./") else path  # by which a folder is told from a name on the hub
 
 
 def check_run_name(value: str) -> str:
     """A run's name becomes a folder's name and a model's name in TensorFlow Serving."""
     if not PORTABLE_NAME.fullmatch(value):
-        raise ValueError(f"expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got {value!r}")
+        raise ValueError(f"expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got {show(value)}")
     return value
 
 

@@ -25,8 +25,16 @@ def check_source(key: str, source: str) -> None:
     if source.startswith(PREPARED):
         check_prepared(key, source)
         return
-    if not (embedded_path(source) if source.startswith("embedded:") else Path(source)).exists():
+    if not exists(embedded_path(source) if source.startswith("embedded:") else Path(source)):
         raise ConfigError(f"{key}: no such file or folder: {source}")
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; not, too, where no file can have that name."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def check_prepared(key: str, source: str) -> None:
@@ -103,7 +111,7 @@ def embedded_path(source: str) -> Path:
         ConfigError: the package holds no such file.
     """
     path = Path(__file__).parent / source.removeprefix("embedded:")
-    if not path.exists():
+    if not exists(path) or ".." in path.parts:
         raise ConfigError(f"{source}: the package holds no such file or folder")
     return path
 

@@ -16,6 +16,7 @@ from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, DataError
 from tfner.ledger import Ledger
+from tfner.printable import show
 from tfner.progress import meter
 from tfner.readers import read_documents
 from tfner.readers.columns import stream_words
@@ -100,7 +101,7 @@ def open_here(path: Path) -> Recognizer:
 def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
     """Documents without marks from a file, a folder or standard input."""
     if input_format not in INPUT_FORMATS:
-        raise ConfigError(f"--input-format: expected one of {', '.join(INPUT_FORMATS)}, got {input_format!r}")
+        raise ConfigError(f"--input-format: expected one of {', '.join(INPUT_FORMATS)}, got {show(input_format)}")
     if source == "-":
         return read_standard_input(input_format, settings)
     path = Path(source)

@@ -10,6 +10,7 @@ from tfner.config import ReadSettings
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.ledger import Ledger
+from tfner.printable import show
 from tfner.readers.record_documents import find_fault
 from tfner.readers.records import Mark
 from tfner.readers.text_files import read_lines, read_text
@@ -63,7 +64,7 @@ def read_mark(line: str, where: str, ledger: Ledger) -> Mark | None:
     """The span of an entity; None for what is no entity or has several fragments, which is entered in the ledger."""
     match = ENTITY_LINE.fullmatch(line)
     if match is None and line[0] not in OTHER_KINDS:
-        raise DataError(f"{where}: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got {line!r}")
+        raise DataError(f"{where}: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got {show(line)}")
     if match is None or ";" in match["places"]:
         ledger.record("discontinuous" if match else "skipped_annotation", where, line.replace("\t", " "))
         return None

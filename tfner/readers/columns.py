@@ -18,6 +18,7 @@ from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.ledger import Ledger
+from tfner.printable import show
 from tfner.readers.alignment import align_words
 from tfner.readers.column_layout import DOCUMENT_START, NAMED_COMMENT, Layout, detect_layout, is_blank
 from tfner.readers.text_files import read_lines, stream_lines
@@ -107,7 +108,7 @@ def read_word(line: str, number: int, layout: Layout, path: Path, sentence: Sent
         return
     token_and_tag = layout.pick(columns)
     if token_and_tag is None:
-        raise DataError(f"{path}:{number}: expected a token in column {layout.token}, got {len(columns)} columns: {line!r}")
+        raise DataError(f"{path}:{number}: expected a token in column {layout.token}, got {len(columns)} columns: {show(line)}")
     token, tag = token_and_tag
     sentence.words.append(token)
     sentence.tags.append(tag or None)
@@ -126,13 +127,13 @@ def settle_tags(
     def settle(tag: str | None, where: str, word: str) -> str:
         if tag is None:
             if settings.strict:
-                raise DataError(f"{where}: {expected}, got none for {word!r}")
+                raise DataError(f"{where}: {expected}, got none for {show(word)}")
             ledger.record("untagged", where, word)
             return "O"
         if is_tag(tag):
             return tag
         if too_many_slips:
-            raise DataError(f"{where}: {expected}, got {tag!r}; set tag_column if the tags stand in another")
+            raise DataError(f"{where}: {expected}, got {show(tag)}; set tag_column if the tags stand in another")
         return mend_slip(tag, where, word, ledger)
 
     return [
@@ -147,7 +148,7 @@ def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:
     if match:
         ledger.record("repaired", where, f"{tag} read as {match[1]}-{match[2]}")
         return f"{match[1]}-{match[2]}"
-    ledger.record("untagged", where, f"{word}: {tag!r} is no tag")
+    ledger.record("untagged", where, f"{word}: {show(tag)} is no tag")
     return "O"
 
 

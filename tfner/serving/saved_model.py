@@ -34,9 +34,11 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
     load_text_ops()
     try:
         model = tf.saved_model.load(str(folder))
-        return GraphFunctions(model, model.signatures["serving_default"], model.signatures["words"]).recognizer(card)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise ModelError(f"{folder}: cannot be loaded as a SavedModel of tfner: {first_line(error)}") from None
+    if missing := {"serving_default", "words"} - set(model.signatures):
+        raise ModelError(f"{folder}: expected a SavedModel of tfner, got one without the signatures {', '.join(sorted(missing))}")
+    return GraphFunctions(model, model.signatures["serving_default"], model.signatures["words"]).recognizer(card)
 
 
 class GraphFunctions:

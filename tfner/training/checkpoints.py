@@ -156,7 +156,7 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         written = content.pop("sha256")
         facts, files, format = content["facts"], content["files"], content["format"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{path}: expected the state of a checkpoint: {type(error).__name__}: {error}") from None
     if written != digest_of(content):
         raise DamagedError(f"{path}: expected content that fits its checksum: damaged")

@@ -117,7 +117,7 @@ def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
     try:
         data = json.loads(before.read_text(encoding="utf-8"))["data"]
         then = {split: facts["sha256"] for split, facts in data.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return []
     return [split for split, facts in environment["data"].items() if split in then and facts["sha256"] != then[split]]
 

@@ -97,5 +97,5 @@ def holder_of(path: Path) -> str:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return f": process {facts['pid']} on {facts['host']}, since {facts['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return ""

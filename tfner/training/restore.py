@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import tensorflow as tf
 from tfner.config import RunSettings, override_settings
 from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.exceptions import ModelError
+from tfner.json_text import read_json_object
 from tfner.model.restore import build_classifier, build_export_tagger
 from tfner.model.tagger import Tagger
 from tfner.serving.bundle import export_model, live_recognizer
@@ -70,4 +70,4 @@ def scores_of_run(folder: RunFolder) -> dict[str, Any]:
 
 
 def read_report(folder: RunFolder) -> dict[str, Any]:
-    return json.loads(folder.report.read_text(encoding="utf-8")) if folder.report.is_file() else {}
+    return read_json_object(folder.report, ModelError) if folder.report.is_file() else {}

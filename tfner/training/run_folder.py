@@ -18,6 +18,8 @@ from tfner.data.whole_files import written_whole
 from tfner.evaluation.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
+from tfner.json_text import read_json
+from tfner.printable import show
 from tfner.tags import LabelSet
 from tfner.training.lock import LOCK
 from tfner.validation import validate
@@ -154,10 +156,9 @@ class RunFolder:
 
     def load_labels(self) -> LabelSet:
         path = self.path / "labels.json"
-        try:
-            types = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: the run's label set cannot be read: {error}") from None
+        types = read_json(path, ModelError)
+        if not isinstance(types, list) or not all(isinstance(name, str) for name in types):
+            raise ModelError(f"{path}: expected the run's entity types, a list of names, got {show(types)}")
         return LabelSet(tuple(types), self.settings.model.tag_scheme)
 
 
