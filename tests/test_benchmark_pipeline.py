@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,11 +46,18 @@ def test_waiting_is_what_passes_before_a_batch_is_there(pipeline, monkeypatch):
             now[0] += 2
             return iter([3, 1, 1])
 
+    class Watched:
+        so_far = SimpleNamespace(waited=0)
+
+        def watch(self, dataset):
+            return dataset
+
     def step(iterator):
         waited = next(iterator)
+        Watched.so_far.waited += waited
         now[0] += waited + 5
-        return waited
 
+    monkeypatch.setattr("tfner.training.supply.Supply", Watched)
     assert pipeline.run_steps(step, Dataset(), 3) == (5, 2, 15)
 
 
