@@ -1,8 +1,10 @@
-"""Where the real corpora and the real encoder are, and how Hypothesis draws."""
+"""Where the real corpora and the real encoder are, how Hypothesis draws, and for how long."""
 
 from __future__ import annotations
 
+import inspect
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,49 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 settings.register_profile("tfner", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", deadline=None, max_examples=500, database=None, print_blob=True, suppress_health_check=list(HealthCheck))
 settings.load_profile("tfner")
+
+
+def pytest_addoption(parser):
+    about = "put other examples to every property for so long, and to the fuzzers of the tests marked fuzz"
+    parser.addoption("--fuzz-seconds", type=float, default=0.0, metavar="S", help=about)
+
+
+def pytest_configure(config):
+    if config.getoption("--fuzz-seconds"):
+        settings.load_profile("fuzz")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """With --fuzz-seconds, call a property again and again, each time with other examples, until its time is over."""
+    seconds, test = pyfuncitem.config.getoption("--fuzz-seconds"), pyfuncitem.obj
+    if not seconds or not getattr(test, "is_hypothesis_test", False):
+        return None
+    inner, tried, end = test.hypothesis.inner_test, 0, time.monotonic() + seconds
+
+    def count(*arguments, **named):
+        nonlocal tried
+        tried += 1
+        return inner(*arguments, **named)
+
+    test.hypothesis.inner_test = count
+    try:
+        while time.monotonic() < end:
+            test(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters})
+    finally:
+        test.hypothesis.inner_test = inner
+        pyfuncitem.user_properties.append(("examples", tried))
+    return True
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for reports in terminalreporter.stats.values() for report in reports if getattr(report, "when", "") == "call"]
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "examples":
+                terminalreporter.write_line(f"{value:>9,} examples  {report.nodeid}")
 
 
 def folder_named_by(variable: str) -> Path:

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -16,6 +16,7 @@ from tfner.exceptions import ConfigError
 from tfner.model.chunks import chunk_rules
 from tfner.model.decoder import Decoder, by_row, read_entities
 from tfner.model.viterbi import FLOOR, best_paths, greedy, viterbi
+from tfner.tags import LabelSet, read_spans
 
 TAG_SETS = {
     "IOB2": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
@@ -166,6 +167,34 @@ def test_never_an_illegal_sequence_even_where_every_legal_one_is_impossible(sche
     illegal = 1 if scheme == "BIOES" else 2  # all I: the only possible tag
     log_probs_BUK[..., illegal] = 0.0
     assert is_legal(decoding(scheme)(log_probs_BUK, [40])[0].numpy(), scheme)
+
+
+FLOATS = [0.0, -0.5, -1.0, -1e-30, -1e6, -1e7, 1.0, 1e30, np.inf, -np.inf, np.nan, 1e-45]
+
+
+@functools.cache
+def decoding_thresholds(scheme: str, threshold: float):
+    """A Decoder of the label set that models have, traced once for all shapes."""
+    labels = LabelSet(("PER", "creative-work", "LOC"), scheme)
+    decoder = Decoder(labels.tags, labels.allowed_first, labels.allowed_next, labels.allowed_last, threshold=threshold)
+    signature = [tf.TensorSpec([None, len(labels)]), tf.TensorSpec([None], tf.int32)]
+    return labels, tf.function(lambda log_probs_MK, lengths_B: decoder(log_probs_MK, lengths_B), signature)
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(["IOB2", "BIOES"]), st.sampled_from([0.0, 0.5]), st.lists(st.integers(0, 20), max_size=5), st.data())
+def test_whatever_the_numbers_the_tags_are_legal_and_spell_the_spans(scheme, threshold, lengths, data):
+    labels, decode = decoding_thresholds(scheme, threshold)
+    values = data.draw(st.lists(st.sampled_from(FLOATS) | st.floats(width=32), min_size=1, max_size=8))
+    log_probs_MK = np.random.default_rng(data.draw(st.integers(0, 2**31))).choice(np.array(values, np.float32), (sum(lengths), len(labels)))
+    decoded = decode(log_probs_MK, np.array(lengths, np.int32))
+    rows = np.split(decoded.tags.numpy(), np.cumsum(lengths)[:-1]) if lengths else []
+    for row, tags_U in enumerate(rows):
+        spans, repairs = read_spans([labels.tag(tag) for tag in tags_U], scheme)
+        assert repairs == []
+        first, last, kind, score = (column[row, : decoded.spans.count[row]].numpy().tolist() for column in decoded.spans[:4])
+        assert [(begin, end + 1, labels.types[which]) for begin, end, which in zip(first, last, kind, strict=True)] == spans
+        assert all(probability >= threshold for probability in score)
 
 
 def test_greedy_takes_the_best_tag_of_each_unit():

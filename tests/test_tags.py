@@ -65,6 +65,24 @@ def test_spans_come_back_from_every_scheme_but_io(drawn, scheme):
     assert read_spans(write_tags(spans, length, scheme), scheme) == (spans, [])
 
 
+@given(draw_spans(), st.sampled_from(SCHEMES), st.text(min_size=1, max_size=5).filter(lambda label: not label.isspace()))
+def test_any_label_of_more_than_white_space_comes_back(drawn, scheme, label):
+    spans = [(first, end, label) for first, end, _ in drawn[0][::2]]  # apart, so that IO parts them too
+    spans = [span for number, span in enumerate(spans) if number == 0 or span[0] > spans[number - 1][1]]
+    assert read_spans(write_tags(spans, drawn[1], scheme), scheme) == (spans, [])
+    assert not is_tag("B-" + " " * len(label))
+
+
+@given(st.lists(st.sampled_from(TYPES), min_size=1, unique=True), st.sampled_from(["IOB2", "BIOES"]), st.data())
+def test_what_a_label_set_allows_is_what_reads_without_repair(types, scheme, data):
+    labels = LabelSet(tuple(types), scheme)
+    ids = data.draw(st.lists(st.integers(0, len(labels) - 1), min_size=1, max_size=6))
+    allowed = labels.allowed_first[ids[0]] and labels.allowed_last[ids[-1]]
+    allowed = allowed and all(labels.allowed_next[before, after] for before, after in itertools.pairwise(ids))
+    assert bool(allowed) == (read_spans([labels.tag(id) for id in ids], scheme)[1] == [])
+    assert [labels.id(labels.tag(id)) for id in ids] == ids
+
+
 @given(draw_spans())
 def test_io_merges_adjacent_spans_of_one_type_and_nothing_else(drawn):
     spans, length = drawn

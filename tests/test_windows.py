@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
+from tfner.data.windows import cut_windows, frame, owned_pieces, pad_rows, window_values
 
 
 @st.composite
@@ -38,6 +38,22 @@ def test_each_piece_is_owned_once_where_its_context_is_best(drawn):
             assert context(piece, *owners[0][1:3], count) >= max(context(piece, *w[1:3], count) for w in holders)
         assert all(end - start <= capacity for _, start, end, _, _ in of_text)
         assert all(a[2] - b[1] >= overlap for a, b in pairwise(of_text))
+
+
+@given(settings())
+def test_what_the_windows_own_is_the_text_again(drawn):
+    capacity, overlap, counts = drawn
+    splits = tf.constant(np.cumsum([0, *counts]), tf.int32)
+    pieces = tf.RaggedTensor.from_row_splits(tf.random.stateless_uniform([sum(counts)], [1, 2], 0, 9, tf.int32), splits)
+    windows = cut_windows(tf.constant(counts, tf.int32), capacity, overlap)
+    values, owned = window_values(pieces, windows), owned_pieces(windows)
+    again = [[] for _ in counts]
+    for row, window, own in zip(windows.text.numpy(), values.to_list(), owned.to_list(), strict=True):
+        assert len(window) == len(own)
+        again[row] += [piece for piece, is_own in zip(window, own, strict=True) if is_own]
+    assert again == pieces.to_list()
+    rows = pad_rows(frame(values, 8, 9), capacity + 2, -1).numpy() if windows.text.shape[0] else []
+    assert [row[row >= 0].tolist() for row in rows] == [[8, *window, 9] for window in values.to_list()]
 
 
 def test_empty_input_has_no_window():

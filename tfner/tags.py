@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tfner.exceptions import ConfigError
+from tfner.printable import show
 
 Scheme = Literal["IO", "IOB1", "IOB2", "BIOES", "BILOU"]
 Span = tuple[int, int, str]  # first unit, one past the last unit, label
@@ -42,7 +43,7 @@ def split_tag(tag: str) -> tuple[str, str]:
         return "O", ""
     if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-" and not tag[2:].isspace():
         return tag[0], tag[2:]
-    raise ValueError(f"expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got {tag!r}")
+    raise ValueError(f"expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got {show(tag)}")
 
 
 def is_tag(text: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 
-from reader_targets import PARTS, check, chunks, folder
+from json_mutator import PARTS
+from reader_targets import check, chunks, folder
 
 from tfner.data.vocabulary import SPECIAL_TOKENS, TokenizerSettings, read_checkpoint_tokenizer
 from tfner.exceptions import ConfigError, ModelError

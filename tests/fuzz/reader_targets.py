@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from json_mutator import PARTS
+
 from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, TfnerError
@@ -20,7 +22,6 @@ from tfner.readers.plain import read_line_file, read_whole_files
 from tfner.writers import open_writer
 
 LONGEST_MESSAGE = 2000  # characters; what is shown of the input is shortened
-PARTS = b"\0\0"  # parts the files of an input that has several
 
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-7", "cp1252", "utf-32", "shift_jis", "cp037")
 NO_ENCODINGS = ("hex", "undefined", "idna", "punycode", "no\0ne", "")

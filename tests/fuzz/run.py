@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 SECONDS_AN_INPUT, LONGEST_INPUT, MEMORY = 20, 4096, 4096
 STATUS = re.compile(r"#(\d+)\s+(INITED|DONE|pulse|NEW|REDUCE|RELOAD)\s+cov: (\d+) ft: \d+ corp: (\d+)/\S+ .*?rss: (\d+)Mb")
+ONE_THREAD = {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # its operations are small
 COLUMNS = "{:12} {:>11} {:>15} {:>17} {:>9} {:>8}"
 
 
@@ -62,16 +64,24 @@ def fuzz(name: str, folder: Path, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["tfner", "slow_units"]):
+        import json_mutator
         import targets
 
         target = targets.load(name, atheris.instrument_func)
+    target.check(target.seeds[0])  # what is made once is made before the clock and the memory are read
     for number, seed in enumerate(target.seeds):
         (folder / "corpus" / f"seed-{number}").write_bytes(seed)
     words = ["".join(f"\\x{byte:02x}" for byte in word.encode()) for word in target.words]
     (folder / "words.txt").write_text("".join(f'"{word}"\n' for word in words))
     options = [f"-max_total_time={seconds}", f"-timeout={SECONDS_AN_INPUT}", f"-max_len={LONGEST_INPUT}", f"-rss_limit_mb={MEMORY}"]
     options += [f"-dict={folder / 'words.txt'}", f"-artifact_prefix={folder / 'failed'}/"]
-    atheris.Setup([name, *options, str(folder / "corpus")], Watch(target, folder))
+
+    def mutate(data: bytes, size: int, seed: int) -> bytes:
+        if not target.keys or seed % 4 == 0:
+            return atheris.Mutate(data, size)
+        return (data[: target.skip] + json_mutator.mutate(data[target.skip :], seed, target.keys))[:size]
+
+    atheris.Setup([name, *options, str(folder / "corpus")], Watch(target, folder), custom_mutator=mutate)
     atheris.Fuzz()
 
 
@@ -82,7 +92,7 @@ def campaign(name: str, folder: Path, seconds: int) -> dict[str, Any]:
     (folder / "notes.json").write_text('{"slowest": 0, "failed": 0}')
     command = [sys.executable, str(HERE / "run.py"), name, "--seconds", str(seconds), "--child", str(folder)]
     with (folder / "log.txt").open("wb") as log:
-        code = subprocess.run(command, stdout=log, stderr=log, check=False).returncode
+        code = subprocess.run(command, stdout=log, stderr=log, env={**ONE_THREAD, **os.environ}, check=False).returncode
     return {"target": name, "code": code, **read_log(folder / "log.txt"), **json.loads((folder / "notes.json").read_text())}
 
 

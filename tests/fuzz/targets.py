@@ -10,12 +10,17 @@ TEXT = ("text", "words")
 
 
 class Target(NamedTuple):
-    """`check` raises if the property does not hold for its input; `guide` may tell the fuzzer more than the code's branches do."""
+    """`check` raises if the property does not hold for its input.
+
+    `guide` may tell the fuzzer more than the code's branches do; `keys` are given where the input is JSON behind `skip` bytes.
+    """
 
     check: Callable[[bytes], None]
     seeds: Sequence[bytes]
     words: Sequence[str]
     guide: Callable[[bytes], None] | None = None
+    keys: tuple[str, ...] = ()
+    skip: int = 1
 
 
 def load(name: str, instrument: Callable | None = None) -> Target:
@@ -28,7 +33,8 @@ def load(name: str, instrument: Callable | None = None) -> Target:
     if name == "checkpoint":
         import checkpoint_targets
 
-        return Target(checkpoint_targets.checkpoint, checkpoint_targets.SEEDS, checkpoint_targets.WORDS)
+        keys = ("model", "vocab", "added_tokens", "content", "special", "normalizer", "type", "unk_token", "do_lower_case")
+        return Target(checkpoint_targets.checkpoint, checkpoint_targets.SEEDS, checkpoint_targets.WORDS, keys=keys, skip=0)
     return load_reader(name)
 
 
@@ -38,7 +44,8 @@ def load_reader(name: str) -> Target:
     import writer_targets
 
     if name == "datasets":
-        return Target(reader_targets.datasets, reader_targets.dataset_seeds(), seeds.JSON_WORDS)
+        keys = ("features", "_data_files", "_type", "names", "filename", "_split", "_fingerprint", "feature", "dtype")
+        return Target(reader_targets.datasets, reader_targets.dataset_seeds(), seeds.JSON_WORDS, keys=keys, skip=2)
     if name == "writers":
         return Target(writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS)
     check, contents, words = {
@@ -48,4 +55,5 @@ def load_reader(name: str) -> Target:
         "brat": (reader_targets.brat, seeds.BRAT, seeds.BRAT_WORDS),
         "plain": (reader_targets.plain, seeds.PLAIN, seeds.PLAIN_WORDS),
     }[name]
-    return Target(check, seeds.with_settings(contents), words)
+    keys = tuple(seeds.KEYS.split()) if name in ("json", "jsonl") else ()
+    return Target(check, seeds.with_settings(contents), words, keys=keys)

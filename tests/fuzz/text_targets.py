@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import tensorflow as tf
-from bert_oracle import differences, hugging_face, ours, tokenize, vocabulary, write_vocabulary
+from bert_oracle import hugging_face, ours, tokenize, vocabulary, write_vocabulary
 from slow_units import reference_units
 
-from tfner.data.characters import BLOCK_MASK, BLOCK_SHIFT, CLASS_MASK, character_table
+from tfner.data.characters import BLOCK_MASK, BLOCK_SHIFT, CLASS_MASK, KEPT_MARK, character_table
 
 # One character at least of every class that the graph tells apart, and of every way in which text is odd.
 ALPHABET = (
@@ -60,17 +61,31 @@ def text(data: bytes) -> None:
     """Texts side by side in one batch: ids, offsets, units, and the units' places in bytes, which hold for invalid UTF-8 too."""
     sent = texts_of(data)
     decoded = [one.decode("utf-8", "replace") for one in sent]
-    if not NOTES & set("".join(decoded)):
-        different = differences(ours(lowercase=True), oracle(), decoded, sent)
-        check(not different, different)
-    tokens = tokenize(ours(lowercase=True), sent)
-    rows = zip(sent, decoded, *(member.to_list() for member in tokens[6:]), strict=True)
-    for one, characters, starts, ends, start_bytes, end_bytes in rows:
-        units = list(zip(starts, ends, strict=True))
-        check(units == reference_units(characters), (characters, units, reference_units(characters)))
-        places = zip(start_bytes, end_bytes, strict=True)
-        spelled = [one[start:end].decode("utf-8", "replace") for start, end in places]
+    ids, starts, ends, *_, unit_starts, unit_ends, first_bytes, last_bytes = map(rows_of, tokenize(ours(lowercase=True), sent))
+    expected = oracle()._tokenizer.encode_batch(decoded, add_special_tokens=False)
+    for row, (one, characters) in enumerate(zip(sent, decoded, strict=True)):
+        check(ids[row] == expected[row].ids, (characters, ids[row], expected[row].ids))
+        pieces = list(zip(starts[row], ends[row], strict=True))
+        check(bool(NOTES & set(characters)) or pieces == expected[row].offsets, (characters, pieces, expected[row].offsets))
+        units = list(zip(unit_starts[row], unit_ends[row], strict=True))
+        check_units(characters, units)
+        places = zip(first_bytes[row], last_bytes[row], strict=True)
+        spelled = [one[first:last].decode("utf-8", "replace") for first, last in places]
         check(spelled == [characters[start:end] for start, end in units], (one, spelled))
+
+
+def check_units(characters: str, units: list[tuple[int, int]]) -> None:
+    """Units stand one after the other; where no mark changes places with its neighbours they are those of the slow rule."""
+    borders = [0, *(border for unit in units for border in unit), len(characters)]
+    check(borders == sorted(borders) and all(start < end for start, end in units), (characters, units))
+    if not any(class_of(ord(character)) == KEPT_MARK for character in characters):
+        expected = reference_units(characters)
+        check(units == expected, (characters, units, expected))
+
+
+def rows_of(values: tf.RaggedTensor) -> list[list[int]]:
+    flat, splits = values.values.numpy().tolist(), values.row_splits.numpy().tolist()
+    return [flat[begin:end] for begin, end in pairwise(splits)]
 
 
 def check(holds: bool, what: object) -> None:
@@ -80,16 +95,15 @@ def check(holds: bool, what: object) -> None:
 def words(data: bytes) -> None:
     """Given words, one row a text: each has the pieces that it has alone, in a place of its own."""
     rows = [[word.decode("utf-8", "replace") for word in one.split(b" ")] for one in texts_of(data)]
-    tokens = tokenize_words(rows)
+    ids, starts, ends, units, *_, unit_starts, unit_ends, _, _ = map(rows_of, tokenize_words(rows))
     for number, row in enumerate(rows):
-        ids, starts, ends, units = (member[number].numpy().tolist() for member in tokens[:4])
-        if row and not NOTES & set("".join(row)):
-            expected = oracle()(row, is_split_into_words=True, add_special_tokens=False, return_offsets_mapping=True)
-            check(ids == expected["input_ids"] and units == expected.word_ids(), (row, ids, units))
-            origin = tokens.unit_start[number].numpy()
-            found = [(start - origin[unit], end - origin[unit]) for start, end, unit in zip(starts, ends, units, strict=True)]
-            check(found == expected["offset_mapping"], (row, found))
-        places = zip(tokens.unit_start[number].numpy(), tokens.unit_end[number].numpy(), strict=True)
+        expected = oracle()._tokenizer.encode(row, is_pretokenized=True, add_special_tokens=False)
+        check(ids[number] == expected.ids, (row, ids[number], expected.ids))
+        check(units[number] == expected.word_ids, (row, units[number]))
+        origins = [unit_starts[number][unit] for unit in units[number]]
+        found = [(start - origin, end - origin) for start, end, origin in zip(starts[number], ends[number], origins, strict=True)]
+        check(bool(NOTES & set("".join(row))) or found == expected.offsets, (row, found))
+        places = zip(unit_starts[number], unit_ends[number], strict=True)
         check([" ".join(row)[start:end] for start, end in places] == row, row)
 
 
@@ -103,6 +117,17 @@ def compiled_words():
     return tf.function(ours(lowercase=True).tokenize_words, input_signature=[tf.RaggedTensorSpec([None, None], tf.string)])
 
 
+@functools.cache
+def classes() -> tuple[list[int], list[int]]:
+    table = character_table(lowercase=True, strip_accents=True, tokenize_chinese_chars=True, clean_text=True)
+    return table.index.tolist(), (table.blocks & CLASS_MASK).tolist()
+
+
+def class_of(code: int) -> int:
+    index, blocks = classes()
+    return blocks[index[code >> BLOCK_SHIFT] + (code & BLOCK_MASK)]
+
+
 class ClassGuide:
     """Makes known to the fuzzer which neighbourhoods of three classes a text has: the graph's branches are out of its sight.
 
@@ -111,16 +136,11 @@ class ClassGuide:
 
     def __init__(self, instrument: Callable[[Callable[[], None]], Callable[[], None]]):
         self._calls = [instrument(eval("lambda: None")) for _ in range((CLASS_MASK + 1) ** 3)]
-        table = character_table(lowercase=True, strip_accents=True, tokenize_chinese_chars=True, clean_text=True)
-        self._index, self._blocks = table.index.tolist(), table.blocks.tolist()
 
     def __call__(self, data: bytes) -> None:
         for one in texts_of(data):
             before = last = 0
             for character in one.decode("utf-8", "replace"):
-                kind = self._class(ord(character))
+                kind = class_of(ord(character))
                 self._calls[(before * (CLASS_MASK + 1) + last) * (CLASS_MASK + 1) + kind]()
                 before, last = last, kind
-
-    def _class(self, code: int) -> int:
-        return self._blocks[self._index[code >> BLOCK_SHIFT] + (code & BLOCK_MASK)] & CLASS_MASK

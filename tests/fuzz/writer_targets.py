@@ -73,11 +73,9 @@ def brat_comes_back(document: Document, entities: list[Entity]) -> None:
     assert documents is not None
     assert documents[0].text == document.text
     fragments = [list(re.finditer(r"[^\r\n]+", entity.text)) for entity in entities]
-    expected = [
-        (entity.start + own[0].start(), entity.start + own[0].end(), re.sub(r"\s", "_", entity.label))
-        for entity, own in zip(entities, fragments, strict=True)
-        if len(own) == 1
-    ]
+    spans = [(entity, own[0].span() if own else (0, len(entity.text)), len(own)) for entity, own in zip(entities, fragments, strict=True)]
+    whole = [(entity.start + first, entity.start + last, entity.label) for entity, (first, last), count in spans if count < 2]
+    expected = [(start, end, re.sub(r"\s", "_", label)) for start, end, label in whole]
     assert [entity.key for entity in documents[0].entities] == expected
     assert ledger.counts.get("discontinuous", 0) == sum(len(own) > 1 for own in fragments)
     assert set(ledger.counts) <= {"discontinuous"}, ledger.entries

@@ -12,11 +12,13 @@ from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import DataError, MissingExtraError
 from tfner.ledger import Ledger
+from tfner.printable import one_line
 from tfner.readers.record_documents import Item, RecordReader
 from tfner.readers.records import TAG_KEYS
 
 SPLIT_FILES = ("state.json", "dataset_info.json")
 SPLITS_FILE = "dataset_dict.json"
+LONGEST_REASON = 500  # characters of what the library says, which may list all that it knows
 
 
 def is_dataset_folder(path: Path) -> bool:
@@ -67,9 +69,13 @@ def fetch(load: Callable[[], Any], source: str) -> Any:
     try:
         return load()
     except (OSError, ValueError, RuntimeError) as error:  # not found, no network, unknown split, a loading script
-        raise DataError(f"{source}: cannot be read as a dataset: {' '.join(str(error).split())}") from None
+        raise unusable(source, str(error)) from None
     except (LookupError, TypeError, AttributeError) as error:  # its files are damaged: the library looks for what is not there
-        raise DataError(f"{source}: cannot be read as a dataset: {type(error).__name__}: {' '.join(str(error).split())}") from None
+        raise unusable(source, f"{type(error).__name__}: {error}") from None
+
+
+def unusable(source: str, reason: str) -> DataError:
+    return DataError(f"{source}: cannot be read as a dataset: {one_line(' '.join(reason.split()), LONGEST_REASON)}")
 
 
 def read_rows(dataset: Any, source: str, name: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -82,7 +88,7 @@ def read_rows(dataset: Any, source: str, name: str, settings: ReadSettings, ledg
             if row is None:
                 return
             where = f"{source}[{index}]"
-            named = {column: name_classes(row[column], names, column, where) for column, names in class_names.items()}
+            named = {column: name_classes(row[column], names, column, where) for column, names in class_names.items() if column in row}
             yield Item({**row, **named}, where, f"{name}[{index}]")
 
     return RecordReader(items, settings, ledger).documents()

@@ -12,6 +12,7 @@ from tfner.config import ReadSettings
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.ledger import Ledger, Reason
+from tfner.printable import show
 from tfner.readers.alignment import align_words
 from tfner.readers.records import Mark, Record, parse_record
 from tfner.tags import Scheme, Span, detect_scheme, read_spans, split_tag
@@ -103,18 +104,18 @@ def locate_words(record: Record, where: str) -> list[tuple[int, int]] | None:
         return align_words(text, [word for word in words if isinstance(word, str)])
     borders = [0, *(border for place in places for border in place), len(text)]
     if borders != sorted(borders):
-        raise DataError(f"{where}: expected tokens in order inside a text of {len(text)} characters, got {borders[1:-1]}")
+        raise DataError(f"{where}: expected tokens in order inside a text of {len(text)} characters, got {show(borders[1:-1])}")
     return places
 
 
 def find_fault(mark: Mark, text: str) -> str | None:
     """What is wrong with a span: outside its text, of no length, or not where the text is that it repeats."""
-    shown = f"{mark.label} {mark.start}..{mark.end}"
+    shown = f"{mark.label[:80]} {mark.start}..{mark.end}"
     if not 0 <= mark.start < mark.end <= len(text):
         return f"{shown} in a text of {len(text)} characters"
     found = text[mark.start : mark.end]
     if mark.surface is not None and even_out(mark.surface) != even_out(found):
-        return f"{shown}, which is {found!r}, not {mark.surface!r}"
+        return f"{shown}, which is {show(found)}, not {show(mark.surface)}"
     return None
 
 
