@@ -1,0 +1,207 @@
+"""The same training whatever it runs on: one device, two or four, two processes; and what is said of devices that are not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from seqeval.metrics import f1_score
+
+from tfner.exceptions import ConfigError
+from tfner.training.cluster import Cluster, read_cluster
+from tfner.training.strategy import ABORTED, Devices, open_devices
+
+TESTS = Path(__file__).parent
+HOSTS = ["a:1", "b:2"]
+KEY_BIASES = {8, 24}  # places among the trainable variables
+
+
+def clusters(workers: int) -> list[str]:
+    """TF_CONFIG of each of so many workers on this machine."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(workers)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    return [json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}) for number in range(workers)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", **more}
+
+
+def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *arguments], env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]:
+    """What each training measured, and its weights, by case and devices."""
+    folder = tmp_path_factory.mktemp("devices")
+    cases = [("1", "packed", "bucketed"), ("2", "packed", "packed in parts"), ("4", "packed", "bucketed")]
+    processes = [start([str(TESTS / "device_cases.py"), str(folder), *arguments]) for arguments in cases]
+    worker = [str(TESTS / "device_cases.py"), str(folder), "worker", "packed", "packed in parts"]
+    processes += [start(worker, TF_CONFIG=cluster) for cluster in clusters(2)]
+    for process in processes:
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+    found = {}
+    for file in folder.glob("*.json"):
+        weights = np.load(file.with_suffix(".npz"))
+        found[file.stem] = json.loads(file.read_text()), [weights[name] for name in weights.files]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "replicas"),
+    [
+        ("packed on 2", 2),
+        ("packed on 4", 4),
+        ("bucketed on 4", 4),
+        ("packed in parts on 2", 2),
+        ("packed on worker0", 2),
+        ("packed on worker1", 2),
+        ("packed in parts on worker0", 2),
+        ("packed in parts on worker1", 2),
+    ],
+)
+def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, case, replicas):
+    measured, weights = left_behind[case]
+    expected, expected_weights = left_behind["bucketed on 1" if "bucketed" in case else "packed on 1"]
+    assert measured["replicas"] == replicas
+    assert measured["unlabelled"] == expected["unlabelled"] > 0  # batches without any label are among the 20
+    np.testing.assert_allclose(measured["loss"], expected["loss"], rtol=1e-5)
+    np.testing.assert_allclose(measured["norm"], expected["norm"], rtol=1e-5)  # before clipping: neither a mean nor twice the sum
+    assert min(expected["norm"]) < 0.5 < max(expected["norm"])  # what clipping begins at
+    for number, (found, wanted) in enumerate(zip(weights, expected_weights, strict=True)):
+        if number in KEY_BIASES:  # they move all scores of a query alike and change nothing: their gradient is 0 but for rounding
+            assert found.shape == (32,)
+            continue
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max(), err_msg=str(number))
+
+
+def test_the_weights_have_learned(left_behind):
+    """Twenty steps without effect would be equal too."""
+    _, weights = left_behind["packed on 1"]
+    _, other = left_behind["bucketed on 1"]
+    assert max(np.abs(one - two).max() for one, two in zip(weights, other, strict=True)) > 1e-3
+
+
+def test_f1_in_the_logs_is_seqevals_over_all_data(left_behind):
+    expected = f1_score(*left_behind["packed on 1"][0]["tags"])
+    assert 0.1 < expected < 0.9
+    assert [measured["f1"] for measured, _ in left_behind.values()] == pytest.approx([expected] * len(left_behind))
+
+
+def test_accuracy_in_the_logs_is_that_of_all_data(left_behind):
+    gold, found = ([tag for row in rows for tag in row] for rows in left_behind["packed on 1"][0]["tags"])
+    expected = float(np.mean([one == other for one, other in zip(gold, found, strict=True)]))
+    assert [measured["accuracy"] for measured, _ in left_behind.values()] == pytest.approx([expected] * len(left_behind))
+
+
+def test_a_step_is_traced_once_on_any_number_of_devices(left_behind):
+    assert {measured["traces"] for measured, _ in left_behind.values()} == {1}
+
+
+def cluster(task=("worker", 0), **members) -> str:
+    return json.dumps({"cluster": members, "task": {"type": task[0], "index": task[1]}})
+
+
+def test_a_cluster_is_counted_from_its_chief():
+    assert read_cluster(cluster(worker=HOSTS)) == Cluster(("a:1", "b:2"), 0)
+    assert read_cluster(cluster(("worker", 1), worker=HOSTS)).worker == 1
+    assert read_cluster(cluster(("chief", 0), chief=["c:3"], worker=HOSTS)) == Cluster(("c:3", "a:1", "b:2"), 0)
+    assert read_cluster(cluster(("worker", 1), chief=["c:3"], worker=HOSTS)).worker == 2
+    assert read_cluster(cluster(worker=["[::1]:2222", "node-7.cluster.local:2222"])).addresses[0] == "[::1]:2222"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"TF_CONFIG: expected JSON such as \{.*got '\{'"),
+        ("[]", r"TF_CONFIG: expected 'cluster' as in"),
+        ('{"cluster": {}}', r"TF_CONFIG: expected 'task' as in"),
+        (cluster(ps=["a:1"], worker=HOSTS), r"TF_CONFIG: cluster: expected the members chief and worker, got 'ps'"),
+        (cluster(worker="a:1"), r"TF_CONFIG: cluster: worker: expected a list of HOST:PORT, got 'a:1'"),
+        (cluster(worker=["a"]), r"TF_CONFIG: cluster: worker: expected a list of HOST:PORT, got \['a'\]"),
+        (cluster(worker=["http://a:1"]), r"expected a list of HOST:PORT"),
+        (cluster(("chief", 0), chief=["a:1", "c:1"]), r"chief: expected one address, got 2"),
+        (cluster(worker=["a:1", "a:1"]), r"expected the address of each worker once, got \['a:1', 'a:1'\]"),
+        (cluster(), r"expected the address of each worker once, got \[\]"),
+        (cluster(("worker", 2), worker=HOSTS), r"TF_CONFIG: task: expected one of the cluster \(worker 0 to 1\), got worker 2"),
+        (cluster(("worker", -1), worker=HOSTS), r"got worker -1"),
+        (cluster(("evaluator", 0), worker=HOSTS), r"got evaluator 0"),
+        (cluster(("worker", True), worker=HOSTS), r"TF_CONFIG: task: expected 'index' as in .*, got True"),
+        (cluster(("worker", "0"), worker=HOSTS), r"TF_CONFIG: task: expected 'index' as in .*, got '0'"),
+    ],
+)
+def test_a_wrong_tf_config_is_refused_with_the_place(monkeypatch, text, message):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match=message):
+        open_devices("multi_worker")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("gpu", r"devices: gpu: expected a GPU, TensorFlow finds none"),
+        ("mirrored", r"devices: mirrored: expected several GPUs, got 0"),
+        ("multi_worker", r"devices: multi_worker: expected the environment variable TF_CONFIG, which is not set"),
+        ("tpu", r"devices: tpu: no TPU can be used \(TPU_NAME=local\)"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(monkeypatch, kind, message):
+    for name in ("TF_CONFIG", "TPU_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    with pytest.raises(ConfigError, match=message):
+        open_devices(kind)
+
+
+def test_auto_takes_what_there_is(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    monkeypatch.setattr("tfner.training.strategy.has_accelerator", lambda: False)
+    chosen = {}
+    for kind in ("cpu", "gpu", "mirrored", "multi_worker", "tpu"):
+        monkeypatch.setattr(f"tfner.training.strategy.{FUNCTIONS[kind]}", lambda kind=kind: Devices(kind, tf.distribute.get_strategy()))
+    for gpus in (0, 1, 2):
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind, gpus=gpus: [kind] * gpus)
+        chosen[gpus] = open_devices().kind
+    monkeypatch.setenv("TF_CONFIG", cluster(worker=["a:1"]))
+    chosen["one worker"] = open_devices().kind
+    monkeypatch.setenv("TF_CONFIG", cluster(worker=HOSTS))
+    chosen["two workers"] = open_devices().kind
+    monkeypatch.setenv("TPU_NAME", "local")
+    chosen["a TPU"] = open_devices().kind
+    assert chosen == {0: "cpu", 1: "gpu", 2: "mirrored", "one worker": "mirrored", "two workers": "multi_worker", "a TPU": "tpu"}
+
+
+FUNCTIONS = {"cpu": "on_cpu", "gpu": "on_gpu", "mirrored": "on_all", "multi_worker": "on_workers", "tpu": "on_tpu"}
+
+
+def test_one_process_needs_nobody():
+    devices = open_devices("cpu")
+    values = np.arange(3.0)
+    assert (devices.chief, devices.replicas, devices.workers) == (True, 1, 1)
+    assert devices.from_chief(values) is values
+    assert devices.lost(tf.errors.UnavailableError(None, None, "a file system")) is None
+
+
+def test_the_loss_of_a_worker_is_told_in_a_line():
+    devices = Devices("multi_worker", tf.distribute.get_strategy(), worker=1, workers=2)
+    error = tf.errors.UnavailableError(None, None, f"Graph execution error:\n\nDetected at node X\n{ABORTED} by: Socket closed\nAdditional")
+    assert str(devices.lost(error)).startswith("worker 1 of 2: another one has ended or cannot be reached (Socket closed); ")
+    assert devices.lost(tf.errors.InvalidArgumentError(None, None, "shapes differ")) is None
