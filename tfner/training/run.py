@@ -60,7 +60,10 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
             if not devices.from_chief(np.array(unfinished, np.int32)):
                 return Outcome(folder, "finished before")
             with told(folder) if devices.chief else nullcontext():
-                return carry_through(settings, folder, console, devices)
+                outcome = carry_through(settings, folder, console, devices)
+                if outcome.state == "finished":
+                    devices.wait_for_chief()
+                return outcome
     except Terminated as error:
         raise Terminated(str(error) or f"{folder.path}: the same command goes on") from None
     except (OSError, tf.errors.OpError) as error:

@@ -66,6 +66,14 @@ class Devices:
         spread = self.strategy.experimental_distribute_values_from_function(value_of)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, spread, axis=None).numpy()
 
+    def wait_for_chief(self) -> None:
+        """Go on once the chief is here. If it dies before that, all start again: it would wait in vain for those that are done."""
+        try:
+            self.from_chief(np.array(0, np.int32))
+        except tf.errors.OpError:
+            if not self.chief:  # which has done its work, and needs nobody any more
+                raise
+
     def lost(self, error: Exception) -> WorkerLostError | None:
         """What an error means that arises where another process is missed."""
         if self.workers == 1 or not (isinstance(error, tf.errors.UnavailableError) or ABORTED in str(error)):
