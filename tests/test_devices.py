@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
+import typer
+import yaml
 from seqeval.metrics import f1_score
 
+from tfner.commands import BAD_INPUT
+from tfner.config import RunSettings, apply_override
 from tfner.exceptions import ConfigError
 from tfner.training.cluster import Cluster, read_cluster
 from tfner.training.strategy import ABORTED, Devices, open_devices
+from tfner.validation import validate
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+DEPLOY = ROOT / "deploy"
 HOSTS = ["a:1", "b:2"]
 KEY_BIASES = {8, 24}  # places among the trainable variables
 
@@ -205,3 +216,79 @@ def test_the_loss_of_a_worker_is_told_in_a_line():
     error = tf.errors.UnavailableError(None, None, f"Graph execution error:\n\nDetected at node X\n{ABORTED} by: Socket closed\nAdditional")
     assert str(devices.lost(error)).startswith("worker 1 of 2: another one has ended or cannot be reached (Socket closed); ")
     assert devices.lost(tf.errors.InvalidArgumentError(None, None, "shapes differ")) is None
+
+
+def settings_of(command: Sequence[str], folder: Path) -> dict:
+    """What a command line of ours means, by its own parser, for a configuration that exists."""
+    from typer.testing import CliRunner
+
+    from tfner import train as entry
+    from tfner.config import load_settings
+
+    assert command[:3] == ["python", "-m", "tfner.train"]
+    tiny.write_checkpoint(folder / "bert", None)
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"name": "x", "encoder": {"checkpoint": str(folder / "bert"), "max_length": 16, "overlap": 4}}))
+    app = typer.Typer()
+    seen: list[tuple] = []
+    app.command()(functools.wraps(entry.train)(lambda config, overrides=None, **_: seen.append((config, overrides))))
+    result = CliRunner().invoke(app, list(command[3:]))
+    assert result.exit_code == 0, result.output
+    return load_settings(path, seen[0][1] or ()).model_dump()
+
+
+def test_the_kubernetes_job_is_whole_and_its_command_ours(tmp_path):
+    service, job = yaml.safe_load_all((DEPLOY / "training.yaml").read_text())
+    name, spec, pod = job["metadata"]["name"], job["spec"], job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    values = {each["name"]: each for each in container["env"]}
+    for index in range(spec["completions"]):
+        found = read_cluster(values["TF_CONFIG"]["value"].replace("$(INDEX)", str(index)))
+        assert found.worker == index
+        port = service["spec"]["ports"][0]["port"]
+        assert found.addresses == tuple(f"{name}-{number}.{pod['subdomain']}:{port}" for number in range(spec["completions"]))
+        assert container["ports"] == [{"containerPort": port}]
+    names = list(values)
+    assert names.index("INDEX") < names.index("TF_CONFIG")  # or it could not be named in it
+    assert values["INDEX"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    assert (spec["completionMode"], spec["parallelism"]) == ("Indexed", spec["completions"])
+    assert (service["metadata"]["name"], service["spec"]["clusterIP"]) == (pod["subdomain"], "None")
+    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": name}
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert spec["podFailurePolicy"]["rules"][0]["onExitCodes"] == {"containerName": "training", "operator": "In", "values": [BAD_INPUT]}
+    assert pod["restartPolicy"] == "Never"  # as a podFailurePolicy demands
+    settings = settings_of(container["command"], tmp_path)
+    assert (settings["devices"], settings["runs_dir"]) == ("multi_worker", "/work/runs")
+
+
+def test_the_slurm_script_gives_each_task_its_place(tmp_path):
+    stand_ins = {
+        "scontrol": '[ "$*" = "show hostnames node[1-2]" ] && printf "node1\\nnode2\\n"',
+        "srun": '[ "$1" = --kill-on-bad-exit=1 ] || exit 1\nshift\nfor SLURM_PROCID in 0 1; do SLURM_PROCID=$SLURM_PROCID "$@"; done',
+        "python": 'echo "$TF_CONFIG"; echo "python $*"',
+    }
+    for name, script in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "node[1-2]"}
+    result = subprocess.run(["bash", str(DEPLOY / "training.slurm"), "configs/mine.yaml"], env=variables, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [read_cluster(line) for line in lines[::2]] == [Cluster(("node1:2222", "node2:2222"), worker) for worker in (0, 1)]
+    assert lines[1] == lines[3]
+    assert settings_of(lines[1].split(), tmp_path)["devices"] == "multi_worker"
+
+
+def test_what_the_page_shows_is_read_as_meant():
+    page = (ROOT / "docs" / "devices.md").read_text()
+    shown = re.findall(r"^export TF_CONFIG='(.*)'$", page, re.MULTILINE)
+    assert [read_cluster(text) for text in shown] == [Cluster(("10.0.0.1:2222", "10.0.0.2:2222"), worker) for worker in (0, 1)]
+    for command in re.findall(r"^python -m tfner\.train \S+ (.*)$", page, re.MULTILINE):
+        values = {"name": "x", "encoder": {"checkpoint": str(tiny.checkpoint())}}
+        for override in command.split():
+            apply_override(values, override)
+        validate(values, RunSettings, page)
+    for name in re.findall(r"deploy/\S+\.(?:yaml|slurm)", page):
+        assert (ROOT / name).is_file()
+    kinds = set(get_args(RunSettings.model_fields["devices"].annotation))
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == kinds | {"devices"}
