@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "prepare", "evaluate", "predict", "export", "inspect", "runs", "serve")
+COMMANDS = ("train", "prepare", "evaluate", "predict", "beam", "export", "inspect", "runs", "serve")
 
 
 def call(*arguments, **options):

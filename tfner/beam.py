@@ -11,6 +11,7 @@ import typer
 
 from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, read_settings, run
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.events import log_event
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
 from tfner.readers.guess import guess_by_name
 from tfner.readers.text_files import check_encoding
@@ -45,14 +46,15 @@ def beam(
     settings = read_settings(encoding=encoding, max_line=max_line, max_file=max_file)
     job = make_job(model, source, output, format, input_format, settings, place=place)
     summary = run_on_beam(job, flags or [])
-    messages().print(f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}", markup=False)
+    log_event("beam_end", output=job.output, **summary)
+    messages().print(f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}")
     if summary["blank"] or summary["skipped"]:
         messages().print(f"no documents: {summary['blank']:,} blank lines, {summary['skipped']:,} rejected records")
     if summary["refused"]:
         refused = f"refused: {summary['refused']:,}, told in {job.output}/refused-*.jsonl"
         if strict:
             raise DataError(refused)
-        messages().print(refused, markup=False)
+        messages().print(refused)
 
 
 def require_beam() -> None:

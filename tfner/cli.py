@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from tfner.commands import run_app, with_log_option
+from tfner.beam import beam
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
@@ -19,7 +20,7 @@ def main() -> None:
     """Run the subcommand that the command line names."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True,
                       help="Named-entity recognition on TensorFlow and Keras.")  # fmt: skip
-    for command in (train, prepare, evaluate, predict, export, inspect, runs, serve):
+    for command in (train, prepare, evaluate, predict, beam, export, inspect, runs, serve):
         app.command()(with_log_option(command))
     run_app(app)
 
