@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import tensorflow as tf
 from hypothesis import given
+from hypothesis import settings as limited
 from hypothesis import strategies as st
 
 from tfner.data.windows import cut_windows, frame, owned_pieces, pad_rows, window_values
@@ -40,6 +41,7 @@ def test_each_piece_is_owned_once_where_its_context_is_best(drawn):
         assert all(a[2] - b[1] >= overlap for a, b in pairwise(of_text))
 
 
+@limited(max_examples=40)
 @given(settings())
 def test_what_the_windows_own_is_the_text_again(drawn):
     capacity, overlap, counts = drawn
