@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,21 +33,21 @@ class Supply:
 
     def watch(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """The same batches, (x, y, label_mask), counted as they are taken."""
-        asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
+        # Python's clock: TensorFlow's own may not be read in a deterministic run.
+        asked = tf.data.Dataset.counter().map(lambda _: tf.numpy_function(time.perf_counter, [], tf.float64))
         watched = tf.data.Dataset.zip((asked, batches)).map(self._pass_on)  # members of a zip are taken one after the other
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False  # something would be ready ahead again, and always be waited for
         return watched.with_options(options)
 
     def _pass_on(self, asked: tf.Tensor, batch: Any) -> Any:
-        waited = tf.timestamp() - asked
         x = batch[0]
         mask_BT = x["segment_ids"] if "segment_ids" in x else x["attention_mask"]
-        tf.numpy_function(self._count, [waited, tf.size(mask_BT), tf.math.count_nonzero(mask_BT)], [])
+        tf.numpy_function(self._count, [asked, tf.size(mask_BT), tf.math.count_nonzero(mask_BT)], [])
         return batch
 
-    def _count(self, waited: np.ndarray, positions: np.ndarray, pieces: np.ndarray) -> None:
-        before = self.so_far
+    def _count(self, asked: np.ndarray, positions: np.ndarray, pieces: np.ndarray) -> None:
+        before, waited = self.so_far, time.perf_counter() - float(asked)
         self.so_far = Supplied(
-            before.batches + 1, before.waited + float(waited), before.positions + int(positions), before.pieces + int(pieces)
+            before.batches + 1, before.waited + waited, before.positions + int(positions), before.pieces + int(pieces)
         )
