@@ -128,6 +128,12 @@ def test_progress_on_a_terminal_is_a_bar():
     assert "━" in stream.getvalue()
 
 
+def test_a_quiet_console_gets_nothing_on_a_terminal_either():
+    stream = io.StringIO()
+    train(small_model(), 1, [ProgressBar(Console(file=stream, force_terminal=True, quiet=True))])
+    assert stream.getvalue() == ""
+
+
 def test_the_learning_rate_of_a_schedule_is_logged(tmp_path):
     model = small_model()
     model.optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(1.0, 4, 0.0)

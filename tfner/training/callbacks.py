@@ -163,7 +163,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Progress | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             fields = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[facts]}"))
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *fields)
             self.bar = bar = Progress(*columns, console=self.console)

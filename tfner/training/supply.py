@@ -18,7 +18,9 @@ class Supplied(NamedTuple):
     pieces: int = 0
 
     def since(self, earlier: Supplied) -> Supplied:
-        return Supplied(*(now - before for now, before in zip(self, earlier, strict=True)))
+        return Supplied(
+            self.batches - earlier.batches, self.waited - earlier.waited, self.positions - earlier.positions, self.pieces - earlier.pieces
+        )
 
 
 class Supply:

@@ -12,6 +12,7 @@ import tf_keras as keras
 from tfner.events import log_event
 
 DIGITS = 6
+Summary = tf.compat.v1.Summary
 
 
 class EventLines(keras.callbacks.Callback):
@@ -52,8 +53,8 @@ class Scalars(keras.callbacks.Callback):
         if name not in self._writers:
             self._writers[name] = tf.summary.create_file_writer(str(self.folder / name))
         with self._writers[name].as_default(step=self.model.optimizer.iterations.numpy()):
-            for key in logs.keys() - {"step"}:
-                tf.summary.scalar(key, logs[key])
+            values = [Summary.Value(tag=key, simple_value=float(value)) for key, value in logs.items() if key != "step"]
+            tf.summary.experimental.write_raw_pb(Summary(value=values).SerializeToString())  # one operation for all of them
         self._writers[name].flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
