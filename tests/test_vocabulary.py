@@ -135,7 +135,7 @@ def test_two_vocabularies_must_agree(saved):
     [
         ("tokenizer.json", b"{", "tokenizer.json:1:2: not valid JSON: expecting property name"),
         ("tokenizer.json", b"[]", "tokenizer.json: expected a JSON object, got []"),
-        ("vocab.txt", b"\xff", "vocab.txt:1: expected text in utf-8 from here on, got the byte 0xff"),
+        ("vocab.txt", b"\xff", "vocab.txt:1: expected text in utf-8, got the byte 0xff"),
         ("vocab.txt", b"a\nb\na\n", "vocab.txt:3: expected every piece once, got 'a' again after line 1"),
         ("vocab.txt", "".join(f"{piece}\n" for piece in (*vocabulary(), "x" * 300)).encode(), "exceeds the max supported"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tfner.bounded import read_at_most
 from tfner.exceptions import ModelError
 from tfner.inputs import check_inside
 from tfner.json_text import read_json_object
@@ -17,7 +18,7 @@ from tfner.printable import show
 # Classes of transformers whose bare vocab.txt means BERT's tokenization; BertJapaneseTokenizer, for one, cuts words with MeCab.
 BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "ConvBertTokenizer")
 LONGEST_PIECE = 10_000  # characters; a vocabulary of one line is no vocabulary
-MOST_PIECES = 2_000_000
+LARGEST_VOCABULARY = 64 << 20  # bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
 TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a text"}
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
@@ -82,28 +83,27 @@ def read_vocab_txt(path: Path) -> tuple[str, ...]:
     """One piece a line, lines ended as Python's text mode ends them; empty if there is no file."""
     if not path.is_file():
         return ()
-    places: dict[str, int] = {}
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_PIECE + 2), ""), 1):
-                piece = line.rstrip("\n")
-                check_piece(piece, f"{path}:{number}", number)
-                if places.setdefault(piece, number) != number:
-                    raise ModelError(f"{path}:{number}: expected every piece once, got {show(piece)} again after line {places[piece]}")
-    except UnicodeDecodeError as error:
-        wrong = error.object[error.start]
-        raise ModelError(f"{path}:{len(places) + 1}: expected text in utf-8 from here on, got the byte 0x{wrong:02x}") from None
+        content = read_at_most(path, LARGEST_VOCABULARY)
+        text = content.decode("utf-8")
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ModelError(f"{path}:{line}: expected text in utf-8, got the byte 0x{content[error.start]:02x}") from None
+    places: dict[str, int] = {}
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
+        piece = line.rstrip("\n")
+        check_piece(piece, f"{path}:{number}")
+        if places.setdefault(piece, number) != number:
+            raise ModelError(f"{path}:{number}: expected every piece once, got {show(piece)} again after line {places[piece]}")
     return tuple(places)
 
 
-def check_piece(piece: str, where: str, number: int) -> None:
-    """Refuse what no vocabulary holds, before it has filled the memory."""
+def check_piece(piece: str, where: str) -> None:
+    """Refuse what no vocabulary holds."""
     if len(piece) > LONGEST_PIECE:
         raise ModelError(f"{where}: expected a piece of at most {LONGEST_PIECE} characters, got a longer one: {show(piece)}")
-    if number > MOST_PIECES:
-        raise ModelError(f"{where}: expected at most {MOST_PIECES} pieces, got more")
     if not piece.isascii() and SURROGATE.search(piece):
         raise ModelError(f"{where}: expected a piece of whole characters, got {show(piece)}")
 
@@ -117,7 +117,7 @@ def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         raise ModelError(f"{path}: expected model.vocab to give the ids from 0 up, each to one piece")
     for piece, id in vocabulary.items():
-        check_piece(piece, f"{path}: model.vocab, id {id}", id)
+        check_piece(piece, f"{path}: model.vocab, id {id}")
     return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
 
 
@@ -127,7 +127,7 @@ def check_kind(path: Path, saved: dict[str, Any]) -> None:
         section = saved.get(part)
         kind = section.get("type") if isinstance(section, dict) else section
         if not isinstance(section, dict) or kind != expected:
-            got = kind if isinstance(kind, str) else show(kind)
+            got = kind if isinstance(section, dict) and isinstance(kind, str) else show(section)
             raise ModelError(f"{path}: expected a BERT tokenizer, whose {part} is {expected}, got {got}")
     tokens = saved.get("added_tokens") or []
     if not isinstance(tokens, list) or not all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in tokens):

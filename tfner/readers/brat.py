@@ -9,6 +9,7 @@ from pathlib import Path
 from tfner.config import ReadSettings
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
+from tfner.inputs import check_inside
 from tfner.ledger import Ledger
 from tfner.printable import show
 from tfner.readers.record_documents import find_fault
@@ -31,13 +32,14 @@ def read_brat(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Do
     """One document a `.txt` file, those without an `.ann` too; its id is the path inside the folder, without ending.
 
     Raises:
-        DataError: an annotation file without its text, or a line that is no annotation; under strict also what would be
-            counted as invalid.
+        DataError: an annotation file without its text, a link out of the folder, or a line that is no annotation; under strict also
+            what would be counted as invalid.
     """
     folder = path if path.is_dir() else path.parent
     found = (*path.rglob("*.txt"), *path.rglob("*.ann")) if path.is_dir() else (path,)
     for stem in sorted({file.with_suffix("") for file in found}):
         text_file, annotation_file = stem.with_name(stem.name + ".txt"), stem.with_name(stem.name + ".ann")
+        check_inside(folder, [str(file.relative_to(folder)) for file in (text_file, annotation_file)], DataError)
         if not text_file.is_file():
             raise DataError(f"{annotation_file}: expected its text in {text_file.name} beside it, found no such file")
         text = read_text(text_file, settings.encoding, settings.max_file)  # newlines and a byte order mark count as characters

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfner.config import MAX_FILE, MAX_LINE
 from tfner.documents import Document
 from tfner.exceptions import DataError
+from tfner.inputs import check_inside
 from tfner.readers.text_files import read_text, stream_lines
 
 
@@ -26,10 +27,12 @@ def read_whole_files(path: Path, encoding: str, largest: int = MAX_FILE) -> Iter
     """A file, or each .txt file of a folder in order of their names, as one document each.
 
     Raises:
-        DataError: a folder without .txt files, or a file that cannot be read.
+        DataError: a folder without .txt files, a link out of it, or a file that cannot be read.
     """
     files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"{path}: expected .txt files in this folder, found none")
+    if path.is_dir():
+        check_inside(path, [file.name for file in files], DataError)
     for file in files:
         yield Document(read_text(file, encoding, largest), id=file.stem)

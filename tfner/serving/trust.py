@@ -20,6 +20,7 @@ from tfner.inputs import check_inside
 from tfner.printable import show
 
 GRAPH = "saved_model.pb"
+SERVE = "serve"  # the tag of the graph that servers run
 LARGEST_GRAPH = (2 << 30) - 1  # bytes; no protocol buffer is larger
 VARIABLES = Path("variables") / "variables"
 OF_THE_SAVER = re.compile(r"__inference__traced_(save|restore)_\d+")  # every SavedModel has ops on files in these; no signature calls them
@@ -74,6 +75,8 @@ def check_graph(folder: Path) -> None:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except DecodeError as error:
         raise ModelError(f"{path}: cannot be read as a SavedModel: {first_line(error)}") from None
+    if not any(SERVE in graph.meta_info_def.tags for graph in graphs):
+        raise ModelError(f"{path}: expected a graph with the tag {SERVE}, found none")
     for graph in graphs:
         functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
         savers = {name for name in functions if OF_THE_SAVER.fullmatch(name)}

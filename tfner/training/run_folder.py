@@ -159,7 +159,10 @@ class RunFolder:
         types = read_json(path, ModelError)
         if not isinstance(types, list) or not all(isinstance(name, str) for name in types):
             raise ModelError(f"{path}: expected the run's entity types, a list of names, got {show(types)}")
-        return LabelSet(tuple(types), self.settings.model.tag_scheme)
+        try:
+            return LabelSet(tuple(types), self.settings.model.tag_scheme)
+        except ConfigError as error:
+            raise ModelError(f"{path}: {error}") from None
 
 
 def now() -> str:

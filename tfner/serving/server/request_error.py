@@ -21,12 +21,15 @@ HTTP_STATUS: dict[Code, int] = {
     "INTERNAL": 500,
 }
 
+LONGEST_MESSAGE = 500  # characters
+
 
 class RequestError(Exception):
     """What is wrong with a request, or why it cannot be answered now; `code` is the name of gRPC's status code."""
 
     def __init__(self, code: Code, message: str):
-        super().__init__(message)
+        # The client's own words are in some of them.
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…")
         self.code: Code = code
 
     @property
