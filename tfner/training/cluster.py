@@ -46,6 +46,15 @@ def read_cluster(text: str) -> Cluster:
     return Cluster(everyone, index + (len(addresses.get("chief", ())) if kind == "worker" else 0))
 
 
+def several_workers(text: str) -> bool:
+    """Whether a value of TF_CONFIG describes more than one; platforms set it for single machines too, and to `{}`.
+
+    Raises:
+        ConfigError: it describes a cluster, but not a right one.
+    """
+    return text.replace(" ", "") not in ("", "{}") and len(read_cluster(text).addresses) > 1
+
+
 def member_of(values: Any, name: str, type_: type, where: str) -> Any:
     found = values.get(name) if isinstance(values, dict) else None
     if not isinstance(found, type_) or isinstance(found, bool):

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfner.data.shares import WHOLE, Share
 from tfner.exceptions import ConfigError, WorkerLostError
-from tfner.training.cluster import VARIABLE, Cluster, read_cluster
+from tfner.training.cluster import VARIABLE, Cluster, read_cluster, several_workers
 from tfner.training.machine import has_accelerator
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def choose() -> Kind:
     """The best of what there is."""
     if tf.config.list_physical_devices("TPU") or os.environ.get(TPU_NAME):
         return "tpu"
-    if os.environ.get(VARIABLE) and len(read_cluster(os.environ[VARIABLE]).addresses) > 1:
+    if several_workers(os.environ.get(VARIABLE, "")):
         return "multi_worker"
     gpus = len(tf.config.get_visible_devices("GPU"))
     return "mirrored" if gpus > 1 else "gpu" if gpus else "cpu"
