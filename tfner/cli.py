@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from tfner.commands import run_app, with_log_option
 from tfner.beam import beam
+from tfner.commands import run_app, with_log_option
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
