@@ -179,13 +179,15 @@ def interrupt_at(monkeypatch, epoch):
     monkeypatch.setattr(ProgressBar, "on_epoch_begin", on_epoch_begin)
 
 
-def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(finished, home, monkeypatch):
+def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(finished, home, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         interrupt_at(patch, 2)
         outcome = train(settings_for(home, "broken"), quiet())
     assert outcome.state == "interrupted"
     assert outcome.export.name == "1"
     assert [facts.state for facts in list_runs(outcome.folder.path)] == ["interrupted"]
+    begin, *_, end = [(record.event, record.fields) for record in caplog.records if hasattr(record, "event")]
+    assert (begin[0], end[0], end[1]["state"], end[1]["exported"]) == ("run_begin", "run_end", "interrupted", str(outcome.export))
     assert train(settings_for(home, "broken"), quiet()).state == "finished"
     assert [facts.state for facts in list_runs(outcome.folder.path)] == ["finished"]
     whole, resumed = (weights_of(home / "runs" / name / "checkpoints" / "best") for name in ("whole", "broken"))
