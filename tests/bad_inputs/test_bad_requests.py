@@ -42,7 +42,7 @@ REQUESTS = [
     ("larger than allowed", post(b"x" * (LIMIT + 1)), 413, TOO_LARGE + f"{LIMIT + 1} or more"),
     ("a terabyte announced", post(b"", length=10**12), 413, TOO_LARGE + f"{10**12} or more"),
     ("a chunk after the other", chunked(*[b"x" * 65_536] * 20), 413, TOO_LARGE),
-    ("chunks that are none", b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, NO_HTTP),
+    ("chunks that are none", b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, NO_HTTP),
     ("a length that is none", post(TEXT, length="many"), 400, NO_HTTP),
     ("a length below zero", post(TEXT, length=-5), 400, NO_HTTP),
     ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\r\n\r\n", 400, NO_HTTP),

@@ -77,7 +77,7 @@ def test_a_bad_line_costs_nothing_before_it_and_the_rest_is_resumed(shop, line):
     texts = [f"anna met boris {number}" for number in range(1500)]
     good = [json.dumps({"text": text}) for text in texts]
     shop.file("in.jsonl", "\n".join([*good[:1400], '{"text": ' + "[" * 100_000, *good[1400:]]))
-    refused(line("predict", "model", "in.jsonl", "-o", "out.jsonl"), "in.jsonl:1401:510: not valid JSON: nested more than 500 deep")
+    refused(line("predict", "model", "in.jsonl", "-o", "out.jsonl"), "in.jsonl:1401:509: not valid JSON: nested more than 500 deep")
     written = Path("out.jsonl").read_text().splitlines()
     assert [json.loads(record)["text"] for record in written] == texts[: len(written)]
     assert len(written) == 1024  # whole blocks of documents
@@ -142,3 +142,14 @@ def test_memory_is_bounded(shop, command, name, content, message):
     environment = {"PYTHONPATH": str(PACKAGE.parent), "OPENBLAS_NUM_THREADS": "1"}
     result = in_a_process(command, name, megabytes=800, cwd=shop.folder, env=environment)
     assert (result.returncode, result.stdout, result.stderr) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize("name", ["train.conll", "checkpoint/vocab.txt", "checkpoint/model.safetensors"])
+def test_an_earlier_run_survives_a_mistake_in_what_is_to_replace_it(shop, line, name):
+    shop.checkpoint()
+    for earlier in ("config.yaml", "labels.json", "report.json", "checkpoints/best/best-1/weights.index"):
+        shop.file(f"runs/run/{earlier}", "of the earlier run")
+    shop.file(name, "The quick fox.\nThe quick fox.\n")
+    before = shop.content()
+    assert line("train", "run.yaml", "--overwrite").code == 2
+    assert shop.content() == before

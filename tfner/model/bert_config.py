@@ -35,6 +35,9 @@ def read_bert_config(path: Path) -> dict[str, Any]:
         value = values.get(name, 0.0)
         if type(value) not in (int, float) or not 0 <= value < 1:
             raise ModelError(f"{path}: no BERT can be built from it: {name}: expected a number from 0 to below 1, got {show(value)}")
+    hidden, heads = values.get("hidden_size", 768), values.get("num_attention_heads", 12)
+    if hidden % heads:
+        raise ModelError(f"{path}: no BERT can be built from it: hidden_size: expected a multiple of {heads} heads, got {hidden}")
     if not isinstance(values.get("hidden_act", ""), str):
         raise ModelError(f"{path}: no BERT can be built from it: hidden_act: expected a name, got {show(values['hidden_act'])}")
     return {name: values[name] for name in (*SIZES, *FRACTIONS, "hidden_act") if name in values}

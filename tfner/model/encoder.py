@@ -18,7 +18,7 @@ import tf_keras as keras
 from tfner.exceptions import ModelError
 from tfner.inputs import check_inside, encoder_folder
 from tfner.model.bert_config import check_count, count_weights, read_bert_config
-from tfner.model.weight_files import TENSORFLOW, check_sizes, check_tensorflow_file, find_weights, first_line, read_safetensors
+from tfner.model.weight_files import TENSORFLOW, check_weights, find_weights, first_line, read_safetensors
 
 SMALL_FILES = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 WEIGHTS = (("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"), ("tf_model.h5",))
@@ -61,12 +61,7 @@ def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
     """
     from transformers import TFBertModel
 
-    config = read_config(folder)
-    numbers = count_weights(config)
-    check_count(folder / "config.json", numbers)
-    files = find_weights(folder) if pretrained else []
-    if pretrained:
-        check_sizes(files, numbers, folder)
+    config, files = check_checkpoint(folder, pretrained=pretrained)
     with errors_alone():
         try:
             encoder = TFBertModel(config, add_pooling_layer=False)
@@ -76,6 +71,21 @@ def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
         if pretrained:
             load_weights(encoder, files, folder)
     return encoder
+
+
+def check_checkpoint(folder: Path, *, pretrained: bool) -> tuple[Any, list[Path]]:
+    """What can be told of a checkpoint before anything is built from it. -> (its BertConfig, the files of its weights)
+
+    Raises:
+        ModelError: as `build_encoder`.
+    """
+    config = read_config(folder)
+    numbers = count_weights(config)
+    check_count(folder / "config.json", numbers)
+    files = find_weights(folder) if pretrained else []
+    if files:
+        check_weights(files, numbers, folder)
+    return config, files
 
 
 @contextmanager
@@ -104,7 +114,7 @@ def load_weights(encoder: keras.Model, files: list[Path], folder: Path) -> None:
     if files[0].name == TENSORFLOW:
         load_tensorflow_file(encoder, folder)
     else:
-        load_pytorch_tensors(encoder, read_safetensors(files, count_weights(encoder.config), folder), folder)
+        load_pytorch_tensors(encoder, read_safetensors(files), folder)
 
 
 def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
@@ -128,7 +138,6 @@ def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: 
 def load_tensorflow_file(encoder: keras.Model, folder: Path) -> None:
     from transformers import TFBertModel
 
-    check_tensorflow_file(folder / TENSORFLOW)
     try:
         loaded, info = TFBertModel.from_pretrained(
             folder, config=encoder.config, add_pooling_layer=False, output_loading_info=True, local_files_only=True

@@ -1,7 +1,8 @@
 """The elementwise work between a transformer layer's matrix products: four stretches, each a function that can be compiled by itself.
 
 Operation by operation this work takes longer than the products: every one of them reads and writes all activations. XLA makes one pass of
-a stretch. Way back included: a compiled stretch keeps nothing but its inputs and computes again what its gradient needs.
+a stretch. Way back included: a compiled stretch keeps nothing but its inputs and computes again what its gradient needs; only attention,
+where that would cost most, keeps what came out.
 """
 
 from __future__ import annotations
@@ -48,17 +49,14 @@ class Stretches:
         self.activation, self.attention, self.residual, self.embedding = activation, attention, residual, embedding
         if compiled:
             self.activation, self.residual, self.embedding = map(compile_stretch, (activation, residual, embedding))
-            self.attention = compile_stretch(attention, learned=1)
+            self.attention = compile_attention(attention_dropout)
 
 
-def compile_stretch(stretch: Stretch, learned: int | None = None) -> Stretch:
-    """The same function of tensors, compiled for the way forth and, with all of it computed again, for the way back.
-
-    Gradients are given for the floating inputs among the first `learned`, or among all.
-    """
+def compile_stretch(stretch: Stretch) -> Stretch:
+    """The same function of tensors, compiled for the way forth and, with all of it computed again, for the way back."""
 
     def has_gradient(inputs: Sequence[tf.Tensor]) -> list[bool]:
-        return [value.dtype.is_floating and (learned is None or number < learned) for number, value in enumerate(inputs)]
+        return [value.dtype.is_floating for value in inputs]
 
     def run_forth(x: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         return tf.cast(stretch(x, *others), x.dtype)
@@ -82,3 +80,33 @@ def compile_stretch(stretch: Stretch, learned: int | None = None) -> Stretch:
         return forth(*inputs), gradient
 
     return lambda *inputs: run(*map(tf.convert_to_tensor, inputs))
+
+
+def compile_attention(dropout: float) -> Stretch:
+    """Masked softmax and dropout, compiled; `bias_B1QT` is not learned.
+
+    The way back needs neither exponentials nor the dropout's hash again: with weights w, what dropout kept of them k = w * drop, and
+    the gradient g of k, that of the scores is k * g - w * sum(k * g).
+    """
+
+    def weigh(x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        weights_BAQT = one_pass.softmax(x_BAQT + bias_B1QT)
+        return tf.cast(one_pass.drop(weights_BAQT, dropout, seed), x_BAQT.dtype), tf.cast(weights_BAQT, x_BAQT.dtype)
+
+    def pull_back(upstream: tf.Tensor, kept: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        product = tf.cast(kept, tf.float32) * tf.cast(upstream, tf.float32)
+        sums = one_pass.for_each_column(one_pass.sum_rows(product), product)
+        return tf.cast(product - tf.cast(weights, tf.float32) * sums, upstream.dtype)
+
+    forth = tf.function(weigh, jit_compile=True, autograph=False)
+    back = tf.function(pull_back, jit_compile=True, autograph=False)
+
+    def attention(x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        @tf.custom_gradient
+        def run(x_BAQT: tf.Tensor) -> Any:
+            kept, weights = forth(x_BAQT, bias_B1QT, seed)
+            return kept, lambda upstream: back(upstream, kept, weights)
+
+        return run(x_BAQT)
+
+    return attention

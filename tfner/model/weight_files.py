@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfner.exceptions import ModelError
 from tfner.inputs import check_inside
@@ -18,6 +18,7 @@ NO_WEIGHTS = (
     f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none (a pytorch_model.bin is a pickle, which could run any code, and is not "
     "read: where you trust it, save it as safetensors); to train from scratch set encoder.initialize=random"
 )
+Taken = TypeVar("Taken")
 SMALL = 200_000_000  # numbers of an encoder that is built in any case, because what does not fit can then be named
 MOST_TIMES = 4  # a file may hold so many times the encoder's numbers: heads and other parts that are left out
 
@@ -49,38 +50,53 @@ def safetensors_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(set(names.values()))]
 
 
-def check_sizes(files: Iterable[Path], numbers: int, folder: Path) -> None:
-    """The files can hold the numbers that config.json asks for; told before an encoder of that size is built.
+def check_weights(files: Sequence[Path], numbers: int, folder: Path) -> None:
+    """The files are whole and can hold the numbers that config.json asks for, as far as can be told before an encoder is built.
 
     Raises:
-        ModelError: they are too small.
+        ModelError: they are damaged, too small, or hold far more.
     """
     size = sum(file.stat().st_size for file in files if file.is_file())
     if numbers > max(size, SMALL):  # of a byte each at least
         raise ModelError(f"{folder}: weights of another shape than config.json says: {numbers:,} numbers in {size:,} bytes")
+    if files[0].name == TENSORFLOW:
+        check_tensorflow_file(files[0])
+    else:
+        check_headers(files, numbers, folder)
 
 
-def read_safetensors(files: Iterable[Path], numbers: int, folder: Path) -> dict[str, Any]:
+def check_headers(files: Iterable[Path], numbers: int, folder: Path) -> None:
+    """The headers of safetensors files describe about as many numbers as the encoder has, and all of them are there."""
+    found = sum(from_each(files, lambda file, names: sum(count(file.get_slice(name).get_shape()) for name in names)))
+    if found > MOST_TIMES * numbers:
+        fault = f"{found:,} numbers where the encoder has {numbers:,}"
+        raise ModelError(f"{folder}: weights of another shape than config.json says: {fault}")
+
+
+def read_safetensors(files: Iterable[Path]) -> dict[str, Any]:
     """The tensors of the encoder by PyTorch's names, those of its heads left out.
 
     Raises:
-        ModelError: a file is damaged, or all together hold far more than `numbers`.
+        ModelError: a file is damaged.
     """
+    tensors: dict[str, Any] = {}
+    for found in from_each(files, lambda file, names: {name: file.get_tensor(name) for name in names}):
+        tensors.update(found)
+    return tensors
+
+
+def from_each(files: Iterable[Path], take: Callable[[Any, list[str]], Taken]) -> Iterator[Taken]:
+    """What `take` gives of each open file and the names of its tensors that may be the encoder's."""
     from safetensors import SafetensorError, safe_open
 
-    tensors: dict[str, Any] = {}
     for path in files:
         try:
             with safe_open(str(path), framework="tf") as file:  # type: ignore[no-untyped-call]
-                wanted = [name for name in file.keys() if not NOT_OF_THE_ENCODER.search(name)]  # noqa: SIM118  # no mapping
-                found = sum(count(file.get_slice(name).get_shape()) for name in wanted)
-                if found > MOST_TIMES * numbers:
-                    fault = f"{found:,} numbers where the encoder has {numbers:,}"
-                    raise ModelError(f"{path}: weights of another shape than config.json says: {fault}")
-                tensors.update({name: file.get_tensor(name) for name in wanted})
+                names = file.keys()
+                taken = take(file, [name for name in names if not NOT_OF_THE_ENCODER.search(name)])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: damaged or no safetensors file: {first_line(error)}") from None
-    return tensors
+        yield taken
 
 
 def count(shape: Iterable[int]) -> int:

@@ -24,7 +24,7 @@ from tfner.exceptions import ConfigError, DataError
 from tfner.inputs import PREPARED
 from tfner.ledger import Ledger
 from tfner.model.decoder import thresholds_by_type
-from tfner.model.encoder import resolve_checkpoint
+from tfner.model.encoder import check_checkpoint, resolve_checkpoint
 from tfner.readers import read_documents
 from tfner.tags import LabelSet
 from tfner.training.environment import changed_splits, describe_environment
@@ -65,9 +65,13 @@ class Prepared:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, writes: bool = True) -> Prepared:
-    """Read, tokenize and label the data; create the run folder once that has gone well, unless another process does."""
+def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, writes: bool = True, overwrite: bool = False) -> Prepared:
+    """Read, tokenize and label the data; create the run folder once that has gone well, unless another process does.
+
+    With `overwrite` what the folder held goes then, not before: a mistake in the data does not cost the earlier run.
+    """
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
+    check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
@@ -80,6 +84,8 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, write
         corpora["train"] = splits.prepared
     if writes:
         splits.say_losses()
+        if overwrite and folder.state() != "absent":
+            folder.delete()
         environment = describe_environment(settings, splits.documents)
         for split in changed_splits(folder.environment, environment):
             logger.warning("data.%s: not what it was when the run was last started", split)

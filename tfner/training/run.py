@@ -60,7 +60,7 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
             if not devices.from_chief(np.array(unfinished, np.int32)):
                 return Outcome(folder, "finished before")
             with told(folder) if devices.chief else nullcontext():
-                outcome = carry_through(settings, folder, console, devices)
+                outcome = carry_through(settings, folder, console, devices, overwrite=overwrite)
                 if outcome.state == "finished":
                     devices.wait_for_chief()
                 return outcome
@@ -86,8 +86,8 @@ def check_shapes(settings: RunSettings, devices: Devices) -> None:
         raise ConfigError(f"training.batching: expected packed on a TPU, where each shape is a program, got {settings.training.batching}")
 
 
-def carry_through(settings: RunSettings, folder: RunFolder, console: Console, devices: Devices) -> Outcome:
-    prepared = prepare(settings, folder, console, writes=devices.chief)
+def carry_through(settings: RunSettings, folder: RunFolder, console: Console, devices: Devices, *, overwrite: bool = False) -> Outcome:
+    prepared = prepare(settings, folder, console, writes=devices.chief, overwrite=overwrite)
     model, interrupted = fit(prepared, devices)
     if not devices.chief:
         return Outcome(folder, "interrupted" if interrupted else "finished")
@@ -102,8 +102,8 @@ def carry_through(settings: RunSettings, folder: RunFolder, console: Console, de
 
 def claim(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
     """Whether there is anything to do; checks that it is allowed."""
-    if overwrite and folder.state() != "absent":
-        folder.delete()
+    if overwrite:
+        return True
     if folder.state() != "absent":
         folder.check_same(settings)
     return folder.state() != "finished"
