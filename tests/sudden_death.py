@@ -2,14 +2,15 @@
 
     PYTHONPATH=. python tests/sudden_death.py FOLDER --kills 25 --seed 1
 
-makes FOLDER/runs/whole, unless it is there, kills the processes of FOLDER/runs/killed so often, lets the last one finish (not with --unfinished, so
-that another call goes on) and compares all that the two have learned, bit for bit. Processes are forked from one that has imported
-TensorFlow and not used it, which saves the seconds that the import takes.
+makes FOLDER/runs/whole, unless it is there, kills the processes of FOLDER/runs/killed so often, lets the last one finish (not with
+--unfinished, so that another call goes on) and compares all that the two have learned, bit for bit. Processes are forked from one that
+has imported TensorFlow and not used it, which saves the seconds that the import takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import random
@@ -101,7 +102,7 @@ def carry_out(config: Path) -> Ended:
 def saved(runs: Path, name: str) -> set[str]:
     """What is in the folder of a run's checkpoints, unfinished ones included."""
     folder = runs / name / "checkpoints" / "last"
-    return set(os.listdir(folder)) if folder.is_dir() else set()
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def wait_until(happened, run: Run) -> bool:
@@ -145,7 +146,7 @@ def differences(one: Path, other: Path) -> list[str]:
     """Names of what two runs have learned that is not the same, bit for bit: weights, moments, random state, metrics, best weights."""
     import tensorflow as tf
 
-    found = []
+    found = [] if learned(one) == learned(other) else ["metrics.jsonl"]
     for kind in ("last", "best"):
         readers = [tf.train.load_checkpoint(str(max((run / "checkpoints" / kind).glob("[sb]*-*")) / "weights")) for run in (one, other)]
         names = [set(reader.get_variable_to_shape_map()) for reader in readers]
@@ -153,6 +154,12 @@ def differences(one: Path, other: Path) -> list[str]:
         numbers = [name for name in names[0] & names[1] if name.endswith("VARIABLE_VALUE")]
         found += [name for name in numbers if readers[0].get_tensor(name).tobytes() != readers[1].get_tensor(name).tobytes()]
     return found
+
+
+def learned(run: Path) -> list[tuple[float, ...]]:
+    """Loss and scores of each epoch of a run."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    return [tuple(line.get(name, 0.0) for name in ("epoch", "loss", "accuracy", "entity_f1", "val_entity_f1")) for line in lines]
 
 
 def main() -> None:

@@ -51,11 +51,13 @@ def acquire(folder: Path) -> int:
     """The descriptor that holds the lock; a holder that has just ended has removed the file, and then there is a new one to lock."""
     path = folder / LOCK
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError:  # the folder went with its last holder
-            continue
+        except (FileNotFoundError, FileExistsError):
+            if folder.exists() and not folder.is_dir():
+                raise
+            continue  # the folder goes with its last holder, if there is nothing else in it
         try:
             take(descriptor, path)
             if is_at(descriptor, path):
