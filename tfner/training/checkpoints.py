@@ -144,7 +144,7 @@ def write_state(folder: Path, facts: dict[str, Any]) -> None:
         files[path.name] = fingerprint(path)
     content = {"format": FORMAT, "facts": facts, "files": files}
     path = folder / STATE
-    path.write_text(json.dumps({**content, "sha256": digest_of(content)}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**content, "sha256": digest_of(content)}, indent=1), encoding="utf-8")
     sync(path)
     sync(folder)
 
