@@ -1,7 +1,7 @@
 """One training on some number of devices, or as one worker of several: test_devices compares what these processes leave behind.
 
-`python device_cases.py FOLDER 2` runs cases on two virtual CPU devices, and so on; `python device_cases.py FOLDER worker` runs its part of
-them as the worker that TF_CONFIG names. FOLDER gets a JSON file and the final weights of each.
+`python device_cases.py FOLDER 1:whole 2:whole,parts` runs one case on one CPU and two on two virtual ones; `worker:whole` runs its part of
+one as the worker that TF_CONFIG names. FOLDER holds an encoder, and gets a JSON file and the final weights of each.
 
 Nothing is dropped out: a dropout draws for each replica by itself, so it cannot be the same on any number of them.
 """
@@ -31,11 +31,7 @@ from tfner.model.optimizer import FusedAdamW
 from tfner.training.strategy import Devices, open_devices
 
 PAD, LONGEST, ROW, STEPS = 0, 14, 16, 20
-CASES = {
-    "packed": {"batching": "packed"},
-    "packed in parts": {"batching": "packed", "parts": 2},
-    "bucketed": {"batching": "bucketed"},
-}
+CASES = {"whole": 1, "parts": 2}  # how many parts a batch is worked through in
 TAGS = list(tiny.LABELS.tags)
 
 
@@ -50,12 +46,6 @@ def corpus() -> EncodedCorpus:
     return EncodedCorpus(*(tf.RaggedTensor.from_row_lengths(values, lengths) for values in (ids, labels, mask)), lengths.astype(np.int32))
 
 
-def batches_of(batching: str) -> Batches | PackedBatches:
-    if batching == "packed":
-        return PackedBatches(corpus(), PackSettings(9, ROW, PAD, 1))
-    return Batches(corpus(), BatchSettings(9, "bucketed", (8, 12), PAD, 1))
-
-
 class AfterOneEpoch(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate of 0 in the first epoch, so that its F1 is that of one model."""
 
@@ -66,8 +56,8 @@ class AfterOneEpoch(keras.optimizers.schedules.LearningRateSchedule):
         return tf.where(step < self.steps, 0.0, 2e-3)
 
 
-def compiled(case: dict, steps: int) -> TokenClassifier:
-    model = tiny.classifier(implementation="fused", gradient_accumulation=case.get("parts", 1))
+def compiled(parts: int, steps: int) -> TokenClassifier:
+    model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
     optimizer = FusedAdamW(AfterOneEpoch(steps), global_clipnorm=0.5, head_scale=2.0)
     model.compile(optimizer, MaskedSparseCategoricalCrossentropy(), weighted_metrics=[MaskedAccuracy(), EntityF1(TAGS)])
     return model
@@ -80,12 +70,12 @@ def tags_of_windows(model: TokenClassifier) -> list[list[list[str]]]:
     return [[[TAGS[tag] for tag in row[mask > 0]] for row, mask in zip(rows, mask_BT, strict=True)] for rows in (y_BT, best_BT)]
 
 
-def run(devices: Devices, case: dict) -> tuple[dict, list[np.ndarray]]:
-    """An epoch without learning, then STEPS steps; -> (what is measured, the weights)."""
-    batches = batches_of(case["batching"])
+def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
+    """An epoch of packed batches without learning, then STEPS steps; -> (what is measured, the weights)."""
+    batches = PackedBatches(corpus(), PackSettings(9, ROW, PAD, 1))
     with devices.strategy.scope():
-        model = compiled(case, batches.steps_per_epoch)
-    tags = tags_of_windows(model)
+        model = compiled(parts, batches.steps_per_epoch)
+    tags, before = tags_of_windows(model), model.head.kernel.numpy()
     data = devices.distribute(lambda share: batches.training(1, share=share))
     first = model.fit(data, steps_per_epoch=batches.steps_per_epoch, verbose=0).history
     data = devices.distribute(lambda share: batches.training(1 + STEPS, 1, share=share))
@@ -99,28 +89,32 @@ def run(devices: Devices, case: dict) -> tuple[dict, list[np.ndarray]]:
         "f1": first["entity_f1"][0],
         "accuracy": first["accuracy"][0],
         "tags": tags,
+        "moved": float(np.abs(model.head.kernel.numpy() - before).max()),
         "traces": model.train_function.experimental_get_tracing_count(),
         "unlabelled": int(model.unlabelled_batches.numpy()),
     }
     return measured, [variable.numpy() for variable in model.trainable_variables]
 
 
-def open_virtual(replicas: int) -> Devices:
-    """So many devices; TensorFlow has no second group of another size in one process."""
-    if replicas == 1:
-        return open_devices("cpu")
-    (processor,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * replicas)
-    return open_devices("mirrored")
+def split_processor(kinds: list[str]) -> None:
+    """Make as many virtual devices as are needed; TensorFlow has groups of one size only in one process."""
+    counts = [int(kind) for kind in kinds if kind != "worker"]
+    if max(counts, default=1) > 1:
+        (processor,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * max(counts))
 
 
-def main(folder: Path, kind: str, *cases: str) -> None:
-    devices = open_devices("multi_worker") if kind == "worker" else open_virtual(int(kind))
-    for case in cases:
-        measured, weights = run(devices, CASES[case])
-        file = folder / f"{case} on {kind}{devices.worker if kind == 'worker' else ''}"
-        file.with_suffix(".json").write_text(json.dumps(measured))
-        np.savez(file.with_suffix(".npz"), *weights)
+def main(folder: Path, *wanted: str) -> None:
+    tiny.checkpoint = lambda: folder / "bert"
+    runs = dict(each.split(":") for each in wanted)
+    split_processor(list(runs))
+    for kind, cases in runs.items():
+        devices = open_devices({"worker": "multi_worker", "1": "cpu"}.get(kind, "mirrored"))
+        for case in cases.split(","):
+            measured, weights = run(devices, CASES[case])
+            file = folder / f"{case} on {kind}{devices.worker if kind == 'worker' else ''}"
+            file.with_suffix(".json").write_text(json.dumps(measured))
+            np.savez(file.with_suffix(".npz"), *weights)
 
 
 if __name__ == "__main__":

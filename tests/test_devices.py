@@ -33,7 +33,7 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 DEPLOY = ROOT / "deploy"
 HOSTS = ["a:1", "b:2"]
-KEY_BIASES = {8, 24}  # places among the trainable variables
+KEY_BIAS = 8  # place among the trainable variables
 
 
 def clusters(workers: int) -> list[str]:
@@ -47,7 +47,8 @@ def clusters(workers: int) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", **more}
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}  # several processes share the machine
+    return {**os.environ, **threads, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", **more}
 
 
 def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen:
@@ -56,14 +57,20 @@ def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen:
     )
 
 
+def write_encoder(folder: Path) -> None:
+    """The tiny encoder's first layer: a second one would take time and show nothing more."""
+    named = {f"bert.{name}": value for name, value in tiny.tensors().items() if "layer.1." not in name}
+    tiny.write_checkpoint(folder, named, num_hidden_layers=1)
+
+
 @pytest.fixture(scope="module")
 def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]:
     """What each training measured, and its weights, by case and devices."""
     folder = tmp_path_factory.mktemp("devices")
-    cases = [("1", "packed", "bucketed"), ("2", "packed", "packed in parts"), ("4", "packed", "bucketed")]
-    processes = [start([str(TESTS / "device_cases.py"), str(folder), *arguments]) for arguments in cases]
-    worker = [str(TESTS / "device_cases.py"), str(folder), "worker", "packed", "packed in parts"]
-    processes += [start(worker, TF_CONFIG=cluster) for cluster in clusters(2)]
+    write_encoder(folder / "bert")
+    script = [str(TESTS / "device_cases.py"), str(folder)]
+    processes = [start([*script, *runs]) for runs in (("1:whole", "2:whole,parts"), ("4:whole",))]
+    processes += [start([*script, "worker:whole,parts"], TF_CONFIG=cluster) for cluster in clusters(2)]
     for process in processes:
         said, _ = process.communicate(timeout=240)
         assert process.returncode == 0, said
@@ -77,26 +84,25 @@ def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]
 @pytest.mark.parametrize(
     ("case", "replicas"),
     [
-        ("packed on 2", 2),
-        ("packed on 4", 4),
-        ("bucketed on 4", 4),
-        ("packed in parts on 2", 2),
-        ("packed on worker0", 2),
-        ("packed on worker1", 2),
-        ("packed in parts on worker0", 2),
-        ("packed in parts on worker1", 2),
+        ("whole on 2", 2),
+        ("whole on 4", 4),
+        ("parts on 2", 2),
+        ("whole on worker0", 2),
+        ("whole on worker1", 2),
+        ("parts on worker0", 2),
+        ("parts on worker1", 2),
     ],
 )
 def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, case, replicas):
     measured, weights = left_behind[case]
-    expected, expected_weights = left_behind["bucketed on 1" if "bucketed" in case else "packed on 1"]
+    expected, expected_weights = left_behind["whole on 1"]
     assert measured["replicas"] == replicas
     assert measured["unlabelled"] == expected["unlabelled"] > 0  # batches without any label are among the 20
     np.testing.assert_allclose(measured["loss"], expected["loss"], rtol=1e-5)
     np.testing.assert_allclose(measured["norm"], expected["norm"], rtol=1e-5)  # before clipping: neither a mean nor twice the sum
     assert min(expected["norm"]) < 0.5 < max(expected["norm"])  # what clipping begins at
     for number, (found, wanted) in enumerate(zip(weights, expected_weights, strict=True)):
-        if number in KEY_BIASES:  # they move all scores of a query alike and change nothing: their gradient is 0 but for rounding
+        if number == KEY_BIAS:  # it moves all scores of a query alike and changes nothing: its gradient is 0 but for rounding
             assert found.shape == (32,)
             continue
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max(), err_msg=str(number))
@@ -104,19 +110,17 @@ def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, case,
 
 def test_the_weights_have_learned(left_behind):
     """Twenty steps without effect would be equal too."""
-    _, weights = left_behind["packed on 1"]
-    _, other = left_behind["bucketed on 1"]
-    assert max(np.abs(one - two).max() for one, two in zip(weights, other, strict=True)) > 1e-3
+    assert left_behind["whole on 1"][0]["moved"] > 0.01
 
 
 def test_f1_in_the_logs_is_seqevals_over_all_data(left_behind):
-    expected = f1_score(*left_behind["packed on 1"][0]["tags"])
+    expected = f1_score(*left_behind["whole on 1"][0]["tags"])
     assert 0.1 < expected < 0.9
     assert [measured["f1"] for measured, _ in left_behind.values()] == pytest.approx([expected] * len(left_behind))
 
 
 def test_accuracy_in_the_logs_is_that_of_all_data(left_behind):
-    gold, found = ([tag for row in rows for tag in row] for rows in left_behind["packed on 1"][0]["tags"])
+    gold, found = ([tag for row in rows for tag in row] for rows in left_behind["whole on 1"][0]["tags"])
     expected = float(np.mean([one == other for one, other in zip(gold, found, strict=True)]))
     assert [measured["accuracy"] for measured, _ in left_behind.values()] == pytest.approx([expected] * len(left_behind))
 
@@ -191,13 +195,15 @@ def test_auto_takes_what_there_is(monkeypatch):
     for gpus in (0, 1, 2):
         monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind, gpus=gpus: [kind] * gpus)
         chosen[gpus] = open_devices().kind
-    monkeypatch.setenv("TF_CONFIG", cluster(worker=["a:1"]))
-    chosen["one worker"] = open_devices().kind
+    for name, text in (("no worker", "{}"), ("one worker", cluster(worker=["a:1"]))):
+        monkeypatch.setenv("TF_CONFIG", text)
+        chosen[name] = open_devices().kind
     monkeypatch.setenv("TF_CONFIG", cluster(worker=HOSTS))
     chosen["two workers"] = open_devices().kind
     monkeypatch.setenv("TPU_NAME", "local")
     chosen["a TPU"] = open_devices().kind
-    assert chosen == {0: "cpu", 1: "gpu", 2: "mirrored", "one worker": "mirrored", "two workers": "multi_worker", "a TPU": "tpu"}
+    several = {2: "mirrored", "no worker": "mirrored", "one worker": "mirrored", "two workers": "multi_worker"}
+    assert chosen == {0: "cpu", 1: "gpu", **several, "a TPU": "tpu"}
 
 
 FUNCTIONS = {"cpu": "on_cpu", "gpu": "on_gpu", "mirrored": "on_all", "multi_worker": "on_workers", "tpu": "on_tpu"}
