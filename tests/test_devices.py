@@ -262,6 +262,7 @@ def test_the_kubernetes_job_is_whole_and_its_command_ours(tmp_path):
     assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": name}
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert spec["podFailurePolicy"]["rules"][0]["onExitCodes"] == {"containerName": "training", "operator": "In", "values": [BAD_INPUT]}
+    assert spec["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
     assert pod["restartPolicy"] == "Never"  # as a podFailurePolicy demands
     settings = settings_of(container["command"], tmp_path)
     assert (settings["devices"], settings["runs_dir"]) == ("multi_worker", "/work/runs")
