@@ -86,8 +86,10 @@ def test_a_request(server, request_bytes, status, message):
     else:
         head, _, body = answer.partition(b"\r\n\r\n")
         assert int(head.split()[1]) == status
-        said = json.loads(body)["error"] if body.startswith(b"{") else body.decode()
-        assert said.startswith(message)
+        if message == NO_HTTP:
+            assert message in body.decode()  # of uvicorn, with or without the frames of its chunks
+        else:
+            assert json.loads(body)["error"].startswith(message)
         assert len(body) < 1000
         assert b"text/html" not in head.lower()
     assert len(json.loads(ask(server[0], post(TEXT)).partition(b"\r\n\r\n")[2])["predictions"][0]["entity_label"]) == 2
