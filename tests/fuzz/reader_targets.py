@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +34,7 @@ COLUMNS = (None, None, None, 0, 1, -1, 10**30)
 def folder() -> Path:
     """A folder in memory, where there is one, that this process reads from."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="tfner-fuzz-", dir=memory if memory.is_dir() else None))
+    return Path(tempfile.mkdtemp(prefix="tfner-fuzz-", dir=memory if memory.is_dir() and "TMPDIR" not in os.environ else None))
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -91,8 +92,10 @@ def campaign(name: str, folder: Path, seconds: int) -> dict[str, Any]:
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "notes.json").write_text('{"slowest": 0, "failed": 0}')
     command = [sys.executable, str(HERE / "run.py"), name, "--seconds", str(seconds), "--child", str(folder)]
-    with (folder / "log.txt").open("wb") as log:
-        code = subprocess.run(command, stdout=log, stderr=log, env={**ONE_THREAD, **os.environ}, check=False).returncode
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with (folder / "log.txt").open("wb") as log, tempfile.TemporaryDirectory(prefix="tfner-fuzz-", dir=memory) as place:
+        variables = {**ONE_THREAD, **os.environ, "TMPDIR": place}
+        code = subprocess.run(command, stdout=log, stderr=log, env=variables, check=False).returncode
     return {"target": name, "code": code, **read_log(folder / "log.txt"), **json.loads((folder / "notes.json").read_text())}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 import reader_targets
@@ -14,6 +15,7 @@ from targets import READERS, Target, load
 
 from tfner.config import ReadSettings
 from tfner.documents import Document
+from tfner.exceptions import DataError
 from tfner.ledger import Ledger
 from tfner.readers import read_documents
 from tfner.writers import open_writer
@@ -95,6 +97,21 @@ def test_what_once_failed_holds(name):
     if target == "datasets":
         pytest.importorskip("datasets", reason="the extra hub is not installed")
     load(target).check(data)
+
+
+@pytest.mark.parametrize("offset", [2**30, -1, 3])
+def test_values_outside_of_a_saved_datasets_file_do_not_end_the_process(offset):
+    pytest.importorskip("datasets", reason="the extra hub is not installed")
+    target = load("datasets")
+    name, intact = next(item for item in reader_targets.saved_dataset().items() if item[0].endswith(".arrow"))
+    damaged = intact.replace(struct.pack("<3i", 0, 2, 3), struct.pack("<3i", 0, offset, 3))  # where the tokens of the sentences begin
+    assert damaged != intact
+    target.check(bytes([0, 0]) + damaged)
+    path = reader_targets.folder() / "saved"
+    assert (path / name).read_bytes() == damaged
+    if offset != 3:
+        with pytest.raises(DataError, match="cannot be read as a dataset"):
+            list(read_documents(path, ReadSettings(), Ledger()))
 
 
 @pytest.mark.parametrize("nested", ["[", '{"text":', '["a",{"a":', '{"text":"a","entities":[{"start":', '{"tokens":[{"start":'])

@@ -79,6 +79,7 @@ def unusable(source: str, reason: str) -> DataError:
 
 
 def read_rows(dataset: Any, source: str, name: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
+    fetch(lambda: check_values(dataset), source)
     class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
 
     def items() -> Iterator[Item]:
@@ -92,6 +93,13 @@ def read_rows(dataset: Any, source: str, name: str, settings: ReadSettings, ledg
             yield Item({**row, **named}, where, f"{name}[{index}]")
 
     return RecordReader(items, settings, ledger).documents()
+
+
+def check_values(dataset: Any) -> None:
+    """Refuse values that point outside of their file, which is mapped into memory: to read one would end the process."""
+    table = getattr(dataset, "data", None)
+    if table is not None:
+        table.validate(full=True)
 
 
 def names_of(feature: Any) -> Sequence[str] | None:
