@@ -59,12 +59,13 @@ class Devices:
         """The chief's values in all processes; the others give some of the same shape and dtype. All of them must call it."""
         if self.workers == 1:
             return values
+        wide = values.astype(np.int64) if values.dtype.kind in "iu" else values  # TensorFlow keeps int32 in a GPU's host memory
 
         def value_of(context: tf.distribute.ValueContext) -> tf.Tensor:
-            return tf.constant(values if context.replica_id_in_sync_group == 0 else np.zeros_like(values))
+            return tf.constant(wide if context.replica_id_in_sync_group == 0 else np.zeros_like(wide))
 
         spread = self.strategy.experimental_distribute_values_from_function(value_of)
-        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, spread, axis=None).numpy()
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, spread, axis=None).numpy().astype(values.dtype)
 
     def wait_for_chief(self) -> None:
         """Go on once the chief is here. If it dies before that, all start again: it would wait in vain for those that are done."""
