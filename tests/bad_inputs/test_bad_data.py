@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from command_line import CUT, refused
 
@@ -104,6 +106,20 @@ ANNOTATIONS = [
      "a.ann:1: expected text in utf-8, got the byte 0xff" + ENCODING),
 ]  # fmt: skip
 
+ENCODED = {"labels": ["LOC"], "tag_scheme": "IOB2", "labelling": "word", "max_length": 32, "overlap": 8, "tokenizer": "x"}
+SHARD = {"file": "shard-0.tfrecord", "documents": 1, "windows": 1, "pieces": 9, "bytes": 9}
+MANIFEST = {"source": "x", "encoding": ENCODED, "documents": 1, "windows": 1, "pieces": 9, "lost": {}, "lengths": {}, "shards": [SHARD]}
+PREPARED = [
+    ("nested a million deep", NESTED, "folder/manifest.json:1:501: not valid JSON: nested more than 500 deep"),
+    ("cut off", '{"source": "x",', "folder/manifest.json:1:16: not valid JSON: expecting property name enclosed in double quotes"),
+    ("a list", "[]", "folder/manifest.json: expected a JSON object, got []"),
+    ("no shards", json.dumps({**MANIFEST, "shards": []}), "folder/manifest.json: shards: …"),
+    ("another format", json.dumps({**MANIFEST, "format": 7}), "folder/manifest.json: format: input should be 1, got 7"),
+    ("a shard that is not there", json.dumps(MANIFEST), "folder/shard-0.index: cannot be read: No such file or directory"),
+    ("a shard out of the folder", json.dumps({**MANIFEST, "shards": [{**SHARD, "file": "../../etc/passwd"}]}),
+     "folder/manifest.json: shards.0.file: expected the name of a file in this folder, got '../../etc/passwd'"),
+]  # fmt: skip
+
 
 def refuse(shop, line, name, content, options, message):
     shop.file(name, content)
@@ -131,3 +147,12 @@ def test_json_arrays(shop, line, content, options, message):
 def test_brat(shop, line, content, options, message):
     shop.file("a.txt", "abc")
     refuse(shop, line, "a.ann", content, options, message)
+
+
+@pytest.mark.parametrize(("content", "message"), [row[1:] for row in PREPARED], ids=[row[0] for row in PREPARED])
+def test_what_was_prepared(shop, line, content, message):
+    shop.checkpoint()
+    shop.file("folder/manifest.json", content)
+    before = shop.content()
+    refused(line("train", "run.yaml", "data.train=prepared:folder"), message)
+    assert shop.content() == before

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tfner.config import Settings
 from tfner.data.whole_files import written_whole
 from tfner.exceptions import DataError
 from tfner.json_text import read_json_object
+from tfner.printable import show
 from tfner.validation import validate
 
 MANIFEST = "manifest.json"
 LOSSES = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
 
 
+def check_file_name(value: str) -> str:
+    """A shard lies in the folder of its manifest."""
+    if value != Path(value).name:
+        raise ValueError(f"expected the name of a file in this folder, got {show(value)}")
+    return value
+
+
 class ShardFacts(Settings):
     """What one shard holds; `bytes` of its file of records."""
 
-    file: str
+    file: Annotated[str, AfterValidator(check_file_name)]
     documents: int
     windows: int
     pieces: int

@@ -19,6 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.manifest import LOSSES, MANIFEST, Manifest, ShardFacts, read_manifest
@@ -203,7 +204,10 @@ class ShardReader:
         if found != wanted:
             where = f"{size} bytes from byte {offset} on with the checksum {wanted:08x}"
             raise DataError(f"{path}: expected {where}, got {len(record)} with {found:08x}: the file is damaged, prepare the data again")
-        return list(split_record(record))
+        try:
+            return list(split_record(record))
+        except (ValueError, IndexError, DecodeError) as error:  # a checksum is no signature
+            raise DataError(f"{path}: expected a record of windows from byte {offset} on, got another: {error}") from None
 
 
 def split_record(record: bytes) -> Iterator[bytes]:

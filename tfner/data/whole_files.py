@@ -65,7 +65,10 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     body, written = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
     if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != written:
         raise DataError(f"{path}: expected content that fits its checksum, got {len(content)} bytes that do not: damaged or cut off")
-    return parse_body(body[len(MAGIC) :])
+    try:
+        return parse_body(body[len(MAGIC) :])
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:  # a checksum is no signature
+        raise DataError(f"{path}: expected arrays as they are written, got others: {error}") from None
 
 
 def parse_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -13,14 +13,15 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tfner.bounded import read_at_most
 from tfner.data.text_ops import load_text_ops
 from tfner.exceptions import ModelError
 from tfner.serving.server.model_versions import Servable
 from tfner.serving.server.proto_tensors import read_inputs, type_name
 from tfner.serving.server.request_error import Code, RequestError
 from tfner.serving.server.signature import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec, find_signature
+from tfner.serving.trust import GRAPH, LARGEST_GRAPH, SERVE, check_files
 
-SERVE = "serve"  # the tag of the graph that servers run
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 LONGEST_MESSAGE = 500  # characters
 CODES: dict[int, Code] = {
@@ -37,6 +38,7 @@ def load_servable(folder: Path, version: int) -> Servable:
     Raises:
         ModelError: it cannot be loaded, or a warm-up request fails, which keeps tensorflow_model_server from loading it too.
     """
+    check_files(folder)
     definitions = read_definitions(folder)
     signatures = {name: read_signature(each) for name, each in definitions.items() if each.method_name}  # the initializer has none
     load_text_ops()
@@ -73,7 +75,7 @@ def reason_of(message: str) -> str:
 def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     """The signatures in a SavedModel's own words."""
     try:
-        graphs = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+        graphs = saved_model_pb2.SavedModel.FromString(read_at_most(folder / GRAPH, LARGEST_GRAPH)).meta_graphs
     except (OSError, DecodeError) as error:
         raise ModelError(f"{folder}: cannot be read as a SavedModel: {error}") from None
     for graph in graphs:
