@@ -117,7 +117,7 @@ PREPARED = [
     ("another format", json.dumps({**MANIFEST, "format": 7}), "folder/manifest.json: format: input should be 1, got 7"),
     ("a shard that is not there", json.dumps(MANIFEST), "folder/shard-0.index: cannot be read: No such file or directory"),
     ("a shard out of the folder", json.dumps({**MANIFEST, "shards": [{**SHARD, "file": "../../etc/passwd"}]}),
-     "folder/manifest.json: shards.0.file: expected the name of a file in this folder, got '../../etc/passwd'"),
+     "folder/manifest.json: shards.0.file: expected the name of a file in this folder, got '../../etc/passwd'…"),
 ]  # fmt: skip
 
 
