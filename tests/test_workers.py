@@ -1,7 +1,8 @@
-"""A run in two processes by the command line: one writes, a killed one ends the other with a message, and the same commands go on."""
+"""Whole runs on several devices: in two processes, of which one writes and a killed one ends the other, and on two in this process."""
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import signal
@@ -14,9 +15,14 @@ import pytest
 import tensorflow as tf
 import tiny
 import yaml
+from replicas import READY
+from rich.console import Console
 from test_devices import clusters, start
 
 from tfner.commands import TRY_AGAIN
+from tfner.config import load_settings
+from tfner.training.callbacks import Throughput
+from tfner.training.run import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
@@ -76,11 +82,12 @@ def kill_after(processes: list[subprocess.Popen], victim: int, folder: Path, sta
         time.sleep(0.05)
     processes[victim].send_signal(signal.SIGKILL)
     begin = time.monotonic()
+    processes[victim].communicate()
     processes[1 - victim].wait(120)
     return time.monotonic() - begin
 
 
-def test_killed_workers_and_what_goes_on(home, tmp_path):
+def test_killed_workers_and_what_goes_on(home, tmp_path, capsys):
     alone = start(command(home, tmp_path / "alone", "devices=cpu"))
     chief_disk = tmp_path / "disk0"
     for victim, after in ((1, "state-000000-00000010"), (0, "state-000001-00000010")):
@@ -90,6 +97,8 @@ def test_killed_workers_and_what_goes_on(home, tmp_path):
         assert processes[1 - victim].returncode == TRY_AGAIN, said
         assert f"error: worker {1 - victim} of 2: another one has ended or cannot be reached" in said
         assert "Traceback" not in said
+        with capsys.disabled():
+            print(f"\nworker {victim} killed: the other one had ended after {seconds:.1f} s")
         assert seconds < 60
     processes = start_workers(home, tmp_path)
     outputs = [process.communicate(timeout=240)[0] for process in processes]
@@ -100,6 +109,39 @@ def test_killed_workers_and_what_goes_on(home, tmp_path):
     assert alone.returncode == 0, said
     check_same(tmp_path / "alone", chief_disk)
     assert not (tmp_path / "disk1").exists()  # the chief alone writes
+
+
+def test_a_run_on_two_devices_that_is_interrupted_within_an_epoch_goes_on(home, tmp_path, monkeypatch):
+    assert READY
+    options = ("export.enabled=false", "training.epochs=2", "training.batching=bucketed")
+    folders = {devices: tmp_path / devices for devices in ("cpu", "mirrored")}
+    settings = {
+        devices: load_settings(home / "run.yaml", [f"devices={devices}", f"runs_dir={folder}", *options])
+        for devices, folder in folders.items()
+    }
+    assert train(settings["cpu"], Console(file=io.StringIO())).state == "finished"
+    with monkeypatch.context() as patch:
+        patch.setattr(Throughput, "on_train_batch_end", interrupt_at(epoch=1, step=7))
+        assert train(settings["mirrored"], Console(file=io.StringIO())).state == "interrupted"
+    assert states(folders["mirrored"])[-1] == "state-000001-00000008"
+    assert train(settings["mirrored"], Console(file=io.StringIO())).state == "finished"
+    logs = [[json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()] for folder in folders.values()]
+    for mine, theirs in zip(*logs, strict=True):
+        for name in ("epoch", "loss", "accuracy", "entity_f1", "val_entity_f1"):
+            assert theirs[name] == pytest.approx(mine[name], rel=1e-3), name
+
+
+def interrupt_at(epoch: int, step: int):
+    """Ctrl-C as a step, counted from 0, has ended."""
+    steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps += 1
+        steps.append(batch)
+        if batch == step and steps.count(step) > epoch:
+            raise KeyboardInterrupt
+
+    return on_train_batch_end
 
 
 def check_same(alone: Path, together: Path) -> None:
