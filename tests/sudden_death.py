@@ -123,23 +123,25 @@ class Kill(NamedTuple):
     saving: bool
 
 
-def kill_once(config: Path, runs: Path, draw: random.Random) -> Kill | None:
-    """Start the run and kill it: one time in five while it starts, else after it has learned something; None if it was finished first."""
+def kill_once(config: Path, runs: Path, draw: random.Random, *, starting: float = 0.2, window: float = 0.4) -> Kill | None:
+    """Start the run and kill it: while it starts, so often in the long run as `starting` says, else in the `window` of seconds after it
+    has learned something; None if it was finished before.
+    """
     name, begin = config.stem, time.monotonic()
     before = saved(runs, name)
     run = Run(config)
-    if draw.random() < 0.2:
+    if draw.random() < starting:
         time.sleep(draw.uniform(0.0, 4.0))
     else:
         wait_until(lambda: saved(runs, name) - before, run)
-        time.sleep(draw.uniform(0.0, 0.4))
+        time.sleep(draw.uniform(0.0, window))
     if not run.process.is_alive():
         return None
     run.signal(signal.SIGKILL)
     run.process.join()
     left = saved(runs, name)
     return Kill(time.monotonic() - begin, max((path for path in left if not path.startswith(".")), default="none"),
-                any(path.startswith(".") for path in left))  # fmt: skip
+                any(path.startswith(".") for path in left - before))  # fmt: skip
 
 
 def differences(one: Path, other: Path) -> list[str]:

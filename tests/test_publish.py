@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import shutil
 import stat
@@ -23,6 +24,7 @@ from tfner.serving import publish as publish_module
 from tfner.serving.models_config import versions_in_use
 from tfner.serving.publish import copy_version, publish
 from tfner.serving.saved_model import CARD
+from tfner.serving.versions import add_version
 
 
 def make_version(path: Path, content: str = "graph") -> Path:
@@ -132,6 +134,60 @@ def test_publishers_that_prune_at_the_same_moment_do_not_disturb_each_other(add,
     assert names(folder) == ["8", "9"]
     gone = [number for publication in [*found, last] for number in publication.removed]
     assert sorted(gone) == list(range(1, 8))
+
+
+def test_a_reader_that_polls_sees_whole_versions_alone(tmp_path):
+    """Sixty versions of forty files come and go, every fourth fails half-way; two readers look all the time."""
+    folder, seen, broken, over = tmp_path / "model", set(), [], threading.Event()
+
+    def fill(number: int, building: Path) -> None:
+        make_version(building, str(number))
+        for part in range(40):
+            if number % 4 == 0 and part == 20:
+                raise OSError(28, "No space left on device")
+            (building / f"part-{part}").write_bytes(b"x" * part)
+
+    def read() -> None:
+        while not over.is_set():
+            for version in folder.glob("[0-9]*"):
+                try:
+                    found = {path.name for path in version.iterdir()}
+                except FileNotFoundError:
+                    continue
+                whole = {"saved_model.pb", "variables", CARD.parts[0], *(f"part-{part}" for part in range(40))}
+                if found != whole and version.exists():  # one that is removed is first renamed
+                    broken.append((version.name, whole - found))
+                seen.add(version.name)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(60):
+        with contextlib.suppress(OSError):
+            publish(lambda path, number=number: add_version(partial(fill, number), path), folder, keep=2)
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert broken == []
+    assert len(seen) > 5
+    assert names(folder) == ["44", "45"]
+
+
+def test_what_a_killed_process_was_building_goes_but_not_what_one_is_building(tmp_path, source):
+    folder = tmp_path / "model"
+    left = folder / ".building-left"
+    left.mkdir(parents=True)
+    young = folder / ".building-young"
+    young.mkdir()
+    os.utime(left, (1, 1))
+
+    def fill(building: Path) -> None:
+        os.utime(building, (1, 1))
+        copy_version(source, folder)  # another publisher meanwhile
+        assert building.exists()
+
+    add_version(fill, folder)
+    assert names(folder) == [".building-young", "1", "2"]
 
 
 def run_all(threads: list[threading.Thread]) -> None:
