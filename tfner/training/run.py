@@ -122,7 +122,10 @@ def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) ->
     if settings.export.enabled:
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
         losses = {name: ledger.counts for name, ledger in prepared.splits.ledgers.items()}
-        outcome.export = export_model(tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir)
+        try:
+            outcome.export = export_model(tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir)
+        except (OSError, tf.errors.OpError) as error:
+            raise refusal(error, settings.export_dir) or error from None
         folder.note_export(outcome.export)
     if not interrupted:
         folder.finish(reports)
