@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,9 +16,10 @@ import tiny
 from command_line import refused
 
 from tfner.config import ReadSettings
+from tfner.data.vocabulary import read_checkpoint_tokenizer
 from tfner.documents import Document, entity_at
 from tfner.evaluation.evaluate import evaluate_documents
-from tfner.exceptions import DataError
+from tfner.exceptions import DataError, ModelError
 from tfner.ledger import Ledger
 from tfner.readers import read_documents
 from tfner.readers.plain import read_whole_files
@@ -202,3 +204,17 @@ def test_a_line_of_json_stays_a_line(tmp_path):
         writer.write(Document(text, id=SCRIPT), [entity_at(text, 0, 4, "a\nb")])
     assert len(stream.getvalue().splitlines()) == 1
     assert json.loads(stream.getvalue())["entities"][0]["label"] == "a\nb"
+
+
+def test_the_hubs_own_links_are_followed_and_no_others(tmp_path):
+    snapshot, blobs = tmp_path / "models--x" / "snapshots" / "1", tmp_path / "models--x" / "blobs"
+    shutil.copytree(tiny.checkpoint(), snapshot)
+    blobs.mkdir()
+    (snapshot / "vocab.txt").rename(blobs / "abc")
+    (snapshot / "vocab.txt").symlink_to("../../blobs/abc")
+    assert read_checkpoint_tokenizer(snapshot)[0] == tuple(tiny.vocabulary())
+    (snapshot / "vocab.txt").unlink()
+    (blobs / "abc").rename(tmp_path / "elsewhere")
+    (snapshot / "vocab.txt").symlink_to("../../../elsewhere")
+    with pytest.raises(ModelError, match=r"vocab\.txt: expected a file of this folder, got a link to .*elsewhere, outside of it"):
+        read_checkpoint_tokenizer(snapshot)
