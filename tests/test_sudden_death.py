@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import signal
+import time
 
 import pytest
 import yaml
@@ -23,8 +24,10 @@ def test_killed_twice_and_asked_to_end_a_run_ends_as_one_that_was_left_alone(tmp
     second = carry_out(killed)
     assert second.code == 2
     assert re.search(rf"error: {runs}/killed: another process works on this run: process {run.process.pid} on ", second.text)
+    asked = time.monotonic()
     run.signal(signal.SIGTERM)
     ended = run.end()
+    assert time.monotonic() - asked < 10
     assert ended.code == 143
     assert re.search(r"terminated: .*: saved at .*; the same command goes on from there", ended.text)
     ended = carry_out(killed)
