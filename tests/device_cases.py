@@ -24,6 +24,7 @@ import tiny
 from tfner.data.batches import Batches, BatchSettings
 from tfner.data.corpus import EncodedCorpus
 from tfner.data.packed_batches import PackedBatches, PackSettings
+from tfner.data.shares import Share
 from tfner.model.classifier import TokenClassifier
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
@@ -70,6 +71,14 @@ def tags_of_windows(model: TokenClassifier) -> list[list[list[str]]]:
     return [[[TAGS[tag] for tag in row[mask > 0]] for row, mask in zip(rows, mask_BT, strict=True)] for rows in (y_BT, best_BT)]
 
 
+def one_sided_steps(batches: PackedBatches, replicas: int) -> int:
+    """How many of the STEPS have a replica with pieces but no label beside one that has labels."""
+    parts = list(batches.training(1 + STEPS, 1, share=Share(0, replicas, replicas)).as_numpy_iterator())[: STEPS * replicas]
+    steps = [parts[begin : begin + replicas] for begin in range(0, len(parts), replicas)]
+    silent = [[x["segment_ids"].any() and not mask.any() for x, _, mask in step] for step in steps]
+    return sum(any(row) and any(mask.any() for _, _, mask in step) for row, step in zip(silent, steps, strict=True))
+
+
 def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
     """An epoch of packed batches without learning, then STEPS steps; -> (what is measured, the weights)."""
     batches = PackedBatches(corpus(), PackSettings(9, ROW, PAD, 1))
@@ -89,6 +98,7 @@ def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
         "f1": first["entity_f1"][0],
         "accuracy": first["accuracy"][0],
         "tags": tags,
+        "one_sided": one_sided_steps(batches, devices.replicas),
         "moved": float(np.abs(model.head.kernel.numpy() - before).max()),
         "traces": model.train_function.experimental_get_tracing_count(),
         "unlabelled": int(model.unlabelled_batches.numpy()),

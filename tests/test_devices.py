@@ -98,6 +98,7 @@ def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, case,
     expected, expected_weights = left_behind["whole on 1"]
     assert measured["replicas"] == replicas
     assert measured["unlabelled"] == expected["unlabelled"] > 0  # batches without any label are among the 20
+    assert measured["one_sided"] > 0  # and some where one replica has pieces but no label
     np.testing.assert_allclose(measured["loss"], expected["loss"], rtol=1e-5)
     np.testing.assert_allclose(measured["norm"], expected["norm"], rtol=1e-5)  # before clipping: neither a mean nor twice the sum
     assert min(expected["norm"]) < 0.5 < max(expected["norm"])  # what clipping begins at
