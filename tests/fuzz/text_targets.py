@@ -54,7 +54,8 @@ def texts_of(data: bytes) -> list[bytes]:
 
 @functools.cache
 def oracle():
-    return hugging_face(write_vocabulary(Path(tempfile.mkdtemp(prefix="tfner-fuzz-")), vocabulary()))
+    with tempfile.TemporaryDirectory() as place:
+        return hugging_face(write_vocabulary(Path(place), vocabulary()))
 
 
 def text(data: bytes) -> None:
