@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from tfner.data.shares import WHOLE
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.ledger import Ledger
+from tfner.training.non_finite import prepared_windows
 
 PAD, LONGEST = 9, 40
 
@@ -168,6 +170,25 @@ def test_a_plan_says_which_windows_are_in_a_batch(batching):
     found = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
     windows = windows_of(corpus)
     assert found == [[windows[number] for number in step] for epoch in range(2) for step in batches.plan(epoch)]
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_the_windows_of_a_step_are_found_by_lengths_alone_and_named(tmp_path, batching):
+    corpus = sharded(tmp_path / "x", many)
+    batches = ShardBatches(corpus, settings_of(batching))
+    whole = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
+    vocabulary = tuple(f"piece-{number}-" for number in range(100 + len(many)))
+    with ShardReader(corpus) as reader:
+        by_shard = {facts.file: [] for facts in corpus.manifest.shards}
+        for block, shard in enumerate(corpus.blocks.shard.tolist()):
+            by_shard[corpus.manifest.shards[shard].file] += reader.windows(block)
+    for epoch, step in ((0, 0), (0, 3), (1, 2)):
+        want = sorted(ids[0] for ids, _, _ in whole[epoch * batches.steps_per_epoch + step])
+        named = [re.match(r"(\S+) window (\d+) \('piece-(\d+)-", name) for name in prepared_windows(batches, vocabulary, epoch, step)]
+        assert sorted(int(match[3]) for match in named) == want
+        for match in named:
+            assert np.frombuffer(by_shard[match[1]][int(match[2]) - 1], PIECE)["id"][0] == int(match[3])
 
 
 def test_windows_are_those_that_encode_gives(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,11 +11,16 @@ import tf_keras as keras
 import tiny
 from replicas import on_replicas, two_replicas
 
+from tfner.data.batches import Batches, BatchSettings
+from tfner.data.corpus import encode
+from tfner.data.packed_batches import PackedBatches, PackSettings
+from tfner.documents import Document
 from tfner.exceptions import DivergedError
+from tfner.ledger import Ledger
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1
 from tfner.model.optimizer import FusedAdamW, build_optimizer
-from tfner.training.non_finite import NonFiniteSteps
+from tfner.training.non_finite import NonFiniteSteps, documents_by_step
 
 BAD = 77  # the piece whose embedding is not finite
 SHAPES = ((11, 3), (3, 4), (4,))
@@ -151,6 +158,24 @@ def watched(bad: set[int], most: int):
     model = a_model()
     model.fit(stacked([batch_of(seed, bad=seed in bad) for seed in range(8)]), callbacks=[steps], verbose=0)
     return steps
+
+
+@pytest.mark.parametrize("batching", ["packed", "bucketed", "padded"])
+def test_the_documents_of_a_step_are_those_of_its_windows(batching):
+    """Each document is one word, over and over; some have several windows, and one has no name."""
+    words = [word for word in tiny.WORDS if tiny.vocabulary().count(word) == 1][:12]
+    documents = [Document.from_words([word] * (3 + 5 * number), id="" if number == 7 else word) for number, word in enumerate(words)]
+    how = {"max_length": 16, "overlap": 4}
+    corpus = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), **how)
+    pack, pad = PackSettings(4, 16, 0, 1), BatchSettings(4, batching, (8,), 0, 1)
+    batches = PackedBatches(corpus, pack) if batching == "packed" else Batches(corpus, pad)
+    splits, settings = SimpleNamespace(documents={"train": documents}), SimpleNamespace(encoder=SimpleNamespace(**how))
+    names = documents_by_step(SimpleNamespace(splits=splits, settings=settings), batches)
+    number_of = {tiny.vocabulary().index(word): number for number, word in enumerate(words)}
+    for place, (x, _, _) in enumerate(batches.training(2).as_numpy_iterator()):
+        numbers = sorted({number_of[piece] for piece in x["input_ids"].ravel().tolist() if piece in number_of})
+        want = ["number 8" if number == 7 else words[number] for number in numbers]
+        assert names(*divmod(place, batches.steps_per_epoch)) == want
 
 
 def test_documents_of_skipped_steps_are_named(caplog):

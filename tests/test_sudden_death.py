@@ -48,11 +48,11 @@ def test_killed_at_25_random_moments_a_run_ends_as_one_that_was_left_alone(tmp_p
 def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path):
     whole = write_config(tmp_path, "whole", epochs=2)
     assert carry_out(whole).code == 0
-    with small_disk(tmp_path / "disk", "size=900k"):
+    with small_disk(tmp_path / "disk", "size=3m"):
         small = write_config(tmp_path, "small", epochs=2)
         small.write_text(yaml.safe_dump({**yaml.safe_load(small.read_text()), "runs_dir": str(tmp_path / "disk")}))
         filler = tmp_path / "disk" / "filler"
-        filler.write_bytes(b"\0" * 500_000)
+        filler.write_bytes(b"\0" * 2_650_000)
         ended = carry_out(small)
         assert ended.code == 2
         assert re.search(rf"error: {tmp_path}/disk/small\S*: cannot be written: No space left on device", ended.text)

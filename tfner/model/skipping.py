@@ -29,10 +29,11 @@ def apply_or_skip(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.
     With a loss scale, overflows of scaled gradients are no fault: the scale sinks until there are none. What counts is a loss that is not
     finite, which no scale has touched, and gradients that are not when the scale has sunk to 1.
     """
-    scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
-    scale = optimizer.loss_scale if scaled else None
-    optimizer.apply_gradients(zip(mark(gradients, loss), variables, strict=True))
-    if not scaled:
+    marked = zip(mark(gradients, loss), variables, strict=True)
+    if not isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
+        optimizer.apply_gradients(marked)
         return ~tf.math.is_finite(optimizer.gradient_norm)
+    scale = optimizer.loss_scale
+    optimizer.apply_gradients(marked)
     bad_loss = sum_over_replicas(tf.cast(~tf.math.is_finite(loss), tf.float32)) > 0
     return bad_loss | ((scale <= 1) & (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0))

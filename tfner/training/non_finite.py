@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from tfner.data.batches import Batches
@@ -77,7 +78,7 @@ def documents_by_step(prepared: Prepared, batches: Batches | PackedBatches | Sha
     documents, encoder = prepared.splits.documents["train"], prepared.settings.encoder
 
     def names(epoch: int, step: int) -> list[str]:
-        document_of_N = cut_windows(batches.corpus.pieces, encoder.max_length - 2, encoder.overlap).text.numpy()
+        document_of_N = cut_windows(tf.constant(batches.corpus.pieces), encoder.max_length - 2, encoder.overlap).text.numpy()
         numbers = sorted({int(document_of_N[window]) for window in batches.plan(epoch)[step]})
         return [documents[number].id or f"number {number + 1}" for number in numbers]
 
