@@ -71,7 +71,6 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, write
     With `overwrite` what the folder held goes then, not before: a mistake in the data does not cost the earlier run.
     """
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
-    check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
@@ -82,6 +81,7 @@ def prepare(settings: RunSettings, folder: RunFolder, console: Console, *, write
     if splits.prepared is not None:
         check_same_encoding(settings, labels, tokenizer, splits.prepared)
         corpora["train"] = splits.prepared
+    check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     if writes:
         splits.say_losses()
         if overwrite and folder.state() != "absent":
