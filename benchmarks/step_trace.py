@@ -21,7 +21,7 @@ NOT_SCOPED = {"build", "build_for_any_shape", "call", "train_step", "get_config"
 PER_NODE = 3  # the profiler's level that has every node of a graph
 NODE = re.compile(r"^([^\s:]+):(\w+)$")
 CALL = "ExecutorState::ProcessAsync::Start"  # a node that runs a function, as it does where XLA has compiled it
-COMPILED = {"gelu": {"Erf", "Tanh", "Relu", "Sigmoid"}, "softmax": {"Softmax", "Max"}, "layer norm": {"Rsqrt"}}  # by what is in it
+COMPILED = {"gelu": {"Erf", "Tanh", "Relu", "Sigmoid"}, "layer norm": {"Rsqrt"}}  # by what is in it; without either it is softmax
 
 # The first that is found in "scope/of/node:Type" says what kind of work it is: parts of tfner first, then types of operations.
 KINDS = tuple(
@@ -49,7 +49,7 @@ def compiled_functions(graph: Any) -> dict[str, str]:
     bodies = {function.signature.name: {node.op for node in function.node_def} for function in graph.library.function}
     calls = {node.name: bodies[node.attr["f"].func.name] for node in graph.node if node.op.endswith("PartitionedCall")}
     kinds = {name: [kind for kind, types in COMPILED.items() if types & body] for name, body in calls.items()}
-    return {name: f"{(found or ['other'])[0]} etc., compiled" for name, found in kinds.items()}
+    return {name: f"{(found or ['softmax'])[0]} etc., compiled" for name, found in kinds.items()}
 
 
 def kind_of(node: str, type_: str) -> str:

@@ -178,7 +178,7 @@ def without(name):
         (lambda: {"anything": np.zeros(3, np.float32)}, {}, "37 are missing"),
         (lambda: None, {}, "expected weights in model.safetensors or tf_model.h5, found none .*initialize=random"),
         (prefixed, {"model_type": "roberta"}, r"config\.json: expected model_type bert, got roberta"),
-        (prefixed, {"num_attention_heads": 5}, r"config\.json: no BERT can be built from it: hidden_size: expected a multiple of 5 heads, got 32"),
+        (prefixed, {"num_attention_heads": 5}, r"no BERT can be built from it: hidden_size: expected a multiple of 5 heads, got 32"),
         (prefixed, {"hidden_size": "wide"}, r"config\.json: no BERT can be built from it"),
     ],
 )

@@ -92,8 +92,13 @@ class FusedAdamW(keras.optimizers.AdamW):
         self.head_scale, self.head_names, self.no_decay_names = head_scale, tuple(head_names), tuple(no_decay_names)
         self.exclude_from_weight_decay(var_names=list(no_decay_names))
         with tf.init_scope():
-            self.gradient_norm = tf.Variable(0.0, trainable=False, name="gradient_norm", synchronization=tf.VariableSynchronization.ON_READ,
-                                             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
+            self.gradient_norm = tf.Variable(
+                tf.zeros([]),
+                trainable=False,
+                name="gradient_norm",
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
 
     def build(self, var_list) -> None:
         """Create the moments, and sort the variables into groups while their names are still their own."""
