@@ -40,6 +40,7 @@ class Checkpoints:
         self.folder = folder
         self.kind = kind
         self.kept = kept
+        self.mine = True  # written by this process
         self._good: list[str] = []  # from old to new, as far as they have been written or checked here
 
     def names(self) -> list[str]:

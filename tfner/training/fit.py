@@ -97,7 +97,8 @@ def run_fit(model: TokenClassifier, batches: TrainingBatches, data: Data, epochs
     except Terminated as terminated:
         # A step that failed because another process was told earlier may have changed some of the weights.
         place = last.saved if isinstance(terminated.__context__, tf.errors.OpError) else last.save_interrupted()
-        raise Terminated(f"{last.checkpoints.folder}: saved at {place}; the same command goes on from there") from None
+        saved = f"saved at {place}" if last.checkpoints.mine else "only the first process saves"
+        raise Terminated(f"{last.checkpoints.folder}: {saved}; the same command goes on from there") from None
     except tf.errors.OpError as error:
         raise getattr(batches, "failure", None) or error from None
     return False

@@ -36,6 +36,7 @@ class SharedCheckpoints(Checkpoints):
 
     def __init__(self, own: Checkpoints, devices: Devices):
         super().__init__(own.folder, own.kind, own.kept)
+        self.mine = devices.chief
         self._devices = devices
 
     def write(self, name: str, checkpoint: tf.train.Checkpoint, **facts: Any) -> None:
