@@ -98,7 +98,7 @@ def test_all_mistakes_are_told_at_once(write):
     [
         (b"- 1\n", "expected a mapping of settings, got list"),
         (b"name: [\n", "2:1: not valid YAML: while parsing a flow node, expected the node content"),
-        (b"\xff\xfe\x00", "1: cannot be read: expected text in utf-8, got the byte 0xff"),
+        (b"\xff\xfe\x00", "1: expected text in utf-8, got the byte 0xff"),
         (b"name: x\n", "encoder: required, but not given"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfner.bounded import read_at_most
+from tfner.bounded import read_utf8
 from tfner.exceptions import DataError, TfnerError
 from tfner.printable import show
 
@@ -43,15 +43,7 @@ def read_json(path: Path, error: type[TfnerError] = DataError) -> Any:
     Raises:
         `error`: it cannot be read, is too large to be what it should be, is not UTF-8 or no JSON.
     """
-    try:
-        content = read_at_most(path, LARGEST_FILE)
-        text = content.decode("utf-8-sig")
-    except OSError as fault:
-        raise error(f"{path}: cannot be read: {fault.strerror or fault}") from None
-    except UnicodeDecodeError as fault:
-        line = content.count(b"\n", 0, fault.start) + 1
-        raise error(f"{path}:{line}: expected text in utf-8, got the byte 0x{content[fault.start]:02x}") from None
-    return parse_json(text, path, error=error)
+    return parse_json(read_utf8(path, LARGEST_FILE, error, "utf-8-sig"), path, error=error)
 
 
 def read_json_object(path: Path, error: type[TfnerError] = DataError) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tfner.bounded import read_at_most
+from tfner.bounded import read_utf8
 from tfner.exceptions import ConfigError
 from tfner.printable import show
 
@@ -33,16 +34,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: there is no such file, it cannot be read, is no YAML, or YAML that is not a mapping.
     """
-    try:
-        content = read_at_most(path, LARGEST_FILE)
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: cannot be read: expected text in utf-8, got the byte 0x{content[error.start]:02x}") from None
+    if not os.path.exists(path):
+        raise ConfigError(f"{path}: no such configuration file")
+    text = read_utf8(path, LARGEST_FILE, ConfigError, "utf-8-sig")
     try:
         values = load(text)
     except YamlFaultError as fault:

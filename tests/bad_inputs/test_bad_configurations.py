@@ -21,7 +21,7 @@ FILES = [
      "run.yaml:1:1: not valid YAML: while scanning for the next token, found character '\\t' that cannot start any token"),
     ("two documents", "name: a\n---\nname: b\n",
      "run.yaml:2:1: not valid YAML: expected a single document in the stream, but found another document"),
-    ("latin 1", b"name: r\xfcn\n", "run.yaml:1: cannot be read: expected text in utf-8, got the byte 0xfc"),
+    ("latin 1", b"name: r\xfcn\n", "run.yaml:1: expected text in utf-8, got the byte 0xfc"),
     ("NUL", "name: r\0n\n", "run.yaml: not valid YAML: the character U+0000 at character 8: special characters are not allowed"),
     ("aliases", BOMB, "run.yaml:4:5: not valid YAML: with its aliases more than 10,000 values"),
     ("merge keys", MERGES, "run.yaml:12:16: not valid YAML: with its aliases more than 10,000 values"),

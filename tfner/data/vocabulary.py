@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tfner.bounded import read_at_most
+from tfner.bounded import read_utf8
 from tfner.exceptions import ModelError
 from tfner.inputs import check_inside
 from tfner.json_text import read_json_object
@@ -83,14 +83,7 @@ def read_vocab_txt(path: Path) -> tuple[str, ...]:
     """One piece a line, lines ended as Python's text mode ends them; empty if there is no file."""
     if not path.is_file():
         return ()
-    try:
-        content = read_at_most(path, LARGEST_VOCABULARY)
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ModelError(f"{path}:{line}: expected text in utf-8, got the byte 0x{content[error.start]:02x}") from None
+    text = read_utf8(path, LARGEST_VOCABULARY, ModelError)
     places: dict[str, int] = {}
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         piece = line.rstrip("\n")
