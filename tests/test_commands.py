@@ -43,7 +43,7 @@ def test_the_console_script_has_all_commands():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tfner.train", "none.yaml"], "error: none.yaml: no such configuration file\n"),
+        (["tfner.train", "none.yaml"], "error: none.yaml: cannot be read: No such file or directory\n"),
         (["tfner.predict", "none", "--text", "x"], "error: none: no such folder\n"),
         (["tfner.export", "none"], "error: none: expected a run folder with config.yaml, or an exported model\n"),
         (["tfner.inspect", "none.conll"], "error: none.conll: no such file or folder\n"),

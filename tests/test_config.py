@@ -110,7 +110,7 @@ def test_a_file_that_is_no_configuration(tmp_path, content, message):
 
 
 def test_a_configuration_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigError, match=r"none.yaml: no such configuration file"):
+    with pytest.raises(ConfigError, match=r"none.yaml: cannot be read: No such file or directory"):
         load_settings(tmp_path / "none.yaml")
 
 

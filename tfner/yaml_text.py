@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The settings in a file.
 
     Raises:
-        ConfigError: there is no such file, it cannot be read, is no YAML, or YAML that is not a mapping.
+        ConfigError: it cannot be read, is no YAML, or YAML that is not a mapping.
     """
-    if not os.path.exists(path):
-        raise ConfigError(f"{path}: no such configuration file")
     text = read_utf8(path, LARGEST_FILE, ConfigError, "utf-8-sig")
     try:
         values = load(text)
@@ -70,34 +67,44 @@ def load(text: str) -> Any:
     """
     loader = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = BoundedLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
-        count_values(node, {}, 0)
+        count_values(node, {})
         check_scalars(loader, node)
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         raise YamlFaultError(", ".join(filter(None, (error.context, error.problem))), error.problem_mark) from None
     except yaml.reader.ReaderError as error:
         raise YamlFaultError(f"the character U+{error.character:04X} at character {error.position + 1}: {error.reason}") from None
-    except RecursionError:
-        raise YamlFaultError(f"nested more than {DEEPEST} deep", loader and loader.get_mark()) from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def count_values(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+class BoundedLoader(yaml.SafeLoader):
+    """Nothing is built that is nested too deeply for Python to look at."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise YamlFaultError(f"nested more than {DEEPEST} deep", self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def count_values(node: yaml.Node, known: dict[int, int]) -> int:
     """How many values a node comes to; `known` are those of nodes that were counted, 0 while they are."""
     if known.get(id(node)) == 0:
         raise YamlFaultError("an alias inside of what it stands for", node.start_mark)
     if id(node) in known:
         return known[id(node)]
-    if depth > DEEPEST:
-        raise YamlFaultError(f"nested more than {DEEPEST} deep", node.start_mark)
     known[id(node)] = 0
-    known[id(node)] = 1 + sum(count_values(child, known, depth + 1) for child in children(node))
+    known[id(node)] = 1 + sum(count_values(child, known) for child in children(node))
     if known[id(node)] > MOST_VALUES:
         raise YamlFaultError(f"with its aliases more than {MOST_VALUES:,} values", node.start_mark)
     return known[id(node)]
