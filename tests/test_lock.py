@@ -12,9 +12,10 @@ import threading
 
 import pytest
 
-from tfner.exceptions import BusyError, StorageError
+from tfner.exceptions import BusyError, StorageError, Terminated
 from tfner.training import lock
 from tfner.training.lock import LOCK, locked
+from tfner.training.termination import interruption
 
 HOLD = """
 import sys
@@ -166,3 +167,28 @@ def test_a_process_that_does_not_hear_ends_all_the_same():
     process = terminate("deaf", 0.2)
     assert "the last checkpoint stands" in process.communicate()[1]
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize("kind", [Terminated, KeyboardInterrupt])
+def test_what_stopped_a_program_is_found_behind_the_error_that_hides_it(kind):
+    def leave_scope_wrongly():
+        try:
+            raise kind
+        finally:
+            raise RuntimeError("Exiting device scope without proper scope nesting")
+
+    def fail_to_save():
+        try:
+            raise kind
+        except kind:
+            raise StorageError("disk full") from None
+
+    def found(fail):
+        try:
+            fail()
+        except BaseException as error:
+            return interruption(error)
+
+    assert isinstance(found(leave_scope_wrongly), kind)
+    assert found(fail_to_save) is None
+    assert found(lambda: 1 / 0) is None

@@ -139,6 +139,7 @@ def test_publishers_that_prune_at_the_same_moment_do_not_disturb_each_other(add,
 def test_a_reader_that_polls_sees_whole_versions_alone(tmp_path):
     """Sixty versions of forty files come and go, every fourth fails half-way; two readers look all the time."""
     folder, seen, broken, over = tmp_path / "model", set(), [], threading.Event()
+    folder.mkdir()
 
     def fill(number: int, building: Path) -> None:
         make_version(building, str(number))

@@ -34,6 +34,7 @@ from tfner.training.step_facts import StepFacts
 from tfner.training.strategy import Devices
 from tfner.training.supply import Supply
 from tfner.training.telemetry import EventLines, Scalars
+from tfner.training.termination import interruption
 
 logger = logging.getLogger(__name__)
 ROW = 64  # pieces
@@ -91,16 +92,19 @@ def run_fit(model: TokenClassifier, batches: TrainingBatches, data: Data, epochs
     """
     try:
         go_on(model, batches.steps_per_epoch, data, epochs, callbacks, last)
-    except KeyboardInterrupt:
-        last.save_interrupted()
-        return True
-    except Terminated as terminated:
-        # A step that failed because another process was told earlier may have changed some of the weights.
-        place = last.saved if isinstance(terminated.__context__, tf.errors.OpError) else last.save_interrupted()
-        saved = f"saved at {place}" if last.checkpoints.mine else "only the first process saves"
-        raise Terminated(f"{last.checkpoints.folder}: {saved}; the same command goes on from there") from None
-    except tf.errors.OpError as error:
-        raise getattr(batches, "failure", None) or error from None
+    except BaseException as error:
+        stopped = interruption(error)
+        if isinstance(stopped, KeyboardInterrupt):
+            last.save_interrupted()
+            return True
+        if stopped is not None:
+            # A step that failed because another process was told earlier may have changed some of the weights.
+            place = last.saved if isinstance(stopped.__context__, tf.errors.OpError) else last.save_interrupted()
+            saved = f"saved at {place}" if last.checkpoints.mine else "only the first process saves"
+            raise Terminated(f"{last.checkpoints.folder}: {saved}; the same command goes on from there") from None
+        if isinstance(error, tf.errors.OpError):
+            raise getattr(batches, "failure", None) or error from None
+        raise
     return False
 
 

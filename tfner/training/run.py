@@ -28,6 +28,7 @@ from tfner.training.prepare import Prepared, prepare, timed
 from tfner.training.run_folder import RunFolder
 from tfner.training.storage import refusal
 from tfner.training.strategy import Devices, open_devices
+from tfner.training.termination import interruption
 
 
 @dataclass
@@ -64,10 +65,15 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
                 if outcome.state == "finished":
                     devices.wait_for_chief()
                 return outcome
-    except Terminated as error:
-        raise Terminated(str(error) or f"{folder.path}: the same command goes on") from None
-    except (OSError, tf.errors.OpError) as error:
-        raise devices.lost(error) or refusal(error, folder.path) or error from None
+    except BaseException as error:
+        stopped = interruption(error)
+        if isinstance(stopped, Terminated):
+            raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None
+        if stopped is not None:
+            raise stopped from None
+        if isinstance(error, OSError | tf.errors.OpError):
+            raise devices.lost(error) or refusal(error, folder.path) or error from None
+        raise
 
 
 @contextmanager
@@ -76,8 +82,9 @@ def told(folder: RunFolder) -> Iterator[None]:
     log_event("run_begin", run=folder.path.name, folder=str(folder.path))
     try:
         yield
-    except (KeyboardInterrupt, Terminated):
-        folder.note_interruption()
+    except BaseException as error:
+        if interruption(error):
+            folder.note_interruption()
         raise
 
 

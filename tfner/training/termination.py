@@ -51,6 +51,15 @@ def raise_if_terminated() -> None:
         raise Terminated
 
 
+def interruption(error: BaseException) -> BaseException | None:
+    """The Terminated or KeyboardInterrupt behind an error: TensorFlow can fail to leave a scope that one is raised in."""
+    while not isinstance(error, Terminated | KeyboardInterrupt):
+        if error.__context__ is None or error.__suppress_context__:  # what is raised "from None" speaks for itself
+            return None
+        error = error.__context__
+    return error
+
+
 def watch(reading: int, grace: float) -> None:
     """End the process where SIGTERM is not heard in time."""
     with os.fdopen(reading, "rb", buffering=0) as signals:
