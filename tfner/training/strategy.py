@@ -75,7 +75,7 @@ class Devices:
             if not self.chief:  # which has done its work, and needs nobody any more
                 raise
 
-    def lost(self, error: Exception) -> WorkerLostError | None:
+    def lost(self, error: BaseException) -> WorkerLostError | None:
         """What an error means that arises where another process is missed."""
         if self.workers == 1 or not (isinstance(error, tf.errors.UnavailableError) or ABORTED in str(error)):
             return None
@@ -85,7 +85,7 @@ class Devices:
         )
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The one line of TensorFlow's message that tells what happened."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line.partition(ABORTED)[2].removeprefix(" by: ") for line in lines if ABORTED in line), lines[0] if lines else "no answer")
