@@ -266,7 +266,7 @@ def test_the_kubernetes_job_is_whole_and_its_command_ours(tmp_path):
     assert spec["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
     assert pod["restartPolicy"] == "Never"  # as a podFailurePolicy demands
     settings = settings_of(container["command"], tmp_path)
-    assert (settings["devices"], settings["runs_dir"]) == ("multi_worker", "/work/runs")
+    assert (settings["devices"], settings["runs_dir"]) == ("multi_worker", "/training/runs")
 
 
 def test_the_slurm_script_gives_each_task_its_place(tmp_path):
