@@ -147,23 +147,26 @@ class PackedEpochs:
         return self._first
 
     def batches(self, read: Read, drawn: tuple[list[int], int], first_step: int, share: Share) -> Iterator[Batch]:
-        seeds, count = drawn
-        rows = self._rows(read, length_of, seeds)
-        for step in range(self.steps):
-            span = self._shape.rows_of(step, count)
-            batch = list(islice(rows, span.stop - span.start))
-            for own in share.parts(len(batch)) if step >= first_step else ():
-                windows = [window for row in batch[own] for window in row]
-                yield join(*pieces_of(windows), list(map(len, batch[own])), self.shape(share), self._settings.pad_id)
+        shape = self.shape(share)
+        for rows in islice(self._rows_by_step(read, length_of, drawn), first_step, None):
+            for own in share.parts(len(rows)):
+                windows = [window for row in rows[own] for window in row]
+                yield join(*pieces_of(windows), list(map(len, rows[own])), shape, self._settings.pad_id)
 
     def groups(
         self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: tuple[list[int], int]
     ) -> Iterator[list[Window]]:
+        return ([window for row in rows for window in row] for rows in self._rows_by_step(read, length, drawn))
+
+    def _rows_by_step(
+        self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: tuple[list[int], int]
+    ) -> Iterator[list[list[Window]]]:
+        """The rows of each batch, without those that hold no window."""
         seeds, count = drawn
         rows = self._rows(read, length, seeds)
         for step in range(self.steps):
             span = self._shape.rows_of(step, count)
-            yield [window for row in islice(rows, span.stop - span.start) for window in row]
+            yield list(islice(rows, span.stop - span.start))
 
     def _count(self, seeds: list[int]) -> int:
         """How many rows the windows come to, by their lengths."""
