@@ -116,23 +116,27 @@ class FusedAdamW(keras.optimizers.AdamW):
     def update_step(self, gradient, variable) -> None:
         """Decay and update one variable in place."""
         index = self._index_dict[self._var_key(variable)]
-        dtype = variable.dtype
-        learning_rate = self._unless_skipped(tf.cast(self.learning_rate, dtype) * self._scales[index], 0)
+        rates = {name: tf.cast(value, variable.dtype) for name, value in self._rates(self._scales[index]).items()}
         if self._decays[index]:
-            variable.assign(variable * (1.0 - learning_rate * self._decays[index]))
-        step = tf.cast(self.iterations + 1, dtype)
+            variable.assign(variable * (1.0 - rates["lr"] * self._decays[index]))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
-            lr=learning_rate,
-            beta1=self._unless_skipped(tf.cast(self.beta_1, dtype), 1),
-            beta2=self._unless_skipped(tf.cast(self.beta_2, dtype), 1),
-            epsilon=tf.cast(self.epsilon, dtype),
+            epsilon=tf.cast(self.epsilon, variable.dtype),
             grad=gradient,
+            **rates,
         )
+
+    def _internal_apply_gradients(self, grads_and_vars):
+        step = tf.cast(self.iterations + 1, tf.float32)
+        betas = {"beta1": tf.cast(self.beta_1, tf.float32), "beta2": tf.cast(self.beta_2, tf.float32)}
+        powers = {f"{name}_power": tf.pow(beta, step) for name, beta in betas.items()}
+        shared = {name: self._unless_skipped(beta, 1) for name, beta in betas.items()}
+        rate = self._unless_skipped(tf.cast(self.learning_rate, tf.float32), 0)
+        rates = {scale: {"lr": rate * scale, **powers, **shared} for scale in set(self._scales)}
+        self._rates = rates.__getitem__  # a dict would be taken for a part of the optimizer that is to be saved
+        return super()._internal_apply_gradients(grads_and_vars)
 
     def get_config(self) -> dict:
         """What `from_config` needs."""
