@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
 from tfner.model.metrics import LossOfLabels, segments_of_batch
 from tfner.model.skipping import apply_or_skip, skips
+from tfner.model.trained_rows import TrainedRows
 from tfner.model.weights import encode_packed, fused_pass, read_weights
 
 Implementation = Literal["fused", "reference"]
@@ -42,6 +44,8 @@ class TokenClassifier(keras.Model):
     `first_step` is where the next `fit` enters its first epoch: it counts steps from there, and its data begin with that step.
 
     `implementation` says who computes the hidden states: the encoder itself or the fused pass over its weights.
+
+    `train_rows` spares the update of embeddings that no training text needs; `settle` then makes the encoder whole.
     """
 
     def __init__(self, encoder: keras.Model, tag_count: int, *, dropout: float = 0.1, gradient_accumulation: int = 1,
@@ -50,6 +54,7 @@ class TokenClassifier(keras.Model):
         self.encoder = encoder
         self._fused = fused_pass(encoder, tf.as_dtype(self.compute_dtype)) if implementation == "fused" else None
         self._seeds = Seeds(name="seeds") if self._fused is not None else None
+        self._rows: TrainedRows | None = None
         self.gradient_accumulation = gradient_accumulation
         self.first_step = 0
         self.dropout = keras.layers.Dropout(dropout)
@@ -78,7 +83,10 @@ class TokenClassifier(keras.Model):
         """Hidden states, [B, T, H]."""
         if self._fused is not None and self._seeds is not None:
             seeds = self._seeds.draw(self._fused.seed_count(self.encoder.config.num_hidden_layers)) if training else None
-            return self._fused(read_weights(self.encoder), ids_BT, mask_BT, positions_BT, seeds)
+            weights = read_weights(self.encoder)
+            if self._rows is not None and training:
+                ids_BT, weights = self._rows.numbers(ids_BT), weights._replace(words=self._rows.table)
+            return self._fused(weights, ids_BT, mask_BT, positions_BT, seeds)
         if positions_BT is not None:
             return encode_packed(self.encoder, ids_BT, mask_BT, positions_BT, training)
         return self.encoder(input_ids=ids_BT, attention_mask=mask_BT, training=training).last_hidden_state
@@ -88,6 +96,47 @@ class TokenClassifier(keras.Model):
         ids = tf.zeros([1, 4], tf.int32)
         self({"input_ids": ids, "attention_mask": tf.ones_like(ids)})
         return self
+
+    def train_rows(self, ids: np.ndarray) -> None:
+        """Of the table of word embeddings train only the rows of these ids, ascending int [U]: all that training data hold.
+
+        The others have no gradient. They keep their values, without weight decay, and cost the optimizer neither time nor memory. The
+        rows that are trained are a variable of their own, from which `settle` puts them into the encoder: at the end of an epoch, before
+        the encoder is saved or read. Needs the fused pass; to be called before the optimizer is built.
+        """
+        if self._fused is None:
+            raise ValueError('train_rows: expected implementation="fused": the encoder itself reads its own table')
+        self._rows = TrainedRows(self._word_embeddings, ids, name="rows")
+
+    def settle(self) -> None:
+        """Put trained rows into the encoder's table; nothing without `train_rows`."""
+        if self._rows is not None:
+            self._rows.settle(self._word_embeddings)
+
+    @property
+    def trainable_weights(self) -> list[tf.Variable]:
+        """Keras's, but for a table of which only some rows are trained."""
+        left_out = None if self._rows is None else self._word_embeddings
+        return [weight for weight in super().trainable_weights if weight is not left_out]
+
+    @property
+    def prediction_weights(self) -> list[tf.Variable]:
+        """All that a prediction reads, in the same order in every classifier of a shape."""
+        return [*self.encoder.weights, *self.head.weights]
+
+    @property
+    def _word_embeddings(self) -> tf.Variable:
+        return self.encoder.bert.embeddings.weight
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Keras's, as every evaluation calls it, those within `fit` included."""
+        self.settle()
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Keras's, as every prediction calls it."""
+        self.settle()
+        return super().make_predict_function(force)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Keras's; what optimizer, loss and metrics keep is made before, or the step would be traced a second time."""

@@ -44,8 +44,7 @@ def build_classifier(settings: RunSettings, encoder: Path, labels: LabelSet, *, 
 
 def build_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings) -> Tagger:
     """The tagger over a model's weights, which it follows as they change."""
-    weights = [*model.encoder.weights, *model.head.weights]
-    return Tagger(lambda inputs: model(inputs, training=False), weights, tokenizer, labels, **tagger_options(settings))
+    return Tagger(lambda inputs: model(inputs, training=False), model.prediction_weights, tokenizer, labels, **tagger_options(settings))
 
 
 def build_export_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings) -> Tagger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -17,10 +18,12 @@ def skips(optimizer: keras.optimizers.Optimizer) -> bool:
 
 
 def mark(gradients: Sequence[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
-    """The gradients, the last of them NaN if the loss is not finite: their sum over replicas then tells all of them."""
-    *others, last = gradients
-    last = tf.convert_to_tensor(last)
-    return [*others, tf.where(tf.math.is_finite(loss), last, tf.constant(float("nan"), last.dtype))]
+    """The gradients, the smallest of them NaN if the loss is not finite: their sum over replicas then tells all of them."""
+    marked = list(gradients)
+    smallest = min(range(len(marked)), key=lambda number: marked[number].shape.num_elements() or sys.maxsize)
+    value = tf.convert_to_tensor(marked[smallest])
+    marked[smallest] = tf.where(tf.math.is_finite(loss), value, tf.constant(float("nan"), value.dtype))
+    return marked
 
 
 def apply_or_skip(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], loss: tf.Tensor, variables: Sequence) -> tf.Tensor:

@@ -13,6 +13,7 @@ import tf_keras as keras
 from tfner.config import RunSettings
 from tfner.data.assembly import ROUNDING
 from tfner.data.batches import Batches, BatchSettings
+from tfner.data.corpus import EncodedCorpus
 from tfner.data.packed_batches import PackedBatches, PackSettings
 from tfner.data.shard_batches import ShardBatches
 from tfner.data.shards import ShardedCorpus
@@ -24,7 +25,7 @@ from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.model.restore import build_classifier, build_tagger
 from tfner.serving.bundle import live_recognizer, make_card
-from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Throughput
+from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Settle, Throughput
 from tfner.training.followers import ChiefsScores, NoCheckpoints, SharedCheckpoints
 from tfner.training.last_state import LastState, Place
 from tfner.training.machine import has_accelerator, processor_features, say_precision
@@ -68,13 +69,14 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
     supply, bar = Supply(), ProgressBar(prepared.console)
     written = [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)] if devices.chief else []
     non_finite = NonFiniteSteps(settings.training.skipped_in_a_row, documents_by_step(prepared, batches), last)
-    callbacks = [StepFacts(supply), throughput, non_finite, *dev_report(prepared, model, devices), best, *written, last]
+    callbacks = [StepFacts(supply), throughput, non_finite, Settle(), *dev_report(prepared, model, devices), best, *written, last]
 
     def data(place: Place) -> tf.data.Dataset:
         return devices.distribute(lambda share: supply.watch(batches.training(settings.training.epochs, *place, share)))
 
     with timed(prepared.seconds, "fit"):
         interrupted = run_fit(model, batches, data, settings.training.epochs, callbacks, last)
+    model.settle()
     bar.close()
     best.restore()
     prepared.seconds["training"] = throughput.seconds
@@ -176,6 +178,9 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
     model = build_classifier(
         settings, prepared.checkpoint, prepared.labels, pretrained=settings.encoder.initialize == "pretrained", policy=training.precision
     )
+    train = prepared.corpora["train"]
+    if settings.encoder.implementation == "fused" and isinstance(train, EncodedCorpus):
+        model.train_rows(np.unique(np.append(train.input_ids.values, prepared.tokenizer.pad_id)))
     optimizer = build_optimizer(
         training.learning_rate,
         steps_per_epoch * training.epochs,

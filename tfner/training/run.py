@@ -120,7 +120,7 @@ def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) ->
     """Evaluate the best weights as they are served, and export them."""
     settings, folder = prepared.settings, prepared.folder
     model = build_classifier(settings, folder.encoder, prepared.labels, pretrained=False, policy="float32")
-    for mine, theirs in zip(model.trainable_variables, trained.trainable_variables, strict=True):
+    for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
         mine.assign(theirs)
     tagger = build_export_tagger(model, prepared.tokenizer, prepared.labels, settings)
     with timed(prepared.seconds, "evaluation"):
