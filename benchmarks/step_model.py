@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,15 @@ def inference(model: Any, implementation: str) -> Callable[[dict[str, Any]], Any
     return lambda inputs: model(inputs, training=False)
 
 
-def make_batches(row_count: int, length: int, vocabulary: int) -> tuple[Any, Any]:
-    """(x, y, label_mask) of the same sentences, packed and padded."""
+def make_batches(row_count: int, length: int, known: Sequence[int]) -> tuple[Any, Any]:
+    """(x, y, label_mask) of the same sentences of `known` ids, packed and padded."""
     import numpy as np
     import tensorflow as tf
 
     random = np.random.default_rng(0)
     rows = [cut_row(random, length) for _ in range(row_count)]
     lengths = np.concatenate(rows)
-    ids, labels = (random.integers(low, high, lengths.sum()) for low, high in ((vocabulary // 10, vocabulary), (0, len(TAGS))))
+    ids, labels = random.choice(known, lengths.sum()), random.integers(0, len(TAGS), lengths.sum())
     labelled = random.random(lengths.sum()) < 0.6  # first pieces of words
     segments = np.concatenate([np.repeat(np.arange(1, len(row) + 1), row) for row in rows])
     positions = np.concatenate([np.arange(length) for length in lengths])

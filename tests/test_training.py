@@ -103,6 +103,16 @@ def test_a_run_leaves_everything_that_explains_it(finished, home):
     assert load_settings(folder / "config.yaml").model_dump() == settings_for(home, "whole").model_dump()
 
 
+def test_embeddings_change_where_training_has_their_pieces_and_nowhere_else(finished, home):
+    weights = weights_of(home / "runs" / "whole" / "checkpoints" / "best")
+    (table,) = (value for name, value in weights.items() if name.endswith("encoder/bert/embeddings/weight/.ATTRIBUTES/VARIABLE_VALUE"))
+    changed = (table != tiny.tensors()["embeddings.word_embeddings.weight"]).any(1)
+    words = [line.split()[0] for line in (home / "train.conll").read_text().splitlines() if line.strip()]
+    pieces = tiny.tokenizer().tokenize_words(tf.ragged.constant([words])).ids.flat_values.numpy()
+    specials = [tiny.vocabulary().index(piece) for piece in ("[PAD]", "[CLS]", "[SEP]")]
+    assert set(np.flatnonzero(changed)) == {*pieces.tolist(), *specials}
+
+
 def test_the_report_is_of_the_test_split_and_holds_the_scores_of_dev_too(home):
     folder = RunFolder(home / "runs" / "reported")
     folder.path.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -97,7 +98,7 @@ class TokenClassifier(keras.Model):
         self({"input_ids": ids, "attention_mask": tf.ones_like(ids)})
         return self
 
-    def train_rows(self, ids: np.ndarray) -> None:
+    def train_rows(self, ids: Sequence[int] | np.ndarray) -> None:
         """Of the table of word embeddings train only the rows of these ids, ascending int [U]: all that training data hold.
 
         The others have no gradient. They keep their values, without weight decay, and cost the optimizer neither time nor memory. The

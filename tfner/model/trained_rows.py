@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ class TrainedRows(keras.layers.Layer):
         ids: ascending int [U], its rows that are trained.
     """
 
-    def __init__(self, whole: tf.Variable, ids: np.ndarray, **kwargs: Any):
+    def __init__(self, whole: tf.Variable, ids: Sequence[int] | np.ndarray, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self._ids = np.asarray(ids, np.int32)
         self._numbers = np.full(int(whole.shape[0] or 0), -1, np.int32)  # of ids; none is an error when it is looked up

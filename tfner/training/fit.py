@@ -178,9 +178,8 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
     model = build_classifier(
         settings, prepared.checkpoint, prepared.labels, pretrained=settings.encoder.initialize == "pretrained", policy=training.precision
     )
-    train = prepared.corpora["train"]
-    if settings.encoder.implementation == "fused" and isinstance(train, EncodedCorpus):
-        model.train_rows(np.unique(np.append(train.input_ids.values, prepared.tokenizer.pad_id)))
+    if settings.encoder.implementation == "fused":
+        model.train_rows(ids_in_training(prepared))
     optimizer = build_optimizer(
         training.learning_rate,
         steps_per_epoch * training.epochs,
@@ -199,6 +198,14 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         jit_compile=training.batching == "packed" and is_one_program(),
     )
     return model
+
+
+def ids_in_training(prepared: Prepared) -> np.ndarray:
+    """What the model can meet in training, ascending: padding with 0 included; of shards that is not known beforehand, so all ids."""
+    tokenizer, corpus = prepared.tokenizer, prepared.corpora["train"]
+    if not isinstance(corpus, EncodedCorpus):
+        return np.arange(len(tokenizer.vocabulary))
+    return np.unique(np.append(corpus.input_ids.values, [0, tokenizer.pad_id]))
 
 
 def is_one_program() -> bool:
