@@ -3,9 +3,10 @@
 usage: python benchmarks/step_profile.py [--implementation fused reference] [--precision mixed_bfloat16 float32] [--rows 7] [--length 128]
                                          [--shape minilm | base | tiny] [--encoder FOLDER] [--steps 10] [--inter-op N] [--top 15] [--smoke]
 
-The encoder has random weights and a shape of --shape, or is that of --encoder. Random sentences of 8 to 48 pieces fill packed rows of
---length, of three tenths of the vocabulary; the padded batch holds the same sentences, a row each. A training step is all that Keras's `fit` runs for a batch: forward,
-backward, clipping, AdamW, loss and metrics. Inference of the fused pass is that of an export, over copies of the weights.
+The encoder has random weights and a shape of --shape, or is that of --encoder. Random sentences of 8 to 48 pieces, of three tenths of the
+vocabulary, fill packed rows of --length; the padded batch holds the same sentences, a row each. A training step is all that Keras's `fit`
+runs for a batch: forward, backward, clipping, AdamW, loss and metrics. Inference of the fused pass is that of an export, over copies of
+the weights.
 
 Times come from TensorFlow's profiler: each node's own time, its median over --steps. The functions of tfner are put in name scopes for
 it, so that the Mul of gelu and the Mul of dropout are told apart. Nodes can run at the same time, so their sum may pass the time of a
