@@ -59,6 +59,7 @@ class AfterOneEpoch(keras.optimizers.schedules.LearningRateSchedule):
 
 def compiled(parts: int, steps: int) -> TokenClassifier:
     model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
+    model.train_rows(np.unique([PAD, *corpus().input_ids.flat_values.numpy()]))
     optimizer = FusedAdamW(AfterOneEpoch(steps), global_clipnorm=0.5, head_scale=2.0)
     model.compile(optimizer, MaskedSparseCategoricalCrossentropy(), weighted_metrics=[MaskedAccuracy(), EntityF1(TAGS)])
     return model
@@ -103,7 +104,8 @@ def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
         "traces": model.train_function.experimental_get_tracing_count(),
         "unlabelled": int(model.unlabelled_batches.numpy()),
     }
-    return measured, [variable.numpy() for variable in model.trainable_variables]
+    model.settle()
+    return measured, [variable.numpy() for variable in model.prediction_weights]
 
 
 def split_processor(kinds: list[str]) -> None:
