@@ -206,19 +206,6 @@ def test_compiled_by_xla_updates_the_same():
         np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
 
 
-def test_a_table_that_was_gathered_from_is_no_longer_copied_to_be_read():
-    table = tf.Variable(tf.zeros([50, 8]))
-
-    def in_place():
-        reads = [table.read_value(), table.read_value()]
-        return np.shares_memory(*(np.asarray(memoryview(read)) for read in reads))
-
-    tf.gather(table, [0])
-    assert not in_place()
-    FusedAdamW().build([table])
-    assert in_place()
-
-
 def test_updates_float32_variables_under_mixed_precision():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:

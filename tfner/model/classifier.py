@@ -86,7 +86,7 @@ class TokenClassifier(keras.Model):
             seeds = self._seeds.draw(self._fused.seed_count(self.encoder.config.num_hidden_layers)) if training else None
             weights = read_weights(self.encoder)
             if self._rows is not None and training:
-                ids_BT, weights = self._rows.numbers(ids_BT), weights._replace(words=self._rows.table)
+                ids_BT, weights = self._rows.numbers(ids_BT), weights._replace(words=self._rows.table())
             return self._fused(weights, ids_BT, mask_BT, positions_BT, seeds)
         if positions_BT is not None:
             return encode_packed(self.encoder, ids_BT, mask_BT, positions_BT, training)

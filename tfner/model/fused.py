@@ -113,9 +113,8 @@ class FusedPass:
         seeds: Sequence = [None] * self.seed_count(len(weights.layers)) if seeds_D2 is None else tf.unstack(seeds_D2)
         stretches = self._stretches[seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()]
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
-        # Read, then gathered: see `optimizer.read_without_copy`.
-        words_BTH = tf.cast(tf.gather(tf.convert_to_tensor(weights.words), ids_BT), tf.float32)
-        place = weights.positions[: shape[1]] if positions_BT is None else tf.gather(tf.convert_to_tensor(weights.positions), positions_BT)
+        words_BTH = tf.cast(tf.gather(weights.words, ids_BT), tf.float32)
+        place = weights.positions[: shape[1]] if positions_BT is None else tf.gather(weights.positions, positions_BT)
         place = tf.cast(place, tf.float32) + tf.cast(weights.segment, tf.float32)
         x_NH = tf.cast(stretches.embedding(tf.reshape(words_BTH + place, [-1, hidden]), *weights.norm, seeds[0]), self.dtype)
         for number, layer in enumerate(weights.layers):

@@ -109,9 +109,6 @@ class FusedAdamW(keras.optimizers.AdamW):
             self._scales = [self.head_scale if head else 1.0 for head in is_head]
             self._decays = [self.weight_decay if self._use_weight_decay(variable) else 0.0 for variable in var_list]
         super().build(var_list)
-        with tf.init_scope():
-            for variable in var_list:
-                read_without_copy(variable)
 
     def update_step(self, gradient, variable) -> None:
         """Decay and update one variable in place."""
@@ -205,16 +202,6 @@ def build_optimizer(
         head_scale=1.0 if head_learning_rate is None else head_learning_rate / learning_rate,
         head_names=head_names,
     )
-
-
-def read_without_copy(variable: tf.Variable) -> None:
-    """Let a variable on a CPU share its memory with whoever reads it, as it did before anything was gathered from it directly.
-
-    TensorFlow copies one that was, such as a table of embeddings, whole at every later read and assignment.
-    """
-    for part in getattr(variable, "values", [variable]):  # on each replica
-        if tf.DeviceSpec.from_string(part.device).device_type == "CPU":
-            tf.raw_ops.DisableCopyOnRead(resource=part.handle)
 
 
 def _multiply(gradient, factor: tf.Tensor):

@@ -26,8 +26,15 @@ class TrainedRows(keras.layers.Layer):
         self._ids = np.asarray(ids, np.int32)
         self._numbers = np.full(int(whole.shape[0] or 0), -1, np.int32)  # of ids; none is an error when it is looked up
         self._numbers[self._ids] = np.arange(len(self._ids))
-        self.table = self.add_weight("table", [len(self._ids), whole.shape[1]], initializer="zeros")
-        self.table.assign(tf.gather(whole, self._ids))
+        self._table = self.add_weight("table", [len(self._ids), whole.shape[1]], initializer="zeros")
+        self._table.assign(tf.gather(whole, self._ids))
+
+    def table(self) -> tf.Tensor:
+        """The rows, float32 [U, H], to be gathered from.
+
+        Not from the variable: TensorFlow copies one that is gathered from directly whole, each time that an update reads or assigns it.
+        """
+        return tf.convert_to_tensor(self._table)
 
     def numbers(self, ids_BT: tf.Tensor) -> tf.Tensor:
         """Which rows of `table` belong to ids; int32 [B, T] both."""
@@ -35,4 +42,4 @@ class TrainedRows(keras.layers.Layer):
 
     def settle(self, whole: tf.Variable) -> None:
         """Put the rows as they are now into the table."""
-        whole.assign(tf.tensor_scatter_nd_update(whole.read_value(), self._ids[:, None], self.table.read_value()))
+        whole.assign(tf.tensor_scatter_nd_update(whole.read_value(), self._ids[:, None], self._table.read_value()))
