@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import tiny
+
+from tfner.model.frozen import FrozenClassifier
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -50,6 +55,21 @@ def test_a_node_is_told_by_its_scope_and_its_type(node, type_, kind):
     import step_trace
 
     assert step_trace.kind_of(node, type_) == kind
+
+
+@pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="elsewhere TensorFlow has no such kernel")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_inference_normalizes_in_one_kernel(dtype):
+    import step_trace
+    import tensorflow as tf
+
+    model = tiny.classifier()
+    spec = tf.TensorSpec([None, None], tf.int32)
+    infer = tf.function(FrozenClassifier(model, tf.as_dtype(dtype)), input_signature=[{"input_ids": spec, "attention_mask": spec}])
+    ids = tf.ones([3, 16], tf.int32)
+    types = Counter(type_ for _, type_ in step_trace.node_times(lambda: infer({"input_ids": ids, "attention_mask": ids}), 2))
+    assert types["_MklLayerNorm"] == 1 + 2 * model.encoder.config.num_hidden_layers
+    assert not any("BatchNorm" in type_ for type_ in types)
 
 
 def test_time_inside_another_node_counts_once():

@@ -111,24 +111,26 @@ class FusedPass:
         shape = tf.shape(ids_BT)
         hidden = self.heads * self.head_size
         seeds: Sequence = [None] * self.seed_count(len(weights.layers)) if seeds_D2 is None else tf.unstack(seeds_D2)
-        stretches = self._stretches[seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()]
+        compiled = seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()
+        stretches = self._stretches[compiled]
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         words_BTH = tf.cast(tf.gather(weights.words, ids_BT), tf.float32)
         place = weights.positions[: shape[1]] if positions_BT is None else tf.gather(weights.positions, positions_BT)
         place = tf.cast(place, tf.float32) + tf.cast(weights.segment, tf.float32)
-        x_NH = tf.cast(stretches.embedding(tf.reshape(words_BTH + place, [-1, hidden]), *weights.norm, seeds[0]), self.dtype)
+        x_NH = stretches.embedding(tf.reshape(words_BTH + place, [-1, hidden]), *weights.norm, seeds[0])
+        x_NH = tf.cast(x_NH, self.dtype) if compiled else x_NH  # TensorFlow's own kernels hand float32 on, which costs them least
         for number, layer in enumerate(weights.layers):
             own = seeds[1 + DROPOUTS_OF_A_LAYER * number :][:DROPOUTS_OF_A_LAYER]
             x_NH = self._layer(layer, x_NH, bias_B1QT, shape, own, stretches)
-        return tf.reshape(x_NH, [shape[0], shape[1], hidden])
+        return tf.reshape(tf.cast(x_NH, self.dtype), [shape[0], shape[1], hidden])
 
     def _layer(
         self, weights: LayerWeights, x_NH: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, seeds: Sequence, stretches: Stretches
     ) -> tf.Tensor:
-        attended_NH = self._attend(weights.query_key_value(x_NH), bias_B1QT, shape, seeds[0], stretches)
+        attended_NH = self._attend(weights.query_key_value(tf.cast(x_NH, self.dtype)), bias_B1QT, shape, seeds[0], stretches)
         attended, down = weights.attended, weights.down
         x_NH = stretches.residual(x_NH, attended.product(attended_NH), attended.bias, *weights.attended_norm, seeds[1])
-        inner_NI = stretches.activation(weights.up.product(x_NH), weights.up.bias)
+        inner_NI = stretches.activation(weights.up.product(tf.cast(x_NH, self.dtype)), weights.up.bias)
         return stretches.residual(x_NH, down.product(inner_NI), down.bias, *weights.norm, seeds[2])
 
     def _attend(self, qkv_NC: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, seed: tf.Tensor | None, stretches: Stretches) -> tf.Tensor:
