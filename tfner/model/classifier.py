@@ -101,16 +101,16 @@ class TokenClassifier(keras.Model):
     def train_rows(self, ids: Sequence[int] | np.ndarray) -> None:
         """Of the table of word embeddings train only the rows of these ids, ascending int [U]: all that training data hold.
 
-        The others have no gradient. They keep their values, without weight decay, and cost the optimizer neither time nor memory. The
-        rows that are trained are a variable of their own, from which `settle` puts them into the encoder: at the end of an epoch, before
-        the encoder is saved or read. Needs the fused pass; to be called before the optimizer is built.
+        The others have no gradient and cost the optimizer neither time nor memory; weight decay reaches them with `settle`. The rows
+        that are trained are a variable of their own, from which `settle` puts them into the encoder: at the end of an epoch, before the
+        encoder is saved or read. Needs the fused pass; to be called before the optimizer is built.
         """
         if self._fused is None:
             raise ValueError('train_rows: expected implementation="fused": the encoder itself reads its own table')
         self._rows = TrainedRows(self._word_embeddings, ids, name="rows")
 
     def settle(self) -> None:
-        """Put trained rows into the encoder's table; nothing without `train_rows`."""
+        """Put trained rows into the encoder's table and let its others decay; nothing without `train_rows`."""
         if self._rows is not None:
             self._rows.settle(self._word_embeddings)
 
