@@ -83,6 +83,46 @@ def test_the_model_works_while_the_next_block_is_read_and_the_last_is_written():
     assert sum(step.documents for step in mark_all(Recognizer(ask_texts, TOY._ask_words, {}), stream(), save, Nothing())) == 15
 
 
+class TestSeveralAtOnce:
+    def test_as_many_questions_are_under_way_as_are_allowed_and_answers_keep_their_places(self):
+        under_way = threading.Barrier(2)
+
+        def ask_texts(given):
+            under_way.wait(SECONDS)
+            return TOY._ask_texts(given)
+
+        saved = Saved()
+        list(mark_all(Recognizer(ask_texts, TOY._ask_words, {}, at_once=2), texts(4), saved, Nothing()))
+        assert saved == [(document, TOY(document.text)) for document in texts(4)]
+
+    def test_a_single_question_is_asked_where_it_came_from(self):
+        asked_in = []
+
+        def ask_texts(given):
+            asked_in.append(threading.current_thread())
+            return TOY._ask_texts(given)
+
+        Recognizer(ask_texts, TOY._ask_words, {}, at_once=2)("Anna")
+        assert asked_in == [threading.current_thread()]
+
+    def test_the_first_error_is_raised_and_no_later_question_asked(self):
+        asked, failed = [], threading.Event()
+
+        def ask_texts(given):
+            asked.append(given)
+            if len(asked) == 1:
+                failed.set()
+                raise RuntimeError("no answer")
+            assert failed.wait(SECONDS)
+            return TOY._ask_texts(given)
+
+        saved = Saved()
+        with pytest.raises(RuntimeError, match="no answer"):
+            list(mark_all(Recognizer(ask_texts, TOY._ask_words, {}, at_once=2), texts(10), saved, Nothing()))
+        assert not saved
+        assert len(asked) <= 3
+
+
 def test_memory_is_bounded_whatever_the_length_of_the_stream():
     alive, most = [0], [0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,19 @@ AskWords = Callable[[list[list[bytes]]], Answer]  # UTF-8 of [B, W] words, b"" b
 
 
 class Recognizer:
-    """Finds entities. `card` says what the model is: labels, encoder, versions, scores (see `tfner.json` of an export)."""
+    """Finds entities.
 
-    def __init__(self, ask_texts: AskTexts, ask_words: AskWords, card: dict[str, Any]):
+    Args:
+        ask_texts, ask_words: the model, which answers.
+        card: what the model is: labels, encoder, versions, scores (see `tfner.json` of an export).
+        at_once: questions that are under way together where there are many documents; with more than 1 the model is asked in threads.
+    """
+
+    def __init__(self, ask_texts: AskTexts, ask_words: AskWords, card: dict[str, Any], at_once: int = 1):
         self._ask_texts = ask_texts
         self._ask_words = ask_words
         self.card = card
+        self._at_once = at_once
 
     def __call__(self, text: str) -> list[Entity]:
         """The entities of one text; `text[entity.start:entity.end] == entity.text`."""
@@ -59,11 +67,19 @@ class Recognizer:
     def of_block(self, block: Sequence[Document]) -> Iterator[list[tuple[int, list[Entity]]]]:
         """(place in the block, entities) of documents, portion by portion as the model answers them: longest first, like with like."""
         order = sorted(range(len(block)), key=lambda place: (block[place].words is None, -len(block[place].text)))
+        asked = list(portions((block[place] for place in order), count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE))
         start = 0
-        for portion in portions((block[place] for place in order), count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
-            end = start + len(portion)
-            yield list(zip(order[start:end], self._of_portion(portion), strict=True))
+        for found in self._of_portions(asked):
+            end = start + len(found)
+            yield list(zip(order[start:end], found, strict=True))
             start = end
+
+    def _of_portions(self, asked: Sequence[Sequence[Document]]) -> Iterator[list[list[Entity]]]:
+        if min(self._at_once, len(asked)) <= 1:
+            yield from map(self._of_portion, asked)
+        else:
+            with ThreadPoolExecutor(self._at_once, "tfner-asking") as executor:
+                yield from executor.map(self._of_portion, asked)
 
     def _of_portion(self, portion: Sequence[Document]) -> list[list[Entity]]:
         if portion[0].words is None:

@@ -16,6 +16,7 @@ from tfner.printable import show
 from tfner.serving.recognizer import Answer, Recognizer
 from tfner.serving.trust import check_files, check_graph, check_variables, first_line
 
+AT_ONCE = 2  # while one question is cut into pieces or its answer read, the encoder works on the other
 CARD = Path("assets.extra") / "tfner.json"
 Function = Callable[..., dict[str, tf.Tensor]]
 
@@ -56,7 +57,7 @@ class GraphFunctions:
         return as_numpy(self.words(words=tf.constant(rows, tf.string, [len(rows), len(rows[0]) if rows else 0])))
 
     def recognizer(self, card: dict[str, Any]) -> Recognizer:
-        return Recognizer(self.ask_texts, self.ask_words, card)
+        return Recognizer(self.ask_texts, self.ask_words, card, AT_ONCE)
 
 
 def as_numpy(answer: dict[str, tf.Tensor]) -> Answer:
