@@ -71,7 +71,7 @@ def make_case(model: Any, name: str, rows: int, length: int, implementation: str
     (x, y, mask), _ = make_batches(rows, length, range(vocabulary // 10, vocabulary))
     padded = {"input_ids": x["input_ids"], "attention_mask": tf.cast(x["segment_ids"] > 0, tf.int32)}  # full rows, a text each
     if "inference" in name:
-        return Case(tf.function(inference(model, implementation), jit_compile=True, autograph=False), padded, sorted(padded))
+        return Case(tf.function(inference(model, implementation, compiled=True), jit_compile=True, autograph=False), padded, sorted(padded))
     step = tf.function(lambda data: model.train_step(data)["loss"], jit_compile=True, autograph=False)
     chosen = x if "packed" in name else padded
     return Case(step, (chosen, y, mask), [*sorted(chosen), "labels", "label_mask"])

@@ -45,14 +45,14 @@ def write_config(folder: Path, shape: str) -> Path:
     return folder
 
 
-def inference(model: Any, implementation: str) -> Callable[[dict[str, Any]], Any]:
+def inference(model: Any, implementation: str, *, compiled: bool = False) -> Callable[[dict[str, Any]], Any]:
     """{"input_ids", "attention_mask"} -> logits."""
     import tensorflow as tf
 
     from tfner.model.frozen import FrozenClassifier
 
     if implementation == "fused":
-        return FrozenClassifier(model, tf.as_dtype(model.compute_dtype))
+        return FrozenClassifier(model, tf.as_dtype(model.compute_dtype), skip_padding=not compiled)
     return lambda inputs: model(inputs, training=False)
 
 

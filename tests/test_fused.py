@@ -11,6 +11,7 @@ import tiny
 from tfner.model.classifier import TokenClassifier
 from tfner.model.encoder import build_encoder
 from tfner.model.frozen import FrozenClassifier
+from tfner.model.rows import RealRows, round_up
 from tfner.model.weights import copy_weights, fused_pass, read_weights
 
 
@@ -67,10 +68,40 @@ def test_half_precision_is_near(policy):
     assert np.abs(tf.cast(got, tf.float32).numpy() - want)[mask > 0].max() < 0.15 * np.abs(want).max()
 
 
+class TestRows:
+    @pytest.mark.parametrize("lengths", [[3, 1, 5], [5, 5], [0, 4, 0], [0, 0], [1] * 300, []])
+    def test_rows_are_the_real_positions_in_order_and_copies_that_fill_up(self, lengths):
+        mask = (np.arange(5) < np.reshape(lengths, [-1, 1])).astype(np.int32)
+        values = np.arange(100, 100 + mask.size)
+        rows = RealRows(tf.constant(mask))
+        taken = rows.take(tf.constant(values)).numpy()
+        real = values[mask.ravel() > 0]
+        np.testing.assert_array_equal(taken[: len(real)], real)
+        assert len(taken) == round_up(tf.constant(len(real) or min(mask.size, 1))).numpy()
+        np.testing.assert_array_equal(rows.spread(tf.constant(taken)).numpy()[mask.ravel() > 0], real)
+
+    def test_numbers_of_rows_are_few_and_little_more_than_needed(self):
+        counts = np.arange(1, 9000, dtype=np.int32)
+        found = np.array([round_up(tf.constant(count)).numpy() for count in counts[::7]])
+        assert ((found >= counts[::7]) & (found < counts[::7] * (1 + 1 / 16) + 8)).all()
+        assert len(np.unique(found)) < 120
+        assert not (found % 8).any()
+
+    def test_packed_rows_too_are_computed_of_pieces_alone(self):
+        model = tiny.classifier(implementation="fused")
+        ids, _ = batch(2, 14)
+        segments = np.array([[1] * 5 + [2] * 6 + [0] * 3, [1] * 2 + [0] * 12], np.int32)
+        positions = np.array([[*range(5), *range(6), 0, 0, 0], [0, 1, *[0] * 12]], np.int32)
+        given = read_weights(model.encoder), *map(tf.constant, (ids, segments, positions))
+        every, real = (fused_pass(model.encoder, tf.float32, skip_padding=skip)(*given) for skip in (False, True))
+        np.testing.assert_allclose(real[segments > 0], every[segments > 0], atol=1e-5)
+
+
 class TestFrozen:
-    def test_gives_what_the_model_gave_when_it_was_copied(self):
+    @pytest.mark.parametrize("skip_padding", [False, True])
+    def test_gives_what_the_model_gave_when_it_was_copied(self, skip_padding):
         model = tiny.classifier()
-        frozen = FrozenClassifier(model, tf.float32)
+        frozen = FrozenClassifier(model, tf.float32, skip_padding=skip_padding)
         inputs = dict(zip(("input_ids", "attention_mask"), map(tf.constant, batch()), strict=True))
         want = model(inputs).numpy()
         for weight in model.weights:
@@ -80,7 +111,7 @@ class TestFrozen:
 
     def test_bfloat16_halves_tables_and_kernels_and_leaves_the_rest(self):
         model = tiny.classifier()
-        frozen = FrozenClassifier(model, tf.bfloat16)
+        frozen = FrozenClassifier(model, tf.bfloat16, skip_padding=True)
         kept = {variable.dtype for variable in frozen.variables if len(variable.shape) == 1}
         assert kept == {tf.float32}
         assert [variable.dtype for variable in frozen.variables if len(variable.shape) == 2].count(tf.float32) == 1  # the tag layer

@@ -48,7 +48,8 @@ def some():
 
 def test_all_weights_become_what_training_the_whole_table_makes_of_them(some, whole):
     for mine, theirs in zip(some.prediction_weights, whole.prediction_weights, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6, err_msg=mine.name)
+        if "/key/bias" not in mine.name:  # softmax takes no notice of it: its gradient is rounding, of which Adam makes steps
+            np.testing.assert_allclose(mine, theirs, atol=1e-6, err_msg=mine.name)
 
 
 def test_other_rows_decay_once_however_often_they_are_settled(some):

@@ -141,15 +141,15 @@ def tagger(labels: LabelSet = LABELS, **options: Any):
     """A Tagger as an export holds it, over a copy of the one cached classifier of a label set."""
     from tfner.model.tagger import Tagger
 
-    frozen = _frozen_classifier(labels)
+    frozen = _frozen_classifier(labels, skip_padding=not options.get("compiled"))
     return Tagger(frozen, frozen.variables, tokenizer(), labels, **{"max_length": 32, "overlap": 8, **options})
 
 
 @functools.cache
-def _frozen_classifier(labels: LabelSet):
+def _frozen_classifier(labels: LabelSet, *, skip_padding: bool):
     from tfner.model.frozen import FrozenClassifier
 
-    return FrozenClassifier(classifier(labels), np.float32)
+    return FrozenClassifier(classifier(labels), np.float32, skip_padding=skip_padding)
 
 
 def tagger_over(model: Any, labels: LabelSet, **options: Any):

@@ -11,11 +11,12 @@ from tfner.model.weights import copy_weights, fused_pass
 class FrozenClassifier:
     """Logits as the classifier gave them when it was copied; `variables` are all that it reads.
 
-    Products are computed in `dtype`; normalizations, the tag layer and the logits are float32.
+    Products are computed in `dtype`; normalizations, the tag layer and the logits are float32. With `skip_padding`, which XLA cannot
+    compile, they are computed of pieces alone.
     """
 
-    def __init__(self, model: TokenClassifier, dtype: tf.DType):
-        self._encode = fused_pass(model.encoder, dtype)
+    def __init__(self, model: TokenClassifier, dtype: tf.DType, *, skip_padding: bool):
+        self._encode = fused_pass(model.encoder, dtype, skip_padding=skip_padding)
         self._weights, variables = copy_weights(model.encoder, dtype)
         self._kernel, self._bias = (tf.Variable(value, trainable=False) for value in model.head.weights)
         self.variables = [*variables, self._kernel, self._bias]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfner.model.rows import AllRows, RealRows
 from tfner.model.stretches import Stretches
 
 DROPOUTS_OF_A_LAYER = 3  # of the attention, of what it gives, and of the layer's output
@@ -70,6 +71,7 @@ class FusedPass:
         dtype: of the activations.
         epsilon: of the normalizations.
         hidden_dropout, attention_dropout: the share that training drops out.
+        skip_padding: whether only attention sees padding. Not for XLA, which must know the number of rows.
     """
 
     def __init__(
@@ -82,10 +84,12 @@ class FusedPass:
         epsilon: float = 1e-12,
         hidden_dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        skip_padding: bool = False,
     ):
         self.heads = heads
         self.head_size = head_size
         self.dtype = dtype
+        self._rows = RealRows if skip_padding else AllRows
         rates = (hidden_dropout, attention_dropout)
         self._stretches = {compiled: Stretches(activate, epsilon, *rates, compiled=compiled) for compiled in (False, True)}
 
@@ -108,38 +112,44 @@ class FusedPass:
         own. Seeds are given in training, `seed_count` of them; without them nothing is dropped out. In the graph of a training step with
         static shapes, as packed rows have, what stands between the products is compiled.
         """
-        shape = tf.shape(ids_BT)
-        hidden = self.heads * self.head_size
+        rows = self._rows(mask_BT)
         seeds: Sequence = [None] * self.seed_count(len(weights.layers)) if seeds_D2 is None else tf.unstack(seeds_D2)
         compiled = seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()
         stretches = self._stretches[compiled]
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
-        words_BTH = tf.cast(tf.gather(weights.words, ids_BT), tf.float32)
-        place = weights.positions[: shape[1]] if positions_BT is None else tf.gather(weights.positions, positions_BT)
-        place = tf.cast(place, tf.float32) + tf.cast(weights.segment, tf.float32)
-        x_NH = stretches.embedding(tf.reshape(words_BTH + place, [-1, hidden]), *weights.norm, seeds[0])
+        x_NH = stretches.embedding(self._look_up(weights, ids_BT, positions_BT, rows), *weights.norm, seeds[0])
         x_NH = tf.cast(x_NH, self.dtype) if compiled else x_NH  # TensorFlow's own kernels hand float32 on, which costs them least
         for number, layer in enumerate(weights.layers):
             own = seeds[1 + DROPOUTS_OF_A_LAYER * number :][:DROPOUTS_OF_A_LAYER]
-            x_NH = self._layer(layer, x_NH, bias_B1QT, shape, own, stretches)
-        return tf.reshape(tf.cast(x_NH, self.dtype), [shape[0], shape[1], hidden])
+            x_NH = self._layer(layer, x_NH, bias_B1QT, rows, own, stretches)
+        return tf.reshape(rows.spread(tf.cast(x_NH, self.dtype)), [rows.shape[0], rows.shape[1], x_NH.shape[-1]])
+
+    def _look_up(self, weights: Weights, ids_BT: tf.Tensor, positions_BT: tf.Tensor | None, rows: AllRows) -> tf.Tensor:
+        """The sum of the three embeddings; float32 [N, H]."""
+        words_NH = tf.cast(tf.gather(weights.words, rows.take(tf.reshape(ids_BT, [-1]))), tf.float32)
+        if positions_BT is None:
+            place_NH = rows.take_columns(weights.positions[: rows.shape[1]])
+        else:
+            place_NH = tf.gather(weights.positions, rows.take(tf.reshape(positions_BT, [-1])))
+        return words_NH + tf.cast(place_NH, tf.float32) + tf.cast(weights.segment, tf.float32)
 
     def _layer(
-        self, weights: LayerWeights, x_NH: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, seeds: Sequence, stretches: Stretches
+        self, weights: LayerWeights, x_NH: tf.Tensor, bias_B1QT: tf.Tensor, rows: AllRows, seeds: Sequence, stretches: Stretches
     ) -> tf.Tensor:
-        attended_NH = self._attend(weights.query_key_value(tf.cast(x_NH, self.dtype)), bias_B1QT, shape, seeds[0], stretches)
+        attended_NH = self._attend(weights.query_key_value(tf.cast(x_NH, self.dtype)), bias_B1QT, rows, seeds[0], stretches)
         attended, down = weights.attended, weights.down
         x_NH = stretches.residual(x_NH, attended.product(attended_NH), attended.bias, *weights.attended_norm, seeds[1])
         inner_NI = stretches.activation(weights.up.product(tf.cast(x_NH, self.dtype)), weights.up.bias)
         return stretches.residual(x_NH, down.product(inner_NI), down.bias, *weights.norm, seeds[2])
 
-    def _attend(self, qkv_NC: tf.Tensor, bias_B1QT: tf.Tensor, shape: tf.Tensor, seed: tf.Tensor | None, stretches: Stretches) -> tf.Tensor:
+    def _attend(self, qkv_NC: tf.Tensor, bias_B1QT: tf.Tensor, rows: AllRows, seed: tf.Tensor | None, stretches: Stretches) -> tf.Tensor:
         """Attention of all heads; [N, 3H] -> [N, H]."""
-        qkv_BTCAD = tf.reshape(qkv_NC, [shape[0], shape[1], 3, self.heads, self.head_size])
+        qkv_BTCAD = tf.reshape(rows.spread(qkv_NC), [rows.shape[0], rows.shape[1], 3, self.heads, self.head_size])
         query, key, value = tf.unstack(tf.transpose(qkv_BTCAD, [2, 0, 3, 1, 4]))  # each [B, heads, T, D]
         query *= tf.constant(self.head_size**-0.5, query.dtype)
         attention = stretches.attention(tf.matmul(query, key, transpose_b=True), bias_B1QT, seed)
-        return tf.reshape(tf.transpose(tf.matmul(attention, value), [0, 2, 1, 3]), [-1, self.heads * self.head_size])
+        attended_BTAD = tf.transpose(tf.matmul(attention, value), [0, 2, 1, 3])
+        return rows.take(tf.reshape(attended_BTAD, [-1, self.heads * self.head_size]))
 
 
 def attention_bias(mask_BT: tf.Tensor, *, packed: bool, dtype: tf.DType) -> tf.Tensor:

@@ -50,7 +50,7 @@ def build_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: 
 def build_export_tagger(model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings) -> Tagger:
     """The tagger that an export holds: over copies of a model's weights, in the precision and shapes of the settings."""
     export = settings.export
-    classify = FrozenClassifier(model, tf.as_dtype(export.precision))
+    classify = FrozenClassifier(model, tf.as_dtype(export.precision), skip_padding=not export.xla)
     return Tagger(classify, classify.variables, tokenizer, labels, lengths=export.widths, compiled=export.xla, **tagger_options(settings))
 
 

@@ -8,7 +8,7 @@ import tf_keras as keras
 from tfner.model.fused import Dense, FusedPass, LayerWeights, Norm, Weights, attention_bias, gelu
 
 
-def fused_pass(encoder: keras.Model, dtype: tf.DType) -> FusedPass:
+def fused_pass(encoder: keras.Model, dtype: tf.DType, *, skip_padding: bool = False) -> FusedPass:
     """The fused pass of a TFBertModel's configuration."""
     of_checkpoint = encoder.bert.encoder.layer[0].intermediate.intermediate_act_fn
     config = encoder.config
@@ -20,6 +20,7 @@ def fused_pass(encoder: keras.Model, dtype: tf.DType) -> FusedPass:
         epsilon=config.layer_norm_eps,
         hidden_dropout=config.hidden_dropout_prob,
         attention_dropout=config.attention_probs_dropout_prob,
+        skip_padding=skip_padding,
     )
 
 
