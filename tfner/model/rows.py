@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 FINE = 8  # numbers of rows are multiples of this
-SHARE = 16  # and of the power of two nearest below this part of them, so that kernels see few shapes
+SHARE = 16  # and of a power of two of about this part of them, so that kernels see few shapes
 
 
 class AllRows:
