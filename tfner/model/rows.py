@@ -56,7 +56,7 @@ class RealRows(AllRows):
 
 
 def round_up(count: tf.Tensor) -> tf.Tensor:
-    """The next number of rows; int32."""
+    """The number of rows that hold `count`, which is at least that; int32 scalars."""
     power = tf.cast(tf.math.log(tf.cast(tf.maximum(count, 1), tf.float32) / SHARE) / math.log(2), tf.int32)
     step = tf.bitwise.left_shift(1, tf.maximum(power, int(math.log2(FINE))))
     return -(-count // step) * step

@@ -9,7 +9,7 @@ from tfner.model.fused import Dense, FusedPass, LayerWeights, Norm, Weights, att
 
 
 def fused_pass(encoder: keras.Model, dtype: tf.DType, *, skip_padding: bool = False) -> FusedPass:
-    """The fused pass of a TFBertModel's configuration."""
+    """The fused pass of a TFBertModel's configuration; `skip_padding` as FusedPass says."""
     of_checkpoint = encoder.bert.encoder.layer[0].intermediate.intermediate_act_fn
     config = encoder.config
     return FusedPass(

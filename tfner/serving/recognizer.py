@@ -75,6 +75,7 @@ class Recognizer:
             start = end
 
     def _of_portions(self, asked: Sequence[Sequence[Document]]) -> Iterator[list[list[Entity]]]:
+        """The answers in order, `at_once` of them under way; one alone is asked without a thread."""
         if min(self._at_once, len(asked)) <= 1:
             yield from map(self._of_portion, asked)
         else:
