@@ -15,9 +15,10 @@ def normalize(x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, epsilon:
     """Layer normalization in float32: a batch normalization of N channels, which with what follows it becomes one kernel.
 
     The optimizer knows it by moments of size 0, a scale and an offset that are filled, a shape that is sliced, not unstacked, and a float32
-    sum in front of the reshape; and only where N is known no sooner than the graph runs (`FindMklLayerNorm` of TensorFlow's remapper).
+    difference in front of the reshape; and only where N is known no sooner than the graph runs (`FindMklLayerNorm` of TensorFlow's remapper).
     """
     x_NH = tf.cast(x_NH, tf.float32)
+    x_NH -= tf.reduce_mean(x_NH, -1, keepdims=True)  # the kernels round less about 0
     shape = tf.shape(x_NH)
     moments = tf.zeros([0])
     batch_norm = tf.raw_ops.FusedBatchNormV3(
