@@ -12,14 +12,14 @@ def add_bias(x_NH: tf.Tensor, bias_H: tf.Tensor) -> tf.Tensor:
 
 
 def normalize(x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """Layer normalization in float32: a batch normalization of N channels, which with what follows it becomes one kernel.
+    """Layer normalization: a batch normalization of N channels, which with what follows it becomes one kernel.
 
     The optimizer knows it by moments of size 0, a scale and an offset that are filled, a shape that is sliced, not unstacked, and a
-    float32 difference in front of the reshape; and only where N is known no sooner than the graph runs (`FindMklLayerNorm` of
-    TensorFlow's remapper).
+    sum or difference in `x_NH`'s own type in front of the reshape; and only where N is known no sooner than the graph runs
+    (`FindMklLayerNorm` of TensorFlow's remapper).
     """
-    x_NH = tf.cast(x_NH, tf.float32)
-    x_NH -= tf.reduce_mean(x_NH, -1, keepdims=True)  # the kernels round less about 0
+    if x_NH.dtype == tf.float32:
+        x_NH -= tf.reduce_mean(x_NH, -1, keepdims=True)  # the kernels round less about 0
     shape = tf.shape(x_NH)
     moments = tf.zeros([0])
     batch_norm = tf.raw_ops.FusedBatchNormV3(
@@ -32,7 +32,7 @@ def normalize(x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, epsilon:
         data_format="NCHW",
         is_training=True,
     )
-    return tf.reshape(batch_norm.y, shape) * tf.cast(scale_H, tf.float32) + tf.cast(offset_H, tf.float32)
+    return tf.reshape(batch_norm.y, shape) * tf.cast(scale_H, x_NH.dtype) + tf.cast(offset_H, x_NH.dtype)
 
 
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:

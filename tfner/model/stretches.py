@@ -21,7 +21,7 @@ Stretch = Callable[..., tf.Tensor]
 class Stretches:
     """The stretches of one configuration; a seed is int [2], or None where nothing is dropped out.
 
-    What comes out has the type of `x`, but for normalizations that are not compiled: theirs is float32.
+    What comes out has the type of `x`.
 
     Args:
         activate: the function between the two products of a layer.
@@ -43,7 +43,8 @@ class Stretches:
             x_NH: tf.Tensor, y_NH: tf.Tensor, bias_H: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, seed: tf.Tensor | None
         ) -> tf.Tensor:
             dropped_NH = do.drop(do.add_bias(y_NH, bias_H), hidden_dropout, seed)
-            return do.normalize(tf.cast(x_NH, tf.float32) + tf.cast(dropped_NH, tf.float32), scale_H, offset_H, epsilon)
+            wide = tf.float32 if compiled else x_NH.dtype
+            return do.normalize(tf.cast(x_NH, wide) + tf.cast(dropped_NH, wide), scale_H, offset_H, epsilon)
 
         def embedding(x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
             return do.drop(do.normalize(x_NH, scale_H, offset_H, epsilon), hidden_dropout, seed)
