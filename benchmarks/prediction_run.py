@@ -16,12 +16,13 @@ from pathlib import Path
 
 
 def main(model: str, folder: str, output: str, begin: str) -> None:
+    from tfner.commands import open_model
     from tfner.config import ReadSettings
-    from tfner.predict import mark, open_here, read_input
+    from tfner.predict import mark, read_input
     from tfner.resume import Nothing
     from tfner.writers import open_writer
 
-    recognizer = open_here(Path(model))
+    recognizer = open_model(Path(model))
     recognizer("One short sentence.")
     recognizer.tag(["One", "short", "sentence"])
     figures = {"start_up": time.time() - float(begin)}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from tfner.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.exceptions import Terminated, TfnerError, WorkerLostError
 from tfner.printable import one_line
 from tfner.validation import validate
+
+if TYPE_CHECKING:
+    from tfner.serving.recognizer import Recognizer
 
 BAD_INPUT = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
@@ -88,6 +91,16 @@ def load_tensorflow() -> None:
 
             tf.config.list_physical_devices()  # looks for GPUs, at length where there are none
     tf.get_logger().setLevel(logging.ERROR)
+
+
+def open_model(path: Path) -> Recognizer:
+    """The recognizer of an export or a run folder, with TensorFlow loaded and its threads set up for a large input."""
+    load_tensorflow()
+    from tfner.serving.threads import count_processors, share_processors
+    from tfner.training import restore
+
+    share_processors(count_processors())
+    return restore.open_model(path)
 
 
 @contextmanager

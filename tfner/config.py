@@ -145,7 +145,7 @@ class ExportSettings(Settings):
     enabled: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"  # of weights and products; outputs are float32
     lengths: tuple[int, ...] | None = None  # windows are padded to one of these; None: eleven, or with `xla` five
-    slice_pieces: int = Field(default=8192, ge=512)  # pieces the encoder works on at once, which bounds memory
+    slice_pieces: int = Field(default=4096, ge=512)  # most pieces of a pass of the encoder; two are under way at once
     xla: bool = False  # compile the encoder, one program a shape; a server must have XLA switched on
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
     threshold: float | dict[str, float] = 0.0  # entities with a lower score are none; one for all types, or one by type

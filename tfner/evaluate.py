@@ -19,8 +19,8 @@ from tfner.commands import (
     Strict,
     TagColumn,
     TokenColumn,
-    load_tensorflow,
     messages,
+    open_model,
     output,
     read_settings,
     run,
@@ -71,9 +71,6 @@ def evaluate_model(model: Path, data: str, settings: ReadSettings, predictions: 
     documents = list(read_documents(data, settings, ledger))
     if not documents:
         raise DataError(f"{data}: expected documents, found none")
-    load_tensorflow()
-    from tfner.training.restore import open_model
-
     recognizer = open_model(model)
     shown = [replace(document, words=None) for document in documents] if raw else documents
     start = time.perf_counter()

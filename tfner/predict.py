@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from tfner import connect
-from tfner.commands import Encoding, MaxFile, MaxLine, TokenColumn, load_tensorflow, messages, read_settings, run
+from tfner.commands import Encoding, MaxFile, MaxLine, TokenColumn, load_tensorflow, messages, open_model, read_settings, run
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, DataError
@@ -82,20 +82,13 @@ def model_and_input(model: Path | None, source: str | None, server: str | None, 
         return partial(open_server, server), str(model or "-")
     if model is None:
         raise ConfigError("expected a MODEL, the folder of an exported model or of a run, or --server URL")
-    return partial(open_here, model), source or "-"
+    return partial(open_model, model), source or "-"
 
 
 def open_server(url: str) -> Recognizer:
     if url.startswith("grpc"):
         load_tensorflow()  # its messages are part of the protocol
     return connect(url)
-
-
-def open_here(path: Path) -> Recognizer:
-    load_tensorflow()
-    from tfner.training.restore import open_model
-
-    return open_model(path)
 
 
 def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:

@@ -1,4 +1,4 @@
-"""The encoder over any number of windows: one slice of bounded size after the other, in few shapes."""
+"""The encoder over any number of windows: in slices of bounded size and few shapes, two at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfner.data.windows import pad_rows
 
 Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # ids int32 [N, T], lengths int32 [N] -> float32 [N, T, K]
+SLICES_AT_ONCE = 2  # one fills the processors that an operation of the other leaves idle; memory is that of two
 SLICE_AT_LEAST = 512  # pieces below which the fixed cost of a forward pass is more than that of padding
 FINE = 8  # the step of the widths where none are given: little padding
 
@@ -61,7 +62,7 @@ def encode_windows(encode: Encode, plan: SlicePlan, ids: tf.RaggedTensor, wanted
         log_probabilities = encode(pad_rows(ids[start:end], width, pad_id), lengths_N[start:end])
         return end, tf.boolean_mask(log_probabilities, pad_rows(wanted[start:end], width, False))
 
-    return one_after_the_other(work_on_slice, tf.size(lengths_N), plan.count(lengths_N), tags)
+    return in_slices(work_on_slice, tf.size(lengths_N), plan.count(lengths_N), tags)
 
 
 def encode_rows(encode: Encode, plan: SlicePlan, ids_NT: tf.Tensor, lengths_N: tf.Tensor, tags: int) -> tf.Tensor:
@@ -73,17 +74,14 @@ def encode_rows(encode: Encode, plan: SlicePlan, ids_NT: tf.Tensor, lengths_N: t
         end = tf.minimum(start + rows, tf.size(lengths_N))
         return end, tf.reshape(encode(ids_NT[start:end], lengths_N[start:end]), [-1, tags])
 
-    flat = one_after_the_other(work_on_slice, tf.size(lengths_N), -(-tf.size(lengths_N) // rows), tags)
+    flat = in_slices(work_on_slice, tf.size(lengths_N), -(-tf.size(lengths_N) // rows), tags)
     return tf.reshape(flat, [tf.size(lengths_N), width, tags])
 
 
-def one_after_the_other(
-    work: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], count: tf.Tensor, slices: tf.Tensor, tags: int
-) -> tf.Tensor:
+def in_slices(work: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], count: tf.Tensor, slices: tf.Tensor, tags: int) -> tf.Tensor:
     """What `work(start)` gives beside the next start, from 0 to `count`, concatenated: float32 [M, K].
 
-    Not several at once, which would need the memory of several. The number of slices is known before: servers with TensorFlow 2.12
-    have no lists that grow.
+    The number of slices is known before: servers with TensorFlow 2.12 have no lists that grow.
     """
     results = tf.TensorArray(tf.float32, slices, infer_shape=False, element_shape=[None, tags])
 
@@ -91,5 +89,5 @@ def one_after_the_other(
         end, found = work(start)
         return end, number + 1, results.write(number, found)
 
-    *_, results = tf.while_loop(lambda start, *_: start < count, step, (0, 0, results), parallel_iterations=1)
+    *_, results = tf.while_loop(lambda start, *_: start < count, step, (0, 0, results), parallel_iterations=SLICES_AT_ONCE)
     return results.concat()

@@ -54,7 +54,7 @@ class Tagger(tf.Module):
         threshold: float | Mapping[str, float] = 0.0,
         max_entities: int | None = None,
         lengths: Sequence[int] | None = None,
-        slice_pieces: int = 8192,
+        slice_pieces: int = 4096,
         compiled: bool = False,
     ):
         super().__init__(name="tagger")
