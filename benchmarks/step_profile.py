@@ -10,8 +10,8 @@ the weights.
 
 Times come from TensorFlow's profiler: each node's own time, its median over --steps. The functions of tfner are put in name scopes for
 it, so that the Mul of gelu and the Mul of dropout are told apart. Nodes can run at the same time, so their sum may pass the time of a
-step, which is measured without the profiler; --inter-op 1 runs one after the other. A product that has a bias or a gelu fused into it
-counts as a product; what XLA has compiled counts under what stands in it.
+step, which is measured without the profiler, the implementations in turn; --inter-op 1 runs one node after the other. A product that has
+a bias or a gelu fused into it counts as a product; what XLA has compiled counts under what stands in it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,26 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from machine import describe_machine, describe_versions
 from step_model import SHAPES, build_model, inference, make_batches, write_config
 from step_trace import Step, compiled_functions, node_times, scopes
+
+STEPS = ("training, packed", "training, padded", "inference, padded")
+
+
+class Traced(NamedTuple):
+    """A step and the batch it was traced for."""
+
+    step: Any
+    inputs: Any
+    compiled: dict[str, str]  # see `compiled_functions`
+
+    def run(self) -> None:
+        self.step(self.inputs)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,8 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
           f"inter-op threads: {options.inter_op or 'as TensorFlow has it'}")
     with tempfile.TemporaryDirectory() as scratch:
         for precision in options.precision:
-            for implementation in options.implementation:
-                report(f"{implementation}, {precision}", profile_model(options, implementation, precision, Path(scratch)), options.top)
+            models = {name: trace_model(options, name, precision, Path(scratch)) for name in options.implementation}
+            seconds = {step: time_in_turn({name: traced[step].run for name, traced in models.items()}, options.steps) for step in STEPS}
+            for name, traced in models.items():
+                steps = {
+                    step: Step(seconds[step][name], node_times(traced[step].run, options.steps), traced[step].compiled) for step in STEPS
+                }
+                report(f"{name}, {precision}", steps, options.top)
+            report_ratios(precision, seconds)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,8 +80,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def profile_model(options: argparse.Namespace, implementation: str, precision: str, scratch: Path) -> dict[str, Step]:
-    """The steps of one model, each traced and measured."""
+def trace_model(options: argparse.Namespace, implementation: str, precision: str, scratch: Path) -> dict[str, Traced]:
+    """The steps of one model."""
     import tensorflow as tf
 
     if options.inter_op:
@@ -76,10 +95,13 @@ def profile_model(options: argparse.Namespace, implementation: str, precision: s
         packed, padded = make_batches(options.rows, options.length, known)
         train = tf.function(model.train_step)
         infer = tf.function(inference(model, implementation), autograph=False)
-        steps = {"training, packed": (train, packed), "training, padded": (train, padded), "inference, padded": (infer, padded[0])}
-        for step, inputs in steps.values():
-            step(inputs)  # traced while the scopes are in place
-    return {name: measure(step, inputs, options.steps) for name, (step, inputs) in steps.items()}
+        return {name: trace(*called) for name, called in zip(STEPS, ((train, packed), (train, padded), (infer, padded[0])), strict=True)}
+
+
+def trace(step: Any, inputs: Any) -> Traced:
+    """Run a step once, while the scopes are in place."""
+    step(inputs)
+    return Traced(step, inputs, compiled_functions(step.get_concrete_function(inputs).graph.as_graph_def()))
 
 
 def ids_in_use(vocabulary: int) -> range:
@@ -87,17 +109,16 @@ def ids_in_use(vocabulary: int) -> range:
     return range(vocabulary // 10, vocabulary * 4 // 10)
 
 
-def measure(step: Any, inputs: Any, steps: int) -> Step:
-    """Without the profiler, then with it."""
-    for _ in range(2):
-        step(inputs)
-    seconds = []
-    for _ in range(steps):
-        begin = time.perf_counter()
-        step(inputs)
-        seconds.append(time.perf_counter() - begin)
-    graph = step.get_concrete_function(inputs).graph.as_graph_def()
-    return Step(seconds, node_times(lambda: step(inputs), steps), compiled_functions(graph))
+def time_in_turn(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every round; the first two of each side do not count, and who begins alternates."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(-2, rounds):
+        for name in sorted(sides, reverse=number % 2 == 1):
+            begin = time.perf_counter()
+            sides[name]()
+            if number >= 0:
+                seconds[name].append(time.perf_counter() - begin)
+    return seconds
 
 
 def report(title: str, steps: dict[str, Step], top: int) -> None:
@@ -114,6 +135,17 @@ def report(title: str, steps: dict[str, Step], top: int) -> None:
         print(f"\n{title}, {name}: the most costly types of operations")
         for (type_, kind), (milliseconds, count) in step.costly(top):
             print(f"  {type_:<34}{kind:<34}{count:>5} x {show_share(milliseconds, step.total)}")
+
+
+def report_ratios(precision: str, seconds: dict[str, dict[str, list[float]]]) -> None:
+    """How many times as fast the first implementation is as the others, round by round."""
+    print()
+    for step, sides in seconds.items():
+        (first, own), *others = sides.items()
+        for name, taken in others:
+            ratios = [other / mine for other, mine in zip(taken, own, strict=True)]
+            spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+            print(f"{precision}, {step}: {first} is {statistics.median(ratios):.2f} times as fast as {name} ({spread})")
 
 
 def show_share(milliseconds: float, total: float) -> str:
