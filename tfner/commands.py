@@ -94,7 +94,11 @@ def load_tensorflow() -> None:
 
 
 def open_model(path: Path) -> Recognizer:
-    """The recognizer of an export or a run folder, with TensorFlow loaded and its threads set up for a large input."""
+    """The recognizer of an export or a run folder, with TensorFlow loaded and its threads set up for a large input.
+
+    Raises:
+        ModelError: `path` is neither.
+    """
     load_tensorflow()
     from tfner.serving.threads import count_processors, share_processors
     from tfner.training import restore
