@@ -42,21 +42,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     halves = parser.add_subparsers(dest="half", required=True)
     lower = halves.add_parser("lower", help="write the steps; needs TensorFlow")
     lower.add_argument("--shape", choices=("base", "minilm", "tiny"), default="base")
     lower.add_argument("--implementation", choices=("fused", "reference"), default="fused")
-    lower.add_argument("--precision", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16")
+    lower.add_argument(
+        "--precision", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16"
+    )
     time = halves.add_parser("time", help="compile and time them; needs JAX and PyTorch")
-    time.add_argument("--sides", nargs="+", choices=("xla", "torch", "torch-compile"), default=["xla", "torch", "torch-compile"])
+    time.add_argument(
+        "--sides",
+        nargs="+",
+        choices=("xla", "torch", "torch-compile"),
+        default=["xla", "torch", "torch-compile"],
+    )
     time.add_argument("--steps", type=int, default=30)
     time.add_argument("--rounds", type=int, default=3)
     time.add_argument("--xla-python", default=sys.executable, help="the Python that has JAX")
     time.add_argument("--torch-python", default=sys.executable, help="the Python that has PyTorch")
     for half in (lower, time):
         half.add_argument("folder", type=Path)
-        half.add_argument("--smoke", action="store_true", help="a tiny model, few steps: does it run")
+        half.add_argument(
+            "--smoke", action="store_true", help="a tiny model, few steps: does it run"
+        )
     options = parser.parse_args(arguments)
     if options.smoke and options.half == "lower":
         options.shape = "tiny"
@@ -86,8 +97,18 @@ def time_steps(options: argparse.Namespace) -> None:
 def run_side(side: str, options: argparse.Namespace) -> dict[str, Any]:
     """One side in a process of its own."""
     scripts = {
-        "xla": [options.xla_python, str(HERE / "gpu_xla.py"), str(options.folder), str(options.steps)],
-        "torch": [options.torch_python, str(HERE / "peers" / "torch_step.py"), str(options.folder), str(options.steps)],
+        "xla": [
+            options.xla_python,
+            str(HERE / "gpu_xla.py"),
+            str(options.folder),
+            str(options.steps),
+        ],
+        "torch": [
+            options.torch_python,
+            str(HERE / "peers" / "torch_step.py"),
+            str(options.folder),
+            str(options.steps),
+        ],
     }
     command = [*scripts["torch"], "compile"] if side == "torch-compile" else scripts[side]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -96,29 +117,47 @@ def run_side(side: str, options: argparse.Namespace) -> dict[str, Any]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def report(options: argparse.Namespace, spec: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> None:
+def report(
+    options: argparse.Namespace, spec: dict[str, Any], runs: dict[str, list[dict[str, Any]]]
+) -> None:
     devices = ", ".join(f"{side}: {found[0]['device']}" for side, found in runs.items())
     print(f"machine: {describe_machine()}; devices: {devices}")
-    print(f"versions: {', '.join(sorted({found[0]['version'] for found in runs.values()}))}; lowered by {spec['versions']}")
-    print(f"model: {spec['layers']} layers of {spec['hidden']}, {spec['implementation']}, {spec['precision']}; random weights")
-    print(f"{options.steps} steps, rounds: {options.rounds}; milliseconds of a step: medians of those waited for (least and most), and of "
-          "steps started one after the other")
+    print(
+        f"versions: {', '.join(sorted({found[0]['version'] for found in runs.values()}))}; lowered by {spec['versions']}"
+    )
+    print(
+        f"model: {spec['layers']} layers of {spec['hidden']}, {spec['implementation']}, {spec['precision']}; random weights"
+    )
+    print(
+        f"{options.steps} steps, rounds: {options.rounds}; milliseconds of a step: medians of those waited for (least and most), and of "
+        "steps started one after the other"
+    )
     for name, step in spec["steps"].items():
         print(f"\n{name}, {step['rows']} x {step['length']}")
-        print(f"{'':<16}{'waited for':>12}{'least':>10}{'most':>10}{'in a row':>12}{'pieces/s':>12}{'against xla':>14}{'compiling, s':>14}")
+        print(
+            f"{'':<16}{'waited for':>12}{'least':>10}{'most':>10}{'in a row':>12}{'pieces/s':>12}{'against xla':>14}{'compiling, s':>14}"
+        )
         for side in runs:
             print_row(side, name, step, runs)
         if step["losses"] and "xla" in runs:
             print(compare_losses(step["losses"], runs["xla"][0]["steps"][name]["losses"]))
-    print("\nrun: the compiled steps alone; not run: TensorFlow's launch of them, the input pipeline")
+    print(
+        "\nrun: the compiled steps alone; not run: TensorFlow's launch of them, the input pipeline"
+    )
 
 
-def print_row(side: str, name: str, step: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> None:
+def print_row(
+    side: str, name: str, step: dict[str, Any], runs: dict[str, list[dict[str, Any]]]
+) -> None:
     """The medians over rounds; how many times xla's time a step takes."""
     found = [run["steps"][name] for run in runs[side]]
     waited = [milliseconds for each in found for milliseconds in each["waited"]]
     in_a_row = statistics.median(each["in_a_row"] for each in found)
-    of_xla = statistics.median(each["steps"][name]["in_a_row"] for each in runs["xla"]) if "xla" in runs else math.nan
+    of_xla = (
+        statistics.median(each["steps"][name]["in_a_row"] for each in runs["xla"])
+        if "xla" in runs
+        else math.nan
+    )
     columns = f"{statistics.median(waited):>12.2f}{min(waited):>10.2f}{max(waited):>10.2f}{in_a_row:>12.2f}"
     pieces = step["rows"] * step["length"] / in_a_row * 1000
     compiling = statistics.median(each["compile_seconds"] for each in found)

@@ -35,15 +35,24 @@ class Program:
         begin = time.perf_counter()
         stablehlo = _jax.mlir.hlo_to_stablehlo(path.with_suffix(".hlo").read_bytes())
         devices = _jax.DeviceList((device,))
-        self._executable = device.client.compile_and_load(stablehlo, devices, xla_client.CompileOptions())
+        self._executable = device.client.compile_and_load(
+            stablehlo, devices, xla_client.CompileOptions()
+        )
         self.compile_seconds = time.perf_counter() - begin
         self._updates = {int(result): argument for result, argument in step["updates"].items()}
         with np.load(path.with_suffix(".npz")) as stored:
-            self._arguments = [jax.device_put(value, device) for value in values(step["arguments"], stored)]
+            self._arguments = [
+                jax.device_put(value, device) for value in values(step["arguments"], stored)
+            ]
 
     def __call__(self) -> Any:
         """Start a step; its first result, a loss or logits, when it is there."""
-        results = [shards[0] for shards in self._executable.execute_sharded(self._arguments).disassemble_into_single_device_arrays()]
+        results = [
+            shards[0]
+            for shards in self._executable.execute_sharded(
+                self._arguments
+            ).disassemble_into_single_device_arrays()
+        ]
         for result, argument in self._updates.items():
             self._arguments[argument] = results[result]
         return results[0]
@@ -54,7 +63,11 @@ def values(arguments: list[dict[str, Any]], stored: Any) -> Iterator[np.ndarray]
     random = np.random.default_rng(0)
     for number, argument in enumerate(arguments):
         shape, dtype = argument["shape"], np.dtype(argument["dtype"])
-        value = stored[f"argument_{number}"] if argument["stored"] else argument["spread"] * random.standard_normal(shape, np.float32)
+        value = (
+            stored[f"argument_{number}"]
+            if argument["stored"]
+            else argument["spread"] * random.standard_normal(shape, np.float32)
+        )
         yield value.astype(dtype)
 
 
@@ -70,14 +83,24 @@ def measure(program: Program, steps: int) -> dict[str, Any]:
         result = program()
     result.block_until_ready()
     in_a_row = 1000 * (time.perf_counter() - begin) / steps
-    return {"waited": waited[3:], "in_a_row": in_a_row, "losses": losses[:3], "compile_seconds": program.compile_seconds}
+    return {
+        "waited": waited[3:],
+        "in_a_row": in_a_row,
+        "losses": losses[:3],
+        "compile_seconds": program.compile_seconds,
+    }
 
 
 def main(folder: Path, steps: int) -> None:
     described = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
-    results = {name: measure(Program(folder, name, step), steps) for name, step in described["steps"].items()}
+    results = {
+        name: measure(Program(folder, name, step), steps)
+        for name, step in described["steps"].items()
+    }
     version = f"jax {jax.__version__}"
-    print(json.dumps({"device": jax.devices()[0].device_kind, "version": version, "steps": results}))
+    print(
+        json.dumps({"device": jax.devices()[0].device_kind, "version": version, "steps": results})
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from pathlib import Path
 def describe_machine() -> str:
     """System, cores that this process may use, and the processor's name where Linux tells it."""
     try:
-        names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        names = re.findall(
+            r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        )
     except OSError:
         names = []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -22,7 +24,9 @@ def describe_machine() -> str:
 
 def describe_versions(packages: Iterable[str]) -> str:
     """Python's version and those of the packages that are installed."""
-    return ", ".join([f"Python {platform.python_version()}", *filter(None, map(describe_package, packages))])
+    return ", ".join(
+        [f"Python {platform.python_version()}", *filter(None, map(describe_package, packages))]
+    )
 
 
 def describe_package(name: str) -> str | None:

@@ -49,16 +49,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sentences", type=int, default=2_000_000)
     parser.add_argument("--shards", type=int, default=16)
     parser.add_argument("--workers", type=int, help="processes that encode; by default one a core")
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--encoder", default="embedded:quickstart/encoder", help="checkpoint; only its shape and its vocabulary matter")
+    parser.add_argument(
+        "--encoder",
+        default="embedded:quickstart/encoder",
+        help="checkpoint; only its shape and its vocabulary matter",
+    )
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument("--steps", type=int, default=200, help="training steps that are timed")
-    parser.add_argument("--keep", type=Path, help="folder to leave corpus and shards in; by default they are deleted")
-    parser.add_argument("--smoke", action="store_true", help="few sentences and steps: does it run, not how fast")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder to leave corpus and shards in; by default they are deleted",
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="few sentences and steps: does it run, not how fast"
+    )
     options = parser.parse_args(arguments)
     if options.smoke:
         options.sentences, options.shards, options.workers, options.steps = 1_500, 2, 1, 3
@@ -71,10 +83,23 @@ def measure_prepare(options: argparse.Namespace, folder: Path) -> None:
     write_corpus(folder / "corpus.jsonl", options.sentences)
     write_corpus(folder / "few.jsonl", min(options.sentences, FEW))
     size = (folder / "corpus.jsonl").stat().st_size / 2**20
-    print(f"corpus: {options.sentences} sentences, {size:.0f} MiB, written in {time.perf_counter() - start:.0f} s")
+    print(
+        f"corpus: {options.sentences} sentences, {size:.0f} MiB, written in {time.perf_counter() - start:.0f} s"
+    )
     write_config(options, folder)
-    command = [sys.executable, "-m", "tfner.prepare", str(folder / "config.yaml"), "--to", str(folder / "shards")]
-    command += ["--shards", str(options.shards), *(["--workers", str(options.workers)] if options.workers else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "tfner.prepare",
+        str(folder / "config.yaml"),
+        "--to",
+        str(folder / "shards"),
+    ]
+    command += [
+        "--shards",
+        str(options.shards),
+        *(["--workers", str(options.workers)] if options.workers else []),
+    ]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     with peak(lambda: sum(map(proportional_memory, family(process.pid)))) as most:
@@ -98,7 +123,9 @@ def write_corpus(path: Path, sentences: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         for begin in range(0, sentences, WRITTEN_AT_ONCE):
             grammar = Grammar(rules, Inventor(Random(begin), ordinary))
-            for record in records(Split(f"{begin}", min(WRITTEN_AT_ONCE, sentences - begin)), grammar):
+            for record in records(
+                Split(f"{begin}", min(WRITTEN_AT_ONCE, sentences - begin)), grammar
+            ):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
@@ -109,7 +136,11 @@ def write_config(options: argparse.Namespace, folder: Path) -> None:
         "name": "pipeline",
         "data": {"train": str(folder / "corpus.jsonl")},
         "encoder": {"checkpoint": options.encoder, "initialize": "random"},
-        "training": {"batch_size": options.batch_size, "precision": options.precision, "epochs": 1000},
+        "training": {
+            "batch_size": options.batch_size,
+            "precision": options.precision,
+            "epochs": 1000,
+        },
         "runs_dir": str(folder / "runs"),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -118,8 +149,10 @@ def write_config(options: argparse.Namespace, folder: Path) -> None:
 def measure_stream(options: argparse.Namespace, folder: Path) -> None:
     """One epoch of batches of each kind, from the shards."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    print(f"{'one epoch from the shards':<28}{'batches':>12}{'seconds':>12}{'sentences/s':>14}{'peak MiB beyond start':>24}")
-    from tfner.data.shards import ShardedCorpus
+    print(
+        f"{'one epoch from the shards':<28}{'batches':>12}{'seconds':>12}{'sentences/s':>14}{'peak MiB beyond start':>24}"
+    )
+    from tfner.data.shards.sharded_corpus import ShardedCorpus
     from tfner.training.fit import make_batches
 
     start_memory = resident_memory()
@@ -131,7 +164,9 @@ def measure_stream(options: argparse.Namespace, folder: Path) -> None:
             count = sum(1 for _ in batches.training(1))
             seconds = time.perf_counter() - start
         beyond = max(most[0], resident_memory()) - start_memory
-        print(f"{batching:<28}{count:>12}{seconds:>12.1f}{options.sentences / seconds:>14.0f}{beyond:>24.0f}")
+        print(
+            f"{batching:<28}{count:>12}{seconds:>12.1f}{options.sentences / seconds:>14.0f}{beyond:>24.0f}"
+        )
 
 
 def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
@@ -139,26 +174,37 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
     from rich.console import Console
 
     from tfner.config import load_settings
-    from tfner.data.tokenizer import WordPieceTokenizer
-    from tfner.model.encoder import resolve_checkpoint
-    from tfner.tags import LabelSet
-    from tfner.training.prepare import Prepared, Splits
-    from tfner.training.run_folder import RunFolder
+    from tfner.model.encoders.bert import resolve_checkpoint
+    from tfner.tagging.schemes import LabelSet
+    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+    from tfner.training.run_inputs import Prepared, Splits
+    from tfner.training.state.run_folder import RunFolder
 
     settings = load_settings(folder / "config.yaml", [f"training.batching={batching}"])
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
     labels = LabelSet(("ORGANIZATION", "PERSON", "PLACE", "PRODUCT"))
     tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
-    return Prepared(settings, RunFolder(settings.run_dir), Splits(), labels, checkpoint, tokenizer, {"train": corpus}, Console())
+    return Prepared(
+        settings,
+        RunFolder(settings.run_dir),
+        Splits(),
+        labels,
+        checkpoint,
+        tokenizer,
+        {"train": corpus},
+        Console(),
+    )
 
 
 def measure_waiting(options: argparse.Namespace, folder: Path) -> None:
     """Training steps on batches from memory and from the shards."""
-    from tfner.data.shards import ShardedCorpus
+    from tfner.data.shards.sharded_corpus import ShardedCorpus
     from tfner.training.fit import make_batches
 
     corpora = {"memory": encode_few(folder), "shards": ShardedCorpus(folder / "shards")}
-    print(f"{f'{options.steps} training steps':<28}{'waiting %':>12}{'ms a step':>12}{'first batch ms':>16}")
+    print(
+        f"{f'{options.steps} training steps':<28}{'waiting %':>12}{'ms a step':>12}{'first batch ms':>16}"
+    )
     for batching in ("bucketed", "packed"):
         step, spec = None, None
         for name, corpus in corpora.items():
@@ -169,14 +215,16 @@ def measure_waiting(options: argparse.Namespace, folder: Path) -> None:
             run_steps(step, dataset, 2)  # traces
             first, waited, worked = run_steps(step, dataset, options.steps)
             share = 100 * waited / (waited + worked)
-            print(f"{f'{batching}, {name}':<28}{share:>12.2f}{1000 * worked / options.steps:>12.1f}{1000 * first:>16.0f}")
+            print(
+                f"{f'{batching}, {name}':<28}{share:>12.2f}{1000 * worked / options.steps:>12.1f}{1000 * first:>16.0f}"
+            )
 
 
 def encode_few(folder: Path) -> Any:
     """The corpus in memory."""
-    from tfner.ledger import Ledger
-    from tfner.readers import read_documents
-    from tfner.training.prepare import encode_split
+    from tfner.corpus.ledger import Ledger
+    from tfner.formats import read_documents
+    from tfner.training.run_inputs import encode_split
 
     prepared = as_prepared(folder, "bucketed", None)
     documents = list(read_documents(folder / "few.jsonl", prepared.settings.data, Ledger()))
@@ -195,7 +243,7 @@ def compile_step(prepared: Any) -> Callable[[Any], Any]:
 
 def run_steps(step: Callable[[Any], Any], dataset: Any, steps: int) -> tuple[float, float, float]:
     """-> seconds until the first batch, seconds of waiting for the others, seconds of work."""
-    from tfner.training.supply import Supply
+    from tfner.monitoring.input_monitor import Supply
 
     supply = Supply()
     start = time.perf_counter()
@@ -229,7 +277,11 @@ def peak(measure: Callable[[], float], seconds: float = 0.1) -> Iterator[list[fl
 
 def family(pid: int) -> list[int]:
     """A process and all that it has started, as Linux knows them."""
-    children = [child for path in Path(f"/proc/{pid}/task").glob("*/children") for child in read(path).split()]
+    children = [
+        child
+        for path in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in read(path).split()
+    ]
     return [pid, *(other for child in children for other in family(int(child)))]
 
 

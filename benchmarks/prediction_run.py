@@ -18,19 +18,31 @@ from pathlib import Path
 def main(model: str, folder: str, output: str, begin: str) -> None:
     from tfner.commands import open_model
     from tfner.config import ReadSettings
+    from tfner.formats.resume import Nothing
+    from tfner.formats.writers import open_writer
     from tfner.predict import mark, read_input
-    from tfner.resume import Nothing
-    from tfner.writers import open_writer
 
     recognizer = open_model(Path(model))
     recognizer("One short sentence.")
     recognizer.tag(["One", "short", "sentence"])
     figures = {"start_up": time.time() - float(begin)}
-    for kind, file, read_as in (("lines", "lines.txt", "lines"), ("words", "words.conll", "columns")):
+    for kind, file, read_as in (
+        ("lines", "lines.txt", "lines"),
+        ("words", "words.conll", "columns"),
+    ):
         start, processor = time.perf_counter(), time.process_time()
         with open_writer("jsonl", Path(output) / f"{kind}.jsonl") as writer:
-            mark(recognizer, read_input(str(Path(folder) / file), read_as, ReadSettings()), writer, Nothing(), needs_words=False)
-        figures |= {kind: time.perf_counter() - start, f"{kind}_processor": time.process_time() - processor}
+            mark(
+                recognizer,
+                read_input(str(Path(folder) / file), read_as, ReadSettings()),
+                writer,
+                Nothing(),
+                needs_words=False,
+            )
+        figures |= {
+            kind: time.perf_counter() - start,
+            f"{kind}_processor": time.process_time() - processor,
+        }
     print(json.dumps({**figures, "peak_mib": peak_mib()}))
 
 

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from tfner.model.classifier import TokenClassifier
-    from tfner.tags import LabelSet
+    from tfner.tagging.schemes import LabelSet
 
 PRECISIONS = ("float32", "bfloat16")
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
 PARTS = {  # of a layer of TFBertModel -> of PyTorch's
     "attention.self_attention.query": "attention.self.query",
     "attention.self_attention.key": "attention.self.key",
@@ -53,13 +58,15 @@ def restore(run: Path) -> tuple[TokenClassifier, LabelSet, Path]:
     """The best weights of a run in float32, its labels, and the folder of its encoder's small files."""
     import tensorflow as tf
 
-    from tfner.model.restore import build_classifier
-    from tfner.training.checkpoints import Checkpoints
-    from tfner.training.run_folder import RunFolder
+    from tfner.model.build import build_classifier
+    from tfner.training.state.checkpoints import Checkpoints
+    from tfner.training.state.run_folder import RunFolder
 
     folder = RunFolder(run)
     labels = folder.load_labels()
-    model = build_classifier(folder.settings, folder.encoder, labels, pretrained=False, policy="float32")
+    model = build_classifier(
+        folder.settings, folder.encoder, labels, pretrained=False, policy="float32"
+    )
     Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
     return model, labels, folder.encoder
 
@@ -72,7 +79,11 @@ def write_checkpoint(model: TokenClassifier, labels: LabelSet, encoder: Path, fo
     save_file(named_weights(model), folder / "model.safetensors", metadata={"format": "pt"})
     names = dict(enumerate(labels.tags))
     config = json.loads((encoder / "config.json").read_text(encoding="utf-8"))
-    config |= {"architectures": ["BertForTokenClassification"], "id2label": names, "label2id": {name: id for id, name in names.items()}}
+    config |= {
+        "architectures": ["BertForTokenClassification"],
+        "id2label": names,
+        "label2id": {name: id for id, name in names.items()},
+    }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     for name in TOKENIZER_FILES:
         if (encoder / name).is_file():
@@ -110,7 +121,9 @@ def write_logits(model: TokenClassifier, path: Path) -> None:
     random = np.random.default_rng(3)
     ids = random.integers(5, model.encoder.config.vocab_size, (4, 48)).astype(np.int32)
     mask = (np.arange(48) < np.array([[48], [31], [7], [1]])).astype(np.int32)
-    np.savez(path, ids=ids, mask=mask, logits=model({"input_ids": ids, "attention_mask": mask}).numpy())
+    np.savez(
+        path, ids=ids, mask=mask, logits=model({"input_ids": ids, "attention_mask": mask}).numpy()
+    )
 
 
 if __name__ == "__main__":

@@ -8,10 +8,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-REACHED = "\nimport time; print(f'reached {time.time()}')"  # the clock of all processes of a machine
+REACHED = (
+    "\nimport time; print(f'reached {time.time()}')"  # the clock of all processes of a machine
+)
 
 
-def seconds_in_turn(kinds: Mapping[str, Sequence[str]], repeats: int, *, warm: bool = True) -> dict[str, list[float]]:
+def seconds_in_turn(
+    kinds: Mapping[str, Sequence[str]], repeats: int, *, warm: bool = True
+) -> dict[str, list[float]]:
     """Kinds of process by name, each a Python, the code to run and its arguments -> seconds until the code has run.
 
     The start of the interpreter counts, its end does not. A first round warms the file system's cache and is not counted.
@@ -31,7 +35,9 @@ def seconds_to_run(python: str, code: str, arguments: Sequence[str]) -> float:
     A process that fails ends this one, with what it said.
     """
     begin = time.time()
-    result = subprocess.run([python, "-c", code + REACHED, *arguments], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [python, "-c", code + REACHED, *arguments], capture_output=True, text=True, check=False
+    )
     if result.returncode:
         sys.exit(f"{code} ended with {result.returncode}:\n{result.stderr[-3000:]}")
     return float(result.stdout.split("reached ")[-1]) - begin

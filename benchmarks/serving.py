@@ -61,7 +61,11 @@ class Load(NamedTuple):
     def milliseconds(self, percentile: int) -> float:
         """A percentile of the time from request to answer, by nearest rank."""
         ordered = sorted(self.latencies)
-        return 1000 * ordered[max(0, -(-len(ordered) * percentile // 100) - 1)] if ordered else float("nan")
+        return (
+            1000 * ordered[max(0, -(-len(ordered) * percentile // 100) - 1)]
+            if ordered
+            else float("nan")
+        )
 
 
 @dataclass
@@ -90,15 +94,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path)
     parser.add_argument("--texts", type=int, default=1, help="sentences in a request")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch-texts", type=int, default=32, help="of the server, and of a direct call")
+    parser.add_argument(
+        "--batch-texts", type=int, default=32, help="of the server, and of a direct call"
+    )
     parser.add_argument("--parallel", type=int, default=1, help="batches at once, in the server")
-    parser.add_argument("--smoke", action="store_true", help="one short round: does it run, not how fast")
+    parser.add_argument(
+        "--smoke", action="store_true", help="one short round: does it run, not how fast"
+    )
     options = parser.parse_args(arguments)
     if options.smoke:
         options.seconds, options.rounds, options.clients = 0.3, 1, [1, 4]
@@ -109,13 +119,30 @@ def make_texts() -> list[str]:
     """Sentences, the same on every machine."""
     from tfner.quickstart.generate import Split, quickstart_grammar, records
 
-    return [record["text"] for record in records(Split("benchmark", SENTENCES), quickstart_grammar())]
+    return [
+        record["text"] for record in records(Split("benchmark", SENTENCES), quickstart_grammar())
+    ]
 
 
 def start(options: argparse.Namespace, name: str, flags: list[str]) -> Server:
     """Start a server and wait until it says where it listens."""
-    command = [sys.executable, "-m", "tfner.serve", str(options.model), "--port", "0", "--grpc-port", "0"]
-    command += ["--batch-texts", str(options.batch_texts), "--parallel", str(options.parallel), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "tfner.serve",
+        str(options.model),
+        "--port",
+        "0",
+        "--grpc-port",
+        "0",
+    ]
+    command += [
+        "--batch-texts",
+        str(options.batch_texts),
+        "--parallel",
+        str(options.parallel),
+        *flags,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout or ():
         if match := STARTED.match(line.strip()):
@@ -156,18 +183,22 @@ class Direct:
             start = time.perf_counter()
             self._run("serving_default", {"text": next(self._batches)})
             latencies.append(time.perf_counter() - start)
-        return Load(time.perf_counter() - begun, latencies, 0, self._rows, time.process_time() - processor)
+        return Load(
+            time.perf_counter() - begun, latencies, 0, self._rows, time.process_time() - processor
+        )
 
 
 def load_direct(model: Path, texts: list[str], rows: int) -> Direct:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from tfner.serving.saved_model import find_version
+    from tfner.serving.runtime.saved_model import find_version
     from tfner.serving.server.servable import load_servable
 
     return Direct(load_servable(find_version(model), 1).run, texts, rows)
 
 
-def measure(options: argparse.Namespace, servers: list[Server], texts: list[str], direct: Direct) -> list[Load]:
+def measure(
+    options: argparse.Namespace, servers: list[Server], texts: list[str], direct: Direct
+) -> list[Load]:
     """All in turn, `rounds` times, after a round that only warms up; gives the direct calls."""
     bodies = make_bodies(texts, options.texts)
     calls = []
@@ -186,23 +217,41 @@ def measure(options: argparse.Namespace, servers: list[Server], texts: list[str]
 def make_bodies(texts: list[str], count: int) -> list[bytes]:
     """Requests of `count` sentences each, every sentence about equally often."""
     sentences = cycle(texts)
-    return [json.dumps({"inputs": {"text": list(islice(sentences, count))}}, ensure_ascii=False).encode() for _ in texts]
+    return [
+        json.dumps(
+            {"inputs": {"text": list(islice(sentences, count))}}, ensure_ascii=False
+        ).encode()
+        for _ in texts
+    ]
 
 
-async def drive(server: Server, bodies: list[bytes], clients: int, seconds: float, texts: int) -> Load:
+async def drive(
+    server: Server, bodies: list[bytes], clients: int, seconds: float, texts: int
+) -> Load:
     """Closed-loop clients for so many seconds; a request that is under way at the end is waited for but not counted."""
     url, processor = urlsplit(server.address), processor_seconds(server.process.pid)
     head = f"POST {url.path}:predict HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\nContent-Length: "
     requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
     begun = time.perf_counter()
     end = begun + seconds
-    runs = (client(url.hostname or "", url.port or 0, requests[number::clients], end) for number in range(clients))
+    runs = (
+        client(url.hostname or "", url.port or 0, requests[number::clients], end)
+        for number in range(clients)
+    )
     results = await asyncio.gather(*runs)
     latencies = [latency for found, _ in results for latency in found]
-    return Load(seconds, latencies, sum(errors for _, errors in results), texts, processor_seconds(server.process.pid) - processor)
+    return Load(
+        seconds,
+        latencies,
+        sum(errors for _, errors in results),
+        texts,
+        processor_seconds(server.process.pid) - processor,
+    )
 
 
-async def client(host: str, port: int, requests: list[bytes], end: float) -> tuple[list[float], int]:
+async def client(
+    host: str, port: int, requests: list[bytes], end: float
+) -> tuple[list[float], int]:
     """One client with one connection: latencies in seconds, and the number of errors."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
@@ -255,28 +304,56 @@ def report(options: argparse.Namespace, servers: list[Server], calls: list[Load]
     print(f"machine: {describe_machine()}")
     print(f"versions: {describe_versions(PACKAGES)}")
     print(f"model: {options.model}; measured {options.seconds:g} s each, rounds: {options.rounds}")
-    print(f"texts in a request: {options.texts}, in a batch: {options.batch_texts}; batches at once: {options.parallel}")
+    print(
+        f"texts in a request: {options.texts}, in a batch: {options.batch_texts}; batches at once: {options.parallel}"
+    )
     rates = [load.texts_per_second for load in calls]
-    print(f"direct calls of {options.batch_texts} texts: from {min(rates):.1f} to {max(rates):.1f} texts/s")
-    titles = ("clients", "requests/s", "texts/s", "of direct", "p50 ms", "p95 ms", "p99 ms", "CPU ms/text", "errors")
+    print(
+        f"direct calls of {options.batch_texts} texts: from {min(rates):.1f} to {max(rates):.1f} texts/s"
+    )
+    titles = (
+        "clients",
+        "requests/s",
+        "texts/s",
+        "of direct",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "CPU ms/text",
+        "errors",
+    )
     print(f"{'':<12}{''.join(f'{title:>12}' for title in titles)}")
     print_row("direct", 1, calls, calls)
     for server in servers:
         for clients, loads in server.loads.items():
             print_row(server.name, clients, loads, calls)
     for server in servers:
-        print(f"{server.name}: peak memory {server.peak_mib:.0f} MiB, ended with {server.process.returncode}")
+        print(
+            f"{server.name}: peak memory {server.peak_mib:.0f} MiB, ended with {server.process.returncode}"
+        )
 
 
 def print_row(name: str, clients: int, loads: list[Load], direct: list[Load]) -> None:
     """Medians over rounds; the errors of all."""
     texts = statistics.median(load.texts_per_second for load in loads)
     ratio = texts / statistics.median(load.texts_per_second for load in direct)
-    times = [statistics.median(load.milliseconds(percentile) for load in loads) for percentile in (50, 95, 99)]
+    times = [
+        statistics.median(load.milliseconds(percentile) for load in loads)
+        for percentile in (50, 95, 99)
+    ]
     requests = statistics.median(load.requests_per_second for load in loads)
     processor = statistics.median(load.processor_milliseconds for load in loads)
-    columns = [f"{clients}", f"{requests:.1f}", f"{texts:.1f}", f"{ratio:.2f}", *(f"{each:.1f}" for each in times), f"{processor:.2f}"]
-    print(f"{name:<12}{''.join(f'{column:>12}' for column in (*columns, sum(load.errors for load in loads)))}")
+    columns = [
+        f"{clients}",
+        f"{requests:.1f}",
+        f"{texts:.1f}",
+        f"{ratio:.2f}",
+        *(f"{each:.1f}" for each in times),
+        f"{processor:.2f}",
+    ]
+    print(
+        f"{name:<12}{''.join(f'{column:>12}' for column in (*columns, sum(load.errors for load in loads)))}"
+    )
 
 
 if __name__ == "__main__":

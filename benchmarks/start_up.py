@@ -39,23 +39,39 @@ SMOKE = ("python alone", "import tfner", "tfner.load and the first answer")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    ours = {name: [sys.executable, code, str(options.model), TEXT] for name, code in OURS.items() if not options.smoke or name in SMOKE}
-    peers = {name: [options.peer_python, code, str(options.peer_model), TEXT] for name, code in PEERS.items() if options.peer_python}
+    ours = {
+        name: [sys.executable, code, str(options.model), TEXT]
+        for name, code in OURS.items()
+        if not options.smoke or name in SMOKE
+    }
+    peers = {
+        name: [options.peer_python, code, str(options.peer_model), TEXT]
+        for name, code in PEERS.items()
+        if options.peer_python
+    }
     times = seconds_in_turn({**ours, **peers}, options.repeats, warm=not options.smoke)
     print(f"machine: {describe_machine()}")
     print(f"versions: {describe_versions(('tensorflow', 'tensorflow-text', 'numpy'))}")
-    print(f"model: {options.model}; repeats: {options.repeats}; peer: {options.peer_python or 'none'}, {options.peer_model or 'no model'}")
+    print(
+        f"model: {options.model}; repeats: {options.repeats}; peer: {options.peer_python or 'none'}, {options.peer_model or 'no model'}"
+    )
     print("seconds from the start of a process: median (least to most)")
     for name, values in times.items():
         print(f"  {name:36}{show(values)}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peer-python", help="a Python with transformers and PyTorch")
-    parser.add_argument("--peer-model", type=Path, help="a folder with a token classifier's checkpoint and tokenizer")
+    parser.add_argument(
+        "--peer-model",
+        type=Path,
+        help="a folder with a token classifier's checkpoint and tokenizer",
+    )
     parser.add_argument("--smoke", action="store_true", help="three lines, once: does it run")
     options = parser.parse_args(arguments)
     if bool(options.peer_python) != bool(options.peer_model):

@@ -48,39 +48,71 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     print(f"machine: {describe_machine()}")
     print(f"versions: {describe_versions(('tensorflow', 'tf-keras', 'transformers', 'numpy'))}")
-    print(f"encoder: {options.encoder or options.shape}; packed rows: {options.rows} x {options.length}; steps: {options.steps}; "
-          f"inter-op threads: {options.inter_op or 'as TensorFlow has it'}")
+    print(
+        f"encoder: {options.encoder or options.shape}; packed rows: {options.rows} x {options.length}; steps: {options.steps}; "
+        f"inter-op threads: {options.inter_op or 'as TensorFlow has it'}"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for precision in options.precision:
-            models = {name: trace_model(options, name, precision, Path(scratch)) for name in options.implementation}
-            seconds = {step: time_in_turn({name: traced[step].run for name, traced in models.items()}, options.steps) for step in STEPS}
+            models = {
+                name: trace_model(options, name, precision, Path(scratch))
+                for name in options.implementation
+            }
+            seconds = {
+                step: time_in_turn(
+                    {name: traced[step].run for name, traced in models.items()}, options.steps
+                )
+                for step in STEPS
+            }
             for name, traced in models.items():
                 steps = {
-                    step: Step(seconds[step][name], node_times(traced[step].run, options.steps), traced[step].compiled) for step in STEPS
+                    step: Step(
+                        seconds[step][name],
+                        node_times(traced[step].run, options.steps),
+                        traced[step].compiled,
+                    )
+                    for step in STEPS
                 }
                 report(f"{name}, {precision}", steps, options.top)
             report_ratios(precision, seconds)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--encoder", type=Path, help="a checkpoint's folder, instead of --shape")
     parser.add_argument("--shape", choices=SHAPES, default="minilm")
-    parser.add_argument("--implementation", nargs="+", choices=("fused", "reference"), default=["fused", "reference"])
-    parser.add_argument("--precision", nargs="+", choices=("float32", "mixed_bfloat16"), default=["mixed_bfloat16"])
+    parser.add_argument(
+        "--implementation",
+        nargs="+",
+        choices=("fused", "reference"),
+        default=["fused", "reference"],
+    )
+    parser.add_argument(
+        "--precision", nargs="+", choices=("float32", "mixed_bfloat16"), default=["mixed_bfloat16"]
+    )
     parser.add_argument("--rows", type=int, default=7)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--inter-op", type=int, default=0, help="threads that run nodes; 0 leaves it to TensorFlow")
-    parser.add_argument("--top", type=int, default=15, help="single types of operations that are listed")
-    parser.add_argument("--smoke", action="store_true", help="a tiny encoder, two steps: does it run")
+    parser.add_argument(
+        "--inter-op", type=int, default=0, help="threads that run nodes; 0 leaves it to TensorFlow"
+    )
+    parser.add_argument(
+        "--top", type=int, default=15, help="single types of operations that are listed"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="a tiny encoder, two steps: does it run"
+    )
     options = parser.parse_args(arguments)
     if options.smoke:
         options.shape, options.rows, options.length, options.steps = "tiny", 2, 64, 2
     return options
 
 
-def trace_model(options: argparse.Namespace, implementation: str, precision: str, scratch: Path) -> dict[str, Traced]:
+def trace_model(
+    options: argparse.Namespace, implementation: str, precision: str, scratch: Path
+) -> dict[str, Traced]:
     """The steps of one model."""
     import tensorflow as tf
 
@@ -88,20 +120,29 @@ def trace_model(options: argparse.Namespace, implementation: str, precision: str
         tf.config.threading.set_inter_op_parallelism_threads(options.inter_op)
     with scopes():
         folder = options.encoder or write_config(scratch, options.shape)
-        model = build_model(folder, implementation, precision, pretrained=options.encoder is not None)
+        model = build_model(
+            folder, implementation, precision, pretrained=options.encoder is not None
+        )
         known = ids_in_use(model.encoder.config.vocab_size)
         if implementation == "fused":
             model.train_rows([0, *known])
         packed, padded = make_batches(options.rows, options.length, known)
         train = tf.function(model.train_step)
         infer = tf.function(inference(model, implementation), autograph=False)
-        return {name: trace(*called) for name, called in zip(STEPS, ((train, packed), (train, padded), (infer, padded[0])), strict=True)}
+        return {
+            name: trace(*called)
+            for name, called in zip(
+                STEPS, ((train, packed), (train, padded), (infer, padded[0])), strict=True
+            )
+        }
 
 
 def trace(step: Any, inputs: Any) -> Traced:
     """Run a step once, while the scopes are in place."""
     step(inputs)
-    return Traced(step, inputs, compiled_functions(step.get_concrete_function(inputs).graph.as_graph_def()))
+    return Traced(
+        step, inputs, compiled_functions(step.get_concrete_function(inputs).graph.as_graph_def())
+    )
 
 
 def ids_in_use(vocabulary: int) -> range:
@@ -125,11 +166,21 @@ def report(title: str, steps: dict[str, Step], top: int) -> None:
     """A table by kind, a column a step, then the single types of operations of each."""
     print(f"\n{title}: milliseconds of a step, share of all nodes")
     print(f"{'':<36}{''.join(f'{name:>24}' for name in steps)}")
-    kinds = sorted({kind for step in steps.values() for kind in step.kinds}, key=lambda kind: -next(iter(steps.values())).kinds[kind])
+    kinds = sorted(
+        {kind for step in steps.values() for kind in step.kinds},
+        key=lambda kind: -next(iter(steps.values())).kinds[kind],
+    )
     for kind in kinds:
-        print(f"{kind:<36}{''.join(show_share(step.kinds[kind], step.total) for step in steps.values())}")
-    print(f"{'all nodes':<36}{''.join(show_share(step.total, step.total) for step in steps.values())}")
-    walls = (f"{1000 * statistics.median(step.seconds):.1f}, from {1000 * min(step.seconds):.1f}" for step in steps.values())
+        print(
+            f"{kind:<36}{''.join(show_share(step.kinds[kind], step.total) for step in steps.values())}"
+        )
+    print(
+        f"{'all nodes':<36}{''.join(show_share(step.total, step.total) for step in steps.values())}"
+    )
+    walls = (
+        f"{1000 * statistics.median(step.seconds):.1f}, from {1000 * min(step.seconds):.1f}"
+        for step in steps.values()
+    )
     print(f"{'a step without the profiler, ms':<36}{''.join(f'{wall:>24}' for wall in walls)}")
     for name, step in steps.items():
         print(f"\n{title}, {name}: the most costly types of operations")
@@ -145,7 +196,9 @@ def report_ratios(precision: str, seconds: dict[str, dict[str, list[float]]]) ->
         for name, taken in others:
             ratios = [other / mine for other, mine in zip(taken, own, strict=True)]
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            print(f"{precision}, {step}: {first} is {statistics.median(ratios):.2f} times as fast as {name} ({spread})")
+            print(
+                f"{precision}, {step}: {first} is {statistics.median(ratios):.2f} times as fast as {name} ({spread})"
+            )
 
 
 def show_share(milliseconds: float, total: float) -> str:

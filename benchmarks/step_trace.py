@@ -16,12 +16,31 @@ from types import FunctionType
 from typing import Any
 from unittest import mock
 
-NOT_IN_A_STEP = {"encoder", "restore", "tagger", "decoder", "viterbi", "slices", "compiled"}  # of the modules of tfner.model
-NOT_SCOPED = {"build", "build_for_any_shape", "call", "train_step", "get_config", "add_counter", "_add_counter"}
+NOT_IN_A_STEP = {
+    "encoder",
+    "restore",
+    "tagger",
+    "decoder",
+    "viterbi",
+    "slices",
+    "compiled",
+}  # of the modules of tfner.model
+NOT_SCOPED = {
+    "build",
+    "build_for_any_shape",
+    "call",
+    "train_step",
+    "get_config",
+    "add_counter",
+    "_add_counter",
+}
 PER_NODE = 3  # the profiler's level that has every node of a graph
 NODE = re.compile(r"^([^\s:]+):(\w+)$")
 CALL = "ExecutorState::ProcessAsync::Start"  # a node that runs a function, as it does where XLA has compiled it
-COMPILED = {"gelu": {"Erf", "Tanh", "Relu", "Sigmoid"}, "layer norm": {"Rsqrt"}}  # by what is in it; without either it is softmax
+COMPILED = {
+    "gelu": {"Erf", "Tanh", "Relu", "Sigmoid"},
+    "layer norm": {"Rsqrt"},
+}  # by what is in it; without either it is softmax
 
 # The first that is found in "scope/of/node:Type" says what kind of work it is: parts of tfner first, then types of operations.
 KINDS = tuple(
@@ -46,16 +65,28 @@ KINDS = tuple(
 
 def compiled_functions(graph: Any) -> dict[str, str]:
     """What kind of work the functions do that nodes of a graph call; of a GraphDef, by the nodes' names."""
-    bodies = {function.signature.name: {node.op for node in function.node_def} for function in graph.library.function}
-    calls = {node.name: bodies[node.attr["f"].func.name] for node in graph.node if node.op.endswith("PartitionedCall")}
-    kinds = {name: [kind for kind, types in COMPILED.items() if types & body] for name, body in calls.items()}
+    bodies = {
+        function.signature.name: {node.op for node in function.node_def}
+        for function in graph.library.function
+    }
+    calls = {
+        node.name: bodies[node.attr["f"].func.name]
+        for node in graph.node
+        if node.op.endswith("PartitionedCall")
+    }
+    kinds = {
+        name: [kind for kind, types in COMPILED.items() if types & body]
+        for name, body in calls.items()
+    }
     return {name: f"{(found or ['softmax'])[0]} etc., compiled" for name, found in kinds.items()}
 
 
 def kind_of(node: str, type_: str) -> str:
     """What kind of work a node does, by the scope in its name and by its type."""
     named = f"{node}:{type_}"
-    moved = re.search(r":(_?\w*Transpose|Cast)$", named) and not re.search(r"norm|Adam|dropout|embed|gather", named, re.IGNORECASE)
+    moved = re.search(r":(_?\w*Transpose|Cast)$", named) and not re.search(
+        r"norm|Adam|dropout|embed|gather", named, re.IGNORECASE
+    )
     if moved:
         return "transposes, copies, casts"
     return next((kind for kind, pattern in KINDS if pattern.search(named)), "other")
@@ -64,7 +95,9 @@ def kind_of(node: str, type_: str) -> str:
 class Step:
     """One step: seconds without the profiler, the milliseconds of each node, and the kinds of nodes that call functions."""
 
-    def __init__(self, seconds: list[float], nodes: dict[tuple[str, str], float], compiled: dict[str, str]):
+    def __init__(
+        self, seconds: list[float], nodes: dict[tuple[str, str], float], compiled: dict[str, str]
+    ):
         self.seconds = seconds
         self.kinds: Counter[str] = Counter()
         self._types: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -88,7 +121,9 @@ def node_times(step: Callable[[], Any], steps: int) -> dict[tuple[str, str], flo
     """Milliseconds of each node in a step, by (name, type): the median of its runs, times its runs in a step."""
     import tensorflow as tf
 
-    options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=PER_NODE, python_tracer_level=0, device_tracer_level=0)
+    options = tf.profiler.experimental.ProfilerOptions(
+        host_tracer_level=PER_NODE, python_tracer_level=0, device_tracer_level=0
+    )
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder, options):
             for _ in range(steps):
@@ -106,7 +141,11 @@ def read_runs(path: Path) -> dict[tuple[str, str], list[float]]:
     runs: dict[tuple[str, str], list[float]] = defaultdict(list)
     for plane in space.planes:
         for line in plane.lines:
-            events = [(event.offset_ps, event.duration_ps, node) for event in line.events if (node := node_of(plane, event))]
+            events = [
+                (event.offset_ps, event.duration_ps, node)
+                for event in line.events
+                if (node := node_of(plane, event))
+            ]
             for node, own in own_times(events):
                 runs[node].append(own / 1e9)
     return runs
@@ -116,7 +155,10 @@ def node_of(plane: Any, event: Any) -> tuple[str, str] | None:
     """Name and type of the node that an event is the run of, if it is one."""
     name = plane.event_metadata[event.metadata_id].name
     if name == CALL:
-        text = {stat.metadata_id: stat.str_value or plane.stat_metadata[stat.ref_value].name for stat in event.stats}
+        text = {
+            stat.metadata_id: stat.str_value or plane.stat_metadata[stat.ref_value].name
+            for stat in event.stats
+        }
         told = {plane.stat_metadata[key].name: value for key, value in text.items()}
         return told["name"], told["kernel_type"]
     match = NODE.match(name)
@@ -152,7 +194,11 @@ def scopes() -> Iterator[None]:
                 replacement = scoped(name, function)
                 for user in (user for user in modules if getattr(user, name, None) is function):
                     stack.enter_context(mock.patch.object(user, name, replacement))
-            for owner in (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__):
+            for owner in (
+                value
+                for value in vars(module).values()
+                if isinstance(value, type) and value.__module__ == module.__name__
+            ):
                 for name, method in own_functions(owner):
                     scope = owner.__name__ if name == "__call__" else name.strip("_")
                     stack.enter_context(mock.patch.object(owner, name, scoped(scope, method)))
@@ -162,8 +208,16 @@ def scopes() -> Iterator[None]:
 def own_functions(owner: Any) -> list[tuple[str, Callable[..., Any]]]:
     """The functions of a module or class of tfner that compute something."""
     module = owner.__module__ if isinstance(owner, type) else owner.__name__
-    functions = [(name, value) for name, value in vars(owner).items() if isinstance(value, FunctionType) and value.__module__ == module]
-    return [(name, value) for name, value in functions if name == "__call__" or not (name.startswith("__") or name in NOT_SCOPED)]
+    functions = [
+        (name, value)
+        for name, value in vars(owner).items()
+        if isinstance(value, FunctionType) and value.__module__ == module
+    ]
+    return [
+        (name, value)
+        for name, value in functions
+        if name == "__call__" or not (name.startswith("__") or name in NOT_SCOPED)
+    ]
 
 
 def scoped(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,14 +23,18 @@ SYLLABLES = [f"{consonant}{vowel}" for consonant in "bcdfglmnprstvw" for vowel i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", nargs="?", type=Path)
     parser.add_argument("--file", type=Path, help="UTF-8 text to cut the batch from")
     parser.add_argument("--texts", type=int, default=32)
     parser.add_argument("--characters", type=int, default=380)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true", help="few rounds: does it run, not how fast")
+    parser.add_argument(
+        "--smoke", action="store_true", help="few rounds: does it run, not how fast"
+    )
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["RAYON_NUM_THREADS"] = str(arguments.threads)
@@ -43,7 +47,9 @@ def main() -> None:
 def cut_texts(file: Path | None, count: int, length: int) -> list[str]:
     """`count` texts of `length` characters from a file or made up."""
     rng = random.Random(0)
-    source = " ".join(file.read_text(encoding="utf-8").split()) if file else make_up(rng, count * length)
+    source = (
+        " ".join(file.read_text(encoding="utf-8").split()) if file else make_up(rng, count * length)
+    )
     if len(source) <= length:
         sys.exit(f"{file}: expected more than {length} characters, got {len(source)}")
     places = (rng.randrange(len(source) - length) for _ in range(count))
@@ -60,7 +66,9 @@ def make_up(rng: random.Random, length: int) -> str:
     return " ".join(words)
 
 
-def build(checkpoint: Path | None, texts: list[str], threads: int) -> dict[str, Callable[[], object]]:
+def build(
+    checkpoint: Path | None, texts: list[str], threads: int
+) -> dict[str, Callable[[], object]]:
     """What is timed, by name; each call tokenizes the batch once."""
     import tensorflow as tf
 
@@ -68,18 +76,25 @@ def build(checkpoint: Path | None, texts: list[str], threads: int) -> dict[str, 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     import tensorflow_text as tf_text
 
-    from tfner.data.tokenizer import WordPieceTokenizer
-    from tfner.data.vocabulary import TokenizerSettings
+    from tfner.tokenizers.vocabulary import TokenizerSettings
+    from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
-    ours = WordPieceTokenizer.from_checkpoint(checkpoint) if checkpoint else WordPieceTokenizer(made_up_vocabulary(), TokenizerSettings())
+    ours = (
+        WordPieceTokenizer.from_checkpoint(checkpoint)
+        if checkpoint
+        else WordPieceTokenizer(made_up_vocabulary(), TokenizerSettings())
+    )
     fast = tf_text.FastBertTokenizer(
-        list(ours.vocabulary), token_out_type=tf.int32, lower_case_nfd_strip_accents=ours.settings.strips_accents
+        list(ours.vocabulary),
+        token_out_type=tf.int32,
+        lower_case_nfd_strip_accents=ours.settings.strips_accents,
     )
     batch = tf.constant(texts)
 
     def graph(tokenize: Callable) -> Callable[[], object]:
         flat = tf.function(
-            lambda text: tf.nest.flatten(tokenize(text), expand_composites=True), input_signature=[tf.TensorSpec([None], tf.string)]
+            lambda text: tf.nest.flatten(tokenize(text), expand_composites=True),
+            input_signature=[tf.TensorSpec([None], tf.string)],
         )
         return lambda: flat(batch)[0].numpy()
 
@@ -100,15 +115,35 @@ def hugging_face(ours):
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
     settings = ours.settings
-    tokenizer = Tokenizer(WordPiece({piece: number for number, piece in enumerate(ours.vocabulary)}, unk_token=settings.unk_token))
-    tokenizer.normalizer = BertNormalizer(settings.clean_text, settings.tokenize_chinese_chars, settings.strip_accents, settings.lowercase)
+    tokenizer = Tokenizer(
+        WordPiece(
+            {piece: number for number, piece in enumerate(ours.vocabulary)},
+            unk_token=settings.unk_token,
+        )
+    )
+    tokenizer.normalizer = BertNormalizer(
+        settings.clean_text,
+        settings.tokenize_chinese_chars,
+        settings.strip_accents,
+        settings.lowercase,
+    )
     tokenizer.pre_tokenizer = BertPreTokenizer()
     return tokenizer
 
 
 def made_up_vocabulary() -> tuple[str, ...]:
     pieces = [*string.ascii_lowercase, *SYLLABLES]
-    return ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *string.digits, *pieces, *(f"##{piece}" for piece in pieces))
+    return (
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *string.punctuation,
+        *string.digits,
+        *pieces,
+        *(f"##{piece}" for piece in pieces),
+    )
 
 
 def alternate(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -125,11 +160,16 @@ def alternate(contestants: dict[str, Callable[[], object]], rounds: int) -> dict
 
 
 def report(times: dict[str, list[float]], texts: list[str], threads: int) -> None:
-    print(f"{len(texts)} texts of {len(texts[0])} characters, {threads} threads, {len(next(iter(times.values())))} rounds; ms a batch")
+    print(
+        f"{len(texts)} texts of {len(texts[0])} characters, {threads} threads, {len(next(iter(times.values())))} rounds; ms a batch"
+    )
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, values in times.items():
         lower, _, upper = statistics.quantiles(values, n=4)
-        against = "  ".join(f"{medians[name] / medians[other]:.2f} x {other}" for other in ("FastBertTokenizer", "BertTokenizerFast"))
+        against = "  ".join(
+            f"{medians[name] / medians[other]:.2f} x {other}"
+            for other in ("FastBertTokenizer", "BertTokenizerFast")
+        )
         print(f"{name:<24}{medians[name]:7.2f}  ({lower:.2f} to {upper:.2f})   {against}")
 
 

@@ -26,15 +26,19 @@ def main(config: str, overrides: list[str]) -> None:
     outcome = train(settings, Console(stderr=True), overwrite=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
     report = outcome.reports["dev"].to_dict()
-    figures = {"f1": report["entity"]["micro"]["f1"], "seconds": report["seconds"]["training"], "epochs": settings.training.epochs}
+    figures = {
+        "f1": report["entity"]["micro"]["f1"],
+        "seconds": report["seconds"]["training"],
+        "epochs": settings.training.epochs,
+    }
     print(json.dumps({**figures, "peak_mib": peak, **count_epoch(settings)}))
 
 
 def count_epoch(settings: RunSettings) -> dict[str, int]:
     """Documents, pieces and positions of the first epoch, counted in its batches."""
     from tfner.training.fit import make_batches
-    from tfner.training.prepare import prepare
-    from tfner.training.run_folder import RunFolder
+    from tfner.training.run_inputs import prepare
+    from tfner.training.state.run_folder import RunFolder
 
     with tempfile.TemporaryDirectory() as scratch:
         elsewhere = settings.model_copy(update={"runs_dir": scratch})
@@ -44,7 +48,11 @@ def count_epoch(settings: RunSettings) -> dict[str, int]:
             mask = x["segment_ids"] if "segment_ids" in x else x["attention_mask"]
             pieces += int((mask.numpy() > 0).sum())
             positions += mask.numpy().size
-    return {"sentences": len(prepared.splits.documents["train"]), "pieces": pieces, "positions": positions}
+    return {
+        "sentences": len(prepared.splits.documents["train"]),
+        "pieces": pieces,
+        "positions": positions,
+    }
 
 
 if __name__ == "__main__":

@@ -10,14 +10,16 @@ import yaml
 
 from tfner.config import RunSettings, load_settings
 from tfner.exceptions import ConfigError
-from tfner.validation import validate
+from tfner.safeio.validation import validate
 
 
 @pytest.fixture
 def encoder(tmp_path):
     folder = tmp_path / "encoder"
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 64}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "bert", "max_position_embeddings": 64})
+    )
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
     return folder
 
@@ -26,7 +28,10 @@ def encoder(tmp_path):
 def write(tmp_path, encoder):
     def write_config(**values):
         path = tmp_path / "run.yaml"
-        smallest = {"name": "trial", "encoder": {"checkpoint": str(encoder), "max_length": 32, "overlap": 8}}
+        smallest = {
+            "name": "trial",
+            "encoder": {"checkpoint": str(encoder), "max_length": 32, "overlap": 8},
+        }
         path.write_text(yaml.safe_dump({**smallest, **values}))
         return path
 
@@ -34,7 +39,10 @@ def write(tmp_path, encoder):
 
 
 def test_the_resolved_configuration_gives_the_same_settings(write, tmp_path):
-    settings = load_settings(write(training={"epochs": 7}), ["seed=3", "training.class_weights={O: 0.5}", "labels=[PER, LOC]"])
+    settings = load_settings(
+        write(training={"epochs": 7}),
+        ["seed=3", "training.class_weights={O: 0.5}", "labels=[PER, LOC]"],
+    )
     again = tmp_path / "resolved.yaml"
     again.write_text(settings.to_yaml())
     assert load_settings(again) == settings
@@ -56,26 +64,65 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["training.learning_rte=1"], "training.learning_rte: unknown; did you mean training.learning_rate?"),
+        (
+            ["training.learning_rte=1"],
+            "training.learning_rte: unknown; did you mean training.learning_rate?",
+        ),
         (["trainig.epochs=1"], "trainig: unknown; did you mean training?"),
         (["learning_rate=1"], "learning_rate: unknown; did you mean training.learning_rate?"),
         (["data.xyzzy=1"], "data.xyzzy: unknown; known here: data.format, data.encoding"),
-        (["training.epochs=many"], "training.epochs: input should be a valid integer, unable to parse string as an integer, got 'many'"),
-        (["training.epochs=0"], "training.epochs: input should be greater than or equal to 1, got 0"),
-        (["training.precision=float64"], "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got 'float64'"),
-        (["training.batching=sorted"], "training.batching: input should be 'bucketed', 'packed' or 'padded', got 'sorted'"),
-        (["training.bucket_lengths=[32, 16]"], "training: bucket_lengths: expected rising lengths of at least 4, got [32, 16]"),
-        (["export.threshold=50"], "export: threshold: expected probabilities between 0 and 1, got 50.0"),
-        (["export.threshold={PER: -1}"], "export: threshold: expected probabilities between 0 and 1, got {'PER': -1.0}"),
+        (
+            ["training.epochs=many"],
+            "training.epochs: input should be a valid integer, unable to parse string as an integer, got 'many'",
+        ),
+        (
+            ["training.epochs=0"],
+            "training.epochs: input should be greater than or equal to 1, got 0",
+        ),
+        (
+            ["training.precision=float64"],
+            "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got 'float64'",
+        ),
+        (
+            ["training.batching=sorted"],
+            "training.batching: input should be 'bucketed', 'packed' or 'padded', got 'sorted'",
+        ),
+        (
+            ["training.bucket_lengths=[32, 16]"],
+            "training: bucket_lengths: expected rising lengths of at least 4, got [32, 16]",
+        ),
+        (
+            ["export.threshold=50"],
+            "export: threshold: expected probabilities between 0 and 1, got 50.0",
+        ),
+        (
+            ["export.threshold={PER: -1}"],
+            "export: threshold: expected probabilities between 0 and 1, got {'PER': -1.0}",
+        ),
         (["training.monitor=val_f1"], "training.monitor: input should be 'val_entity_f1'"),
-        (["encoder.overlap=20"], "encoder: overlap: at most half of max_length - 2, that is 15, got 20"),
-        (["name=a/b"], "name: expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got 'a/b'"),
+        (
+            ["encoder.overlap=20"],
+            "encoder: overlap: at most half of max_length - 2, that is 15, got 20",
+        ),
+        (
+            ["name=a/b"],
+            "name: expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got 'a/b'",
+        ),
         (["name=.."], "name: expected letters"),
         (["encoder.max_length=65"], "encoder.max_length: at most 64, the positions of"),
         (["data.train=nowhere.conll"], "data.train: no such file or folder: nowhere.conll"),
-        (["data.train=$UNSET_HERE/x"], "data.train: the environment variable UNSET_HERE is not set"),
-        (["data.train=embedded:no/such"], "embedded:no/such: the package holds no such file or folder"),
-        (["encoder.checkpoint=./no/such/folder"], "encoder.checkpoint: no such folder: ./no/such/folder"),
+        (
+            ["data.train=$UNSET_HERE/x"],
+            "data.train: the environment variable UNSET_HERE is not set",
+        ),
+        (
+            ["data.train=embedded:no/such"],
+            "embedded:no/such: the package holds no such file or folder",
+        ),
+        (
+            ["encoder.checkpoint=./no/such/folder"],
+            "encoder.checkpoint: no such folder: ./no/such/folder",
+        ),
         (["epochs"], "'epochs': expected key.path=value, for example training.epochs=3"),
         (["seed.x=1", "seed.x.y=2"], "seed.x.y: x is a value, not a group of settings"),
         (["training.epochs=[1"], "training.epochs: not a YAML value: '[1'"),
@@ -116,22 +163,35 @@ def test_a_configuration_that_is_not_there(tmp_path):
 
 def test_an_encoder_folder_must_hold_a_vocabulary_and_a_configuration(write, encoder):
     (encoder / "vocab.txt").unlink()
-    with pytest.raises(ConfigError, match=r"expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither"):
+    with pytest.raises(
+        ConfigError,
+        match=r"expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither",
+    ):
         load_settings(write())
     (encoder / "config.json").write_text("{}")
     (encoder / "vocab.txt").touch()
-    with pytest.raises(ConfigError, match="expected max_position_embeddings to be a whole number, got None"):
+    with pytest.raises(
+        ConfigError, match="expected max_position_embeddings to be a whole number, got None"
+    ):
         load_settings(write())
     (encoder / "config.json").unlink()
     with pytest.raises(ConfigError, match=r"expected a config.json in this folder, found none"):
         load_settings(write())
 
 
-def test_every_configuration_that_we_ship_is_valid_and_opens_with_its_command(pytestconfig, monkeypatch):
+def test_every_configuration_that_we_ship_is_valid_and_opens_with_its_command(
+    pytestconfig, monkeypatch
+):
     for variable in ("TFNER_DATA", "TFNER_ENCODER", "CONLL2003"):
         monkeypatch.setenv(variable, "somewhere")
     paths = sorted((pytestconfig.rootpath / "configs").glob("*.yaml"))
-    assert {path.stem for path in paths} == {"quickstart", "wnut17", "conll2003", "ncbi_disease", "documents"}
+    assert {path.stem for path in paths} == {
+        "quickstart",
+        "wnut17",
+        "conll2003",
+        "ncbi_disease",
+        "documents",
+    }
     for path in paths:
         text = path.read_text(encoding="utf-8")
         assert f"python -m tfner.train configs/{path.name}" in text.splitlines()[0]

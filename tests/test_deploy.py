@@ -21,12 +21,25 @@ import pytest
 import tiny
 import typer
 import yaml
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
-PAGES = ("README.md", "deploy/README.md", "docs/serving.md", "docs/keras.md", "docs/labelling.md", "saved_models/README.md")
+PAGES = (
+    "README.md",
+    "deploy/README.md",
+    "docs/serving.md",
+    "docs/keras.md",
+    "docs/labelling.md",
+    "saved_models/README.md",
+)
 # Messages that tensorflow-serving-api does not bring, by field: (name, number, type, repeated). Sources, in github.com/tensorflow/serving:
 # tensorflow_serving/servables/tensorflow/session_bundle_config.proto and tensorflow_serving/config/monitoring_config.proto.
 MESSAGES = {
@@ -62,15 +75,27 @@ FLAGS = frozenset(FLAG_NAMES.split())
 
 def message_class(name: str) -> Any:
     """A class of one of MESSAGES."""
-    file = descriptor_pb2.FileDescriptorProto(name="tfner_test.proto", package="tfner.test", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="tfner_test.proto", package="tfner.test", syntax="proto3"
+    )
     file.dependency.append("google/protobuf/wrappers.proto")
     field = descriptor_pb2.FieldDescriptorProto
     for message, fields in MESSAGES.items():
         kind = file.message_type.add(name=message)
         for field_name, number, of, repeated in fields:
             label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-            scalar = {"int64": field.TYPE_INT64, "bool": field.TYPE_BOOL, "string": field.TYPE_STRING}.get(of, field.TYPE_MESSAGE)
-            kind.field.add(name=field_name, number=number, type=scalar, label=label, type_name=of if of.startswith(".") else None)
+            scalar = {
+                "int64": field.TYPE_INT64,
+                "bool": field.TYPE_BOOL,
+                "string": field.TYPE_STRING,
+            }.get(of, field.TYPE_MESSAGE)
+            kind.field.add(
+                name=field_name,
+                number=number,
+                type=scalar,
+                label=label,
+                type_name=of if of.startswith(".") else None,
+            )
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
@@ -79,17 +104,23 @@ def message_class(name: str) -> Any:
 
 def model(text: str | None = None) -> Any:
     """The one model of models.config, or of a text like it."""
-    config = text_format.Parse((DEPLOY / "models.config").read_text() if text is None else text, ModelServerConfig())
+    config = text_format.Parse(
+        (DEPLOY / "models.config").read_text() if text is None else text, ModelServerConfig()
+    )
     (found,) = config.model_config_list.config
     return found
 
 
 def batching() -> Any:
-    return text_format.Parse((DEPLOY / "batching.pbtxt").read_text(), message_class("BatchingParameters")())
+    return text_format.Parse(
+        (DEPLOY / "batching.pbtxt").read_text(), message_class("BatchingParameters")()
+    )
 
 
 def monitoring() -> Any:
-    return text_format.Parse((DEPLOY / "monitoring.config").read_text(), message_class("MonitoringConfig")())
+    return text_format.Parse(
+        (DEPLOY / "monitoring.config").read_text(), message_class("MonitoringConfig")()
+    )
 
 
 def load_yaml(name: str) -> Any:
@@ -101,7 +132,11 @@ def compose_services() -> dict[str, Any]:
 
 
 def kubernetes(kind: str) -> dict[str, Any]:
-    (found,) = [item for item in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()) if item["kind"] == kind]
+    (found,) = [
+        item
+        for item in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+        if item["kind"] == kind
+    ]
     return found
 
 
@@ -112,8 +147,15 @@ def container() -> dict[str, Any]:
 
 def servers() -> list[tuple[str, dict[str, str]]]:
     """Name and flags of every server that the files start."""
-    commands = {name: service["command"] for name, service in compose_services().items() if "serving" in service["image"]}
-    return [(name, flags_of(command)) for name, command in {**commands, "kubernetes": container()["args"]}.items()]
+    commands = {
+        name: service["command"]
+        for name, service in compose_services().items()
+        if "serving" in service["image"]
+    }
+    return [
+        (name, flags_of(command))
+        for name, command in {**commands, "kubernetes": container()["args"]}.items()
+    ]
 
 
 def flags_of(command: list[str]) -> dict[str, str]:
@@ -131,7 +173,9 @@ def test_the_model_is_served_from_the_mounted_folder_under_its_own_name():
     assert (found.model_platform, PurePosixPath(found.base_path).name) == ("tensorflow", found.name)
     mounted = [volume.split(":")[1] for volume in compose_services()["serving"]["volumes"]]
     assert str(PurePosixPath(found.base_path).parent) in mounted
-    assert str(PurePosixPath(found.base_path).parent) in [mount["mountPath"] for mount in container()["volumeMounts"]]
+    assert str(PurePosixPath(found.base_path).parent) in [
+        mount["mountPath"] for mount in container()["volumeMounts"]
+    ]
 
 
 def test_every_label_names_a_version_that_is_served():
@@ -152,7 +196,7 @@ def test_batch_sizes_are_as_the_server_wants_them():
 
 
 def test_a_clients_request_fits_into_a_batch():
-    from tfner.serving.client_options import Options
+    from tfner.serving.client.options import Options
 
     assert batching().max_batch_size.value >= Options().texts_per_request
 
@@ -185,18 +229,25 @@ def test_metrics_are_scraped_where_they_are_written():
     for name, flags in servers():
         assert flags["rest_api_port"] == port, name
     for service in compose_services().values():
-        assert "serving" not in service["image"] or host in service["networks"]["default"]["aliases"]
+        assert (
+            "serving" not in service["image"] or host in service["networks"]["default"]["aliases"]
+        )
 
 
 @pytest.mark.parametrize("name", ["serving", "serving-gpu", "kubernetes"])
 def test_a_server_is_started_with_flags_that_exist_and_files_that_are_there(name):
     flags = dict(servers())[name]
     assert set(flags) <= FLAGS
-    assert flags["allow_version_labels_for_unavailable_models"] == "true"  # labels are in the file that it starts with
+    assert (
+        flags["allow_version_labels_for_unavailable_models"] == "true"
+    )  # labels are in the file that it starts with
     assert flags["enable_batching"] == "true"
     assert flags["enable_grpc_healthcheck_service"] == "true"
     assert int(flags["model_config_file_poll_wait_seconds"]) > 0
-    assert {PurePosixPath(flags[flag]).name for flag in ("model_config_file", "batching_parameters_file", "monitoring_config_file")} == {
+    assert {
+        PurePosixPath(flags[flag]).name
+        for flag in ("model_config_file", "batching_parameters_file", "monitoring_config_file")
+    } == {
         "models.config",
         "batching.pbtxt",
         "monitoring.config",
@@ -215,7 +266,9 @@ def test_compose_mounts_what_the_flags_name_and_read_only(name):
     for flag in ("batching_parameters_file", "monitoring_config_file"):
         assert mounts[flags[flag]] == f"./{PurePosixPath(flags[flag]).name}"
     assert mounts[str(PurePosixPath(flags["model_config_file"]).parent)] == "./models"
-    assert service["ports"] == [f"127.0.0.1:{flags[port]}:{flags[port]}" for port in ("port", "rest_api_port")]
+    assert service["ports"] == [
+        f"127.0.0.1:{flags[port]}:{flags[port]}" for port in ("port", "rest_api_port")
+    ]
 
 
 def test_profiles_differ_in_image_and_device_alone():
@@ -232,7 +285,12 @@ def test_images_are_pinned_and_the_same_everywhere():
     images = [service["image"] for service in compose_services().values()]
     assert all(re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+(-gpu)?", image) for image in images)
     assert container()["image"] == compose_services()["serving"]["image"]
-    said = set(re.findall(r"tensorflow/serving:[\w.-]+\w", "".join(path.read_text() for path in DEPLOY.iterdir() if path.is_file())))
+    said = set(
+        re.findall(
+            r"tensorflow/serving:[\w.-]+\w",
+            "".join(path.read_text() for path in DEPLOY.iterdir() if path.is_file()),
+        )
+    )
     assert said == {image for image in images if "serving" in image}
 
 
@@ -247,20 +305,32 @@ def test_the_cluster_probes_and_routes_what_the_server_opens():
     assert {port["name"]: (port["port"], port["targetPort"]) for port in service["ports"]} == {
         name: (number, name) for name, number in ports.items()
     }
-    assert service["selector"] == deployment["selector"]["matchLabels"] == deployment["template"]["metadata"]["labels"]
+    assert (
+        service["selector"]
+        == deployment["selector"]["matchLabels"]
+        == deployment["template"]["metadata"]["labels"]
+    )
 
 
 def test_the_cluster_mounts_the_same_files_read_only():
-    kustomization, pod = load_yaml("kustomization.yaml"), kubernetes("Deployment")["spec"]["template"]["spec"]
+    kustomization, pod = (
+        load_yaml("kustomization.yaml"),
+        kubernetes("Deployment")["spec"]["template"]["spec"],
+    )
     (generated,) = kustomization["configMapGenerator"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
-    assert all((DEPLOY / name).is_file() for name in (*generated["files"], *kustomization["resources"]))
+    assert all(
+        (DEPLOY / name).is_file() for name in (*generated["files"], *kustomization["resources"])
+    )
     assert volumes["config"]["configMap"]["name"] == generated["name"]
     mounts = {mount["name"]: mount for mount in container()["volumeMounts"]}
     assert all(mount["readOnly"] for mount in mounts.values())
     assert volumes["models"]["persistentVolumeClaim"]["readOnly"]
     flags = dict(servers())["kubernetes"]
-    named = [PurePosixPath(flags[flag]) for flag in ("model_config_file", "batching_parameters_file", "monitoring_config_file")]
+    named = [
+        PurePosixPath(flags[flag])
+        for flag in ("model_config_file", "batching_parameters_file", "monitoring_config_file")
+    ]
     assert {path.name for path in named} == set(generated["files"])
     assert {str(path.parent) for path in named} == {mounts["config"]["mountPath"]}
 
@@ -337,7 +407,11 @@ def test_each_step_of_the_walk_through_keeps_the_servers_rule():
         served = set(state.model_version_policy.specific.versions)
         assert served <= set(range(1, published + 1))
         assert set(state.version_labels.values()) <= served
-        assert all(version in loaded for label, version in state.version_labels.items() if labels.get(label, version) != version)
+        assert all(
+            version in loaded
+            for label, version in state.version_labels.items()
+            if labels.get(label, version) != version
+        )
         loaded, labels = served, dict(state.version_labels)
         seen.append((sorted(served), labels["stable"], labels["canary"]))
     assert seen == [
@@ -350,7 +424,12 @@ def commands() -> list[tuple[str, str, str]]:
     found = []
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
-        found += [(page, module, rest) for module, rest in re.findall(r"python -m tfner\.(\w+)((?:\"[^\"\n]*\"|[^`|>&#\n\"])*)", text)]
+        found += [
+            (page, module, rest)
+            for module, rest in re.findall(
+                r"python -m tfner\.(\w+)((?:\"[^\"\n]*\"|[^`|>&#\n\"])*)", text
+            )
+        ]
     return found
 
 
@@ -358,7 +437,11 @@ def commands() -> list[tuple[str, str, str]]:
 def test_commands_on_the_pages_exist_with_their_options(page, module, rest):
     app = typer.Typer(add_completion=False)
     app.command()(getattr(importlib.import_module(f"tfner.{module}"), module))
-    known = {option for parameter in typer.main.get_command(app).params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known = {
+        option
+        for parameter in typer.main.get_command(app).params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     used = {word.split("=")[0] for word in shlex.split(rest) if word.startswith("--")}
     assert used <= known, page
 
@@ -366,7 +449,9 @@ def test_commands_on_the_pages_exist_with_their_options(page, module, rest):
 def test_the_pages_speak_of_the_model_that_is_served():
     for path in (*DEPLOY.iterdir(), ROOT / "docs" / "serving.md"):
         if path.is_file():
-            assert set(re.findall(r"/v1/models/([\w-]+)", path.read_text(encoding="utf-8"))) <= {model().name}, path
+            assert set(re.findall(r"/v1/models/([\w-]+)", path.read_text(encoding="utf-8"))) <= {
+                model().name
+            }, path
 
 
 @pytest.mark.parametrize("page", ["deploy/README.md", "docs/serving.md"])
@@ -380,9 +465,15 @@ def test_code_on_the_pages_is_well_formed(page):
 
 def test_flags_on_the_page_exist():
     text = (DEPLOY / "README.md").read_text(encoding="utf-8")
-    ours = {option for _, _, rest in commands() for option in re.findall(r"--[\w-]+", rest)} | {"--models-config", "--publish", "--keep"}
+    ours = {option for _, _, rest in commands() for option in re.findall(r"--[\w-]+", rest)} | {
+        "--models-config",
+        "--publish",
+        "--keep",
+    }
     tools = {"--profile", "--detach"}
-    assert {flag.removeprefix("--") for flag in set(re.findall(r"--\w[\w-]+", text)) - ours - tools} <= FLAGS
+    assert {
+        flag.removeprefix("--") for flag in set(re.findall(r"--\w[\w-]+", text)) - ours - tools
+    } <= FLAGS
 
 
 def test_the_encoder_can_be_called_with_fixed_shapes():
@@ -401,15 +492,35 @@ def test_the_encoder_can_be_called_with_fixed_shapes():
 
 def test_the_answers_on_the_page_agree_with_each_other_and_with_the_text():
     text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-    column, row, words = (json.loads(content) for language, content in blocks("docs/serving.md") if language == "json")
-    (asked,) = [json.loads(body)["inputs"]["text"] for body in re.findall(r"-d '(\{\"inputs\": \{\"text\".*?)'\n", text)]
+    column, row, words = (
+        json.loads(content) for language, content in blocks("docs/serving.md") if language == "json"
+    )
+    (asked,) = [
+        json.loads(body)["inputs"]["text"]
+        for body in re.findall(r"-d '(\{\"inputs\": \{\"text\".*?)'\n", text)
+    ]
     outputs = column["outputs"]
-    assert [{name: values[index] for name, values in outputs.items()} for index in range(len(asked))] == row["predictions"]
-    assert outputs["entity_count"] == [len(set(values) - {-1}) for values in outputs["entity_start"]]
+    assert [
+        {name: values[index] for name, values in outputs.items()} for index in range(len(asked))
+    ] == row["predictions"]
+    assert outputs["entity_count"] == [
+        len(set(values) - {-1}) for values in outputs["entity_start"]
+    ]
     assert outputs["entity_count"][1] == 0 < outputs["entity_count"][0]
-    spans = zip(*(outputs[name][0] for name in ("entity_start", "entity_end", "entity_start_byte", "entity_end_byte")), strict=True)
+    spans = zip(
+        *(
+            outputs[name][0]
+            for name in ("entity_start", "entity_end", "entity_start_byte", "entity_end_byte")
+        ),
+        strict=True,
+    )
     for start, end, start_byte, end_byte in spans:
         assert asked[0].encode()[start_byte:end_byte].decode() == asked[0][start:end]
     assert outputs["entity_start"][0] != outputs["entity_start_byte"][0]
-    (sent,) = [json.loads(body)["inputs"]["words"] for body in re.findall(r"-d '(\{\"signature_name\": \"words\".*?)'\n", text)]
-    assert [[tag != "" for tag in tags] for tags in words["outputs"]["tag"]] == [[word != "" for word in row] for row in sent]
+    (sent,) = [
+        json.loads(body)["inputs"]["words"]
+        for body in re.findall(r"-d '(\{\"signature_name\": \"words\".*?)'\n", text)
+    ]
+    assert [[tag != "" for tag in tags] for tags in words["outputs"]["tag"]] == [
+        [word != "" for word in row] for row in sent
+    ]

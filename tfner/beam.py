@@ -11,10 +11,10 @@ import typer
 
 from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, read_settings, run
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
-from tfner.events import log_event
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
-from tfner.readers.guess import guess_by_name
-from tfner.readers.text_files import check_encoding
+from tfner.formats.guess import guess_by_name
+from tfner.formats.text_files import check_encoding
+from tfner.monitoring.events import log_event
 
 if TYPE_CHECKING:
     from tfner.serving.beam.pipeline import Job
@@ -24,18 +24,41 @@ FORMATS = ("jsonl", "columns", "text")
 
 
 def beam(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Exported folder (saved_models/NAME or a version of it), or its URL.")],
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="File, folder of .txt files, pattern such as 'news/*.jsonl.gz', or URL.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Exported folder (saved_models/NAME or a version of it), or its URL.",
+        ),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="File, folder of .txt files, pattern such as 'news/*.jsonl.gz', or URL.",
+        ),
+    ],
     output: Annotated[str, typer.Argument(metavar="OUTPUT", help="New folder, or its URL.")],
     flags: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- FLAG...]", help="Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081"),
+        typer.Argument(
+            metavar="[-- FLAG...]",
+            help="Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081",
+        ),
     ] = None,
     format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "jsonl",
-    input_format: Annotated[str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by each file's name.")] = "auto",
-    place: Annotated[bool, typer.Option("--place", help="Add file and line to each record of jsonl.")] = False,
+    input_format: Annotated[
+        str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by each file's name.")
+    ] = "auto",
+    place: Annotated[
+        bool, typer.Option("--place", help="Add file and line to each record of jsonl.")
+    ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with exit code 2 if anything was refused; the output is complete all the same.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="End with exit code 2 if anything was refused; the output is complete all the same.",
+        ),
     ] = False,
     encoding: Encoding = "utf-8",
     max_line: MaxLine = MAX_LINE,
@@ -47,9 +70,13 @@ def beam(
     job = make_job(model, source, output, format, input_format, settings, place=place)
     summary = run_on_beam(job, flags or [])
     log_event("beam_end", output=job.output, **summary)
-    messages().print(f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}")
+    messages().print(
+        f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}"
+    )
     if summary["blank"] or summary["skipped"]:
-        messages().print(f"no documents: {summary['blank']:,} blank lines, {summary['skipped']:,} rejected records")
+        messages().print(
+            f"no documents: {summary['blank']:,} blank lines, {summary['skipped']:,} rejected records"
+        )
     if summary["refused"]:
         refused = f"refused: {summary['refused']:,}, told in {job.output}/refused-*.jsonl"
         if strict:
@@ -67,7 +94,16 @@ def require_beam() -> None:
         logging.disable(logging.NOTSET)
 
 
-def make_job(model: str, source: str, output: str, format: str, input_format: str, settings: ReadSettings, *, place: bool) -> Job:
+def make_job(
+    model: str,
+    source: str,
+    output: str,
+    format: str,
+    input_format: str,
+    settings: ReadSettings,
+    *,
+    place: bool,
+) -> Job:
     """The job of a command line, as far as it can be checked before anything runs.
 
     Raises:
@@ -76,7 +112,9 @@ def make_job(model: str, source: str, output: str, format: str, input_format: st
     check_choice("--format", format, FORMATS)
     check_choice("--input-format", input_format, INPUT_FORMATS)
     if place and format != "jsonl":
-        raise ConfigError(f"--place: expected --format jsonl, whose records can hold it, got {format}")
+        raise ConfigError(
+            f"--place: expected --format jsonl, whose records can hold it, got {format}"
+        )
     check_line_ends(settings.encoding)
     load_tensorflow()
     from tfner.serving.beam.entries import KINDS, Reading
@@ -89,11 +127,20 @@ def make_job(model: str, source: str, output: str, format: str, input_format: st
     if input_format == "auto" and is_folder(source):
         input_format = "document"
     if input_format == "auto" and (kind := guess_by_name(bare_name(source))) not in KINDS:
-        raise ConfigError(f"{source}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}; see --input-format")
+        raise ConfigError(
+            f"{source}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}; see --input-format"
+        )
     list_files(source)
     folder = output.rstrip("/") if is_remote(output) else str(Path(output).absolute())
     prepare_folder(folder)
-    return Job(version, source, folder, Reading(input_format, settings.encoding, settings.max_line, settings.max_file), format, place)
+    return Job(
+        version,
+        source,
+        folder,
+        Reading(input_format, settings.encoding, settings.max_line, settings.max_file),
+        format,
+        place,
+    )
 
 
 def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
@@ -105,7 +152,9 @@ def check_line_ends(encoding: str) -> None:
     """Lines are cut before they are decoded, so that a wrong byte costs one line and not the file."""
     check_encoding(encoding)
     if "\n".encode(encoding) != b"\n":
-        raise ConfigError(f"encoding: expected one in which a line ends with the byte 0x0A, got {encoding!r}")
+        raise ConfigError(
+            f"encoding: expected one in which a line ends with the byte 0x0A, got {encoding!r}"
+        )
 
 
 def run_on_beam(job: Job, flags: list[str]) -> dict:

@@ -16,43 +16,81 @@ import typer
 from rich.console import Console
 
 from tfner.config import ReadSettings
-from tfner.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.exceptions import Terminated, TfnerError, WorkerLostError
-from tfner.printable import one_line
-from tfner.validation import validate
+from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
+from tfner.safeio.printable import one_line
+from tfner.safeio.validation import validate
 
 if TYPE_CHECKING:
-    from tfner.serving.recognizer import Recognizer
+    from tfner.serving.runtime.recognizer import Recognizer
 
 BAD_INPUT = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 TERMINATED = 143  # 128 + SIGTERM
 
-Format = Annotated[str, typer.Option("--format", help="columns, json, jsonl, brat, datasets; auto looks at the file.")]
+Format = Annotated[
+    str,
+    typer.Option("--format", help="columns, json, jsonl, brat, datasets; auto looks at the file."),
+]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto finds out.")]
-TokenColumn = Annotated[int | None, typer.Option(help="Column of the token, from 0; negative from the end.")]
-TagColumn = Annotated[int | None, typer.Option(help="Column of the tag, from 0; negative from the end.")]
-LogJson = Annotated[bool, typer.Option("--log-json", help=f"Write the log as JSON, one object a line, as {VARIABLE}=json does.")]
-MaxLine = Annotated[int, typer.Option("--max-line", help="Most characters of a line; a file with a longer one is refused.")]
-MaxFile = Annotated[int, typer.Option("--max-file", help="Most bytes of a file that is held in memory whole (json, brat, document).")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at what would otherwise be repaired and counted.")]
+TokenColumn = Annotated[
+    int | None, typer.Option(help="Column of the token, from 0; negative from the end.")
+]
+TagColumn = Annotated[
+    int | None, typer.Option(help="Column of the tag, from 0; negative from the end.")
+]
+LogJson = Annotated[
+    bool,
+    typer.Option(
+        "--log-json", help=f"Write the log as JSON, one object a line, as {VARIABLE}=json does."
+    ),
+]
+MaxLine = Annotated[
+    int,
+    typer.Option(
+        "--max-line", help="Most characters of a line; a file with a longer one is refused."
+    ),
+]
+MaxFile = Annotated[
+    int,
+    typer.Option(
+        "--max-file",
+        help="Most bytes of a file that is held in memory whole (json, brat, document).",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at what would otherwise be repaired and counted.")
+]
 
 
 def read_settings(**values: Any) -> ReadSettings:
     """Reading options of a command line, validated like those of a configuration."""
-    return validate({name: value for name, value in values.items() if value is not None}, ReadSettings, "command line")
+    return validate(
+        {name: value for name, value in values.items() if value is not None},
+        ReadSettings,
+        "command line",
+    )
 
 
 def output() -> Console:
     """For results: standard output."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())  # a path may hold brackets
+    return Console(
+        highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
+    )  # a path may hold brackets
 
 
 def messages() -> Console:
     """For progress and warnings: standard error, so that results can be piped; silent where that is JSON, which has them as events."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=not sys.stderr.isatty(), quiet=json_asked())
+    return Console(
+        stderr=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not sys.stderr.isatty(),
+        quiet=json_asked(),
+    )
 
 
 def prepare_process() -> None:
@@ -72,9 +110,17 @@ def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
             set_up_log()
         return command(*args, **options)
 
-    signature, hints = inspect.signature(command), {**get_type_hints(command, include_extras=True), "log_json": LogJson}
-    own = [parameter.replace(annotation=hints[name]) for name, parameter in signature.parameters.items()]
-    further = inspect.Parameter("log_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=LogJson)
+    signature, hints = (
+        inspect.signature(command),
+        {**get_type_hints(command, include_extras=True), "log_json": LogJson},
+    )
+    own = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in signature.parameters.items()
+    ]
+    further = inspect.Parameter(
+        "log_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=LogJson
+    )
     logged.__signature__ = signature.replace(parameters=[*own, further])  # pyright: ignore[reportFunctionMemberAccess]
     logged.__annotations__ = hints
     return logged
@@ -100,7 +146,7 @@ def open_model(path: Path) -> Recognizer:
         ModelError: `path` is neither.
     """
     load_tensorflow()
-    from tfner.serving.threads import count_processors, share_processors
+    from tfner.serving.runtime.threads import count_processors, share_processors
     from tfner.training import restore
 
     share_processors(count_processors())

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tfner.exceptions import ConfigError
-from tfner.inputs import check_encoder, check_source
-from tfner.printable import show
-from tfner.validation import validate
-from tfner.yaml_text import dump_yaml, parse_value, read_yaml
+from tfner.safeio.printable import show
+from tfner.safeio.sources import check_encoder, check_source
+from tfner.safeio.validation import validate
+from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 
 MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
@@ -35,13 +35,17 @@ def expand_path(value: str) -> str:
         return os.environ[name]
 
     path = str(Path(VARIABLE.sub(lookup, value)).expanduser())
-    return f"./{path}" if value.startswith("./") else path  # by which a folder is told from a name on the hub
+    return (
+        f"./{path}" if value.startswith("./") else path
+    )  # by which a folder is told from a name on the hub
 
 
 def check_run_name(value: str) -> str:
     """A run's name becomes a folder's name and a model's name in TensorFlow Serving."""
     if not PORTABLE_NAME.fullmatch(value):
-        raise ValueError(f"expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got {show(value)}")
+        raise ValueError(
+            f"expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got {show(value)}"
+        )
     return value
 
 
@@ -64,8 +68,12 @@ class ReadSettings(Settings):
     tag_column: int | None = None
     separator: Literal["auto", "tab", "blanks"] = "auto"
     strict: bool = False
-    max_line: int = Field(default=MAX_LINE, ge=1)  # characters; a file with a longer line is refused before it fills the memory
-    max_file: int = Field(default=MAX_FILE, ge=1)  # bytes of a file that is held in memory whole: JSON arrays, BRAT's texts
+    max_line: int = Field(
+        default=MAX_LINE, ge=1
+    )  # characters; a file with a longer line is refused before it fills the memory
+    max_file: int = Field(
+        default=MAX_FILE, ge=1
+    )  # bytes of a file that is held in memory whole: JSON arrays, BRAT's texts
 
 
 class DataSettings(ReadSettings):
@@ -74,7 +82,9 @@ class DataSettings(ReadSettings):
     train: PathText | None = None
     dev: PathText | None = None
     test: PathText | None = None
-    cache: PathText | None = None  # folder for encoded corpora, so that the same one is tokenized once; None: tokenized in each run
+    cache: PathText | None = (
+        None  # folder for encoded corpora, so that the same one is tokenized once; None: tokenized in each run
+    )
 
 
 class EncoderSettings(Settings):
@@ -82,14 +92,20 @@ class EncoderSettings(Settings):
 
     checkpoint: PathText
     initialize: Literal["pretrained", "random"] = "pretrained"
-    implementation: Literal["fused", "reference"] = "fused"  # of training's forward pass: our own over BERT's weights, or transformers'
+    implementation: Literal["fused", "reference"] = (
+        "fused"  # of training's forward pass: our own over BERT's weights, or transformers'
+    )
     max_length: int = Field(default=128, ge=8)  # pieces of a window, [CLS] and [SEP] included
-    overlap: int = Field(default=32, ge=0)  # pieces that neighbouring windows of a longer text share
+    overlap: int = Field(
+        default=32, ge=0
+    )  # pieces that neighbouring windows of a longer text share
 
     @model_validator(mode="after")
     def check_overlap(self) -> EncoderSettings:
         if 2 * self.overlap > self.max_length - 2:
-            raise ValueError(f"overlap: at most half of max_length - 2, that is {(self.max_length - 2) // 2}, got {self.overlap}")
+            raise ValueError(
+                f"overlap: at most half of max_length - 2, that is {(self.max_length - 2) // 2}, got {self.overlap}"
+            )
         return self
 
 
@@ -99,7 +115,9 @@ class ModelSettings(Settings):
     labelling: Literal["word", "pretoken", "piece"] = "word"
     tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
     decoder: Literal["viterbi", "greedy"] = "viterbi"
-    dropout: float = Field(default=0.1, ge=0, lt=1)  # before the tag layer; the encoder's own is in its checkpoint
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1
+    )  # before the tag layer; the encoder's own is in its checkpoint
 
 
 def check_rising(name: str, lengths: tuple[int, ...]) -> None:
@@ -113,9 +131,33 @@ class TrainingSettings(Settings):
     epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=32, ge=1)
     batching: Literal["bucketed", "packed", "padded"] = "packed"
-    bucket_lengths: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 448, 512)
-    row_length: int | None = None  # pieces of a packed row; None: as the longest window, at least 64, less for small batches
-    gradient_accumulation: int = Field(default=1, ge=1)  # parts a batch is worked through in: less memory, the same update
+    bucket_lengths: tuple[int, ...] = (
+        8,
+        16,
+        24,
+        32,
+        40,
+        48,
+        56,
+        64,
+        80,
+        96,
+        112,
+        128,
+        160,
+        192,
+        256,
+        320,
+        384,
+        448,
+        512,
+    )
+    row_length: int | None = (
+        None  # pieces of a packed row; None: as the longest window, at least 64, less for small batches
+    )
+    gradient_accumulation: int = Field(
+        default=1, ge=1
+    )  # parts a batch is worked through in: less memory, the same update
     learning_rate: float = Field(default=2e-4, gt=0)
     head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -125,11 +167,21 @@ class TrainingSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: dict[str, float] | None = None  # by tag; tags not named weigh 1
     precision: Precision = "float32"
-    monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = "val_entity_f1"
-    patience: int | None = Field(default=None, ge=1)  # epochs without a better `monitor` before stopping
-    checkpoint_minutes: float | None = Field(default=10, gt=0)  # between checkpoints within an epoch; None: by steps alone
-    checkpoint_steps: int | None = Field(default=None, ge=1)  # between them, if that comes first; with neither only at an epoch's end
-    skipped_in_a_row: int = Field(default=5, ge=1)  # steps whose loss or gradient is not finite are skipped; so many end the run
+    monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = (
+        "val_entity_f1"
+    )
+    patience: int | None = Field(
+        default=None, ge=1
+    )  # epochs without a better `monitor` before stopping
+    checkpoint_minutes: float | None = Field(
+        default=10, gt=0
+    )  # between checkpoints within an epoch; None: by steps alone
+    checkpoint_steps: int | None = Field(
+        default=None, ge=1
+    )  # between them, if that comes first; with neither only at an epoch's end
+    skipped_in_a_row: int = Field(
+        default=5, ge=1
+    )  # steps whose loss or gradient is not finite are skipped; so many end the run
     export_on_interrupt: bool = True
     deterministic: bool = False
 
@@ -143,13 +195,25 @@ class ExportSettings(Settings):
     """What the SavedModel is built with."""
 
     enabled: bool = True
-    precision: Literal["float32", "bfloat16"] = "float32"  # of weights and products; outputs are float32
-    lengths: tuple[int, ...] | None = None  # windows are padded to one of these; None: eleven, or with `xla` five
-    slice_pieces: int = Field(default=4096, ge=512)  # most pieces of a pass of the encoder; two are under way at once
-    xla: bool = False  # compile the encoder, one program a shape; a server must have XLA switched on
+    precision: Literal["float32", "bfloat16"] = (
+        "float32"  # of weights and products; outputs are float32
+    )
+    lengths: tuple[int, ...] | None = (
+        None  # windows are padded to one of these; None: eleven, or with `xla` five
+    )
+    slice_pieces: int = Field(
+        default=4096, ge=512
+    )  # most pieces of a pass of the encoder; two are under way at once
+    xla: bool = (
+        False  # compile the encoder, one program a shape; a server must have XLA switched on
+    )
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
-    threshold: float | dict[str, float] = 0.0  # entities with a lower score are none; one for all types, or one by type
-    max_entities: int | None = Field(default=None, ge=1)  # in the answer for one text; what is beyond it is only counted
+    threshold: float | dict[str, float] = (
+        0.0  # entities with a lower score are none; one for all types, or one by type
+    )
+    max_entities: int | None = Field(
+        default=None, ge=1
+    )  # in the answer for one text; what is beyond it is only counted
 
     @model_validator(mode="after")
     def check_lengths(self) -> ExportSettings:
@@ -161,13 +225,19 @@ class ExportSettings(Settings):
         """The lengths, chosen where none are set: few where each is a program to compile, more where that only saves padding."""
         if self.lengths is not None:
             return self.lengths
-        return (32, 64, 128, 256, 512) if self.xla else (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+        return (
+            (32, 64, 128, 256, 512)
+            if self.xla
+            else (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+        )
 
     @model_validator(mode="after")
     def check_threshold(self) -> ExportSettings:
         values = self.threshold.values() if isinstance(self.threshold, dict) else [self.threshold]
         if not all(0 <= value <= 1 for value in values):
-            raise ValueError(f"threshold: expected probabilities between 0 and 1, got {self.threshold}")
+            raise ValueError(
+                f"threshold: expected probabilities between 0 and 1, got {self.threshold}"
+            )
         return self
 
 
@@ -176,7 +246,9 @@ class RunSettings(Settings):
 
     name: Annotated[str, AfterValidator(check_run_name)]
     seed: int = Field(default=1, ge=0, lt=2**31)
-    devices: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = "auto"  # auto: as many as there are
+    devices: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = (
+        "auto"  # auto: as many as there are
+    )
     labels: tuple[str, ...] | None = None
     data: DataSettings = DataSettings()
     encoder: EncoderSettings
@@ -191,7 +263,9 @@ class RunSettings(Settings):
     def check_row_length(self) -> RunSettings:
         row, longest = self.training.row_length, self.encoder.max_length
         if row is not None and row < longest:
-            raise ValueError(f"training.row_length: expected at least encoder.max_length, {longest}, got {row}")
+            raise ValueError(
+                f"training.row_length: expected at least encoder.max_length, {longest}, got {row}"
+            )
         return self
 
     @property
@@ -236,7 +310,9 @@ def override_settings(settings: RunSettings, overrides: Sequence[str]) -> RunSet
 def apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError(f"{show(override)}: expected key.path=value, for example training.epochs=3")
+        raise ConfigError(
+            f"{show(override)}: expected key.path=value, for example training.epochs=3"
+        )
     *parents, last = key.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})

@@ -42,7 +42,14 @@ class Document:
     slice: str = ""
 
     @classmethod
-    def from_words(cls, words: Sequence[str], spans: Iterable[tuple[int, int, str]] = (), *, id: str = "", group: str = "") -> Document:
+    def from_words(
+        cls,
+        words: Sequence[str],
+        spans: Iterable[tuple[int, int, str]] = (),
+        *,
+        id: str = "",
+        group: str = "",
+    ) -> Document:
         """Join words by one space; `spans` are (first word, one past the last word, label)."""
         text = " ".join(words)
         return cls.from_word_spans(text, locate_joined(words), spans, id=id, group=group)
@@ -58,7 +65,10 @@ class Document:
         group: str = "",
     ) -> Document:
         """Take words at known places of a text; `spans` are (first word, one past the last word, label)."""
-        entities = tuple(entity_at(text, words[first][0], words[last - 1][1], label) for first, last, label in spans)
+        entities = tuple(
+            entity_at(text, words[first][0], words[last - 1][1], label)
+            for first, last, label in spans
+        )
         return cls(text, entities, tuple(words), id, group)
 
     def word_texts(self) -> list[str]:

@@ -26,23 +26,36 @@ from tfner.commands import (
     run,
 )
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.corpus.ledger import Ledger
 from tfner.evaluation.evaluate import evaluate_documents
-from tfner.evaluation.report import Report
+from tfner.evaluation.report.report import Report
 from tfner.exceptions import DataError
-from tfner.ledger import Ledger
-from tfner.progress import track
-from tfner.readers import read_documents
-from tfner.word_tags import with_words
-from tfner.writers import open_writer
+from tfner.formats import read_documents
+from tfner.formats.writers import open_writer
+from tfner.monitoring.progress import track
+from tfner.tagging.word_tags import with_words
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Exported folder (saved_models/NAME or a version of it) or run folder.")],
-    data: Annotated[str, typer.Argument(help="Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Exported folder (saved_models/NAME or a version of it) or run folder."
+        ),
+    ],
+    data: Annotated[
+        str, typer.Argument(help="Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE.")
+    ],
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
-    predictions: Annotated[Path | None, typer.Option(help="Write token, gold and predicted tag, as conlleval reads them.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Predict from the raw text, even where the data gives words.")] = False,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Write token, gold and predicted tag, as conlleval reads them."),
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Predict from the raw text, even where the data gives words."),
+    ] = False,
     format: Format = "auto",
     encoding: Encoding = "utf-8",
     scheme: Scheme = "auto",
@@ -54,8 +67,14 @@ def evaluate(
 ) -> None:
     """Score a model on marked data: a table per type, micro and macro averages, and what the data lost."""
     settings = read_settings(
-        format=format, encoding=encoding, scheme=scheme, token_column=token_column, tag_column=tag_column, strict=strict,
-        max_line=max_line, max_file=max_file,
+        format=format,
+        encoding=encoding,
+        scheme=scheme,
+        token_column=token_column,
+        tag_column=tag_column,
+        strict=strict,
+        max_line=max_line,
+        max_file=max_file,
     )
     result = evaluate_model(model, data, settings, predictions, raw=raw)
     if report:
@@ -65,7 +84,14 @@ def evaluate(
     result.print_table(output())
 
 
-def evaluate_model(model: Path, data: str, settings: ReadSettings, predictions: Path | None = None, *, raw: bool = False) -> Report:
+def evaluate_model(
+    model: Path,
+    data: str,
+    settings: ReadSettings,
+    predictions: Path | None = None,
+    *,
+    raw: bool = False,
+) -> Report:
     """The report of a model on a source of marked data; optionally the predictions as a conlleval file."""
     ledger = Ledger()
     documents = list(read_documents(data, settings, ledger))
@@ -76,7 +102,9 @@ def evaluate_model(model: Path, data: str, settings: ReadSettings, predictions: 
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:
         report, found = evaluate_documents(
-            lambda batch: track(recognizer.documents(batch), messages(), "documents", len(documents)),
+            lambda batch: track(
+                recognizer.documents(batch), messages(), "documents", len(documents)
+            ),
             shown,
             name=str(recognizer.card.get("name", model)),
             split=data,

@@ -37,7 +37,9 @@ class MissingExtraError(TfnerError):
     """An optional dependency is not installed; the message holds the `pip install` line that mends it."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(f"{purpose} needs the package {package}, which is not installed: pip install 'tfner[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed: pip install 'tfner[{extra}]'"
+        )
 
 
 class ServerError(TfnerError):
@@ -53,5 +55,7 @@ class ServerError(TfnerError):
         self.retry_after = retry_after
 
 
-class Terminated(BaseException):  # like KeyboardInterrupt: no error, and nothing that catches errors should stop it
+class Terminated(
+    BaseException
+):  # like KeyboardInterrupt: no error, and nothing that catches errors should stop it
     """The process has been asked to end (SIGTERM); the command line exits with 143. The text says what has been saved."""

@@ -15,53 +15,86 @@ from tfner.exceptions import ConfigError
 
 def export(
     run_folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/wnut17; to publish also an export, saved_models/wnut17.")
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a run, such as runs/wnut17; to publish also an export, saved_models/wnut17.",
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE …]", help="Settings of the group export, as precision=bfloat16 or threshold.PER=0.5."),
+        typer.Argument(
+            metavar="[KEY=VALUE …]",
+            help="Settings of the group export, as precision=bfloat16 or threshold.PER=0.5.",
+        ),
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="Folder that receives the version; default: as the run's settings say.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Folder that receives the version; default: as the run's settings say."),
+    ] = None,
     publish: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder that a server watches: add the next version, an export's files as they are."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder that a server watches: add the next version, an export's files as they are.",
+        ),
     ] = None,
     keep: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="After --publish: remove all but the newest N versions and those that models.config uses."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="After --publish: remove all but the newest N versions and those that models.config uses.",
+        ),
     ] = None,
     models_config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The server's models.config; default: DIR/../models.config where there is one.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The server's models.config; default: DIR/../models.config where there is one.",
+        ),
     ] = None,
 ) -> None:
     """Export the best weights of a run as the next version of its SavedModel, or publish a version to the folder that a server watches."""
     check_options(to, publish, keep, models_config)
     is_run = (run_folder / "config.yaml").is_file()
     if publish is not None and overrides and not is_run:
-        raise ConfigError(f"command line: {overrides[0]}: settings are for a run; {run_folder} is an export, and published as it is")
+        raise ConfigError(
+            f"command line: {overrides[0]}: settings are for a run; {run_folder} is an export, and published as it is"
+        )
     load_tensorflow()
-    from tfner.serving.publish import copy_version
+    from tfner.serving.export.publish import copy_version
     from tfner.training.restore import export_run
 
     if publish is None:
         output().print(f"exported: {export_run(run_folder, to, overrides=overrides or ())}")
         return
-    add = partial(export_run, run_folder, overrides=overrides or ()) if is_run else partial(copy_version, run_folder)
+    add = (
+        partial(export_run, run_folder, overrides=overrides or ())
+        if is_run
+        else partial(copy_version, run_folder)
+    )
     publish_version(add, publish, keep, models_config)
 
 
-def check_options(to: Path | None, publish: Path | None, keep: int | None, models_config: Path | None) -> None:
+def check_options(
+    to: Path | None, publish: Path | None, keep: int | None, models_config: Path | None
+) -> None:
     if to is not None and publish is not None:
         raise ConfigError("command line: expected one of --to and --publish, got both")
     if keep is not None and publish is None:
         raise ConfigError("command line: --keep: expected together with --publish")
     if models_config is not None and keep is None:
-        raise ConfigError("command line: --models-config: expected together with --keep, which is what reads it")
+        raise ConfigError(
+            "command line: --models-config: expected together with --keep, which is what reads it"
+        )
 
 
-def publish_version(add: Callable[[Path], Path], folder: Path, keep: int | None, models_config: Path | None) -> None:
+def publish_version(
+    add: Callable[[Path], Path], folder: Path, keep: int | None, models_config: Path | None
+) -> None:
     """Publish what `add` adds to a folder and print what was done."""
-    from tfner.serving.publish import publish
+    from tfner.serving.export.publish import publish
 
     for line in publish(add, folder, keep=keep, models_config=models_config).lines():
         output().print(line, markup=False)

@@ -11,25 +11,35 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from tfner import connect
-from tfner.commands import Encoding, MaxFile, MaxLine, TokenColumn, load_tensorflow, messages, open_model, read_settings, run
+from tfner.commands import (
+    Encoding,
+    MaxFile,
+    MaxLine,
+    TokenColumn,
+    load_tensorflow,
+    messages,
+    open_model,
+    read_settings,
+    run,
+)
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, DataError
-from tfner.ledger import Ledger
-from tfner.printable import show
-from tfner.progress import meter
-from tfner.readers import read_documents
-from tfner.readers.columns import stream_words
-from tfner.readers.counts import count_documents
-from tfner.readers.guess import guess
-from tfner.readers.plain import read_line_file, read_text_lines, read_whole_files
-from tfner.readers.text_files import bounded_lines
-from tfner.resume import Earlier, Nothing, open_earlier
-from tfner.word_tags import with_words
-from tfner.writers import PredictionWriter, open_writer
+from tfner.formats import read_documents
+from tfner.formats.columns import stream_words
+from tfner.formats.counts import count_documents
+from tfner.formats.guess import guess
+from tfner.formats.plain import read_line_file, read_text_lines, read_whole_files
+from tfner.formats.resume import Earlier, Nothing, open_earlier
+from tfner.formats.text_files import bounded_lines
+from tfner.formats.writers import PredictionWriter, open_writer
+from tfner.monitoring.progress import meter
+from tfner.safeio.printable import show
+from tfner.tagging.word_tags import with_words
 
 if TYPE_CHECKING:
-    from tfner.serving.recognizer import Recognizer
+    from tfner.serving.runtime.recognizer import Recognizer
 
 RECORDS = ("columns", "json", "jsonl", "brat")
 INPUT_FORMATS = ("auto", "lines", "document", *RECORDS)
@@ -39,19 +49,42 @@ SERVERS = "http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME"
 def predict(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="MODEL", help="Exported folder (saved_models/NAME or a version of it) or run folder; not with --server."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Exported folder (saved_models/NAME or a version of it) or run folder; not with --server.",
+        ),
     ] = None,
-    source: Annotated[str | None, typer.Argument(metavar="INPUT", help="File or folder; - is standard input, and the default.")] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="File, or folder for brat; - is standard output.")] = "-",
-    format: Annotated[str | None, typer.Option("--format", help="jsonl, columns, brat or text; by default text on a terminal.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INPUT", help="File or folder; - is standard input, and the default."
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="File, or folder for brat; - is standard output.")
+    ] = "-",
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="jsonl, columns, brat or text; by default text on a terminal."
+        ),
+    ] = None,
     input_format: Annotated[
-        str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name. A json file, one array, is held in memory.")
+        str,
+        typer.Option(
+            help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name. A json file, one array, is held in memory."
+        ),
     ] = "auto",
     text: Annotated[str | None, typer.Option(help="Mark this text instead of an input.")] = None,
-    server: Annotated[str | None, typer.Option(metavar="URL", help=f"Ask a server: {SERVERS}.")] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help=f"Ask a server: {SERVERS}.")
+    ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the output of an interrupted run of the same model over the same input."),
+        typer.Option(
+            "--resume",
+            help="Go on with the output of an interrupted run of the same model over the same input.",
+        ),
     ] = False,
     encoding: Encoding = "utf-8",
     token_column: TokenColumn = None,
@@ -60,8 +93,14 @@ def predict(
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
     open_recognizer, source = model_and_input(model, source, server, text)
-    settings = read_settings(encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file)
-    documents = iter([Document(text, id="text")]) if text is not None else read_input(source, input_format, settings)
+    settings = read_settings(
+        encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
+    )
+    documents = (
+        iter([Document(text, id="text")])
+        if text is not None
+        else read_input(source, input_format, settings)
+    )
     total = 1 if text is not None else count_input(source, input_format, settings)
     if format is None:
         format = "text" if output == "-" and sys.stdout.isatty() else "jsonl"
@@ -70,7 +109,9 @@ def predict(
         mark(open_recognizer(), documents, writer, earlier, total, needs_words=format == "columns")
 
 
-def model_and_input(model: Path | None, source: str | None, server: str | None, text: str | None) -> tuple[Callable[[], Recognizer], str]:
+def model_and_input(
+    model: Path | None, source: str | None, server: str | None, text: str | None
+) -> tuple[Callable[[], Recognizer], str]:
     """What opens the recognizer, and where the input is: with a server there is no MODEL, and INPUT is the first argument.
 
     Raises:
@@ -78,10 +119,14 @@ def model_and_input(model: Path | None, source: str | None, server: str | None, 
     """
     if server is not None:
         if source is not None or (text is not None and model is not None):
-            raise ConfigError(f"--server and MODEL exclude each other: expected no MODEL beside --server, got {model}")
+            raise ConfigError(
+                f"--server and MODEL exclude each other: expected no MODEL beside --server, got {model}"
+            )
         return partial(open_server, server), str(model or "-")
     if model is None:
-        raise ConfigError("expected a MODEL, the folder of an exported model or of a run, or --server URL")
+        raise ConfigError(
+            "expected a MODEL, the folder of an exported model or of a run, or --server URL"
+        )
     return partial(open_model, model), source or "-"
 
 
@@ -94,7 +139,9 @@ def open_server(url: str) -> Recognizer:
 def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
     """Documents without marks from a file, a folder or standard input."""
     if input_format not in INPUT_FORMATS:
-        raise ConfigError(f"--input-format: expected one of {', '.join(INPUT_FORMATS)}, got {show(input_format)}")
+        raise ConfigError(
+            f"--input-format: expected one of {', '.join(INPUT_FORMATS)}, got {show(input_format)}"
+        )
     if source == "-":
         return read_standard_input(input_format, settings)
     path = Path(source)
@@ -111,17 +158,31 @@ def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterat
 def count_input(source: str, input_format: str, settings: ReadSettings) -> int | None:
     """How many documents there are, where that can be told."""
     path = Path(source)
-    return None if source == "-" else count_documents(path, guess(path) if input_format == "auto" else input_format, settings.encoding)
+    return (
+        None
+        if source == "-"
+        else count_documents(
+            path, guess(path) if input_format == "auto" else input_format, settings.encoding
+        )
+    )
 
 
 def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:
     # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the interpreter cannot end.
-    stream = open(sys.stdin.fileno(), encoding=settings.encoding, errors="replace", newline="\n", closefd=False)  # noqa: SIM115
+    stream = open(
+        sys.stdin.fileno(),
+        encoding=settings.encoding,
+        errors="replace",
+        newline="\n",
+        closefd=False,
+    )
     if input_format in ("auto", "lines"):
         return read_text_lines(bounded_lines(stream, "stdin", settings.max_line), "stdin")
     if input_format == "document":
         return iter([Document(read_document(stream, settings.max_file), id="stdin")])
-    raise ConfigError(f"--input-format {input_format}: expected a file, got standard input, which can hold lines or one document")
+    raise ConfigError(
+        f"--input-format {input_format}: expected a file, got standard input, which can hold lines or one document"
+    )
 
 
 def read_document(stream: TextIO, most: int) -> str:
@@ -146,7 +207,7 @@ def mark(
     needs_words: bool,
 ) -> None:
     """Write every document with its entities, but for those that the output of an earlier run holds; only some are in memory at once."""
-    from tfner.serving.bulk import mark_all
+    from tfner.serving.runtime.bulk import mark_all
 
     def save(document: Document, entities: list[Entity] | None) -> None:
         if entities is None:

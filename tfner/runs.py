@@ -14,16 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from tfner.commands import output, run
-from tfner.printable import printable
-from tfner.training.run_list import RunFacts, list_runs
+from tfner.safeio.printable import printable
+from tfner.training.state.run_list import RunFacts, list_runs
 
 COLOURS = {"running": "cyan", "finished": "green", "damaged": "red"}
 PIPED_WIDTH = 240  # columns, so that no line of a table is broken
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="RUNS", help="Folder of runs, or one run's.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array with an object for each run, with more facts.")] = False,
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUNS", help="Folder of runs, or one run's.")
+    ] = Path("runs"),
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print a JSON array with an object for each run, with more facts."
+        ),
+    ] = False,
 ) -> None:
     """List the runs in a folder: state, epochs, best F1, time, and where they were exported. Loads no TensorFlow."""
     found = list_runs(folder)
@@ -43,7 +50,11 @@ def print_table(found: list[RunFacts], console: Console) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name in ("run", "state", "epochs", "best F1", "F1", "time", "changed", "exported"):
-        table.add_column(name, justify="right" if name in ("epochs", "best F1", "F1", "time") else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if name in ("epochs", "best F1", "F1", "time") else "left",
+            overflow="fold",
+        )
     for facts in found:
         table.add_row(*map(Text, cells(facts)), style=COLOURS.get(facts.state))
     console.print(table)
@@ -73,7 +84,9 @@ def place(facts: RunFacts) -> str:
     """Epochs done of all; of a run that has not ended also the step of the next epoch that it goes on from."""
     of_all = f"{facts.epochs_done}/{facts.epochs}" if facts.epochs is not None else ""
     epoch, step = facts.saved or (0, 0)
-    goes_on_inside = step and epoch >= facts.epochs_done and facts.state not in ("finished", "damaged")
+    goes_on_inside = (
+        step and epoch >= facts.epochs_done and facts.state not in ("finished", "damaged")
+    )
     return f"{of_all} + {step} steps" if goes_on_inside else of_all
 
 

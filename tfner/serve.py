@@ -15,28 +15,59 @@ from tfner.serving.server import require_packages
 if TYPE_CHECKING:
     from tfner.serving.server.app import Addresses
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port for REST and the page; 0 takes any that is free.")]
-GrpcPort = Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC; 0 takes any that is free.")]
+Port = Annotated[
+    int,
+    typer.Option(min=0, max=65535, help="Port for REST and the page; 0 takes any that is free."),
+]
+GrpcPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port for gRPC; 0 takes any that is free.")
+]
 
 
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model's versions, for example saved_models/wnut17.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Folder of a model's versions, for example saved_models/wnut17."
+        ),
+    ],
     port: Port = 8501,
     grpc_port: GrpcPort = 8500,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
-    name: Annotated[str, typer.Option(help="Name of the model in requests; default: the folder's.")] = "",
-    label: Annotated[list[str] | None, typer.Option(metavar="LABEL=N", help="Serve version N too, under a label; may be repeated.")] = None,
-    batching: Annotated[bool, typer.Option(help="Answer requests that come together in one call of the model.")] = True,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")
+    ] = "127.0.0.1",
+    name: Annotated[
+        str, typer.Option(help="Name of the model in requests; default: the folder's.")
+    ] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=N", help="Serve version N too, under a label; may be repeated."
+        ),
+    ] = None,
+    batching: Annotated[
+        bool, typer.Option(help="Answer requests that come together in one call of the model.")
+    ] = True,
     batch_texts: Annotated[int, typer.Option(min=1, help="Most texts in a call.")] = 32,
     batch_wait: Annotated[
-        float, typer.Option(min=0, help="Milliseconds to wait for one more request, at most; never over a tenth of a call's own time.")
+        float,
+        typer.Option(
+            min=0,
+            help="Milliseconds to wait for one more request, at most; never over a tenth of a call's own time.",
+        ),
     ] = 20.0,
     parallel: Annotated[int, typer.Option(min=1, help="Batches of a signature at once.")] = 1,
     max_body: Annotated[float, typer.Option(min=0.001, help="Largest request, in MiB.")] = 8.0,
     max_texts: Annotated[int, typer.Option(min=1, help="Most texts in a request.")] = 1024,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until a request is given up.")] = 60.0,
-    poll: Annotated[float, typer.Option(min=0.1, help="Seconds between looks for new versions.")] = 2.0,
-    drain: Annotated[float, typer.Option(min=0, help="Seconds that requests under way get after SIGTERM.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds until a request is given up.")
+    ] = 60.0,
+    poll: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between looks for new versions.")
+    ] = 2.0,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds that requests under way get after SIGTERM.")
+    ] = 30.0,
 ) -> None:
     """Serve an exported model on this machine as tensorflow_model_server would, with a page to try it; for development."""
     require_packages()
@@ -54,7 +85,9 @@ def serve(
         grpc_port=grpc_port,
         labels=labels,
         limits=Limits(body_bytes=round(max_body * 2**20), rows=max_texts, seconds=timeout),
-        batching=BatchSettings(enabled=batching, rows=batch_texts, wait_seconds=batch_wait / 1000, parallel=parallel),
+        batching=BatchSettings(
+            enabled=batching, rows=batch_texts, wait_seconds=batch_wait / 1000, parallel=parallel
+        ),
         poll_seconds=poll,
         drain_seconds=drain,
     )

@@ -10,16 +10,26 @@ import typer
 
 from tfner.commands import INTERRUPTED, load_tensorflow, messages, output, run
 from tfner.config import load_settings
-from tfner.training.termination import terminable
+from tfner.training.state.termination import terminable
 
 HELP = "Train a tagger as CONFIG says, evaluate its best weights and export them."
 
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file with the settings of the run.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to replace: training.epochs=5.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run, which is done without it too.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run of this name and begin again.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to replace: training.epochs=5."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with an unfinished run, which is done without it too."
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the run of this name and begin again.")
+    ] = False,
 ) -> None:
     """Train a tagger as CONFIG says, evaluate its best weights and export them."""
     settings = load_settings(config, overrides or ())
@@ -37,7 +47,9 @@ def train(
     if settings.note:
         console.print(settings.note)
     if outcome.state == "finished before":
-        console.print(f"nothing to do: the report is {outcome.folder.report}; --overwrite trains again")
+        console.print(
+            f"nothing to do: the report is {outcome.folder.report}; --overwrite trains again"
+        )
     if outcome.state == "interrupted":
         sys.exit(INTERRUPTED)
 

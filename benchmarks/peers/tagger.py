@@ -30,7 +30,9 @@ def prepare(folder):
     import transformers
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    model = transformers.AutoModelForTokenClassification.from_pretrained(folder / "checkpoint", attn_implementation="eager").eval()
+    model = transformers.AutoModelForTokenClassification.from_pretrained(
+        folder / "checkpoint", attn_implementation="eager"
+    ).eval()
     known = np.load(folder / "logits.npz")
     ids, mask = (torch.from_numpy(known[name].astype(np.int64)) for name in ("ids", "mask"))
     with torch.inference_mode():
@@ -44,9 +46,20 @@ def prepare(folder):
     program.save(folder / "fp32.onnx")
     quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8)
     found = OnnxModel(folder / "fp32.onnx")(ids.numpy(), mask.numpy())
-    versions = {package.__name__: package.__version__ for package in (torch, transformers, onnx, onnxruntime)}
+    versions = {
+        package.__name__: package.__version__
+        for package in (torch, transformers, onnx, onnxruntime)
+    }
     onnx_difference = np.abs(found - known["logits"])[known["mask"] > 0].max()
-    print(json.dumps({"difference": float(difference), "onnx_difference": float(onnx_difference), "versions": versions}))
+    print(
+        json.dumps(
+            {
+                "difference": float(difference),
+                "onnx_difference": float(onnx_difference),
+                "versions": versions,
+            }
+        )
+    )
 
 
 class TorchModel:
@@ -57,11 +70,17 @@ class TorchModel:
         from transformers import AutoModelForTokenClassification
 
         self.torch = torch
-        self.model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.bfloat16).eval()
+        self.model = AutoModelForTokenClassification.from_pretrained(
+            folder, dtype=torch.bfloat16
+        ).eval()
 
     def __call__(self, ids, mask):
         with self.torch.inference_mode():
-            return self.model(self.torch.from_numpy(ids), self.torch.from_numpy(mask)).logits.float().numpy()
+            return (
+                self.model(self.torch.from_numpy(ids), self.torch.from_numpy(mask))
+                .logits.float()
+                .numpy()
+            )
 
 
 class OnnxModel:
@@ -89,7 +108,9 @@ class SortedTagger:
         self.names = [names[str(index)] for index in range(len(names))]
 
     def __call__(self, inputs, are_words):
-        encoded = self.tokenizer(inputs, is_split_into_words=are_words, truncation=True, max_length=MAX_LENGTH)
+        encoded = self.tokenizer(
+            inputs, is_split_into_words=are_words, truncation=True, max_length=MAX_LENGTH
+        )
         rows = encoded.encodings
         found = [None] * len(rows)
         order = sorted(range(len(rows)), key=lambda row: -len(rows[row].ids))
@@ -98,10 +119,15 @@ class SortedTagger:
             ids = np.zeros((len(part), len(rows[part[0]].ids)), np.int64)
             mask = np.zeros_like(ids)
             for place, row in enumerate(part):
-                ids[place, : len(rows[row].ids)], mask[place, : len(rows[row].ids)] = rows[row].ids, 1
+                ids[place, : len(rows[row].ids)], mask[place, : len(rows[row].ids)] = (
+                    rows[row].ids,
+                    1,
+                )
             best = self.model(ids, mask).argmax(-1)
             for place, row in enumerate(part):
-                found[row] = self.entities(rows[row], best[place], joined_places(inputs[row]) if are_words else None)
+                found[row] = self.entities(
+                    rows[row], best[place], joined_places(inputs[row]) if are_words else None
+                )
         return found
 
     def entities(self, row, best, places):
@@ -136,19 +162,31 @@ class PipelineTagger:
     def __init__(self, folder):
         from transformers import pipeline
 
-        self.pipeline = pipeline("token-classification", model=str(folder), device="cpu", aggregation_strategy="first")
+        self.pipeline = pipeline(
+            "token-classification", model=str(folder), device="cpu", aggregation_strategy="first"
+        )
 
     def __call__(self, inputs, are_words):
         options = {"is_split_into_words": True} if are_words else {}
         rows = self.pipeline(inputs, batch_size=PIPELINE_BATCH, **options)
-        return [[{"start": int(e["start"]), "end": int(e["end"]), "label": e["entity_group"]} for e in row] for row in rows]
+        return [
+            [
+                {"start": int(e["start"]), "end": int(e["end"]), "label": e["entity_group"]}
+                for e in row
+            ]
+            for row in rows
+        ]
 
 
 def open_tagger(side, folder, batch):
     checkpoint = folder / "checkpoint"
     if side == "pipeline":
         return PipelineTagger(checkpoint)
-    model = TorchModel(checkpoint) if side == "torch-bf16" else OnnxModel(folder / f"{side.removeprefix('onnx-')}.onnx")
+    model = (
+        TorchModel(checkpoint)
+        if side == "torch-bf16"
+        else OnnxModel(folder / f"{side.removeprefix('onnx-')}.onnx")
+    )
     return SortedTagger(model, checkpoint, batch)
 
 
@@ -166,13 +204,25 @@ def run(side, folder, inputs, batch, output, begin):
             for each, entities in zip(given, rows, strict=True):
                 record = {"text": each if kind == "lines" else " ".join(each), "entities": entities}
                 written.write(json.dumps(record, ensure_ascii=False) + "\n")
-        figures |= {kind: time.perf_counter() - start, f"{kind}_processor": time.process_time() - processor}
-    status = Path("/proc/self/status").read_text() if Path("/proc/self/status").exists() else "VmHWM: 0 kB"
-    print(json.dumps({**figures, "peak_mib": int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024}))
+        figures |= {
+            kind: time.perf_counter() - start,
+            f"{kind}_processor": time.process_time() - processor,
+        }
+    status = (
+        Path("/proc/self/status").read_text()
+        if Path("/proc/self/status").exists()
+        else "VmHWM: 0 kB"
+    )
+    print(
+        json.dumps({**figures, "peak_mib": int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024})
+    )
 
 
 def read_words(text):
-    return [[line.split("\t")[0] for line in block.split("\n")] for block in text.removesuffix("\n\n").split("\n\n")]
+    return [
+        [line.split("\t")[0] for line in block.split("\n")]
+        for block in text.removesuffix("\n\n").split("\n\n")
+    ]
 
 
 if __name__ == "__main__":

@@ -31,8 +31,15 @@ class Layer(nn.Module):
 
     def forward(self, x, mask):
         rows, length, hidden = x.shape
-        query, key, value = self.qkv(x).view(rows, length, 3, self.heads, hidden // self.heads).permute(2, 0, 3, 1, 4).unbind()
-        attended = functional.scaled_dot_product_attention(query, key, value, mask, dropout_p=0.1 if self.training else 0.0)
+        query, key, value = (
+            self.qkv(x)
+            .view(rows, length, 3, self.heads, hidden // self.heads)
+            .permute(2, 0, 3, 1, 4)
+            .unbind()
+        )
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, mask, dropout_p=0.1 if self.training else 0.0
+        )
         attended = self.attended(attended.transpose(1, 2).reshape(rows, length, hidden))
         x = self.norms[0](x + self.dropout(attended))
         return self.norms[1](x + self.dropout(self.down(functional.gelu(self.up(x)))))
@@ -44,9 +51,13 @@ class Tagger(nn.Module):
     def __init__(self, spec):
         super().__init__()
         hidden = spec["hidden"]
-        self.words, self.positions, self.types = (nn.Embedding(size, hidden) for size in (spec["vocabulary"], 512, 2))
+        self.words, self.positions, self.types = (
+            nn.Embedding(size, hidden) for size in (spec["vocabulary"], 512, 2)
+        )
         self.norm, self.dropout = nn.LayerNorm(hidden, eps=1e-12), nn.Dropout(0.1)
-        self.layers = nn.ModuleList(Layer(hidden, spec["heads"], spec["inner"]) for _ in range(spec["layers"]))
+        self.layers = nn.ModuleList(
+            Layer(hidden, spec["heads"], spec["inner"]) for _ in range(spec["layers"])
+        )
         self.head = nn.Linear(hidden, spec["tags"])
 
     def forward(self, ids, positions, mask):
@@ -60,15 +71,24 @@ class Tagger(nn.Module):
 def read_batch(folder, name, step):
     """ids, positions, attention mask (True where a query may look) and labels, if any, on the device."""
     with np.load(folder / f"{name.replace(', ', '-')}.npz") as stored:
-        batch = {key: torch.from_numpy(stored[f"argument_{number}"]).to(DEVICE) for number, key in enumerate(step["batch"])}
+        batch = {
+            key: torch.from_numpy(stored[f"argument_{number}"]).to(DEVICE)
+            for number, key in enumerate(step["batch"])
+        }
     ids = batch["input_ids"].long()
     if step["packed"]:
         segments, positions = batch["segment_ids"], batch["position_ids"].long()
-        mask = ((segments[:, :, None] == segments[:, None, :]) & (segments > 0)[:, None, :])[:, None]
+        mask = ((segments[:, :, None] == segments[:, None, :]) & (segments > 0)[:, None, :])[
+            :, None
+        ]
     else:
         positions = torch.arange(ids.shape[1], device=DEVICE).expand_as(ids)
         mask = (batch["attention_mask"] > 0)[:, None, None, :]
-    labels = torch.where(batch["label_mask"] > 0, batch["labels"].long(), NO_LABEL) if step["training"] else None
+    labels = (
+        torch.where(batch["label_mask"] > 0, batch["labels"].long(), NO_LABEL)
+        if step["training"]
+        else None
+    )
     return ids, positions, mask, labels
 
 
@@ -77,10 +97,16 @@ def make_step(spec, folder, name, compiled):
     model = Tagger(spec).to(DEVICE)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters != spec["parameters"]:
-        sys.exit(f"expected the {spec['parameters']} parameters of the lowered model, got {parameters}")
+        sys.exit(
+            f"expected the {spec['parameters']} parameters of the lowered model, got {parameters}"
+        )
     step = spec["steps"][name]
     *inputs, labels = read_batch(folder, name, step)
-    return training(model, inputs, labels, compiled) if step["training"] else inference(model, inputs, compiled)
+    return (
+        training(model, inputs, labels, compiled)
+        if step["training"]
+        else inference(model, inputs, compiled)
+    )
 
 
 def training(model, inputs, labels, compiled):
@@ -94,7 +120,9 @@ def training(model, inputs, labels, compiled):
     def run():
         with torch.autocast(DEVICE.type, torch.bfloat16):
             logits = forward(*inputs)
-        loss = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=NO_LABEL)
+        loss = functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=NO_LABEL
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -135,13 +163,19 @@ def measure(run, steps):
     for _ in range(steps):
         run()
     wait()
-    return {"waited": waited, "in_a_row": 1000 * (time.perf_counter() - begin) / steps, "compile_seconds": first}
+    return {
+        "waited": waited,
+        "in_a_row": 1000 * (time.perf_counter() - begin) / steps,
+        "compile_seconds": first,
+    }
 
 
 def main(folder, steps, compiled):
     torch.manual_seed(0)
     spec = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
-    results = {name: measure(make_step(spec, folder, name, compiled), steps) for name in spec["steps"]}
+    results = {
+        name: measure(make_step(spec, folder, name, compiled), steps) for name in spec["steps"]
+    }
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else "cpu"
     print(json.dumps({"device": device, "version": f"torch {torch.__version__}", "steps": results}))
 

@@ -33,7 +33,9 @@ NO_LABEL = -100
 
 def read_sentences(path):
     """Words and tags of a two-column file."""
-    blocks = Path(path).read_text(encoding="utf-8").replace("\n\t\n", "\n\n").strip("\n").split("\n\n")
+    blocks = (
+        Path(path).read_text(encoding="utf-8").replace("\n\t\n", "\n\n").strip("\n").split("\n\n")
+    )
     rows = [[line.split("\t") for line in block.split("\n") if line.strip()] for block in blocks]
     return [([row[0] for row in block], [row[-1] for row in block]) for block in rows if block]
 
@@ -55,14 +57,24 @@ class Sentences(Dataset):
     """Encoded sentences; the label of a word stands on its first piece."""
 
     def __init__(self, sentences, tokenizer, ids, max_length):
-        self.items = [self.encode(words, tags, tokenizer, ids, max_length) for words, tags in sentences]
+        self.items = [
+            self.encode(words, tags, tokenizer, ids, max_length) for words, tags in sentences
+        ]
 
     @staticmethod
     def encode(words, tags, tokenizer, ids, max_length):
-        encoding = tokenizer(words, is_split_into_words=True, truncation=True, max_length=max_length)
+        encoding = tokenizer(
+            words, is_split_into_words=True, truncation=True, max_length=max_length
+        )
         places = encoding.word_ids()
-        first = [place is not None and place != before for before, place in zip([None, *places[:-1]], places, strict=True)]
-        labels = [ids.get(tags[place], 0) if new else NO_LABEL for place, new in zip(places, first, strict=True)]
+        first = [
+            place is not None and place != before
+            for before, place in zip([None, *places[:-1]], places, strict=True)
+        ]
+        labels = [
+            ids.get(tags[place], 0) if new else NO_LABEL
+            for place, new in zip(places, first, strict=True)
+        ]
         return {**encoding, "labels": labels}
 
     def __len__(self):
@@ -78,11 +90,16 @@ def main(encoder, train, dev, settings):
     names = ["O", *sorted({tag for _, tags in sentences["train"] for tag in tags} - {"O"})]
     ids = {name: index for index, name in enumerate(names)}
     tokenizer = AutoTokenizer.from_pretrained(encoder)
-    data = {name: Sentences(rows, tokenizer, ids, settings["max_length"]) for name, rows in sentences.items()}
+    data = {
+        name: Sentences(rows, tokenizer, ids, settings["max_length"])
+        for name, rows in sentences.items()
+    }
     if any(Path(encoder).glob("*.safetensors")) or any(Path(encoder).glob("*.bin")):
         model = AutoModelForTokenClassification.from_pretrained(encoder, num_labels=len(names))
     else:
-        model = AutoModelForTokenClassification.from_config(AutoConfig.from_pretrained(encoder, num_labels=len(names)))
+        model = AutoModelForTokenClassification.from_config(
+            AutoConfig.from_pretrained(encoder, num_labels=len(names))
+        )
     arguments = TrainingArguments(
         tempfile.mkdtemp(),
         num_train_epochs=settings["epochs"],
@@ -104,15 +121,31 @@ def main(encoder, train, dev, settings):
     start = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - start
-    epoch = {"sentences": len(data["train"]), **{name: getattr(collator, name) / settings["epochs"] for name in ("pieces", "positions")}}
+    epoch = {
+        "sentences": len(data["train"]),
+        **{name: getattr(collator, name) / settings["epochs"] for name in ("pieces", "positions")},
+    }
     arguments.train_sampling_strategy = "random"  # prediction keeps the order of the file
     output = trainer.predict(data["dev"])
     best = output.predictions.argmax(-1)
-    found = [[names[p] for p, y in zip(row, gold, strict=True) if y != NO_LABEL] for row, gold in zip(best, output.label_ids, strict=True)]
+    found = [
+        [names[p] for p, y in zip(row, gold, strict=True) if y != NO_LABEL]
+        for row, gold in zip(best, output.label_ids, strict=True)
+    ]
     gold = [tags for _, tags in sentences["dev"]]
     found = [row + ["O"] * (len(tags) - len(row)) for row, tags in zip(found, gold, strict=True)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"f1": f1_score(gold, found), "seconds": seconds, "epochs": settings["epochs"], **epoch, "peak_mib": peak}))
+    print(
+        json.dumps(
+            {
+                "f1": f1_score(gold, found),
+                "seconds": seconds,
+                "epochs": settings["epochs"],
+                **epoch,
+                "peak_mib": peak,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

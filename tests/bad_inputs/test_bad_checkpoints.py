@@ -10,12 +10,16 @@ import pytest
 import tiny
 from command_line import CUT, refused
 
-from tfner.data.vocabulary import BERT_CLASSES
-from tfner.model.weight_files import NO_WEIGHTS
+from tfner.model.encoders.weight_files import NO_WEIGHTS
+from tfner.tokenizers.vocabulary import BERT_CLASSES
 
 DEEP = "[" * 1_000_000
 TOKENIZER = {
-    "model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {piece: id for id, piece in enumerate(tiny.vocabulary())}},
+    "model": {
+        "type": "WordPiece",
+        "unk_token": "[UNK]",
+        "vocab": {piece: id for id, piece in enumerate(tiny.vocabulary())},
+    },
     "normalizer": {"type": "BertNormalizer", "lowercase": True},
     "pre_tokenizer": {"type": "BertPreTokenizer"},
     "added_tokens": [],
@@ -179,7 +183,10 @@ def cut_weights(shop):
 def large_weights(shop):
     from safetensors.numpy import save_file
 
-    save_file({"bert.encoder.layer.0.output.dense.weight": np.zeros((400, 400), np.float32)}, shop.folder / "checkpoint/model.safetensors")
+    save_file(
+        {"bert.encoder.layer.0.output.dense.weight": np.zeros((400, 400), np.float32)},
+        shop.folder / "checkpoint/model.safetensors",
+    )
 
 
 ONE = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
@@ -236,7 +243,9 @@ WEIGHTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "message"), [row[1:] for row in TOKENIZERS], ids=[row[0] for row in TOKENIZERS])
+@pytest.mark.parametrize(
+    ("make", "message"), [row[1:] for row in TOKENIZERS], ids=[row[0] for row in TOKENIZERS]
+)
 def test_a_tokenizer(shop, line, make, message):
     shop.checkpoint()
     make(shop)
@@ -245,7 +254,9 @@ def test_a_tokenizer(shop, line, make, message):
     assert shop.content() == before
 
 
-@pytest.mark.parametrize(("make", "message"), [row[1:] for row in CONFIGURATIONS], ids=[row[0] for row in CONFIGURATIONS])
+@pytest.mark.parametrize(
+    ("make", "message"), [row[1:] for row in CONFIGURATIONS], ids=[row[0] for row in CONFIGURATIONS]
+)
 def test_a_configuration(shop, line, make, message):
     shop.checkpoint()
     make(shop)
@@ -254,7 +265,9 @@ def test_a_configuration(shop, line, make, message):
     assert shop.content() == before
 
 
-@pytest.mark.parametrize(("make", "message"), [row[1:] for row in WEIGHTS], ids=[row[0] for row in WEIGHTS])
+@pytest.mark.parametrize(
+    ("make", "message"), [row[1:] for row in WEIGHTS], ids=[row[0] for row in WEIGHTS]
+)
 def test_weights(shop, line, make, message):
     shop.checkpoint()
     make(shop)

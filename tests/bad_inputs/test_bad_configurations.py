@@ -7,11 +7,19 @@ from command_line import CUT, refused
 
 from tfner.config import RunSettings
 
-BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30))
-MERGES = "a0: &a0 {k: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}], k{i}: 1}}\n" for i in range(1, 60))
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
+)
+MERGES = "a0: &a0 {k: 1}\n" + "".join(
+    f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}], k{i}: 1}}\n" for i in range(1, 60)
+)
 HEAD = "name: run\nencoder: {checkpoint: checkpoint}\n"
 KNOWN = "known here: " + ", ".join(RunSettings.model_fields)
-MANY = "run.yaml: " + "; ".join(f"unknown{number}: unknown; {KNOWN}" for number in range(20)) + "; and 50 more"
+MANY = (
+    "run.yaml: "
+    + "; ".join(f"unknown{number}: unknown; {KNOWN}" for number in range(20))
+    + "; and 50 more"
+)
 
 FILES = [
     ("empty", "", "run.yaml: expected a mapping of settings, got NoneType"),
@@ -98,7 +106,9 @@ OVERRIDES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "message"), [row[1:] for row in FILES], ids=[row[0] for row in FILES])
+@pytest.mark.parametrize(
+    ("content", "message"), [row[1:] for row in FILES], ids=[row[0] for row in FILES]
+)
 def test_a_file(shop, line, content, message):
     shop.file("run.yaml", content)
     before = shop.content()
@@ -106,7 +116,9 @@ def test_a_file(shop, line, content, message):
     assert shop.content() == before
 
 
-@pytest.mark.parametrize(("overrides", "message"), OVERRIDES, ids=[row[0][0][:24] for row in OVERRIDES])
+@pytest.mark.parametrize(
+    ("overrides", "message"), OVERRIDES, ids=[row[0][0][:24] for row in OVERRIDES]
+)
 def test_an_override(shop, line, overrides, message):
     before = shop.content()
     refused(line("train", "run.yaml", *overrides), message)

@@ -106,9 +106,25 @@ ANNOTATIONS = [
      "a.ann:1: expected text in utf-8, got the byte 0xff" + ENCODING),
 ]  # fmt: skip
 
-ENCODED = {"labels": ["LOC"], "tag_scheme": "IOB2", "labelling": "word", "max_length": 32, "overlap": 8, "tokenizer": "x"}
+ENCODED = {
+    "labels": ["LOC"],
+    "tag_scheme": "IOB2",
+    "labelling": "word",
+    "max_length": 32,
+    "overlap": 8,
+    "tokenizer": "x",
+}
 SHARD = {"file": "shard-0.tfrecord", "documents": 1, "windows": 1, "pieces": 9, "bytes": 9}
-MANIFEST = {"source": "x", "encoding": ENCODED, "documents": 1, "windows": 1, "pieces": 9, "lost": {}, "lengths": {}, "shards": [SHARD]}
+MANIFEST = {
+    "source": "x",
+    "encoding": ENCODED,
+    "documents": 1,
+    "windows": 1,
+    "pieces": 9,
+    "lost": {},
+    "lengths": {},
+    "shards": [SHARD],
+}
 PREPARED = [
     ("nested a million deep", NESTED, "folder/manifest.json:1:501: not valid JSON: nested more than 500 deep"),
     ("cut off", '{"source": "x",', "folder/manifest.json:1:16: not valid JSON: expecting property name enclosed in double quotes"),
@@ -128,28 +144,40 @@ def refuse(shop, line, name, content, options, message):
     assert shop.content() == before
 
 
-@pytest.mark.parametrize(("content", "options", "message"), [row[1:] for row in COLUMNS], ids=[row[0] for row in COLUMNS])
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [row[1:] for row in COLUMNS], ids=[row[0] for row in COLUMNS]
+)
 def test_columns(shop, line, content, options, message):
     refuse(shop, line, "bad.conll", content, options, message)
 
 
-@pytest.mark.parametrize(("content", "options", "message"), [row[1:] for row in RECORDS], ids=[row[0] for row in RECORDS])
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [row[1:] for row in RECORDS], ids=[row[0] for row in RECORDS]
+)
 def test_json_lines(shop, line, content, options, message):
     refuse(shop, line, "bad.jsonl", content, options, message)
 
 
-@pytest.mark.parametrize(("content", "options", "message"), [row[1:] for row in ARRAYS], ids=[row[0] for row in ARRAYS])
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [row[1:] for row in ARRAYS], ids=[row[0] for row in ARRAYS]
+)
 def test_json_arrays(shop, line, content, options, message):
     refuse(shop, line, "bad.json", content, options, message)
 
 
-@pytest.mark.parametrize(("content", "options", "message"), [row[1:] for row in ANNOTATIONS], ids=[row[0] for row in ANNOTATIONS])
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [row[1:] for row in ANNOTATIONS],
+    ids=[row[0] for row in ANNOTATIONS],
+)
 def test_brat(shop, line, content, options, message):
     shop.file("a.txt", "abc")
     refuse(shop, line, "a.ann", content, options, message)
 
 
-@pytest.mark.parametrize(("content", "message"), [row[1:] for row in PREPARED], ids=[row[0] for row in PREPARED])
+@pytest.mark.parametrize(
+    ("content", "message"), [row[1:] for row in PREPARED], ids=[row[0] for row in PREPARED]
+)
 def test_what_was_prepared(shop, line, content, message):
     shop.checkpoint()
     shop.file("folder/manifest.json", content)

@@ -81,7 +81,9 @@ class Hostile(tf.Module):
 def acting(act):
     def export(shop):
         module = Hostile(act)
-        tf.saved_model.save(module, str(shop.folder / "built"), signatures={"serving_default": module.answer})
+        tf.saved_model.save(
+            module, str(shop.folder / "built"), signatures={"serving_default": module.answer}
+        )
         shutil.copy(shop.folder / "built/saved_model.pb", shop.folder / GRAPH)
         shutil.rmtree(shop.folder / "built")
 
@@ -151,7 +153,9 @@ MODELS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "message"), [row[1:] for row in MODELS], ids=[row[0] for row in MODELS])
+@pytest.mark.parametrize(
+    ("make", "message"), [row[1:] for row in MODELS], ids=[row[0] for row in MODELS]
+)
 def test_a_model(shop, line, make, message):
     shop.export()
     make(shop)
@@ -183,7 +187,9 @@ PUBLISHED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "message"), [row[1:] for row in PUBLISHED], ids=[row[0] for row in PUBLISHED])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [row[1:] for row in PUBLISHED], ids=[row[0] for row in PUBLISHED]
+)
 def test_publishing_leaves_what_the_server_has(shop, line, arguments, message):
     shop.export()
     shop.file("secret", "x")
@@ -207,7 +213,9 @@ RUNS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [row[1:] for row in RUNS], ids=[row[0] for row in RUNS])
+@pytest.mark.parametrize(
+    ("name", "content", "message"), [row[1:] for row in RUNS], ids=[row[0] for row in RUNS]
+)
 def test_a_run_folder(shop, line, name, content, message):
     from workshop import SETTINGS
 

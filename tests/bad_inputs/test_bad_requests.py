@@ -20,7 +20,10 @@ TEXT = b'{"instances": ["Anna met Boris"]}'
 
 def post(body: bytes, path: str = PATH, length: object = None) -> bytes:
     size = len(body) if length is None else length
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode() + body
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode()
+        + body
+    )
 
 
 def chunked(*chunks: bytes) -> bytes:
@@ -55,7 +58,10 @@ REQUESTS = [
 
 @pytest.fixture(scope="module")
 def server():
-    with fakes.running(partial(fakes.service, fakes.FakeModel(), Limits(body_bytes=LIMIT))) as (rest, rpc):
+    with fakes.running(partial(fakes.service, fakes.FakeModel(), Limits(body_bytes=LIMIT))) as (
+        rest,
+        rpc,
+    ):
         yield rest.removeprefix("http://"), rpc
 
 
@@ -78,7 +84,11 @@ def ask(address: str, request: bytes, *, hang_up: bool = False) -> bytes:
     return answer
 
 
-@pytest.mark.parametrize(("request_bytes", "status", "message"), [row[1:] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "message"),
+    [row[1:] for row in REQUESTS],
+    ids=[row[0] for row in REQUESTS],
+)
 def test_a_request(server, request_bytes, status, message):
     answer = ask(server[0], request_bytes, hang_up=status is None)
     if status is None:
@@ -92,10 +102,21 @@ def test_a_request(server, request_bytes, status, message):
             assert json.loads(body)["error"].startswith(message)
         assert len(body) < 1000
         assert b"text/html" not in head.lower()
-    assert len(json.loads(ask(server[0], post(TEXT)).partition(b"\r\n\r\n")[2])["predictions"][0]["entity_label"]) == 2
+    assert (
+        len(
+            json.loads(ask(server[0], post(TEXT)).partition(b"\r\n\r\n")[2])["predictions"][0][
+                "entity_label"
+            ]
+        )
+        == 2
+    )
 
 
-@pytest.mark.parametrize("noise", [b"\0" * 5000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 5000, TEXT], ids=["NUL", "frames", "JSON"])
+@pytest.mark.parametrize(
+    "noise",
+    [b"\0" * 5000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 5000, TEXT],
+    ids=["NUL", "frames", "JSON"],
+)
 def test_noise_at_the_port_of_grpc(server, noise):
     assert not re.search(b"Traceback", ask(server[1], noise, hang_up=True))
     assert b"predictions" in ask(server[0], post(TEXT))

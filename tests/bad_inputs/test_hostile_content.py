@@ -16,17 +16,17 @@ import tiny
 from command_line import refused
 
 from tfner.config import ReadSettings
-from tfner.data.vocabulary import read_checkpoint_tokenizer
+from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, entity_at
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.exceptions import DataError, ModelError
-from tfner.ledger import Ledger
-from tfner.readers import read_documents
-from tfner.readers.plain import read_whole_files
-from tfner.serving.bundle import live_recognizer, make_card
-from tfner.serving.model_card import model_card
-from tfner.tags import LabelSet
-from tfner.writers import open_writer
+from tfner.formats import read_documents
+from tfner.formats.plain import read_whole_files
+from tfner.formats.writers import open_writer
+from tfner.serving.export.bundle import live_recognizer, make_card
+from tfner.serving.export.model_card import model_card
+from tfner.tagging.schemes import LabelSet
+from tfner.tokenizers.vocabulary import read_checkpoint_tokenizer
 
 SCRIPT = "<script>document.title='Owned'</script>"
 LABELS = (
@@ -70,7 +70,13 @@ def recognizer(tagger):
 def marked() -> list[Document]:
     """A document for each label, whose text, id and slice are hostile too."""
     return [
-        Document(text, (entity_at(text, 0, 4, label),), ((0, 4), (5, len(text))), id=f"../{label}\n", slice=SCRIPT)
+        Document(
+            text,
+            (entity_at(text, 0, 4, label),),
+            ((0, 4), (5, len(text))),
+            id=f"../{label}\n",
+            slice=SCRIPT,
+        )
         for label in LABELS
         for text in [f"anna {SCRIPT}"]
     ]
@@ -78,7 +84,13 @@ def marked() -> list[Document]:
 
 def test_special_tokens_in_a_text_are_text():
     tokenizer = tiny.tokenizer()
-    special = {tokenizer.unk_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id}
+    special = {
+        tokenizer.unk_id,
+        tokenizer.cls_id,
+        tokenizer.sep_id,
+        tokenizer.pad_id,
+        tokenizer.mask_id,
+    }
     tokens = tokenizer.tokenize_text(["[SEP] [PAD][MASK] [CLS] [sep]"])
     assert not special & set(tokens.ids.values.numpy().tolist())
     words = tokenizer.tokenize_words(tf.ragged.constant([["[SEP]", "[PAD]"]]))
@@ -99,7 +111,12 @@ def test_a_special_token_as_label_is_told_from_no_label(tagger):
     labels = tagger.labels
     assert [labels.tag(labels.id(tag)) for tag in labels.tags] == list(labels.tags)
     assert len(set(labels.tags)) == len(labels) == 2 * len(LABELS) + 1
-    assert np.array_equal(labels.allowed_next[labels.id("B-O")], labels.allowed_next[labels.id("B-[PAD]")]) is False
+    assert (
+        np.array_equal(
+            labels.allowed_next[labels.id("B-O")], labels.allowed_next[labels.id("B-[PAD]")]
+        )
+        is False
+    )
 
 
 @pytest.mark.parametrize("format", ["jsonl", "columns", "brat"])
@@ -108,27 +125,44 @@ def test_what_is_written_is_read_again(tmp_path, marked, format):
     with open_writer(format, target) as writer:
         for document in marked:
             writer.write(document, document.entities)
-    found = list(read_documents(target, ReadSettings(format=format, scheme="auto" if format != "columns" else "IOB2"), Ledger()))
+    found = list(
+        read_documents(
+            target,
+            ReadSettings(format=format, scheme="auto" if format != "columns" else "IOB2"),
+            Ledger(),
+        )
+    )
     written = {re.sub(r"\s", "_", label) if format == "brat" else label for label in LABELS}
     assert {entity.label for document in found for entity in document.entities} == written
-    assert [document.text for document in sorted(found, key=lambda d: d.text)] == sorted(document.text for document in marked)
+    assert [document.text for document in sorted(found, key=lambda d: d.text)] == sorted(
+        document.text for document in marked
+    )
 
 
 def test_a_report_shows_markup_and_runs_none(recognizer, marked, tmp_path):
     report, _ = evaluate_documents(
-        recognizer.documents, marked, name=SCRIPT, split=SCRIPT, losses={SCRIPT: {"repaired": 1}}, versions={SCRIPT: SCRIPT}
+        recognizer.documents,
+        marked,
+        name=SCRIPT,
+        split=SCRIPT,
+        losses={SCRIPT: {"repaired": 1}},
+        versions={SCRIPT: SCRIPT},
     )
     report.write_html(tmp_path / "report.html")
     page = Elements((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert not {"script", "b-per", "img", "iframe", "object"} & set(page.tags)
-    assert not {name for name in page.attributes if name.startswith("on") or name in ("href", "src")}
+    assert not {
+        name for name in page.attributes if name.startswith("on") or name in ("href", "src")
+    }
     assert page.tags.count("html") == page.tags.count("main") == 1
     for label in LABELS:
         assert label.replace("\u202e", "\ufffd") in page.text
 
 
 def test_a_model_card_shows_markup_and_holds_none(tagger):
-    card = model_card(make_card(tagger, name=SCRIPT, data={SCRIPT: {"source": f"../{SCRIPT}", "documents": 1}}))
+    card = model_card(
+        make_card(tagger, name=SCRIPT, data={SCRIPT: {"source": f"../{SCRIPT}", "documents": 1}})
+    )
     assert not re.search(r"(?<!\\)<", card.replace("<version>", ""))
     assert "[/]" not in re.sub(r"\\.", "", card)
 
@@ -146,13 +180,18 @@ def test_a_page_of_a_server_holds_its_models_name_as_text():
 
 
 def test_brackets_and_escapes_reach_no_terminal(shop, line):
-    shop.json("evil.jsonl", {"text": "anna [/red] met", "id": "\x1b[2J", "entities": [[0, 4, "[/] \x1b]0;owned\x07"]]})
+    shop.json(
+        "evil.jsonl",
+        {"text": "anna [/red] met", "id": "\x1b[2J", "entities": [[0, 4, "[/] \x1b]0;owned\x07"]]},
+    )
     result = line("inspect", "evil.jsonl", "--list")
     assert result.code == 0
     assert "[/] ␛]0;owned␇" in result.stdout
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", result.stdout + result.stderr)
     folder = shop.folder / "[/] \x1b[31m"
-    refused(line("predict", folder, "--text", "x"), f"{folder}: no such folder".replace("\x1b", "␛"))
+    refused(
+        line("predict", folder, "--text", "x"), f"{folder}: no such folder".replace("\x1b", "␛")
+    )
 
 
 def test_ids_cannot_leave_the_folder_that_is_written_to(tmp_path):
@@ -173,10 +212,16 @@ def test_a_link_in_a_brat_folder_leads_nowhere(shop, line):
         shop.file("corpus/a.txt", "anna")
         shop.file("corpus/a.ann", "")
         shop.link(f"corpus/{name}", shop.folder / "secret")
-        refused(line("inspect", "corpus"), f"corpus/{name}: expected a file of this folder, got a link to HERE/secret, outside of it")
+        refused(
+            line("inspect", "corpus"),
+            f"corpus/{name}: expected a file of this folder, got a link to HERE/secret, outside of it",
+        )
         (shop.folder / f"corpus/{name}").unlink()
     shop.link("texts/b.txt", "../secret")
-    with pytest.raises(DataError, match=r"texts/b\.txt: expected a file of this folder, got a link to .*secret, outside of it"):
+    with pytest.raises(
+        DataError,
+        match=r"texts/b\.txt: expected a file of this folder, got a link to .*secret, outside of it",
+    ):
         list(read_whole_files(Path("texts"), "utf-8"))
 
 
@@ -184,7 +229,10 @@ def test_names_of_dots_in_a_brat_folder_stay_in_it(shop):
     for name in ("..a", "...", "b..", "c/..d", "--help", "[x]"):
         shop.file(f"corpus/{name}.txt", name)
         shop.file(f"corpus/{name}.ann", "")
-    found = {document.id: document.text for document in read_documents("corpus", ReadSettings(), Ledger())}
+    found = {
+        document.id: document.text
+        for document in read_documents("corpus", ReadSettings(), Ledger())
+    }
     assert found == {name: name for name in ("..a", "...", "b..", "c/..d", "--help", "[x]")}
 
 
@@ -216,5 +264,8 @@ def test_the_hubs_own_links_are_followed_and_no_others(tmp_path):
     (snapshot / "vocab.txt").unlink()
     (blobs / "abc").rename(tmp_path / "elsewhere")
     (snapshot / "vocab.txt").symlink_to("../../../elsewhere")
-    with pytest.raises(ModelError, match=r"vocab\.txt: expected a file of this folder, got a link to .*elsewhere, outside of it"):
+    with pytest.raises(
+        ModelError,
+        match=r"vocab\.txt: expected a file of this folder, got a link to .*elsewhere, outside of it",
+    ):
         read_checkpoint_tokenizer(snapshot)

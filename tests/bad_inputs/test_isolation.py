@@ -19,7 +19,14 @@ import tfner
 PACKAGE = Path(tfner.__file__).parent
 RUN_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle"}
 BUILT_IN = {"eval", "exec", "compile", "__import__", "execfile"}
-METHODS = {"unsafe_load", "full_load", "load_module", "system", "popen", "enable_unsafe_deserialization"}
+METHODS = {
+    "unsafe_load",
+    "full_load",
+    "load_module",
+    "system",
+    "popen",
+    "enable_unsafe_deserialization",
+}
 
 
 def test_no_module_reads_pickles_or_runs_text():
@@ -33,8 +40,16 @@ def test_no_module_reads_pickles_or_runs_text():
             if isinstance(node, ast.Call):
                 called = node.func.id if isinstance(node.func, ast.Name) else ""
                 method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-                switches = {word.arg for word in node.keywords if not (isinstance(word.value, ast.Constant) and word.value.value is False)}
-                if called in BUILT_IN or method in METHODS or switches & {"trust_remote_code", "allow_pickle", "shell"}:
+                switches = {
+                    word.arg
+                    for word in node.keywords
+                    if not (isinstance(word.value, ast.Constant) and word.value.value is False)
+                }
+                if (
+                    called in BUILT_IN
+                    or method in METHODS
+                    or switches & {"trust_remote_code", "allow_pickle", "shell"}
+                ):
                     found.append((path.name, node.lineno))
     assert found == []
 
@@ -59,15 +74,23 @@ def test_local_folders_ask_for_no_connection(shop, line):
     assert line("inspect", "dev.conll", "--encoder", "checkpoint").code == 0
     assert line("predict", "model", "in.txt", "-o", "out.jsonl").code == 0
     assert line("evaluate", "model", "dev.conll", "--html", "report.html").code == 0
-    refused(line("train", "run.yaml", "encoder.checkpoint=./none"), "encoder.checkpoint: no such folder: ./none")
+    refused(
+        line("train", "run.yaml", "encoder.checkpoint=./none"),
+        "encoder.checkpoint: no such folder: ./none",
+    )
 
 
 @pytest.mark.usefixtures("no_network")
 def test_weights_of_either_kind_ask_for_no_connection(tmp_path):
-    from tfner.model.encoder import build_encoder
+    from tfner.model.encoders.bert import build_encoder
 
     encoder = build_encoder(tiny.checkpoint())
-    tiny.write_checkpoint(tmp_path, None, auto_map={"AutoModel": "someone/evil--modeling.Model"}, _name_or_path="someone/evil")
+    tiny.write_checkpoint(
+        tmp_path,
+        None,
+        auto_map={"AutoModel": "someone/evil--modeling.Model"},
+        _name_or_path="someone/evil",
+    )
     encoder.save_weights(tmp_path / "tf_model.h5")
     assert build_encoder(tmp_path).count_params() == encoder.count_params()
 
@@ -77,13 +100,18 @@ def test_a_bad_line_costs_nothing_before_it_and_the_rest_is_resumed(shop, line):
     texts = [f"anna met boris {number}" for number in range(1500)]
     good = [json.dumps({"text": text}) for text in texts]
     shop.file("in.jsonl", "\n".join([*good[:1400], '{"text": ' + "[" * 100_000, *good[1400:]]))
-    refused(line("predict", "model", "in.jsonl", "-o", "out.jsonl"), "in.jsonl:1401:509: not valid JSON: nested more than 500 deep")
+    refused(
+        line("predict", "model", "in.jsonl", "-o", "out.jsonl"),
+        "in.jsonl:1401:509: not valid JSON: nested more than 500 deep",
+    )
     written = Path("out.jsonl").read_text().splitlines()
     assert [json.loads(record)["text"] for record in written] == texts[: len(written)]
     assert len(written) == 1024  # whole blocks of documents
     shop.file("in.jsonl", "\n".join(good))
     assert line("predict", "model", "in.jsonl", "-o", "out.jsonl", "--resume").code == 0
-    assert [json.loads(record)["text"] for record in Path("out.jsonl").read_text().splitlines()] == texts
+    assert [
+        json.loads(record)["text"] for record in Path("out.jsonl").read_text().splitlines()
+    ] == texts
 
 
 EARLIER = [
@@ -104,7 +132,9 @@ EARLIER = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "message"), [row[1:] for row in EARLIER], ids=[row[0] for row in EARLIER])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [row[1:] for row in EARLIER], ids=[row[0] for row in EARLIER]
+)
 def test_an_earlier_output_survives_a_mistake(shop, line, arguments, message):
     shop.export()
     shop.file("in.txt", "anna met boris\n")
@@ -122,7 +152,14 @@ def in_a_process(*arguments: str, megabytes: int, **options) -> subprocess.Compl
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
         resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 
-    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, preexec_fn=limit, timeout=120, **options)
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        timeout=120,
+        **options,
+    )
 
 
 PROCESSES = [
@@ -136,7 +173,11 @@ PROCESSES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("command", "name", "content", "message"), [row[1:] for row in PROCESSES], ids=[row[0] for row in PROCESSES])
+@pytest.mark.parametrize(
+    ("command", "name", "content", "message"),
+    [row[1:] for row in PROCESSES],
+    ids=[row[0] for row in PROCESSES],
+)
 def test_memory_is_bounded(shop, command, name, content, message):
     shop.file(name, content)
     environment = {"PYTHONPATH": str(PACKAGE.parent), "OPENBLAS_NUM_THREADS": "1"}
@@ -144,10 +185,17 @@ def test_memory_is_bounded(shop, command, name, content, message):
     assert (result.returncode, result.stdout, result.stderr) == (2, "", f"error: {message}\n")
 
 
-@pytest.mark.parametrize("name", ["train.conll", "checkpoint/vocab.txt", "checkpoint/model.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["train.conll", "checkpoint/vocab.txt", "checkpoint/model.safetensors"]
+)
 def test_an_earlier_run_survives_a_mistake_in_what_is_to_replace_it(shop, line, name):
     shop.checkpoint()
-    for earlier in ("config.yaml", "labels.json", "report.json", "checkpoints/best/best-1/weights.index"):
+    for earlier in (
+        "config.yaml",
+        "labels.json",
+        "report.json",
+        "checkpoints/best/best-1/weights.index",
+    ):
         shop.file(f"runs/run/{earlier}", "of the earlier run")
     shop.file(name, "The quick fox.\nThe quick fox.\n")
     before = shop.content()

@@ -8,16 +8,22 @@ from dataclasses import fields
 from json_mutator import PARTS
 from reader_targets import check, chunks, folder
 
-from tfner.data.vocabulary import SPECIAL_TOKENS, TokenizerSettings, read_checkpoint_tokenizer
 from tfner.exceptions import ConfigError, ModelError
-from tfner.inputs import check_encoder
+from tfner.safeio.sources import check_encoder
+from tfner.tokenizers.vocabulary import SPECIAL_TOKENS, TokenizerSettings, read_checkpoint_tokenizer
 
 FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "config.json")
 KINDS = {"bool": bool, "bool | None": (bool, type(None)), "int": int, "str": str}
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
 VOCAB_TXT = "".join(f"{piece}\n" for piece in PIECES)
-NORMALIZER = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
+NORMALIZER = {
+    "type": "BertNormalizer",
+    "clean_text": True,
+    "handle_chinese_chars": True,
+    "strip_accents": None,
+    "lowercase": True,
+}
 MODEL = {
     "type": "WordPiece",
     "unk_token": "[UNK]",
@@ -41,11 +47,33 @@ TOKENIZER_CONFIG = {
 CONFIG = {"max_position_embeddings": 512, "tokenizer_class": "BertTokenizer"}
 CONTENTS = (VOCAB_TXT, json.dumps(TOKENIZER_JSON), json.dumps(TOKENIZER_CONFIG), json.dumps(CONFIG))
 SEEDS = [
-    PARTS.join(content.encode() if which >> number & 1 else b"" for number, content in enumerate(CONTENTS)) for which in range(1, 16)
+    PARTS.join(
+        content.encode() if which >> number & 1 else b"" for number, content in enumerate(CONTENTS)
+    )
+    for which in range(1, 16)
 ]
 WORDS = [
-    *(json.dumps(key) + ":" for section in (TOKENIZER_JSON, NORMALIZER, MODEL, TOKENIZER_CONFIG, CONFIG) for key in section),
-    *("true", "false", "null", "1e999", "-1", "0", "512", "9" * 30, '""', "[]", "{}", "[[[[", '"\\ud83d"', '"content":'),
+    *(
+        json.dumps(key) + ":"
+        for section in (TOKENIZER_JSON, NORMALIZER, MODEL, TOKENIZER_CONFIG, CONFIG)
+        for key in section
+    ),
+    *(
+        "true",
+        "false",
+        "null",
+        "1e999",
+        "-1",
+        "0",
+        "512",
+        "9" * 30,
+        '""',
+        "[]",
+        "{}",
+        "[[[[",
+        '"\\ud83d"',
+        '"content":',
+    ),
     *("\n", "[UNK]\n", "\0\0"),
 ]
 

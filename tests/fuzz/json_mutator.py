@@ -9,9 +9,47 @@ from typing import Any
 PARTS = b"\0\0"  # parts the files of an input that has several
 LONE_SURROGATE = "\ud83d"
 VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 12, 10**20, 0.5, 1e999, float("nan"), "", " ", "O", "B-X", "I-X", "B- ", "x", "accept", "BertTokenizer"),
-    *(LONE_SURROGATE, "B-" + LONE_SURROGATE, "\u2028", [], {}, [[]], [0, 1, "X"], [[0, 1, "X"]], ["a", "b"], ["B-X", "O"], "a" * 3000),
-    *({"start": 0, "end": 1, "label": "X"}, {"text": "a b"}, ["a", {"entities": []}], [{"start": 0, "end": 1}]),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        12,
+        10**20,
+        0.5,
+        1e999,
+        float("nan"),
+        "",
+        " ",
+        "O",
+        "B-X",
+        "I-X",
+        "B- ",
+        "x",
+        "accept",
+        "BertTokenizer",
+    ),
+    *(
+        LONE_SURROGATE,
+        "B-" + LONE_SURROGATE,
+        "\u2028",
+        [],
+        {},
+        [[]],
+        [0, 1, "X"],
+        [[0, 1, "X"]],
+        ["a", "b"],
+        ["B-X", "O"],
+        "a" * 3000,
+    ),
+    *(
+        {"start": 0, "end": 1, "label": "X"},
+        {"text": "a b"},
+        ["a", {"entities": []}],
+        [{"start": 0, "end": 1}],
+    ),
 )
 
 
@@ -49,7 +87,11 @@ def change(value: Any, draw: random.Random, keys: tuple[str, ...]) -> Any:
         place = draw.randrange(len(value))
         return [*value[:place], change(value[place], draw, keys), *value[place + 1 :]]
     if isinstance(value, dict) and here < 0.9:
-        return {**value, draw.choice(keys): draw.choice(VALUES)} if draw.random() < 0.7 else dict(list(value.items())[1:])
+        return (
+            {**value, draw.choice(keys): draw.choice(VALUES)}
+            if draw.random() < 0.7
+            else dict(list(value.items())[1:])
+        )
     if isinstance(value, list) and here < 0.9:
         return [*value, draw.choice([*VALUES, *value])] if draw.random() < 0.7 else value[1:]
     if here > 0.98:

@@ -13,18 +13,29 @@ from pathlib import Path
 from json_mutator import PARTS
 
 from tfner.config import ReadSettings
+from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, TfnerError
-from tfner.ledger import REASONS, Ledger
-from tfner.readers import read_documents
-from tfner.readers.columns import stream_words
-from tfner.readers.counts import count_documents
-from tfner.readers.plain import read_line_file, read_whole_files
-from tfner.writers import open_writer
+from tfner.formats import read_documents
+from tfner.formats.columns import stream_words
+from tfner.formats.counts import count_documents
+from tfner.formats.plain import read_line_file, read_whole_files
+from tfner.formats.writers import open_writer
 
 LONGEST_MESSAGE = 2000  # characters; what is shown of the input is shortened
 
-ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-7", "cp1252", "utf-32", "shift_jis", "cp037")
+ENCODINGS = (
+    "utf-8",
+    "utf-8",
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-7",
+    "cp1252",
+    "utf-32",
+    "shift_jis",
+    "cp037",
+)
 NO_ENCODINGS = ("hex", "undefined", "idna", "punycode", "no\0ne", "")
 SCHEMES = ("auto", "auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU")
 COLUMNS = (None, None, None, 0, 1, -1, 10**30)
@@ -34,17 +45,39 @@ COLUMNS = (None, None, None, 0, 1, -1, 10**30)
 def folder() -> Path:
     """A folder in memory, where there is one, that this process reads from."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="tfner-fuzz-", dir=memory if memory.is_dir() and "TMPDIR" not in os.environ else None))
+    return Path(
+        tempfile.mkdtemp(
+            prefix="tfner-fuzz-",
+            dir=memory if memory.is_dir() and "TMPDIR" not in os.environ else None,
+        )
+    )
 
 
 @functools.cache
 def all_settings() -> tuple[ReadSettings, ...]:
     """256 settings, one for each first byte; the first are the defaults."""
-    first = [ReadSettings(), ReadSettings(strict=True), *(ReadSettings(scheme=scheme) for scheme in SCHEMES[2:])]
-    choices = (ENCODINGS + NO_ENCODINGS, SCHEMES, COLUMNS, COLUMNS[1:], ("auto", "auto", "tab", "blanks", "tab"), (False, False, True))
+    first = [
+        ReadSettings(),
+        ReadSettings(strict=True),
+        *(ReadSettings(scheme=scheme) for scheme in SCHEMES[2:]),
+    ]
+    choices = (
+        ENCODINGS + NO_ENCODINGS,
+        SCHEMES,
+        COLUMNS,
+        COLUMNS[1:],
+        ("auto", "auto", "tab", "blanks", "tab"),
+        (False, False, True),
+    )
     names = ("encoding", "scheme", "token_column", "tag_column", "separator", "strict")
     drawn = zip(*map(itertools.cycle, choices), strict=False)
-    return (*first, *(ReadSettings(**dict(zip(names, values, strict=True))) for values in itertools.islice(drawn, 256 - len(first))))
+    return (
+        *first,
+        *(
+            ReadSettings(**dict(zip(names, values, strict=True)))
+            for values in itertools.islice(drawn, 256 - len(first))
+        ),
+    )
 
 
 def split_settings(data: bytes) -> tuple[ReadSettings, bytes]:
@@ -74,8 +107,12 @@ def attempt(read: Callable[[], Iterable[Document]], path: Path) -> list[Document
 def check_message(error: TfnerError, path: Path) -> None:
     message = str(error)
     assert isinstance(error, (ConfigError, DataError)), repr(error)
-    assert message.startswith("encoding: " if isinstance(error, ConfigError) else str(path)), message
-    assert len(message) <= LONGEST_MESSAGE + len(str(path)), f"a message of {len(message)} characters: {message[:100]}"
+    assert message.startswith("encoding: " if isinstance(error, ConfigError) else str(path)), (
+        message
+    )
+    assert len(message) <= LONGEST_MESSAGE + len(str(path)), (
+        f"a message of {len(message)} characters: {message[:100]}"
+    )
 
 
 def check(holds: bool, what: object) -> None:
@@ -84,9 +121,13 @@ def check(holds: bool, what: object) -> None:
 
 def check_document(document: Document) -> None:
     text = document.text
-    assert all(isinstance(value, str) for value in (text, document.id, document.group, document.slice)), document
+    assert all(
+        isinstance(value, str) for value in (text, document.id, document.group, document.slice)
+    ), document
     for entity in document.entities:
-        empty_word = entity.start == entity.end and document.words is not None  # published corpora hold tagged words of no length
+        empty_word = (
+            entity.start == entity.end and document.words is not None
+        )  # published corpora hold tagged words of no length
         assert 0 <= entity.start < entity.end + empty_word <= len(text) + empty_word, entity
         assert entity.text == text[entity.start : entity.end], entity
         assert entity.label.strip(), entity
@@ -103,7 +144,9 @@ def check_ledger(ledger: Ledger) -> None:
 
 def read(path: Path, settings: ReadSettings, kind: str) -> list[Document] | None:
     ledger = Ledger()
-    documents = attempt(lambda: read_documents(path, settings.model_copy(update={"format": kind}), ledger), path)
+    documents = attempt(
+        lambda: read_documents(path, settings.model_copy(update={"format": kind}), ledger), path
+    )
     check_ledger(ledger)
     return documents
 
@@ -164,7 +207,9 @@ def plain(data: bytes) -> None:
     assert (lines is None) == (whole is None)
     if lines is not None and whole is not None:
         kept = whole[0].text.removeprefix("\ufeff").removesuffix("\n").split("\n")
-        assert [line.text for line in lines] == ([line.removesuffix("\r") for line in kept] if whole[0].text else [])
+        assert [line.text for line in lines] == (
+            [line.removesuffix("\r") for line in kept] if whole[0].text else []
+        )
     counts(path, settings, "lines")
 
 
@@ -189,7 +234,9 @@ def saved_dataset() -> dict[str, bytes]:
     datasets.disable_progress_bars()
     rows = {"id": ["x", "y"], "tokens": [["Ada", "met"], ["Babbage"]], "ner_tags": [[1, 0], [1]]}
     names, strings = datasets.ClassLabel(names=["O", "B-PER"]), datasets.Value("string")
-    features = datasets.Features({"id": strings, "tokens": datasets.Sequence(strings), "ner_tags": datasets.Sequence(names)})
+    features = datasets.Features(
+        {"id": strings, "tokens": datasets.Sequence(strings), "ner_tags": datasets.Sequence(names)}
+    )
     place = folder() / "original"
     datasets.Dataset.from_dict(rows, features).save_to_disk(str(place))
     return {path.name: path.read_bytes() for path in place.iterdir()}
@@ -213,7 +260,9 @@ def comes_back(documents: list[Document]) -> None:
             writer.write(document, [entity for entity in document.entities if entity.text])
     ledger = Ledger()
     found = list(read_documents(path, ReadSettings(strict=True), ledger))
-    assert [identity(document) for document in found] == [identity(document) for document in documents]
+    assert [identity(document) for document in found] == [
+        identity(document) for document in documents
+    ]
     assert ledger.entries == []
 
 
@@ -236,4 +285,7 @@ def chunks(data: bytes, count: int) -> Iterator[bytes]:
 
 def dataset_seeds() -> list[bytes]:
     """Each file of the saved dataset as it is, in its place."""
-    return [bytes([0, number]) + saved_dataset()[name] for number, name in enumerate(sorted(saved_dataset()))]
+    return [
+        bytes([0, number]) + saved_dataset()[name]
+        for number, name in enumerate(sorted(saved_dataset()))
+    ]

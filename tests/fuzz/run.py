@@ -22,8 +22,14 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SECONDS_AN_INPUT, LONGEST_INPUT, MEMORY = 20, 4096, 4096
-STATUS = re.compile(r"#(\d+)\s+(INITED|DONE|pulse|NEW|REDUCE|RELOAD)\s+cov: (\d+) ft: \d+ corp: (\d+)/\S+ .*?rss: (\d+)Mb")
-ONE_THREAD = {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # its operations are small
+STATUS = re.compile(
+    r"#(\d+)\s+(INITED|DONE|pulse|NEW|REDUCE|RELOAD)\s+cov: (\d+) ft: \d+ corp: (\d+)/\S+ .*?rss: (\d+)Mb"
+)
+ONE_THREAD = {
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}  # its operations are small
 COLUMNS = "{:12} {:>11} {:>15} {:>17} {:>9} {:>8}"
 
 
@@ -47,7 +53,9 @@ class Watch:
         self._slowest = max(self._slowest, now - begin)
         if now > self._written + 1:
             self._written = now
-            (self._folder / "notes.json").write_text(json.dumps({"slowest": round(self._slowest, 3), "failed": len(self._places)}))
+            (self._folder / "notes.json").write_text(
+                json.dumps({"slowest": round(self._slowest, 3), "failed": len(self._places)})
+            )
 
     def _keep(self, data: bytes, error: Exception) -> None:
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -57,7 +65,9 @@ class Watch:
         self._places.add(place)
         self._written = 0.0
         (self._folder / "failed" / place).write_bytes(data)
-        (self._folder / "failed" / f"{place}.txt").write_text("".join(traceback.format_exception(error)), errors="backslashreplace")
+        (self._folder / "failed" / f"{place}.txt").write_text(
+            "".join(traceback.format_exception(error)), errors="backslashreplace"
+        )
 
 
 def fuzz(name: str, folder: Path, seconds: int) -> None:
@@ -69,20 +79,31 @@ def fuzz(name: str, folder: Path, seconds: int) -> None:
         import targets
 
         target = targets.load(name, atheris.instrument_func)
-    target.check(target.seeds[0])  # what is made once is made before the clock and the memory are read
+    target.check(
+        target.seeds[0]
+    )  # what is made once is made before the clock and the memory are read
     for number, seed in enumerate(target.seeds):
         (folder / "corpus" / f"seed-{number}").write_bytes(seed)
     words = ["".join(f"\\x{byte:02x}" for byte in word.encode()) for word in target.words]
     (folder / "words.txt").write_text("".join(f'"{word}"\n' for word in words))
-    options = [f"-max_total_time={seconds}", f"-timeout={SECONDS_AN_INPUT}", f"-max_len={LONGEST_INPUT}", f"-rss_limit_mb={MEMORY}"]
+    options = [
+        f"-max_total_time={seconds}",
+        f"-timeout={SECONDS_AN_INPUT}",
+        f"-max_len={LONGEST_INPUT}",
+        f"-rss_limit_mb={MEMORY}",
+    ]
     options += [f"-dict={folder / 'words.txt'}", f"-artifact_prefix={folder / 'failed'}/"]
 
     def mutate(data: bytes, size: int, seed: int) -> bytes:
         if not target.keys or seed % 4 == 0:
             return atheris.Mutate(data, size)
-        return (data[: target.skip] + json_mutator.mutate(data[target.skip :], seed, target.keys))[:size]
+        return (data[: target.skip] + json_mutator.mutate(data[target.skip :], seed, target.keys))[
+            :size
+        ]
 
-    atheris.Setup([name, *options, str(folder / "corpus")], Watch(target, folder), custom_mutator=mutate)
+    atheris.Setup(
+        [name, *options, str(folder / "corpus")], Watch(target, folder), custom_mutator=mutate
+    )
     atheris.Fuzz()
 
 
@@ -91,12 +112,30 @@ def campaign(name: str, folder: Path, seconds: int) -> dict[str, Any]:
     for part in ("corpus", "failed"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "notes.json").write_text('{"slowest": 0, "failed": 0}')
-    command = [sys.executable, str(HERE / "run.py"), name, "--seconds", str(seconds), "--child", str(folder)]
+    command = [
+        sys.executable,
+        str(HERE / "run.py"),
+        name,
+        "--seconds",
+        str(seconds),
+        "--child",
+        str(folder),
+    ]
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with (folder / "log.txt").open("wb") as log, tempfile.TemporaryDirectory(prefix="tfner-fuzz-", dir=memory) as place:
+    with (
+        (folder / "log.txt").open("wb") as log,
+        tempfile.TemporaryDirectory(prefix="tfner-fuzz-", dir=memory) as place,
+    ):
         variables = {**ONE_THREAD, **os.environ, "TMPDIR": place}
-        code = subprocess.run(command, stdout=log, stderr=log, env=variables, check=False).returncode
-    return {"target": name, "code": code, **read_log(folder / "log.txt"), **json.loads((folder / "notes.json").read_text())}
+        code = subprocess.run(
+            command, stdout=log, stderr=log, env=variables, check=False
+        ).returncode
+    return {
+        "target": name,
+        "code": code,
+        **read_log(folder / "log.txt"),
+        **json.loads((folder / "notes.json").read_text()),
+    }
 
 
 def read_log(path: Path) -> dict[str, Any]:
@@ -104,30 +143,56 @@ def read_log(path: Path) -> dict[str, Any]:
     found = STATUS.findall(path.read_text(errors="replace"))
     first = next((line for line in found if line[1] == "INITED"), ("0",) * 5)
     last = found[-1] if found else first
-    return {"inputs": int(last[0]), "branches": (int(first[2]), int(last[2])), "memory": (int(first[4]), int(last[4]))}
+    return {
+        "inputs": int(last[0]),
+        "branches": (int(first[2]), int(last[2])),
+        "memory": (int(first[4]), int(last[4])),
+    }
 
 
 def show(result: dict[str, Any]) -> str:
     branches, memory = ("{} -> {}".format(*result[key]) for key in ("branches", "memory"))
     inputs, slowest = f"{result['inputs']:,}", f"{result['slowest']:.2f} s"
-    return COLUMNS.format(result["target"], inputs, branches, f"{memory} MB", slowest, result["failed"])
+    return COLUMNS.format(
+        result["target"], inputs, branches, f"{memory} MB", slowest, result["failed"]
+    )
 
 
 def is_well(result: dict[str, Any], growth: int) -> bool:
     before, after = result["memory"]
-    return result["code"] == 0 and result["failed"] == 0 and result["inputs"] > 0 and after - before <= growth
+    return (
+        result["code"] == 0
+        and result["failed"] == 0
+        and result["inputs"] > 0
+        and after - before <= growth
+    )
 
 
 def main() -> int:
-    sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
+    sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1])]
     from targets import READERS, TEXT
 
-    groups = {"readers": READERS, "text-path": TEXT, **{name: (name,) for name in (*READERS, *TEXT)}}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="+", choices=groups, help="readers, text-path, or targets by name")
+    groups = {
+        "readers": READERS,
+        "text-path": TEXT,
+        **{name: (name,) for name in (*READERS, *TEXT)},
+    }
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "targets", nargs="+", choices=groups, help="readers, text-path, or targets by name"
+    )
     parser.add_argument("--seconds", type=int, default=60, help="for all targets together")
-    parser.add_argument("--corpus", type=Path, default=Path.home() / ".cache" / "tfner" / "fuzz", help="outside of the repository")
-    parser.add_argument("--growth", type=int, default=100, help="MB that peak memory may grow by after the seeds")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        default=Path.home() / ".cache" / "tfner" / "fuzz",
+        help="outside of the repository",
+    )
+    parser.add_argument(
+        "--growth", type=int, default=100, help="MB that peak memory may grow by after the seeds"
+    )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:

@@ -8,7 +8,10 @@ from typing import Any
 
 TEXT = "Ada Lovelace met Babbage."
 SPANS = [{"start": 0, "end": 12, "label": "PER"}, {"start": 17, "end": 24, "label": "PER"}]
-STUDIO = {"was_cancelled": False, "result": [{"type": "labels", "value": {**SPANS[0], "labels": ["PER", "X"]}}]}
+STUDIO = {
+    "was_cancelled": False,
+    "result": [{"type": "labels", "value": {**SPANS[0], "labels": ["PER", "X"]}}],
+}
 
 COLUMNS = (
     "Paris\tB-LOC\nfell\tO\n",
@@ -24,12 +27,31 @@ COLUMNS = (
 
 RECORDS: tuple[Any, ...] = (
     {"text": TEXT, "entities": SPANS},
-    {"text": TEXT, "entities": [[0, 12, "PER"], [17, 24, "PER"]], "id": "7", "group": "g", "slice": "s"},
+    {
+        "text": TEXT,
+        "entities": [[0, 12, "PER"], [17, 24, "PER"]],
+        "id": "7",
+        "group": "g",
+        "slice": "s",
+    },
     {"id": 1, "data": TEXT, "label": [[0, 12, "PER"]], "Comments": []},
-    {"text": TEXT, "entities": [{"start_offset": 0, "end_offset": 12, "label": "PER", "id": 1}], "relations": [{"from": 1}]},
+    {
+        "text": TEXT,
+        "entities": [{"start_offset": 0, "end_offset": 12, "label": "PER", "id": 1}],
+        "relations": [{"from": 1}],
+    },
     [TEXT, {"entities": [[0, 12, "PER"]]}],
-    {"curid": "9", "text": TEXT, "entities": [{"name": "Ada Lovelace", "span": [0, 12], "type": "PER"}]},
-    {"text": TEXT, "tokens": [{"text": "Ada", "start": 0, "end": 3}], "spans": SPANS, "answer": "accept"},
+    {
+        "curid": "9",
+        "text": TEXT,
+        "entities": [{"name": "Ada Lovelace", "span": [0, 12], "type": "PER"}],
+    },
+    {
+        "text": TEXT,
+        "tokens": [{"text": "Ada", "start": 0, "end": 3}],
+        "spans": SPANS,
+        "answer": "accept",
+    },
     {"text": TEXT, "answer": "reject"},
     {"id": 7, "data": {"text": TEXT}, "annotations": [STUDIO]},
     {"data": {"text": TEXT}, "completions": [{"was_cancelled": True, "result": []}]},
@@ -38,7 +60,11 @@ RECORDS: tuple[Any, ...] = (
     {"tokens": ["Ada", "met"], "ner_tags": ["U-PER", "O"], "text": "Ada met"},
     {"tokens": ["a", "b"], "labels": ["I-X", "E-X"]},
     {"text": "\ud83d", "entities": []},
-    {"text": "a", "meta": {"id": "m"}, "spans": [{"begin": 0, "end_char": 1, "entity_group": "X", "word": "a"}]},
+    {
+        "text": "a",
+        "meta": {"id": "m"},
+        "spans": [{"begin": 0, "end_char": 1, "entity_group": "X", "word": "a"}],
+    },
 )
 
 BRAT = (
@@ -59,22 +85,97 @@ MARKED = (
 
 def with_settings(contents: Sequence[str]) -> list[bytes]:
     """Contents behind the byte that chooses the settings: the defaults and strict for all, two dozen others for the first."""
-    numbered = [(number, content) for content in contents for number in (0, 1)] + [(number, contents[0]) for number in range(2, 33)]
+    numbered = [(number, content) for content in contents for number in (0, 1)] + [
+        (number, contents[0]) for number in range(2, 33)
+    ]
     return [bytes([number]) + content.encode() for number, content in numbered]
 
 
-LINES = (*map(json.dumps, RECORDS), "\n".join(map(json.dumps, RECORDS[:2])) + "\n\n", '{"text": "a"}\r\n{"text": }', "[" * 60 + "]" * 60)
+LINES = (
+    *map(json.dumps, RECORDS),
+    "\n".join(map(json.dumps, RECORDS[:2])) + "\n\n",
+    '{"text": "a"}\r\n{"text": }',
+    "[" * 60 + "]" * 60,
+)
 ARRAYS = (json.dumps(RECORDS[:3]), '{"text": "a"}\n{"text": "b"}\n', *map(json.dumps, RECORDS))
 
-TAG_WORDS = ("O", "B-", "I-", "E-", "S-", "L-", "U-", "B_", "\tB-X", " I-X", "\tO\n", "\n\n", "\r\n", "\t")
+TAG_WORDS = (
+    "O",
+    "B-",
+    "I-",
+    "E-",
+    "S-",
+    "L-",
+    "U-",
+    "B_",
+    "\tB-X",
+    " I-X",
+    "\tO\n",
+    "\n\n",
+    "\r\n",
+    "\t",
+)
 SPACES = ("\xa0", "\x85", "\u2028", "\ufeff")
-COMMENTS = ("-DOCSTART-", "# text = ", "# sent_id = ", "# newdoc", "# newdoc id = ", "# newpar", "1\t", "1-2\t", "1.1\t")
+COMMENTS = (
+    "-DOCSTART-",
+    "# text = ",
+    "# sent_id = ",
+    "# newdoc",
+    "# newdoc id = ",
+    "# newpar",
+    "1\t",
+    "1-2\t",
+    "1.1\t",
+)
 KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end start_offset begin end_char type span
 name word tokens answer annotations completions result value was_cancelled relations group slice"""
-VALUES = ('"\\ud83d"', "null", "true", "1e999", "NaN", "-1", "9" * 20, "[]", "{}", '""', '"B-X"', '"O"', "\n{", "[" * 200, '{"a":' * 100)
+VALUES = (
+    '"\\ud83d"',
+    "null",
+    "true",
+    "1e999",
+    "NaN",
+    "-1",
+    "9" * 20,
+    "[]",
+    "{}",
+    '""',
+    '"B-X"',
+    '"O"',
+    "\n{",
+    "[" * 200,
+    '{"a":' * 100,
+)
 
 COLUMN_WORDS = (*TAG_WORDS, *SPACES, *COMMENTS)
 JSON_WORDS = (*(f'"{key}":' for key in KEYS.split()), *VALUES, "\ufeff")
-BRAT_WORDS = ("T1\tX 0 1\t", ";2 3", "R1\t", "#1\t", "*\t", "A1\t", "\n", "\r\n", "9" * 15, "\0\0", "\ufeff", "\t")
+BRAT_WORDS = (
+    "T1\tX 0 1\t",
+    ";2 3",
+    "R1\t",
+    "#1\t",
+    "*\t",
+    "A1\t",
+    "\n",
+    "\r\n",
+    "9" * 15,
+    "\0\0",
+    "\ufeff",
+    "\t",
+)
 PLAIN_WORDS = ("\n", "\r\n", "\r", "\x85", "\u2028", "\ufeff", "\0", "\xff")
-MARKED_WORDS = ("\0\0", "\n", "\r", " ", "\t", "\u2028", "\x85", "-X-", "\x1b[31m", "..", "/", "<script>", "[a](b)")
+MARKED_WORDS = (
+    "\0\0",
+    "\n",
+    "\r",
+    " ",
+    "\t",
+    "\u2028",
+    "\x85",
+    "-X-",
+    "\x1b[31m",
+    "..",
+    "/",
+    "<script>",
+    "[a](b)",
+)

@@ -33,8 +33,24 @@ def load(name: str, instrument: Callable | None = None) -> Target:
     if name == "checkpoint":
         import checkpoint_targets
 
-        keys = ("model", "vocab", "added_tokens", "content", "special", "normalizer", "type", "unk_token", "do_lower_case")
-        return Target(checkpoint_targets.checkpoint, checkpoint_targets.SEEDS, checkpoint_targets.WORDS, keys=keys, skip=0)
+        keys = (
+            "model",
+            "vocab",
+            "added_tokens",
+            "content",
+            "special",
+            "normalizer",
+            "type",
+            "unk_token",
+            "do_lower_case",
+        )
+        return Target(
+            checkpoint_targets.checkpoint,
+            checkpoint_targets.SEEDS,
+            checkpoint_targets.WORDS,
+            keys=keys,
+            skip=0,
+        )
     return load_reader(name)
 
 
@@ -44,10 +60,28 @@ def load_reader(name: str) -> Target:
     import writer_targets
 
     if name == "datasets":
-        keys = ("features", "_data_files", "_type", "names", "filename", "_split", "_fingerprint", "feature", "dtype")
-        return Target(reader_targets.datasets, reader_targets.dataset_seeds(), seeds.JSON_WORDS, keys=keys, skip=2)
+        keys = (
+            "features",
+            "_data_files",
+            "_type",
+            "names",
+            "filename",
+            "_split",
+            "_fingerprint",
+            "feature",
+            "dtype",
+        )
+        return Target(
+            reader_targets.datasets,
+            reader_targets.dataset_seeds(),
+            seeds.JSON_WORDS,
+            keys=keys,
+            skip=2,
+        )
     if name == "writers":
-        return Target(writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS)
+        return Target(
+            writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS
+        )
     check, contents, words = {
         "columns": (reader_targets.columns, seeds.COLUMNS, seeds.COLUMN_WORDS),
         "jsonl": (reader_targets.json_lines, seeds.LINES, seeds.JSON_WORDS),

@@ -10,7 +10,9 @@ from targets import TEXT, Target, load
 from text_targets import ALPHABET, text_of
 
 SPELLINGS = st.lists(st.integers(0, 255), max_size=40).map(lambda places: bytes([1, *places]))
-CODE_POINTS = st.text(st.characters(), max_size=20).map(lambda text: bytes([2]) + b"".join(ord(one).to_bytes(3, "little") for one in text))
+CODE_POINTS = st.text(st.characters(), max_size=20).map(
+    lambda text: bytes([2]) + b"".join(ord(one).to_bytes(3, "little") for one in text)
+)
 
 
 @pytest.fixture(scope="module", params=TEXT)

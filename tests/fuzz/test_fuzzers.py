@@ -41,15 +41,21 @@ def seconds(pytestconfig) -> int:
 @pytest.mark.parametrize("name", [*READERS, *TEXT])
 def test_no_input_fails_and_memory_does_not_grow(tmp_path, name, seconds):
     result = campaign(name, tmp_path, seconds)
-    assert is_well(result, growth=100), f"{show(result)}\n{(tmp_path / 'log.txt').read_text(errors='replace')[-2000:]}"
+    assert is_well(result, growth=100), (
+        f"{show(result)}\n{(tmp_path / 'log.txt').read_text(errors='replace')[-2000:]}"
+    )
 
 
 @pytest.mark.fuzz
 def test_a_planted_fault_is_found_and_kept(tmp_path, seconds):
     for part in ("corpus", "failed"):
         (tmp_path / part).mkdir()
-    code = STARTS_WITH_CSV.format(path=[str(HERE), str(HERE.parent)], folder=str(tmp_path)).replace(", 60)", f", {seconds})")
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=seconds + 60)
+    code = STARTS_WITH_CSV.format(
+        path=[str(HERE), str(HERE.parent / "support")], folder=str(tmp_path)
+    ).replace(", 60)", f", {seconds})")
+    subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, timeout=seconds + 60
+    )
     (kept,) = (path for path in (tmp_path / "failed").iterdir() if path.suffix != ".txt")
     assert kept.read_bytes()[:3] == b"csv"
     assert kept.name.startswith("ValueError-")
@@ -68,6 +74,9 @@ def test_the_log_of_the_fuzzer_is_read(tmp_path):
     assert (result["inputs"], result["branches"], result["memory"]) == (1234, (20, 30), (70, 75))
     assert is_well(result, growth=5)
     assert not is_well(result, growth=4)
-    assert not any(is_well({**result, key: value}, growth=5) for key, value in (("code", 77), ("failed", 1), ("inputs", 0)))
+    assert not any(
+        is_well({**result, key: value}, growth=5)
+        for key, value in (("code", 77), ("failed", 1), ("inputs", 0))
+    )
     log.write_text("no fuzzer began")
     assert not is_well({**result, **read_log(log)}, growth=5)

@@ -12,7 +12,13 @@ import tensorflow as tf
 from bert_oracle import hugging_face, ours, tokenize, vocabulary, write_vocabulary
 from slow_units import reference_units
 
-from tfner.data.characters import BLOCK_MASK, BLOCK_SHIFT, CLASS_MASK, KEPT_MARK, character_table
+from tfner.tokenizers.characters import (
+    BLOCK_MASK,
+    BLOCK_SHIFT,
+    CLASS_MASK,
+    KEPT_MARK,
+    character_table,
+)
 
 # One character at least of every class that the graph tells apart, and of every way in which text is odd.
 ALPHABET = (
@@ -21,16 +27,47 @@ ALPHABET = (
     "👩🏽\U0001d15e\U0001d165ª²ﷺ\U0001fb93"
 )
 SPECIAL = ("[SEP]", "[PAD]", "[CLS]", "[UNK]", "##ing")
-SNIPPETS = (*SPECIAL, "U.S.", "O'Neil's", "'ll", "..", "--", "1,000", "@a_b", "#1", "a" * 101, "각" * 34, "the")
-NOTES = frozenset(chr(code) for code in (*range(0x1D15E, 0x1D165), *range(0x1D1BB, 0x1D1C1)))  # see test_tokenizer
+SNIPPETS = (
+    *SPECIAL,
+    "U.S.",
+    "O'Neil's",
+    "'ll",
+    "..",
+    "--",
+    "1,000",
+    "@a_b",
+    "#1",
+    "a" * 101,
+    "각" * 34,
+    "the",
+)
+NOTES = frozenset(
+    chr(code) for code in (*range(0x1D15E, 0x1D165), *range(0x1D1BB, 0x1D1C1))
+)  # see test_tokenizer
 SEPARATOR = b"\n\n"
 MOST_TEXTS = 8
 
 WORDS = (*ALPHABET, *SNIPPETS)
-INVALID = (b"ab \xff cd", b"a\xe4b", b"\xc3", b"x \xed\xa0\x80 y", b"caf\xc3\xa9 \xfe\xfe caf\xc3", b"\xf0\x9f\x98 a")
+INVALID = (
+    b"ab \xff cd",
+    b"a\xe4b",
+    b"\xc3",
+    b"x \xed\xa0\x80 y",
+    b"caf\xc3\xa9 \xfe\xfe caf\xc3",
+    b"\xf0\x9f\x98 a",
+)
 CODES = ((0x61, 0x301, 0x1F600), (0x10FFFF, 0xD800, 0xAC01))
 SEEDS = [
-    *(b"\0" + text.encode() for text in ("The abc, e.g. 'U.S.' é中", *SNIPPETS, "x\n\ny", "\u0301a\u200e \u0301", "각e\u0301\u302e\n\n")),
+    *(
+        b"\0" + text.encode()
+        for text in (
+            "The abc, e.g. 'U.S.' é中",
+            *SNIPPETS,
+            "x\n\ny",
+            "\u0301a\u200e \u0301",
+            "각e\u0301\u302e\n\n",
+        )
+    ),
     *(bytes([1, *range(start, start + 16)]) for start in range(0, len(ALPHABET), 12)),
     *(bytes([2]) + b"".join(code.to_bytes(3, "little") for code in codes) for codes in CODES),
     *(b"\0" + sent for sent in INVALID),
@@ -44,7 +81,10 @@ def text_of(data: bytes) -> bytes:
         return rest
     if how == 1:
         return "".join(ALPHABET[byte % len(ALPHABET)] for byte in rest).encode()
-    codes = [int.from_bytes(rest[place : place + 3], "little") % 0x110000 for place in range(0, len(rest) - 2, 3)]
+    codes = [
+        int.from_bytes(rest[place : place + 3], "little") % 0x110000
+        for place in range(0, len(rest) - 2, 3)
+    ]
     return "".join(map(chr, codes)).encode("utf-8", "surrogatepass")
 
 
@@ -62,12 +102,17 @@ def text(data: bytes) -> None:
     """Texts side by side in one batch: ids, offsets, units, and the units' places in bytes, which hold for invalid UTF-8 too."""
     sent = texts_of(data)
     decoded = [one.decode("utf-8", "replace") for one in sent]
-    ids, starts, ends, *_, unit_starts, unit_ends, first_bytes, last_bytes = map(rows_of, tokenize(ours(lowercase=True), sent))
+    ids, starts, ends, *_, unit_starts, unit_ends, first_bytes, last_bytes = map(
+        rows_of, tokenize(ours(lowercase=True), sent)
+    )
     expected = oracle()._tokenizer.encode_batch(decoded, add_special_tokens=False)
     for row, (one, characters) in enumerate(zip(sent, decoded, strict=True)):
         check(ids[row] == expected[row].ids, (characters, ids[row], expected[row].ids))
         pieces = list(zip(starts[row], ends[row], strict=True))
-        check(bool(NOTES & set(characters)) or pieces == expected[row].offsets, (characters, pieces, expected[row].offsets))
+        check(
+            bool(NOTES & set(characters)) or pieces == expected[row].offsets,
+            (characters, pieces, expected[row].offsets),
+        )
         units = list(zip(unit_starts[row], unit_ends[row], strict=True))
         check_units(characters, units)
         places = zip(first_bytes[row], last_bytes[row], strict=True)
@@ -78,7 +123,9 @@ def text(data: bytes) -> None:
 def check_units(characters: str, units: list[tuple[int, int]]) -> None:
     """Units stand one after the other; where no mark changes places with its neighbours they are those of the slow rule."""
     borders = [0, *(border for unit in units for border in unit), len(characters)]
-    check(borders == sorted(borders) and all(start < end for start, end in units), (characters, units))
+    check(
+        borders == sorted(borders) and all(start < end for start, end in units), (characters, units)
+    )
     if not any(class_of(ord(character)) == KEPT_MARK for character in characters):
         expected = reference_units(characters)
         check(units == expected, (characters, units, expected))
@@ -102,7 +149,10 @@ def words(data: bytes) -> None:
         check(ids[number] == expected.ids, (row, ids[number], expected.ids))
         check(units[number] == expected.word_ids, (row, units[number]))
         origins = [unit_starts[number][unit] for unit in units[number]]
-        found = [(start - origin, end - origin) for start, end, origin in zip(starts[number], ends[number], origins, strict=True)]
+        found = [
+            (start - origin, end - origin)
+            for start, end, origin in zip(starts[number], ends[number], origins, strict=True)
+        ]
         check(bool(NOTES & set("".join(row))) or found == expected.offsets, (row, found))
         places = zip(unit_starts[number], unit_ends[number], strict=True)
         check([" ".join(row)[start:end] for start, end in places] == row, row)
@@ -110,17 +160,24 @@ def words(data: bytes) -> None:
 
 def tokenize_words(rows: list[list[str]]):
     flat = tf.constant([word.encode() for row in rows for word in row], tf.string)
-    return compiled_words()(tf.RaggedTensor.from_row_lengths(flat, tf.constant([len(row) for row in rows], tf.int64)))
+    return compiled_words()(
+        tf.RaggedTensor.from_row_lengths(flat, tf.constant([len(row) for row in rows], tf.int64))
+    )
 
 
 @functools.cache
 def compiled_words():
-    return tf.function(ours(lowercase=True).tokenize_words, input_signature=[tf.RaggedTensorSpec([None, None], tf.string)])
+    return tf.function(
+        ours(lowercase=True).tokenize_words,
+        input_signature=[tf.RaggedTensorSpec([None, None], tf.string)],
+    )
 
 
 @functools.cache
 def classes() -> tuple[list[int], list[int]]:
-    table = character_table(lowercase=True, strip_accents=True, tokenize_chinese_chars=True, clean_text=True)
+    table = character_table(
+        lowercase=True, strip_accents=True, tokenize_chinese_chars=True, clean_text=True
+    )
     return table.index.tolist(), (table.blocks & CLASS_MASK).tolist()
 
 

@@ -10,24 +10,31 @@ from itertools import pairwise
 from reader_targets import attempt, chunks, folder
 
 from tfner.config import ReadSettings
+from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity, entity_at
-from tfner.ledger import Ledger
-from tfner.readers import read_documents
-from tfner.spans import keep_longest, overlap
-from tfner.tags import read_spans
-from tfner.word_tags import tags_on_words, with_words
-from tfner.writers import BratWriter, open_writer
+from tfner.formats import read_documents
+from tfner.formats.writers import BratWriter, open_writer
+from tfner.tagging.schemes import read_spans
+from tfner.tagging.spans import keep_longest, overlap
+from tfner.tagging.word_tags import tags_on_words, with_words
 
 
 def draw(data: bytes) -> tuple[Document, list[Entity]]:
     """Text, labels (a line each) and places, three bytes an entity: start, length and which label."""
     text, labels, places = (part for part in chunks(data, 3))
     document = Document(text.decode("utf-8", "replace"), id=labels.decode("latin-1"))
-    names = [name for name in labels.decode("utf-8", "replace").split("\n") if name.strip()] or ["PER"]
+    names = [name for name in labels.decode("utf-8", "replace").split("\n") if name.strip()] or [
+        "PER"
+    ]
     length = len(document.text)
     triples = zip(places[::3], places[1::3], places[2::3], strict=False)
     entities = [
-        entity_at(document.text, start % length, min(start % length + 1 + more % 16, length), names[which % len(names)])
+        entity_at(
+            document.text,
+            start % length,
+            min(start % length + 1 + more % 16, length),
+            names[which % len(names)],
+        )
         for start, more, which in triples
         if length
     ]
@@ -52,8 +59,17 @@ def check_words(document: Document, flat: list[Entity]) -> None:
     tags = tags_on_words(document, flat)
     spans, repairs = read_spans(tags, "IOB2")
     assert repairs == []
-    found = [(document.words[first][0], document.words[last - 1][1], label) for first, last, label in spans] if document.words else []
-    assert found == [(*inked(document.text, entity), entity.label) for entity in flat if entity.text.strip()]
+    found = (
+        [
+            (document.words[first][0], document.words[last - 1][1], label)
+            for first, last, label in spans
+        ]
+        if document.words
+        else []
+    )
+    assert found == [
+        (*inked(document.text, entity), entity.label) for entity in flat if entity.text.strip()
+    ]
 
 
 def inked(text: str, entity: Entity) -> tuple[int, int]:
@@ -73,8 +89,15 @@ def brat_comes_back(document: Document, entities: list[Entity]) -> None:
     assert documents is not None
     assert documents[0].text == document.text
     fragments = [list(re.finditer(r"[^\r\n]+", entity.text)) for entity in entities]
-    spans = [(entity, own[0].span() if own else (0, len(entity.text)), len(own)) for entity, own in zip(entities, fragments, strict=True)]
-    whole = [(entity.start + first, entity.start + last, entity.label) for entity, (first, last), count in spans if count < 2]
+    spans = [
+        (entity, own[0].span() if own else (0, len(entity.text)), len(own))
+        for entity, own in zip(entities, fragments, strict=True)
+    ]
+    whole = [
+        (entity.start + first, entity.start + last, entity.label)
+        for entity, (first, last), count in spans
+        if count < 2
+    ]
     expected = [(start, end, re.sub(r"\s", "_", label)) for start, end, label in whole]
     assert [entity.key for entity in documents[0].entities] == expected
     assert ledger.counts.get("discontinuous", 0) == sum(len(own) > 1 for own in fragments)

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfner.data.corpus import EncodedCorpus, Labelling, encode
-from tfner.data.tokenizer import WordPieceTokenizer
-from tfner.data.whole_files import read_arrays, write_arrays
+from tfner.corpus.ledger import Entry, Ledger
+from tfner.data.encoded_corpus import EncodedCorpus, Labelling, encode
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.ledger import Entry, Ledger
-from tfner.tags import LabelSet
+from tfner.safeio.whole_files import read_arrays, write_arrays
+from tfner.tagging.schemes import LabelSet
+from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
 logger = logging.getLogger(__name__)
 ENCODING = 1  # one more whenever `encode` gives something else for the same input, or the file holds something else
@@ -50,7 +50,15 @@ def encode_cached(
         except DataError as error:
             logger.warning("%s; encoding anew", error)
     found = Ledger()
-    corpus = encode(documents, tokenizer, labels, found, max_length=max_length, overlap=overlap, labelling=labelling)
+    corpus = encode(
+        documents,
+        tokenizer,
+        labels,
+        found,
+        max_length=max_length,
+        overlap=overlap,
+        labelling=labelling,
+    )
     ledger.entries.extend(found.entries)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,14 +68,30 @@ def encode_cached(
     return corpus
 
 
-def cache_key(documents: Iterable[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, settings: dict[str, Any]) -> str:
+def cache_key(
+    documents: Iterable[Document],
+    tokenizer: WordPieceTokenizer,
+    labels: LabelSet,
+    settings: dict[str, Any],
+) -> str:
     """A hash of all that decides the encoded corpus and the ledger's entries, in hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=32)
-    facts = [ENCODING, tf.__version__, tokenizer.fingerprint(), labels.types, labels.scheme, settings]
+    facts = [
+        ENCODING,
+        tf.__version__,
+        tokenizer.fingerprint(),
+        labels.types,
+        labels.scheme,
+        settings,
+    ]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     for document in documents:
-        entities = [(entity.start, entity.end, entity.label, entity.text) for entity in document.entities]
-        digest.update(b"\n" + json.dumps([document.id, document.text, document.words, entities]).encode())
+        entities = [
+            (entity.start, entity.end, entity.label, entity.text) for entity in document.entities
+        ]
+        digest.update(
+            b"\n" + json.dumps([document.id, document.text, document.words, entities]).encode()
+        )
     return digest.hexdigest()
 
 
@@ -91,7 +115,9 @@ def read_corpus(path: Path, key: str, ledger: Ledger) -> EncodedCorpus:
     """
     header, arrays = read_arrays(path)
     if header.get("key") != key:
-        raise DataError(f"{path}: expected the corpus with the key {key}, got {header.get('key', 'another kind of file')}")
+        raise DataError(
+            f"{path}: expected the corpus with the key {key}, got {header.get('key', 'another kind of file')}"
+        )
     ledger.entries.extend(Entry(*entry) for entry in header["lost"])
     label_mask = arrays["label_mask"].astype(np.float32)
     ids, labels, mask = (

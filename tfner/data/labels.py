@@ -8,15 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity
-from tfner.ledger import Ledger, Reason
-from tfner.spans import keep_longest
-from tfner.tags import LabelSet, write_tags
+from tfner.tagging.schemes import LabelSet, write_tags
+from tfner.tagging.spans import keep_longest
 
 Span = tuple[int, int]
 
 
-def tag_units(document: Document, units: Sequence[Span], has_piece: np.ndarray, labels: LabelSet, ledger: Ledger) -> np.ndarray:
+def tag_units(
+    document: Document,
+    units: Sequence[Span],
+    has_piece: np.ndarray,
+    labels: LabelSet,
+    ledger: Ledger,
+) -> np.ndarray:
     """The tag id of every unit; int32 [U].
 
     `units` are spans into the text in order, `has_piece` bool [U] says which of them the encoder sees. A unit without pieces is
@@ -27,12 +33,32 @@ def tag_units(document: Document, units: Sequence[Span], has_piece: np.ndarray, 
     apart, overlapping = keep_longest(known)
     starts, ends = [start for start, _ in units], [end for _, end in units]
     covers = [covering(entity, starts, ends, has_piece) for entity in apart]
-    enter(ledger, "vanished", document, [entity for entity, cover in zip(apart, covers, strict=True) if cover is None])
-    placed = [(replace(entity, start=cover[0], end=cover[1]), entity) for entity, cover in zip(apart, covers, strict=True) if cover]
+    enter(
+        ledger,
+        "vanished",
+        document,
+        [entity for entity, cover in zip(apart, covers, strict=True) if cover is None],
+    )
+    placed = [
+        (replace(entity, start=cover[0], end=cover[1]), entity)
+        for entity, cover in zip(apart, covers, strict=True)
+        if cover
+    ]
     flat, _ = keep_longest(cover for cover, _ in placed)
-    held = {id(cover) for cover in flat}  # by identity: two entities in one unit may be equal once they are widened to it
-    enter(ledger, "overlapping", document, [*overlapping, *(entity for cover, entity in placed if id(cover) not in held)])
-    widened = [entity for cover, entity in placed if id(cover) in held and is_misaligned(entity, starts, ends)]
+    held = {
+        id(cover) for cover in flat
+    }  # by identity: two entities in one unit may be equal once they are widened to it
+    enter(
+        ledger,
+        "overlapping",
+        document,
+        [*overlapping, *(entity for cover, entity in placed if id(cover) not in held)],
+    )
+    widened = [
+        entity
+        for cover, entity in placed
+        if id(cover) in held and is_misaligned(entity, starts, ends)
+    ]
     enter(ledger, "misaligned", document, widened)
     return tags_of(flat, has_piece, labels)
 
@@ -44,7 +70,9 @@ def is_known(entity: Entity, document: Document, labels: LabelSet, ledger: Ledge
     return False
 
 
-def covering(entity: Entity, starts: Sequence[int], ends: Sequence[int], has_piece: np.ndarray) -> Span | None:
+def covering(
+    entity: Entity, starts: Sequence[int], ends: Sequence[int], has_piece: np.ndarray
+) -> Span | None:
     """The units (first, one past the last) that an entity touches, without those at its edges that have no piece."""
     first, last = bisect_right(ends, entity.start), bisect_left(starts, entity.end)
     visible = first + np.flatnonzero(has_piece[first:last])
@@ -62,13 +90,17 @@ def tags_of(entities: Sequence[Entity], has_piece: np.ndarray, labels: LabelSet)
     rank = np.concatenate([[0], np.cumsum(has_piece)])
     spans = [(int(rank[entity.start]), int(rank[entity.end]), entity.label) for entity in entities]
     tags = np.zeros(len(has_piece), np.int32)
-    tags[np.flatnonzero(has_piece)] = [labels.id(tag) for tag in write_tags(spans, int(rank[-1]), labels.scheme)]
+    tags[np.flatnonzero(has_piece)] = [
+        labels.id(tag) for tag in write_tags(spans, int(rank[-1]), labels.scheme)
+    ]
     return tags
 
 
 def enter(ledger: Ledger, reason: Reason, document: Document, entities: Sequence[Entity]) -> None:
     for entity in entities:
-        ledger.record(reason, document.id, f"{entity.label} {entity.start}-{entity.end} {entity.text!r}")
+        ledger.record(
+            reason, document.id, f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
+        )
 
 
 def inside_tags(labels: LabelSet) -> np.ndarray:

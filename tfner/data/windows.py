@@ -44,14 +44,18 @@ def cut_windows(piece_counts_B: tf.Tensor, capacity: int, overlap: int) -> Windo
     start = tf.minimum(index * stride, surplus)
     next_start = tf.minimum((index + 1) * stride, surplus)
     own_start = tf.where(index == 0, 0, ((index - 1) * stride + start + capacity) // 2)
-    own_end = tf.where(index + 1 == tf.gather(windows_B, text), count, (start + next_start + capacity) // 2)
+    own_end = tf.where(
+        index + 1 == tf.gather(windows_B, text), count, (start + next_start + capacity) // 2
+    )
     return Windows(text, start, tf.minimum(start + capacity, count), own_start, own_end)
 
 
 def window_values(values: tf.RaggedTensor, windows: Windows) -> tf.RaggedTensor:
     """What stands at the pieces of each window; [B, (T)] -> [N, (T)]."""
     offset = tf.cast(tf.gather(values.row_starts(), windows.text), tf.int32)
-    positions = tf.ragged.range(offset + windows.start, offset + windows.end, row_splits_dtype=tf.int32)
+    positions = tf.ragged.range(
+        offset + windows.start, offset + windows.end, row_splits_dtype=tf.int32
+    )
     return positions.with_values(tf.gather(values.values, positions.values))
 
 
@@ -59,17 +63,28 @@ def owned_pieces(windows: Windows) -> tf.RaggedTensor:
     """True where a window owns its piece; -> bool [N, (T)]."""
     positions = tf.ragged.range(windows.start, windows.end, row_splits_dtype=tf.int32)
     row = positions.value_rowids()
-    owned = (positions.values >= tf.gather(windows.own_start, row)) & (positions.values < tf.gather(windows.own_end, row))
+    owned = (positions.values >= tf.gather(windows.own_start, row)) & (
+        positions.values < tf.gather(windows.own_end, row)
+    )
     return positions.with_values(owned)
 
 
 def frame(values: tf.RaggedTensor, first: int | bool, last: int | bool) -> tf.RaggedTensor:
     """Put a value before and after each row, as [CLS] and [SEP] stand around a window; [N, (T)] -> [N, (T+2)]."""
     rows = values.nrows()
-    return tf.concat([tf.fill([rows, 1], tf.cast(first, values.dtype)), values, tf.fill([rows, 1], tf.cast(last, values.dtype))], 1)
+    return tf.concat(
+        [
+            tf.fill([rows, 1], tf.cast(first, values.dtype)),
+            values,
+            tf.fill([rows, 1], tf.cast(last, values.dtype)),
+        ],
+        1,
+    )
 
 
-def pad_rows(values: tf.RaggedTensor, width: tf.Tensor | int, filler: int | float | bool) -> tf.Tensor:
+def pad_rows(
+    values: tf.RaggedTensor, width: tf.Tensor | int, filler: int | float | bool
+) -> tf.Tensor:
     """The one place where rows become equally long; [N, (T)] -> [N, width]."""
     shape = tf.cast(tf.stack([-1, width]), values.row_splits.dtype)
     return tf.ensure_shape(values.to_tensor(filler, shape=shape), [None, None])

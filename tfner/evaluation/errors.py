@@ -66,7 +66,9 @@ class ErrorAnalysis:
         return asdict(self)
 
 
-def analyse_errors(pairs: Iterable[tuple[Document, Sequence[Entity]]], max_examples: int = 10) -> ErrorAnalysis:
+def analyse_errors(
+    pairs: Iterable[tuple[Document, Sequence[Entity]]], max_examples: int = 10
+) -> ErrorAnalysis:
     """Compare each document's own (gold) entities with the predicted ones that come with it.
 
     Args:
@@ -122,7 +124,10 @@ def _candidates(gold: Sequence[Entity], predicted: Sequence[Entity]) -> Iterator
     longest = max((entity.end - entity.start for entity in gold), default=0)
     for p, guess in enumerate(predicted):
         # No gold entity that begins further left than the longest one is long can reach this one.
-        first, last = bisect_left(starts, guess.start - longest), bisect_left(starts, max(guess.end, guess.start + 1))
+        first, last = (
+            bisect_left(starts, guess.start - longest),
+            bisect_left(starts, max(guess.end, guess.start + 1)),
+        )
         for g in by_start[first:last]:
             rank, kind = _compare(gold[g], guess)
             if kind is not None:
@@ -133,7 +138,9 @@ def _compare(gold: Entity, predicted: Entity) -> tuple[int, Kind | None]:
     if (gold.start, gold.end) == (predicted.start, predicted.end):
         return (0, "correct") if gold.label == predicted.label else (1, "wrong_type")
     if _shared(gold, predicted) > 0:
-        return (2, "wrong_border") if gold.label == predicted.label else (3, "wrong_border_and_type")
+        return (
+            (2, "wrong_border") if gold.label == predicted.label else (3, "wrong_border_and_type")
+        )
     return 4, None
 
 
@@ -160,9 +167,15 @@ def _example(document: Document, match: Match) -> Example:
 
 
 def _most_frequent(
-    kind: Kind, firsts: dict[tuple[str, ...], Example], occurrences: Counter[tuple[str, ...]], most: int
+    kind: Kind,
+    firsts: dict[tuple[str, ...], Example],
+    occurrences: Counter[tuple[str, ...]],
+    most: int,
 ) -> tuple[Example, ...]:
-    groups = sorted((group for group in firsts if group[0] == kind), key=lambda group: (-occurrences[group], group))
+    groups = sorted(
+        (group for group in firsts if group[0] == kind),
+        key=lambda group: (-occurrences[group], group),
+    )
     return tuple(replace(firsts[group], count=occurrences[group]) for group in groups[:most])
 
 

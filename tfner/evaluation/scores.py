@@ -23,7 +23,12 @@ class Score(NamedTuple):
     def of(cls, true: int, predicted: int, correct: int) -> Score:
         """From the numbers of gold, predicted and correctly predicted entities."""
         # 2c/(t+p) is the harmonic mean of c/p and c/t without dividing 0 by 0.
-        return cls(_ratio(correct, predicted), _ratio(correct, true), _ratio(2 * correct, true + predicted), int(true))
+        return cls(
+            _ratio(correct, predicted),
+            _ratio(correct, true),
+            _ratio(2 * correct, true + predicted),
+            int(true),
+        )
 
     def to_dict(self) -> dict[str, float]:
         """The four numbers by name."""
@@ -52,13 +57,24 @@ class EntityScores:
     @cached_property
     def types(self) -> dict[str, Score]:
         """The score of each type, in alphabetical order."""
-        names = sorted(name for name in {*self.true, *self.predicted} if self.true.get(name) or self.predicted.get(name))
-        return {name: Score.of(self.true.get(name, 0), self.predicted.get(name, 0), self.correct.get(name, 0)) for name in names}
+        names = sorted(
+            name
+            for name in {*self.true, *self.predicted}
+            if self.true.get(name) or self.predicted.get(name)
+        )
+        return {
+            name: Score.of(
+                self.true.get(name, 0), self.predicted.get(name, 0), self.correct.get(name, 0)
+            )
+            for name in names
+        }
 
     @property
     def micro(self) -> Score:
         """All entities counted alike: the F1 that papers report."""
-        return Score.of(sum(self.true.values()), sum(self.predicted.values()), sum(self.correct.values()))
+        return Score.of(
+            sum(self.true.values()), sum(self.predicted.values()), sum(self.correct.values())
+        )
 
     @property
     def macro(self) -> Score:
@@ -79,7 +95,10 @@ class EntityScores:
         total = sum(weights.values())
 
         def mean(values: Iterable[float]) -> float:
-            return _ratio(sum(weight * value for weight, value in zip(weights.values(), values, strict=True)), total)
+            return _ratio(
+                sum(weight * value for weight, value in zip(weights.values(), values, strict=True)),
+                total,
+            )
 
         scores = self.types.values()
         return Score(
@@ -101,7 +120,11 @@ def score_entities(pairs: Iterable[tuple[Iterable[Entity], Iterable[Entity]]]) -
     for gold_entities, predicted_entities in pairs:
         gold_keys = Counter(entity.key for entity in gold_entities)
         predicted_keys = Counter(entity.key for entity in predicted_entities)
-        for counter, keys in ((true, gold_keys), (predicted, predicted_keys), (correct, gold_keys & predicted_keys)):
+        for counter, keys in (
+            (true, gold_keys),
+            (predicted, predicted_keys),
+            (correct, gold_keys & predicted_keys),
+        ):
             for (_, _, label), count in keys.items():
                 counter[label] += count
     return EntityScores(dict(true), dict(predicted), dict(correct))

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tfner.model.encoders.bert_weights import encode_packed, fused_pass, read_weights
+from tfner.model.encoders.partial_embedding import TrainedRows
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
 from tfner.model.metrics import LossOfLabels, segments_of_batch
 from tfner.model.skipping import apply_or_skip, skips
-from tfner.model.trained_rows import TrainedRows
-from tfner.model.weights import encode_packed, fused_pass, read_weights
 
 Implementation = Literal["fused", "reference"]
 
@@ -27,7 +27,9 @@ class Seeds(keras.__internal__.layers.BaseRandomLayer):
 
     def draw(self, count: int) -> tf.Tensor:
         """New seeds, int64 [count, 2]."""
-        return tf.random.experimental.stateless_split(self._random_generator.make_seed_for_stateless_op(), count)
+        return tf.random.experimental.stateless_split(
+            self._random_generator.make_seed_for_stateless_op(), count
+        )
 
 
 class TokenClassifier(keras.Model):
@@ -53,7 +55,11 @@ class TokenClassifier(keras.Model):
                  implementation: Implementation = "reference", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.encoder = encoder
-        self._fused = fused_pass(encoder, tf.as_dtype(self.compute_dtype)) if implementation == "fused" else None
+        self._fused = (
+            fused_pass(encoder, tf.as_dtype(self.compute_dtype))
+            if implementation == "fused"
+            else None
+        )
         self._seeds = Seeds(name="seeds") if self._fused is not None else None
         self._rows: TrainedRows | None = None
         self.gradient_accumulation = gradient_accumulation
@@ -61,7 +67,9 @@ class TokenClassifier(keras.Model):
         self.dropout = keras.layers.Dropout(dropout)
         self.head = keras.layers.Dense(
             tag_count,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=encoder.config.initializer_range),
+            kernel_initializer=keras.initializers.TruncatedNormal(
+                stddev=encoder.config.initializer_range
+            ),
             dtype="float32",
             name="head",
         )
@@ -75,22 +83,35 @@ class TokenClassifier(keras.Model):
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and reading through transformers' layers takes seconds
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         mask_BT = inputs["segment_ids"] if "segment_ids" in inputs else inputs["attention_mask"]
-        hidden_BTH = self._encode(inputs["input_ids"], mask_BT, inputs.get("position_ids"), training)
+        hidden_BTH = self._encode(
+            inputs["input_ids"], mask_BT, inputs.get("position_ids"), training
+        )
         hidden_BTH = tf.cast(self.dropout(hidden_BTH, training=training), tf.float32)
         # Selected, because in the gradient of the head's kernel a NaN at a padded position, times 0, would be NaN.
         return self.head(tf.where(tf.expand_dims(mask_BT > 0, -1), hidden_BTH, 0.0))
 
-    def _encode(self, ids_BT: tf.Tensor, mask_BT: tf.Tensor, positions_BT: tf.Tensor | None, training: bool) -> tf.Tensor:
+    def _encode(
+        self, ids_BT: tf.Tensor, mask_BT: tf.Tensor, positions_BT: tf.Tensor | None, training: bool
+    ) -> tf.Tensor:
         """Hidden states, [B, T, H]."""
         if self._fused is not None and self._seeds is not None:
-            seeds = self._seeds.draw(self._fused.seed_count(self.encoder.config.num_hidden_layers)) if training else None
+            seeds = (
+                self._seeds.draw(self._fused.seed_count(self.encoder.config.num_hidden_layers))
+                if training
+                else None
+            )
             weights = read_weights(self.encoder)
             if self._rows is not None and training:
-                ids_BT, weights = self._rows.numbers(ids_BT), weights._replace(words=self._rows.table())
+                ids_BT, weights = (
+                    self._rows.numbers(ids_BT),
+                    weights._replace(words=self._rows.table()),
+                )
             return self._fused(weights, ids_BT, mask_BT, positions_BT, seeds)
         if positions_BT is not None:
             return encode_packed(self.encoder, ids_BT, mask_BT, positions_BT, training)
-        return self.encoder(input_ids=ids_BT, attention_mask=mask_BT, training=training).last_hidden_state
+        return self.encoder(
+            input_ids=ids_BT, attention_mask=mask_BT, training=training
+        ).last_hidden_state
 
     def build_for_any_shape(self) -> TokenClassifier:
         """Create all variables by one call on a tiny batch."""
@@ -106,7 +127,9 @@ class TokenClassifier(keras.Model):
         encoder is saved or read. Needs the fused pass; to be called before the optimizer is built.
         """
         if self._fused is None:
-            raise ValueError('train_rows: expected implementation="fused": the encoder itself reads its own table')
+            raise ValueError(
+                'train_rows: expected implementation="fused": the encoder itself reads its own table'
+            )
         self._rows = TrainedRows(self._word_embeddings, ids, name="rows")
 
     def settle(self) -> None:
@@ -147,22 +170,34 @@ class TokenClassifier(keras.Model):
         self.compiled_metrics.build(logits, tf.zeros([1, 1], tf.int32))
         return super().make_train_function(force)
 
-    def _maybe_load_initial_counters_from_ckpt(self, steps_per_epoch: int, initial_epoch: int) -> tuple[int, int]:
+    def _maybe_load_initial_counters_from_ckpt(
+        self, steps_per_epoch: int, initial_epoch: int
+    ) -> tuple[int, int]:
         """Where Keras asks for the epoch and the step that `fit` begins with."""
         first_step, self.first_step = self.first_step, 0
         return initial_epoch, first_step
 
     def compute_loss(
-        self, x: Any = None, y: tf.Tensor | None = None, y_pred: tf.Tensor | None = None, sample_weight: tf.Tensor | None = None
+        self,
+        x: Any = None,
+        y: tf.Tensor | None = None,
+        y_pred: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Keras's, and for the logs the loss of the labels."""
         if isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
             total, weight = self.loss.sums(y, y_pred, sample_weight)
-            finite = tf.math.is_finite(total)  # one step that is skipped would make the epoch's loss NaN
-            self.loss_of_labels.update_state(tf.where(finite, tf.stop_gradient(total), 0.0), tf.where(finite, weight, 0.0))
+            finite = tf.math.is_finite(
+                total
+            )  # one step that is skipped would make the epoch's loss NaN
+            self.loss_of_labels.update_state(
+                tf.where(finite, tf.stop_gradient(total), 0.0), tf.where(finite, weight, 0.0)
+            )
         return super().compute_loss(x, y, y_pred, sample_weight)
 
-    def compute_metrics(self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def compute_metrics(
+        self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
         """Keras's; in packed rows entity metrics end every entity with its text."""
         with segments_of_batch(x.get("segment_ids")):
             return super().compute_metrics(x, y, y_pred, sample_weight)
@@ -173,7 +208,10 @@ class TokenClassifier(keras.Model):
         found = super().metrics
         if not isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
             return [metric for metric in found if metric is not self.loss_of_labels]
-        return [self.loss_of_labels, *(metric for metric in found if metric.name != self.loss_of_labels.name)]
+        return [
+            self.loss_of_labels,
+            *(metric for metric in found if metric.name != self.loss_of_labels.name),
+        ]
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -191,38 +229,69 @@ class TokenClassifier(keras.Model):
         if skips(self.optimizer):
             skipped = apply_or_skip(self.optimizer, gradients, loss, self.trainable_variables)
             self.skipped_steps.assign_add(tf.cast(skipped, tf.int32))
-            return {**self.compute_metrics(x, y, logits, mask), "skipped_steps": tf.identity(self.skipped_steps)}
+            return {
+                **self.compute_metrics(x, y, logits, mask),
+                "skipped_steps": tf.identity(self.skipped_steps),
+            }
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self.compute_metrics(x, y, logits, mask)
 
-    def _work(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list]:
+    def _work(
+        self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list]:
         """Loss, logits and gradients of a batch."""
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
             loss = self.compute_loss(x, y, logits, mask)
-        return loss, logits, [gradient for gradient, _ in self.optimizer.compute_gradients(loss, self.trainable_variables, tape)]
+        return (
+            loss,
+            logits,
+            [
+                gradient
+                for gradient, _ in self.optimizer.compute_gradients(
+                    loss, self.trainable_variables, tape
+                )
+            ],
+        )
 
     def _work_in_parts(
         self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, list]:
         """The same from several forward and backward passes, whose gradients add up."""
-        parts = {name: split_rows(value, self.gradient_accumulation) for name, value in {**x, "y": y, "mask": mask}.items()}
+        parts = {
+            name: split_rows(value, self.gradient_accumulation)
+            for name, value in {**x, "y": y, "mask": mask}.items()
+        }
 
-        def work_on_part(part: tf.Tensor, weight: tf.Tensor, logits: tf.TensorArray, gradients: list[tf.Tensor]) -> tuple:
+        def work_on_part(
+            part: tf.Tensor, weight: tf.Tensor, logits: tf.TensorArray, gradients: list[tf.Tensor]
+        ) -> tuple:
             part_x = {name: value[part] for name, value in parts.items()}
             part_y, part_mask = part_x.pop("y"), part_x.pop("mask")
-            part_logits, part_weight, part_gradients = self._part_gradients(part_x, part_y, part_mask, labelled)
-            summed = [total + tf.convert_to_tensor(more) for total, more in zip(gradients, part_gradients, strict=True)]
+            part_logits, part_weight, part_gradients = self._part_gradients(
+                part_x, part_y, part_mask, labelled
+            )
+            summed = [
+                total + tf.convert_to_tensor(more)
+                for total, more in zip(gradients, part_gradients, strict=True)
+            ]
             return part + 1, weight + part_weight, logits.write(part, part_logits), summed
 
         # A loop of the graph, one part after the other: unrolled, parts could run together and need the memory of the whole.
         _, weight, logits, gradients = tf.while_loop(
             lambda part, *_: part < self.gradient_accumulation,
             work_on_part,
-            (0, 0.0, tf.TensorArray(tf.float32, self.gradient_accumulation), [tf.zeros_like(v) for v in self.trainable_variables]),
+            (
+                0,
+                0.0,
+                tf.TensorArray(tf.float32, self.gradient_accumulation),
+                [tf.zeros_like(v) for v in self.trainable_variables],
+            ),
             parallel_iterations=1,
         )
-        per_label = tf.math.divide_no_nan(labelled, sum_over_replicas(weight))  # 1 without class weights
+        per_label = tf.math.divide_no_nan(
+            labelled, sum_over_replicas(weight)
+        )  # 1 without class weights
         gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
         whole = logits.concat()[: tf.shape(y)[0]]
         return self.compute_loss(x, y, whole, mask), whole, gradients
@@ -235,14 +304,22 @@ class TokenClassifier(keras.Model):
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
             loss_sum, weight = self._masked_loss().sums(y, logits, mask)
-            share = tf.math.divide_no_nan(loss_sum, labelled)  # divided before the way back, where a sum would overflow float16
+            share = tf.math.divide_no_nan(
+                loss_sum, labelled
+            )  # divided before the way back, where a sum would overflow float16
             objective = self.optimizer.get_scaled_loss(share) if scaled else share
         gradients = tape.gradient(objective, self.trainable_variables)
-        return logits, weight, self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients
+        return (
+            logits,
+            weight,
+            self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients,
+        )
 
     def _masked_loss(self) -> MaskedSparseCategoricalCrossentropy:
         if not isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
-            raise TypeError(f"gradient_accumulation: expected MaskedSparseCategoricalCrossentropy as loss, got {self.loss!r}")
+            raise TypeError(
+                f"gradient_accumulation: expected MaskedSparseCategoricalCrossentropy as loss, got {self.loss!r}"
+            )
         return self.loss
 
 

@@ -9,10 +9,17 @@ import tf_keras as keras
 
 from tfner.exceptions import ConfigError
 
-__all__ = ["MaskedSparseCategoricalCrossentropy", "cross_entropy", "masked_cross_entropy_sum", "sum_over_replicas"]
+__all__ = [
+    "MaskedSparseCategoricalCrossentropy",
+    "cross_entropy",
+    "masked_cross_entropy_sum",
+    "sum_over_replicas",
+]
 
 
-def cross_entropy(y_true, logits, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None) -> tf.Tensor:
+def cross_entropy(
+    y_true, logits, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+) -> tf.Tensor:
     """Cross entropy of each position: int [...], float [..., K] -> float32 [...].
 
     As PyTorch's: with smoothing e and class weights w a position of class y costs
@@ -31,7 +38,12 @@ def cross_entropy(y_true, logits, *, label_smoothing: float = 0.0, class_weights
 
 
 def masked_cross_entropy_sum(
-    y_true, logits, label_mask=None, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+    y_true,
+    logits,
+    label_mask=None,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The two parts of the loss, so that micro-batches can be added up and divided once.
 
@@ -49,8 +61,13 @@ def masked_cross_entropy_sum(
     weights = _position_weights(y_true, label_mask)
     labelled = weights > 0.0
     # Selected twice: before, so that NaN gives no NaN gradient; after, so that a masked position has none at all.
-    y_true, logits = tf.where(labelled, y_true, 0), tf.where(tf.expand_dims(labelled, -1), logits, 0.0)
-    losses = cross_entropy(y_true, logits, label_smoothing=label_smoothing, class_weights=class_weights)
+    y_true, logits = (
+        tf.where(labelled, y_true, 0),
+        tf.where(tf.expand_dims(labelled, -1), logits, 0.0),
+    )
+    losses = cross_entropy(
+        y_true, logits, label_smoothing=label_smoothing, class_weights=class_weights
+    )
     total = tf.reduce_sum(tf.where(labelled, weights * losses, 0.0))
     if class_weights is not None:
         weights *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
@@ -82,14 +99,21 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
     """
 
     def __init__(
-        self, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None, name: str = "masked_cross_entropy"
+        self,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+        name: str = "masked_cross_entropy",
     ):
         if not 0.0 <= label_smoothing < 1.0:
-            raise ConfigError(f"label_smoothing: expected a number in [0, 1), got {label_smoothing}")
+            raise ConfigError(
+                f"label_smoothing: expected a number in [0, 1), got {label_smoothing}"
+            )
         # With SUM Keras does not divide by the number of replicas again; `fit` still logs the value of the whole batch.
         super().__init__(reduction=keras.losses.Reduction.SUM, name=name)
         self.label_smoothing = label_smoothing
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self.class_weights = (
+            None if class_weights is None else [float(weight) for weight in class_weights]
+        )
 
     def __call__(self, y_true, y_pred, sample_weight=None) -> tf.Tensor:
         """int [B, T], logits [B, T, K], mask [B, T] or [B] or None -> float32 scalar."""
@@ -99,17 +123,27 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred) -> tf.Tensor:
         """The losses of the single positions, unmasked: int [B, T], logits [B, T, K] -> float32 [B, T]."""
-        return cross_entropy(y_true, y_pred, label_smoothing=self.label_smoothing, class_weights=self.class_weights)
+        return cross_entropy(
+            y_true, y_pred, label_smoothing=self.label_smoothing, class_weights=self.class_weights
+        )
 
     def sums(self, y_true, y_pred, sample_weight=None) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss before its division, of this replica alone: see `masked_cross_entropy_sum`."""
         return masked_cross_entropy_sum(
-            y_true, y_pred, sample_weight, label_smoothing=self.label_smoothing, class_weights=self.class_weights
+            y_true,
+            y_pred,
+            sample_weight,
+            label_smoothing=self.label_smoothing,
+            class_weights=self.class_weights,
         )
 
     def get_config(self) -> dict:
         """What `from_config` needs."""
-        return {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights, "name": self.name}
+        return {
+            "label_smoothing": self.label_smoothing,
+            "class_weights": self.class_weights,
+            "name": self.name,
+        }
 
 
 def _position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:

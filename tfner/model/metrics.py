@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ConfigError
-from tfner.model.chunks import ChunkRules, Chunks, chunk_rules, compact, find_chunks
+from tfner.model.entity_marks import ChunkRules, Chunks, chunk_rules, compact, find_chunks
 from tfner.model.losses import sum_over_replicas
 
 __all__ = [
@@ -33,9 +33,16 @@ def segments_of_batch(segment_ids: tf.Tensor | None) -> Iterator[None]:
 class _Totals(keras.metrics.Metric):
     """Totals over all replicas, the same on each: any process can read or save them without the help of the others."""
 
-    def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: tf.DType = tf.float32) -> tf.Variable:
-        aggregation, synchronization = tf.VariableAggregation.ONLY_FIRST_REPLICA, tf.VariableSynchronization.ON_WRITE
-        return self.add_weight(name, shape, aggregation, synchronization, initializer="zeros", dtype=dtype)
+    def add_total(
+        self, name: str, shape: tuple[int, ...] = (), dtype: tf.DType = tf.float32
+    ) -> tf.Variable:
+        aggregation, synchronization = (
+            tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            tf.VariableSynchronization.ON_WRITE,
+        )
+        return self.add_weight(
+            name, shape, aggregation, synchronization, initializer="zeros", dtype=dtype
+        )
 
     def add_to(self, totals: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
         """Add to each total its value of this batch, which is to be less than 2**24 if it is a count.
@@ -80,7 +87,9 @@ class MaskedAccuracy(_Totals):
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = _mask_like(y_true, sample_weight)
         correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)
-        self.add_to((self.correct, self.total), (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT)))
+        self.add_to(
+            (self.correct, self.total), (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT))
+        )
 
     def result(self) -> tf.Tensor:
         """Accuracy as a fraction; 0 before anything was counted."""
@@ -98,13 +107,17 @@ class _EntityCounts(_Totals):
         average: "micro" over all entities, or "macro": the mean over the types that occur in gold or prediction.
     """
 
-    def __init__(self, tags: Sequence[str], average: str = "micro", name: str | None = None, dtype=None):
+    def __init__(
+        self, tags: Sequence[str], average: str = "micro", name: str | None = None, dtype=None
+    ):
         if average not in {"micro", "macro"}:
             raise ConfigError(f"average: expected 'micro' or 'macro', got {average!r}")
         super().__init__(name=name, dtype=dtype)
         self.tags, self.average = list(tags), average
         self.rules = chunk_rules(self.tags)
-        self.true, self.predicted, self.correct = (self._add_counter(name) for name in ("true", "predicted", "correct"))
+        self.true, self.predicted, self.correct = (
+            self._add_counter(name) for name in ("true", "predicted", "correct")
+        )
 
     def update_state(self, y_true, y_pred, sample_weight=None, segment_ids=None) -> None:
         """Count a batch.
@@ -119,28 +132,42 @@ class _EntityCounts(_Totals):
         segment_ids = SEGMENTS.get() if segment_ids is None else segment_ids
         y_true = tf.cast(y_true, tf.int32)
         labelled_BT = _mask_like(y_true, sample_weight) > 0.0
-        counts = count_entities(self.rules, y_true, _tag_ids(y_pred, y_true), labelled_BT, segment_ids)
+        counts = count_entities(
+            self.rules, y_true, _tag_ids(y_pred, y_true), labelled_BT, segment_ids
+        )
         self.add_to((self.true, self.predicted, self.correct), counts)
 
     def reset_state(self) -> None:
         """Set all counters to 0."""
-        keras.backend.batch_set_value([(counter, [0] * len(self.rules.types)) for counter in self.variables])
+        keras.backend.batch_set_value(
+            [(counter, [0] * len(self.rules.types)) for counter in self.variables]
+        )
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Precision, recall and F1 under `average`, scalars; 0 where nothing is there to divide by."""
         if self.average == "micro":
-            return _scores(*(tf.reduce_sum(counter) for counter in (self.true, self.predicted, self.correct)))
+            return _scores(
+                *(tf.reduce_sum(counter) for counter in (self.true, self.predicted, self.correct))
+            )
         occurs_N = tf.cast(self.true + self.predicted > 0, tf.float32)
         by_type = _scores(self.true, self.predicted, self.correct)
-        precision, recall, f1 = (tf.math.divide_no_nan(tf.reduce_sum(score_N), tf.reduce_sum(occurs_N)) for score_N in by_type)
+        precision, recall, f1 = (
+            tf.math.divide_no_nan(tf.reduce_sum(score_N), tf.reduce_sum(occurs_N))
+            for score_N in by_type
+        )
         return precision, recall, f1
 
     def per_type(self) -> dict[str, dict[str, float]]:
         """{type: {precision, recall, f1, support}} of everything counted so far, every type of the tag set included."""
-        columns = [score_N.numpy().tolist() for score_N in _scores(self.true, self.predicted, self.correct)]
+        columns = [
+            score_N.numpy().tolist() for score_N in _scores(self.true, self.predicted, self.correct)
+        ]
         rows = zip(*columns, self.true.numpy().tolist(), strict=True)
         keys = ("precision", "recall", "f1", "support")
-        return {type_: dict(zip(keys, row, strict=True)) for type_, row in zip(self.rules.types, rows, strict=True)}
+        return {
+            type_: dict(zip(keys, row, strict=True))
+            for type_, row in zip(self.rules.types, rows, strict=True)
+        }
 
     def get_config(self) -> dict:
         """What `from_config` needs."""
@@ -155,19 +182,30 @@ class _EntityCounts(_Totals):
 class EntityScores(_EntityCounts):
     """Precision, recall and F1 at once, from one set of counters: `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`."""
 
-    def __init__(self, tags: Sequence[str], average: str = "micro", name: str = "entity", dtype=None):
+    def __init__(
+        self, tags: Sequence[str], average: str = "micro", name: str = "entity", dtype=None
+    ):
         super().__init__(tags, average, name, dtype)
 
     def result(self) -> dict[str, tf.Tensor]:
         """The three scores as fractions."""
-        return {f"{self.name}_{key}": score for key, score in zip(("precision", "recall", "f1"), self.scores(), strict=True)}
+        return {
+            f"{self.name}_{key}": score
+            for key, score in zip(("precision", "recall", "f1"), self.scores(), strict=True)
+        }
 
 
 @keras.saving.register_keras_serializable("tfner")
 class EntityPrecision(_EntityCounts):
     """Correct / predicted entities."""
 
-    def __init__(self, tags: Sequence[str], average: str = "micro", name: str = "entity_precision", dtype=None):
+    def __init__(
+        self,
+        tags: Sequence[str],
+        average: str = "micro",
+        name: str = "entity_precision",
+        dtype=None,
+    ):
         super().__init__(tags, average, name, dtype)
 
     def result(self) -> tf.Tensor:
@@ -179,7 +217,9 @@ class EntityPrecision(_EntityCounts):
 class EntityRecall(_EntityCounts):
     """Correct / gold entities."""
 
-    def __init__(self, tags: Sequence[str], average: str = "micro", name: str = "entity_recall", dtype=None):
+    def __init__(
+        self, tags: Sequence[str], average: str = "micro", name: str = "entity_recall", dtype=None
+    ):
         super().__init__(tags, average, name, dtype)
 
     def result(self) -> tf.Tensor:
@@ -191,7 +231,9 @@ class EntityRecall(_EntityCounts):
 class EntityF1(_EntityCounts):
     """Harmonic mean of entity precision and recall."""
 
-    def __init__(self, tags: Sequence[str], average: str = "micro", name: str = "entity_f1", dtype=None):
+    def __init__(
+        self, tags: Sequence[str], average: str = "micro", name: str = "entity_f1", dtype=None
+    ):
         super().__init__(tags, average, name, dtype)
 
     def result(self) -> tf.Tensor:
@@ -206,7 +248,12 @@ def count_entities(
     segments_BT = None if segments_BT is None else compact(segments_BT, labelled_BT)
     true = find_chunks(rules, compact(true_BT, labelled_BT), segments_BT)
     predicted = find_chunks(rules, compact(predicted_BT, labelled_BT), segments_BT)
-    same_BT = true.begins & predicted.begins & (true.type == predicted.type) & (_last_of(true) == _last_of(predicted))
+    same_BT = (
+        true.begins
+        & predicted.begins
+        & (true.type == predicted.type)
+        & (_last_of(true) == _last_of(predicted))
+    )
     return (
         _count_types(rules, true.type, true.begins),
         _count_types(rules, predicted.type, predicted.begins),
@@ -217,10 +264,16 @@ def count_entities(
 def _last_of(chunks: Chunks) -> tf.Tensor:
     """The last position of each entity, given at its first: int32 [B, T]; elsewhere meaningless."""
     shape = tf.shape(chunks.begins)
-    place_BT = tf.range(shape[0])[:, tf.newaxis] * shape[1] + tf.cumsum(tf.cast(chunks.begins, tf.int32), axis=1) - 1
+    place_BT = (
+        tf.range(shape[0])[:, tf.newaxis] * shape[1]
+        + tf.cumsum(tf.cast(chunks.begins, tf.int32), axis=1)
+        - 1
+    )
     place_BT = tf.maximum(place_BT, 0)  # a row that opens with O points before itself
     position_BT = tf.where(chunks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
-    return tf.gather(tf.math.unsorted_segment_sum(position_BT, place_BT, shape[0] * shape[1]), place_BT)
+    return tf.gather(
+        tf.math.unsorted_segment_sum(position_BT, place_BT, shape[0] * shape[1]), place_BT
+    )
 
 
 def _count_types(rules: ChunkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
@@ -232,7 +285,11 @@ def _count_types(rules: ChunkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -
 def _scores(true, predicted, correct) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     true, predicted, correct = (tf.cast(count, tf.float32) for count in (true, predicted, correct))
     divide = tf.math.divide_no_nan
-    return divide(correct, predicted), divide(correct, true), divide(2.0 * correct, true + predicted)
+    return (
+        divide(correct, predicted),
+        divide(correct, true),
+        divide(2.0 * correct, true + predicted),
+    )
 
 
 def _tag_ids(y_pred, y_true: tf.Tensor) -> tf.Tensor:
@@ -248,4 +305,6 @@ def _mask_like(y_true: tf.Tensor, mask) -> tf.Tensor:
     if mask is None:
         return tf.ones_like(y_true, tf.float32)
     mask = tf.cast(mask, tf.float32)
-    return tf.broadcast_to(mask if mask.shape.rank == y_true.shape.rank else mask[:, tf.newaxis], tf.shape(y_true))
+    return tf.broadcast_to(
+        mask if mask.shape.rank == y_true.shape.rank else mask[:, tf.newaxis], tf.shape(y_true)
+    )

@@ -13,7 +13,9 @@ from tfner.exceptions import ConfigError
 
 __all__ = ["FusedAdamW", "WarmupDecay", "build_optimizer"]
 
-NO_DECAY = (r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",)  # biases and the scale and shift of normalisation layers
+NO_DECAY = (
+    r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",
+)  # biases and the scale and shift of normalisation layers
 HEAD = (r"(^|/|_)(head|classifier|crf)(_\d+)?(/|:|$)",)
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -36,24 +38,44 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         schedule: "linear", "cosine" or "constant".
     """
 
-    def __init__(self, peak: float, total_steps: int, warmup_steps: int = 0, schedule: str = "linear"):
+    def __init__(
+        self, peak: float, total_steps: int, warmup_steps: int = 0, schedule: str = "linear"
+    ):
         if schedule not in SCHEDULES:
             raise ConfigError(f"schedule: expected one of {', '.join(SCHEDULES)}, got {schedule!r}")
         if not 0 <= warmup_steps <= total_steps:
-            raise ConfigError(f"warmup_steps: expected 0 to total_steps = {total_steps}, got {warmup_steps}")
-        self.peak, self.total_steps, self.warmup_steps, self.schedule = peak, total_steps, warmup_steps, schedule
+            raise ConfigError(
+                f"warmup_steps: expected 0 to total_steps = {total_steps}, got {warmup_steps}"
+            )
+        self.peak, self.total_steps, self.warmup_steps, self.schedule = (
+            peak,
+            total_steps,
+            warmup_steps,
+            schedule,
+        )
 
     def __call__(self, step) -> tf.Tensor:
         """The learning rate of update number `step`, float32."""
         step = tf.cast(step, tf.float32)
         warmup = step / max(1, self.warmup_steps)
-        rest = tf.maximum(0.0, (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps))
-        decay = {"linear": rest, "cosine": 0.5 * (1.0 - tf.cos(math.pi * rest)), "constant": tf.ones_like(step)}
+        rest = tf.maximum(
+            0.0, (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
+        )
+        decay = {
+            "linear": rest,
+            "cosine": 0.5 * (1.0 - tf.cos(math.pi * rest)),
+            "constant": tf.ones_like(step),
+        }
         return self.peak * tf.where(step < self.warmup_steps, warmup, decay[self.schedule])
 
     def get_config(self) -> dict:
         """What `from_config` needs."""
-        return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps, "schedule": self.schedule}
+        return {
+            "peak": self.peak,
+            "total_steps": self.total_steps,
+            "warmup_steps": self.warmup_steps,
+            "schedule": self.schedule,
+        }
 
 
 @keras.saving.register_keras_serializable("tfner")
@@ -88,8 +110,21 @@ class FusedAdamW(keras.optimizers.AdamW):
         **kwargs,
     ):
         kwargs["jit_compile"] = False  # one kernel a variable needs no compiler
-        super().__init__(learning_rate, weight_decay, beta_1, beta_2, epsilon, global_clipnorm=global_clipnorm, name=name, **kwargs)
-        self.head_scale, self.head_names, self.no_decay_names = head_scale, tuple(head_names), tuple(no_decay_names)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            beta_1,
+            beta_2,
+            epsilon,
+            global_clipnorm=global_clipnorm,
+            name=name,
+            **kwargs,
+        )
+        self.head_scale, self.head_names, self.no_decay_names = (
+            head_scale,
+            tuple(head_names),
+            tuple(no_decay_names),
+        )
         self.exclude_from_weight_decay(var_names=list(no_decay_names))
         with tf.init_scope():
             self.gradient_norm = tf.Variable(
@@ -103,17 +138,28 @@ class FusedAdamW(keras.optimizers.AdamW):
     def build(self, var_list) -> None:
         """Create the moments, and sort the variables into groups while their names are still their own."""
         if not getattr(self, "_built", False):
-            is_head = [any(re.search(name, variable.name) for name in self.head_names) for variable in var_list]
+            is_head = [
+                any(re.search(name, variable.name) for name in self.head_names)
+                for variable in var_list
+            ]
             if self.head_scale != 1.0 and not any(is_head):
-                raise ConfigError(f"head_learning_rate: no variable has a name that matches {' or '.join(self.head_names)}")
+                raise ConfigError(
+                    f"head_learning_rate: no variable has a name that matches {' or '.join(self.head_names)}"
+                )
             self._scales = [self.head_scale if head else 1.0 for head in is_head]
-            self._decays = [self.weight_decay if self._use_weight_decay(variable) else 0.0 for variable in var_list]
+            self._decays = [
+                self.weight_decay if self._use_weight_decay(variable) else 0.0
+                for variable in var_list
+            ]
         super().build(var_list)
 
     def update_step(self, gradient, variable) -> None:
         """Decay and update one variable in place."""
         index = self._index_dict[self._var_key(variable)]
-        rates = {name: tf.cast(value, variable.dtype) for name, value in self._rates(self._scales[index]).items()}
+        rates = {
+            name: tf.cast(value, variable.dtype)
+            for name, value in self._rates(self._scales[index]).items()
+        }
         if self._decays[index]:
             variable.assign(variable * (1.0 - rates["lr"] * self._decays[index]))
         tf.raw_ops.ResourceApplyAdam(
@@ -127,29 +173,47 @@ class FusedAdamW(keras.optimizers.AdamW):
 
     def _internal_apply_gradients(self, grads_and_vars):
         step = tf.cast(self.iterations + 1, tf.float32)
-        betas = {"beta1": tf.cast(self.beta_1, tf.float32), "beta2": tf.cast(self.beta_2, tf.float32)}
+        betas = {
+            "beta1": tf.cast(self.beta_1, tf.float32),
+            "beta2": tf.cast(self.beta_2, tf.float32),
+        }
         powers = {f"{name}_power": tf.pow(beta, step) for name, beta in betas.items()}
         shared = {name: self._unless_skipped(beta, 1) for name, beta in betas.items()}
         rate = self._unless_skipped(tf.cast(self.learning_rate, tf.float32), 0)
         rates = {scale: {"lr": rate * scale, **powers, **shared} for scale in set(self._scales)}
-        self._rates = rates.__getitem__  # a dict would be taken for a part of the optimizer that is to be saved
+        self._rates = (
+            rates.__getitem__
+        )  # a dict would be taken for a part of the optimizer that is to be saved
         return super()._internal_apply_gradients(grads_and_vars)
 
     def get_config(self) -> dict:
         """What `from_config` needs."""
-        config = {"head_scale": self.head_scale, "head_names": list(self.head_names), "no_decay_names": list(self.no_decay_names)}
+        config = {
+            "head_scale": self.head_scale,
+            "head_names": list(self.head_names),
+            "no_decay_names": list(self.no_decay_names),
+        }
         return {**super().get_config(), **config}
 
     def _apply_weight_decay(self, variables) -> None:
         """Nothing: `update_step` does it with the learning rate of the variable's group."""
 
     def _clip_gradients(self, grads):
-        norm = tf.linalg.global_norm([_row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads])
+        norm = tf.linalg.global_norm(
+            [
+                _row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+                for gradient in grads
+            ]
+        )
         self.gradient_norm.assign(tf.cast(norm, tf.float32))
         self._finite = tf.math.is_finite(norm)
         if not self.global_clipnorm:
             grads = super()._clip_gradients(grads)
-        factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm) if self.global_clipnorm else tf.ones_like(norm)
+        factor = (
+            self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+            if self.global_clipnorm
+            else tf.ones_like(norm)
+        )
         factor = self._unless_skipped(factor, 0)
         return [_multiply(gradient, factor) for gradient in grads]
 
@@ -158,7 +222,10 @@ class FusedAdamW(keras.optimizers.AdamW):
         return tf.where(self._finite, value, tf.constant(otherwise, value.dtype))
 
     def _deduplicate_sparse_grad(self, grads):
-        return [_to_dense(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads]
+        return [
+            _to_dense(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+            for gradient in grads
+        ]
 
 
 def build_optimizer(
@@ -207,7 +274,9 @@ def build_optimizer(
 def _multiply(gradient, factor: tf.Tensor):
     """A gradient times a scalar; 0 times NaN is 0."""
     if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(tf.math.multiply_no_nan(gradient.values, factor), gradient.indices, gradient.dense_shape)
+        return tf.IndexedSlices(
+            tf.math.multiply_no_nan(gradient.values, factor), gradient.indices, gradient.dense_shape
+        )
     return tf.math.multiply_no_nan(gradient, factor)
 
 
@@ -219,7 +288,9 @@ def _row_sums(gradient: tf.IndexedSlices) -> tf.Tensor:
     order_N = tf.argsort(gradient.indices)
     sorted_N = tf.gather(gradient.indices, order_N)
     row_N = tf.cumsum(tf.cast(sorted_N != tf.roll(sorted_N, 1, axis=0), tf.int32))
-    return tf.math.unsorted_segment_sum(tf.gather(gradient.values, order_N), row_N, tf.size(order_N) + 1)
+    return tf.math.unsorted_segment_sum(
+        tf.gather(gradient.values, order_N), row_N, tf.size(order_N) + 1
+    )
 
 
 def _to_dense(gradient) -> tf.Tensor:

@@ -20,13 +20,22 @@ def skips(optimizer: keras.optimizers.Optimizer) -> bool:
 def mark(gradients: Sequence[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
     """The gradients, the smallest of them NaN if the loss is not finite: their sum over replicas then tells all of them."""
     marked = list(gradients)
-    smallest = min(range(len(marked)), key=lambda number: marked[number].shape.num_elements() or sys.maxsize)
+    smallest = min(
+        range(len(marked)), key=lambda number: marked[number].shape.num_elements() or sys.maxsize
+    )
     value = tf.convert_to_tensor(marked[smallest])
-    marked[smallest] = tf.where(tf.math.is_finite(loss), value, tf.constant(float("nan"), value.dtype))
+    marked[smallest] = tf.where(
+        tf.math.is_finite(loss), value, tf.constant(float("nan"), value.dtype)
+    )
     return marked
 
 
-def apply_or_skip(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], loss: tf.Tensor, variables: Sequence) -> tf.Tensor:
+def apply_or_skip(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    loss: tf.Tensor,
+    variables: Sequence,
+) -> tf.Tensor:
     """One step of an optimizer that skips; whether it was skipped, bool, the same on all replicas.
 
     With a loss scale, overflows of scaled gradients are no fault: the scale sinks until there are none. What counts is a loss that is not
@@ -39,4 +48,6 @@ def apply_or_skip(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.
     scale = optimizer.loss_scale
     optimizer.apply_gradients(marked)
     bad_loss = sum_over_replicas(tf.cast(~tf.math.is_finite(loss), tf.float32)) > 0
-    return bad_loss | ((scale <= 1) & (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0))
+    return bad_loss | (
+        (scale <= 1) & (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0)
+    )

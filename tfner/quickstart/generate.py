@@ -34,7 +34,11 @@ class Split(NamedTuple):
     unseen_templates: str = ""
 
 
-SPLITS = (Split("train", 4600), Split("dev", 240, 120, "unseen_dev.txt"), Split("test", 400, 200, "unseen_test.txt"))
+SPLITS = (
+    Split("train", 4600),
+    Split("dev", 240, 120, "unseen_dev.txt"),
+    Split("test", 400, 200, "unseen_test.txt"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +60,10 @@ def write_corpus(folder: Path) -> list[Path]:
 
 def write_split(target: Path, split: Split, grammar: Grammar) -> Path:
     """Write one split, a record a line: id, text, entities and whether train has its template."""
-    lines = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in records(split, grammar))
+    lines = (
+        json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        for record in records(split, grammar)
+    )
     target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     return target
 
@@ -79,10 +86,17 @@ def records(split: Split, grammar: Grammar) -> Iterator[dict]:
     plan = [("seen", template) for template in deal("seen.txt", split.seen)]
     plan += [("unseen", template) for template in deal(split.unseen_templates, split.unseen)]
     for number, (origin, template) in enumerate(plan, start=1):
-        text, entities = assemble(grammar.expand(with_opener(template.removeprefix(CASE_AS_WRITTEN), grammar)))
+        text, entities = assemble(
+            grammar.expand(with_opener(template.removeprefix(CASE_AS_WRITTEN), grammar))
+        )
         if not template.startswith(CASE_AS_WRITTEN):
             text = text[0].upper() + text[1:]
-        yield {"id": f"{split.name}-{number}", "text": text, "entities": entities, "slice": f"{origin} templates"}
+        yield {
+            "id": f"{split.name}-{number}",
+            "text": text,
+            "entities": entities,
+            "slice": f"{origin} templates",
+        }
 
 
 def with_opener(template: str, grammar: Grammar) -> str:
@@ -104,7 +118,9 @@ def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
     text, entities = "", []
     for segment in segments:
         if segment.label:
-            entities.append({"start": len(text), "end": len(text) + len(segment.text), "label": segment.label})
+            entities.append(
+                {"start": len(text), "end": len(text) + len(segment.text), "label": segment.label}
+            )
             text += segment.text
         else:
             text += shorten_possessive(text, segment.text)
@@ -113,7 +129,11 @@ def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
 
 def shorten_possessive(before: str, after: str) -> str:
     """`Haldas's boat` is written `Haldas' boat`."""
-    return "'" + after.removeprefix(POSSESSIVE) if before[-1:] in "sxz" and after.startswith(POSSESSIVE) else after
+    return (
+        "'" + after.removeprefix(POSSESSIVE)
+        if before[-1:] in "sxz" and after.startswith(POSSESSIVE)
+        else after
+    )
 
 
 if __name__ == "__main__":

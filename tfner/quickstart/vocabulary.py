@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     lines = Path(arguments[0]).read_text(encoding="utf-8").splitlines()
     pieces = train(json.loads(line)["text"] for line in lines)
-    Path(arguments[1]).write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8", newline="\n")
+    Path(arguments[1]).write_text(
+        "".join(f"{piece}\n" for piece in pieces), encoding="utf-8", newline="\n"
+    )
     return 0
 
 
@@ -72,7 +74,9 @@ class Merges:
 
     def merge_commonest(self) -> str:
         """Join the commonest pair of neighbours everywhere, of equals the first in code point order; empty if none is left."""
-        pair, count = min(self.pairs.items(), key=lambda item: (-item[1], item[0]), default=(("", ""), 0))
+        pair, count = min(
+            self.pairs.items(), key=lambda item: (-item[1], item[0]), default=(("", ""), 0)
+        )
         if count <= 0:
             return ""
         merged = pair[0] + pair[1].removeprefix(INSIDE)

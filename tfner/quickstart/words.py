@@ -64,7 +64,11 @@ class Inventor:
         stem = self._syllable("onset") + self._syllable("vowel")
         if self.chance(0.4):
             stem += self._syllable("before vowel") + self._syllable("vowel")
-        return stem + self._syllable("before vowel" if ending[0] in "aeiouy" else "before consonant") + ending
+        return (
+            stem
+            + self._syllable("before vowel" if ending[0] in "aeiouy" else "before consonant")
+            + ending
+        )
 
     def _syllable(self, part: str) -> str:
         return self.pick(SYLLABLES[part].split())

@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
-from tfner.training.checkpoints import Checkpoints
-from tfner.training.step_facts import describe_facts, is_due
-from tfner.training.storage import writing
+from tfner.monitoring.step_metrics import describe_facts, is_due
+from tfner.training.state.checkpoints import Checkpoints
+from tfner.training.state.storage import writing
 
 logger = logging.getLogger(__name__)
 DRAWN_EVERY = 0.1  # seconds
@@ -43,7 +43,12 @@ class EntityReport(keras.callbacks.Callback):
     `show` receives the scores, for example to print the table of types.
     """
 
-    def __init__(self, score: Callable[[], EntityScores], show: Callable[[EntityScores], None] | None = None, prefix: str = "val_"):
+    def __init__(
+        self,
+        score: Callable[[], EntityScores],
+        show: Callable[[EntityScores], None] | None = None,
+        prefix: str = "val_",
+    ):
         super().__init__()
         self.score = score
         self.show = show
@@ -68,30 +73,54 @@ class BestWeights(keras.callbacks.Callback):
     finite value of the metric is not better than any; a metric that is not logged at all is an error that names those that are.
     """
 
-    def __init__(self, path: str | Path, monitor: str | None = "val_entity_f1", mode: str | None = None, patience: int | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        monitor: str | None = "val_entity_f1",
+        mode: str | None = None,
+        patience: int | None = None,
+    ):
         super().__init__()
-        self.checkpoints = Checkpoints(Path(path), "best", kept=3)  # a state that is gone back to may be two epochs older
+        self.checkpoints = Checkpoints(
+            Path(path), "best", kept=3
+        )  # a state that is gone back to may be two epochs older
         self.monitor = monitor
-        self.sign = -1.0 if (mode or ("min" if "loss" in (monitor or "") else "max")) == "min" else 1.0
+        self.sign = (
+            -1.0 if (mode or ("min" if "loss" in (monitor or "") else "max")) == "min" else 1.0
+        )
         self.patience = patience
         self.best: float | None = None
         self.best_epoch: int | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self._value(epoch, logs or {})
-        if math.isfinite(value) and (self.best is None or self.sign * value > self.sign * self.best):
-            self.checkpoints.write(name_of_epoch(epoch), tf.train.Checkpoint(model=self.model), monitor=self.monitor, value=value)
+        if math.isfinite(value) and (
+            self.best is None or self.sign * value > self.sign * self.best
+        ):
+            self.checkpoints.write(
+                name_of_epoch(epoch),
+                tf.train.Checkpoint(model=self.model),
+                monitor=self.monitor,
+                value=value,
+            )
             self.best, self.best_epoch = value, epoch
         waited = epoch - (self.best_epoch if self.best_epoch is not None else -1)
         if self.patience is not None and waited >= self.patience:
-            logger.info("no better %s for %d epochs: stopping after epoch %d", self.monitor, waited, epoch + 1)
+            logger.info(
+                "no better %s for %d epochs: stopping after epoch %d",
+                self.monitor,
+                waited,
+                epoch + 1,
+            )
             self.model.stop_training = True
 
     def _value(self, epoch: int, logs: dict[str, Any]) -> float:
         if self.monitor is None:
             return float(epoch)
         if self.monitor not in logs:
-            raise KeyError(f"monitor {self.monitor!r} is not logged; logged are {', '.join(sorted(logs))}")
+            raise KeyError(
+                f"monitor {self.monitor!r} is not logged; logged are {', '.join(sorted(logs))}"
+            )
         return float(logs[self.monitor])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -110,8 +139,15 @@ class BestWeights(keras.callbacks.Callback):
         """
         if self.best_epoch is None:
             return
-        if self.checkpoints.restore(tf.train.Checkpoint(model=self.model), newest=name_of_epoch(self.best_epoch)) is None:
-            raise ModelError(f"{self.checkpoints.folder}: expected the weights of epoch {self.best_epoch + 1}, found none")
+        if (
+            self.checkpoints.restore(
+                tf.train.Checkpoint(model=self.model), newest=name_of_epoch(self.best_epoch)
+            )
+            is None
+        ):
+            raise ModelError(
+                f"{self.checkpoints.folder}: expected the weights of epoch {self.best_epoch + 1}, found none"
+            )
 
 
 class Throughput(keras.callbacks.Callback):
@@ -136,7 +172,12 @@ class Throughput(keras.callbacks.Callback):
         if logs is not None:
             logs["learning_rate"] = current_learning_rate(self.model.optimizer)
             logs["seconds"] = seconds
-            logs["windows_per_second"] = self.windows * self._steps / (self.params.get("steps") or max(self._steps, 1)) / seconds
+            logs["windows_per_second"] = (
+                self.windows
+                * self._steps
+                / (self.params.get("steps") or max(self._steps, 1))
+                / seconds
+            )
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -151,7 +192,9 @@ class MetricsLog(keras.callbacks.Callback):
         kept = [text for text in self._lines() if json.loads(text)["epoch"] <= epoch]
         temporary = self.path.with_suffix(".tmp")
         with writing(self.path):
-            temporary.write_text("".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8")
+            temporary.write_text(
+                "".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8"
+            )
             temporary.replace(self.path)
 
     def _lines(self) -> list[str]:
@@ -172,7 +215,11 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.console.is_terminal and not self.console.quiet:
-            fields = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[facts]}"))
+            fields = (
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[facts]}"),
+            )
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *fields)
             self.bar = bar = Progress(*columns, console=self.console)
             bar.start()
@@ -193,11 +240,15 @@ class ProgressBar(keras.callbacks.Callback):
             now = time.monotonic()
             if now - self._drawn >= DRAWN_EVERY:
                 self._drawn = now
-                self.bar.update(self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs))
+                self.bar.update(
+                    self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs)
+                )
         elif is_due(batch + 1, steps):
             rate = (logs or {}).get("steps_per_second", rate)
             left = f"  {(steps - batch - 1) / rate:.0f} s left" if steps else ""
-            self.console.print(f"{self.title}  step {batch + 1}/{steps or '?'}  {rate:.1f} steps/s{left}  {describe(logs)}")
+            self.console.print(
+                f"{self.title}  step {batch + 1}/{steps or '?'}  {rate:.1f} steps/s{left}  {describe(logs)}"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.bar:
@@ -222,7 +273,11 @@ def name_of_epoch(epoch: int) -> str:
 def describe(logs: dict[str, Any] | None) -> str:
     """The figures a person watches: loss, training F1, dev F1, and what StepFacts has to say."""
     logs = logs or {}
-    shown = {"loss": "loss {:.4f}", "entity_f1": "train F1 {:.3f}", "val_entity_f1": "dev F1 {:.4f}"}
+    shown = {
+        "loss": "loss {:.4f}",
+        "entity_f1": "train F1 {:.3f}",
+        "val_entity_f1": "dev F1 {:.4f}",
+    }
     scores = [form.format(float(logs[name])) for name, form in shown.items() if name in logs]
     return "  ".join([*scores, *filter(None, [describe_facts(logs)])])
 

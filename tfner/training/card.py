@@ -7,21 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from tfner.config import RunSettings
-from tfner.model.tagger import Tagger
-from tfner.serving.bundle import make_card
+from tfner.model.inference.tagger import Tagger
+from tfner.serving.export.bundle import make_card
 from tfner.training.environment import versions
 
 
-def card_of_run(settings: RunSettings, tagger: Tagger, scores: dict[str, Any], losses: dict[str, dict[str, int]]) -> dict[str, Any]:
+def card_of_run(
+    settings: RunSettings, tagger: Tagger, scores: dict[str, Any], losses: dict[str, dict[str, int]]
+) -> dict[str, Any]:
     """The card of an exported run; `losses` are counts by split and reason."""
     return make_card(
         tagger,
         name=settings.name,
         labelling=settings.model.labelling,
-        encoder={"checkpoint": settings.encoder.checkpoint, "initialize": settings.encoder.initialize},
+        encoder={
+            "checkpoint": settings.encoder.checkpoint,
+            "initialize": settings.encoder.initialize,
+        },
         versions=versions(),
         scores=scores,
-        data={split: {"source": source, "lost": losses.get(split)} for split, source in sources(settings)},
+        data={
+            split: {"source": source, "lost": losses.get(split)}
+            for split, source in sources(settings)
+        },
         export=settings.export.model_dump(mode="json", exclude={"enabled"}),
     )
 

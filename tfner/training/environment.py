@@ -16,15 +16,25 @@ from typing import Any
 
 from tfner.config import RunSettings
 from tfner.documents import Document
-from tfner.inputs import PREPARED, embedded_path
-from tfner.training.machine import memory_of_machine, processor_features, processor_name
+from tfner.safeio.sources import PREPARED, embedded_path
+from tfner.training.devices.machine import memory_of_machine, processor_features, processor_name
 
-PACKAGES = ("tfner", "tensorflow", "tf-keras", "tensorflow-text", "transformers", "tokenizers", "numpy")
+PACKAGES = (
+    "tfner",
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-text",
+    "transformers",
+    "tokenizers",
+    "numpy",
+)
 GIT_SECONDS = 10.0
 CHUNK = 1 << 20  # bytes
 
 
-def describe_environment(settings: RunSettings, documents: Mapping[str, Sequence[Document]]) -> dict[str, Any]:
+def describe_environment(
+    settings: RunSettings, documents: Mapping[str, Sequence[Document]]
+) -> dict[str, Any]:
     """Versions, machine, settings that lie outside of the configuration, and data; `documents` by split, of sources that are no files."""
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -39,7 +49,10 @@ def describe_environment(settings: RunSettings, documents: Mapping[str, Sequence
         "processor_features": processor_features(),
         "memory_mib": memory_of_machine(),
         "devices": devices(),
-        "data": {split: describe_source(source, documents.get(split, ())) for split, source in sources(settings)},
+        "data": {
+            split: describe_source(source, documents.get(split, ()))
+            for split, source in sources(settings)
+        },
     }
 
 
@@ -60,7 +73,11 @@ def devices() -> list[dict[str, Any]]:
     if tf is None:
         return []
     return [
-        {"name": device.name, "type": device.device_type, **tf.config.experimental.get_device_details(device)}
+        {
+            "name": device.name,
+            "type": device.device_type,
+            **tf.config.experimental.get_device_details(device),
+        }
         for device in tf.config.list_physical_devices()
     ]
 
@@ -69,7 +86,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     """The revision of a folder's repository, and whether tracked files differ from it; None where there is none, or no git."""
     revision = ask_git(folder, "rev-parse", "HEAD")
     changes = ask_git(folder, "status", "--porcelain", "--untracked-files=no")
-    return {"revision": revision, "changed": None if changes is None else bool(changes)} if revision else None
+    return (
+        {"revision": revision, "changed": None if changes is None else bool(changes)}
+        if revision
+        else None
+    )
 
 
 def ask_git(folder: Path, *question: str) -> str | None:
@@ -78,7 +99,14 @@ def ask_git(folder: Path, *question: str) -> str | None:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=GIT_SECONDS, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=GIT_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -99,17 +127,29 @@ def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any
     """
     if source.startswith("hub:"):
         return {"source": source, "documents": len(documents), "sha256": hash_documents(documents)}
-    place = embedded_path(source) if source.startswith("embedded:") else Path(source.removeprefix(PREPARED))
+    place = (
+        embedded_path(source)
+        if source.startswith("embedded:")
+        else Path(source.removeprefix(PREPARED))
+    )
     try:
         if not place.is_dir():
             return {"source": source, "bytes": place.stat().st_size, "sha256": hash_file(place)}
-        files = sorted((path for path in place.rglob("*") if path.is_file()), key=lambda path: path.relative_to(place).as_posix())
+        files = sorted(
+            (path for path in place.rglob("*") if path.is_file()),
+            key=lambda path: path.relative_to(place).as_posix(),
+        )
         lines = [f"{hash_file(path)}  {path.relative_to(place).as_posix()}\n" for path in files]
         size = sum(path.stat().st_size for path in files)
     except OSError as error:  # gone, or changed while the run began: the run itself has read it
         return {"source": source, "sha256": None, "error": f"{error.filename}: {error.strerror}"}
     content = "".join(lines).encode("utf-8", "surrogateescape")
-    return {"source": source, "files": len(files), "bytes": size, "sha256": hashlib.sha256(content).hexdigest()}
+    return {
+        "source": source,
+        "files": len(files),
+        "bytes": size,
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
 def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
@@ -119,7 +159,11 @@ def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
         then = {split: facts["sha256"] for split, facts in data.items()}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return []
-    return [split for split, facts in environment["data"].items() if split in then and facts["sha256"] != then[split]]
+    return [
+        split
+        for split, facts in environment["data"].items()
+        if split in then and facts["sha256"] != then[split]
+    ]
 
 
 def hash_file(path: Path) -> str:
@@ -134,5 +178,7 @@ def hash_documents(documents: Iterable[Document]) -> str:
     digest = hashlib.sha256()
     for document in documents:
         entities = [(entity.start, entity.end, entity.label) for entity in document.entities]
-        digest.update(json.dumps([document.id, document.text, document.words, entities]).encode() + b"\n")
+        digest.update(
+            json.dumps([document.id, document.text, document.words, entities]).encode() + b"\n"
+        )
     return digest.hexdigest()

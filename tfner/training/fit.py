@@ -11,31 +11,38 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.config import RunSettings
-from tfner.data.assembly import ROUNDING
-from tfner.data.batches import Batches, BatchSettings
-from tfner.data.corpus import EncodedCorpus
-from tfner.data.packed_batches import PackedBatches, PackSettings
-from tfner.data.shard_batches import ShardBatches
-from tfner.data.shards import ShardedCorpus
+from tfner.data.batching.batches import Batches, BatchSettings
+from tfner.data.batching.collate import ROUNDING
+from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.encoded_corpus import EncodedCorpus
+from tfner.data.shards.batches import ShardBatches
+from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.evaluation.evaluate import score_documents
 from tfner.exceptions import Terminated
+from tfner.model.build import build_classifier, build_tagger
 from tfner.model.classifier import TokenClassifier
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
-from tfner.model.restore import build_classifier, build_tagger
-from tfner.serving.bundle import live_recognizer, make_card
-from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Settle, Throughput
-from tfner.training.followers import ChiefsScores, NoCheckpoints, SharedCheckpoints
-from tfner.training.last_state import LastState, Place
-from tfner.training.machine import has_accelerator, processor_features, say_precision
+from tfner.monitoring.input_monitor import Supply
+from tfner.monitoring.step_metrics import StepFacts
+from tfner.monitoring.telemetry import EventLines, Scalars
+from tfner.serving.export.bundle import live_recognizer, make_card
+from tfner.training.callbacks import (
+    BestWeights,
+    EntityReport,
+    MetricsLog,
+    ProgressBar,
+    Settle,
+    Throughput,
+)
+from tfner.training.devices.machine import has_accelerator, processor_features, say_precision
+from tfner.training.devices.non_chief import ChiefsScores, NoCheckpoints, SharedCheckpoints
+from tfner.training.devices.strategy import Devices
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
-from tfner.training.prepare import Prepared, class_weights, timed
-from tfner.training.step_facts import StepFacts
-from tfner.training.strategy import Devices
-from tfner.training.supply import Supply
-from tfner.training.telemetry import EventLines, Scalars
-from tfner.training.termination import interruption
+from tfner.training.run_inputs import Prepared, class_weights, timed
+from tfner.training.state.resume_callback import LastState, Place
+from tfner.training.state.termination import interruption
 
 logger = logging.getLogger(__name__)
 ROW = 64  # pieces
@@ -67,12 +74,29 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
         logger.info("%s: going on from %s", folder.path, place)
     throughput = Throughput(len(batches.lengths))
     supply, bar = Supply(), ProgressBar(prepared.console)
-    written = [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)] if devices.chief else []
-    non_finite = NonFiniteSteps(settings.training.skipped_in_a_row, documents_by_step(prepared, batches), last)
-    callbacks = [StepFacts(supply), throughput, non_finite, Settle(), *dev_report(prepared, model, devices), best, *written, last]
+    written = (
+        [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)]
+        if devices.chief
+        else []
+    )
+    non_finite = NonFiniteSteps(
+        settings.training.skipped_in_a_row, documents_by_step(prepared, batches), last
+    )
+    callbacks = [
+        StepFacts(supply),
+        throughput,
+        non_finite,
+        Settle(),
+        *dev_report(prepared, model, devices),
+        best,
+        *written,
+        last,
+    ]
 
     def data(place: Place) -> tf.data.Dataset:
-        return devices.distribute(lambda share: supply.watch(batches.training(settings.training.epochs, *place, share)))
+        return devices.distribute(
+            lambda share: supply.watch(batches.training(settings.training.epochs, *place, share))
+        )
 
     with timed(prepared.seconds, "fit"):
         interrupted = run_fit(model, batches, data, settings.training.epochs, callbacks, last)
@@ -81,11 +105,21 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
     best.restore()
     prepared.seconds["training"] = throughput.seconds
     if int(model.unlabelled_batches.numpy()):
-        logger.warning("%d batches held no labelled position: they had loss 0 and gradient 0", int(model.unlabelled_batches.numpy()))
+        logger.warning(
+            "%d batches held no labelled position: they had loss 0 and gradient 0",
+            int(model.unlabelled_batches.numpy()),
+        )
     return model, interrupted
 
 
-def run_fit(model: TokenClassifier, batches: TrainingBatches, data: Data, epochs: int, callbacks: Callbacks, last: LastState) -> bool:
+def run_fit(
+    model: TokenClassifier,
+    batches: TrainingBatches,
+    data: Data,
+    epochs: int,
+    callbacks: Callbacks,
+    last: LastState,
+) -> bool:
     """Keras's fit from where the training stands; whether Ctrl-C ended it.
 
     Raises:
@@ -101,18 +135,33 @@ def run_fit(model: TokenClassifier, batches: TrainingBatches, data: Data, epochs
             return True
         if stopped is not None:
             # A step that failed because another process was told earlier may have changed some of the weights.
-            place = last.saved if isinstance(stopped.__context__, tf.errors.OpError) else last.save_interrupted()
+            place = (
+                last.saved
+                if isinstance(stopped.__context__, tf.errors.OpError)
+                else last.save_interrupted()
+            )
             saved = f"saved at {place}" if last.checkpoints.mine else "only the first process saves"
-            raise Terminated(f"{last.checkpoints.folder}: {saved}; the same command goes on from there") from None
+            raise Terminated(
+                f"{last.checkpoints.folder}: {saved}; the same command goes on from there"
+            ) from None
         if isinstance(error, tf.errors.OpError):
             raise getattr(batches, "failure", None) or error from None
         raise
     return False
 
 
-def go_on(model: TokenClassifier, steps: int, data: Data, epochs: int, callbacks: Callbacks, last: LastState) -> None:
+def go_on(
+    model: TokenClassifier,
+    steps: int,
+    data: Data,
+    epochs: int,
+    callbacks: Callbacks,
+    last: LastState,
+) -> None:
     """The epochs that are left."""
-    together = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps, verbose=0)
+    together = keras.callbacks.CallbackList(
+        callbacks, model=model, epochs=epochs, steps=steps, verbose=0
+    )
     if 0 < steps == last.place.step:
         finish_epoch(model, together, last.place.epoch)
     if last.ended or last.place.epoch >= epochs:
@@ -128,11 +177,15 @@ def go_on(model: TokenClassifier, steps: int, data: Data, epochs: int, callbacks
     )
 
 
-def finish_epoch(model: TokenClassifier, callbacks: keras.callbacks.CallbackList, epoch: int) -> None:
+def finish_epoch(
+    model: TokenClassifier, callbacks: keras.callbacks.CallbackList, epoch: int
+) -> None:
     """What comes after the last step of an epoch, of a training that was stopped there: Keras would ask for another step."""
     model.stop_training = False
     callbacks.on_epoch_begin(epoch)
-    callbacks.on_epoch_end(epoch, {name: float(value) for name, value in model.get_metrics_result().items()})
+    callbacks.on_epoch_end(
+        epoch, {name: float(value) for name, value in model.get_metrics_result().items()}
+    )
 
 
 def describe_data(batches: TrainingBatches) -> str:
@@ -154,9 +207,16 @@ def make_batches(prepared: Prepared) -> TrainingBatches:
     corpus, pad_id = prepared.corpora["train"], prepared.tokenizer.pad_id
     if training.batching == "packed":
         lengths = corpus.blocks.lengths if isinstance(corpus, ShardedCorpus) else corpus.lengths
-        how = PackSettings(training.batch_size, training.row_length or usual_row(lengths, training.batch_size), pad_id, settings.seed)
+        how = PackSettings(
+            training.batch_size,
+            training.row_length or usual_row(lengths, training.batch_size),
+            pad_id,
+            settings.seed,
+        )
     else:
-        how = BatchSettings(training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed)
+        how = BatchSettings(
+            training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed
+        )
     if isinstance(corpus, ShardedCorpus):
         return ShardBatches(corpus, how)
     return PackedBatches(corpus, how) if isinstance(how, PackSettings) else Batches(corpus, how)
@@ -176,7 +236,11 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
     """A compiled classifier with its optimizer built, ready for a saved state."""
     settings, training = prepared.settings, prepared.settings.training
     model = build_classifier(
-        settings, prepared.checkpoint, prepared.labels, pretrained=settings.encoder.initialize == "pretrained", policy=training.precision
+        settings,
+        prepared.checkpoint,
+        prepared.labels,
+        pretrained=settings.encoder.initialize == "pretrained",
+        policy=training.precision,
     )
     if settings.encoder.implementation == "fused":
         model.train_rows(ids_in_training(prepared))
@@ -193,7 +257,9 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     model.compile(
         optimizer,
-        loss=MaskedSparseCategoricalCrossentropy(training.label_smoothing, class_weights(training.class_weights, prepared.labels)),
+        loss=MaskedSparseCategoricalCrossentropy(
+            training.label_smoothing, class_weights(training.class_weights, prepared.labels)
+        ),
         weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
         jit_compile=training.batching == "packed" and is_one_program(),
     )
@@ -210,7 +276,10 @@ def ids_in_training(prepared: Prepared) -> np.ndarray:
 
 def is_one_program() -> bool:
     """Whether XLA compiles a whole step: on one GPU. A CPU's own products are faster, a TPU has nothing else, replicas meet in between."""
-    return bool(tf.config.get_visible_devices("GPU")) and tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return (
+        bool(tf.config.get_visible_devices("GPU"))
+        and tf.distribute.get_strategy().num_replicas_in_sync == 1
+    )
 
 
 def training_monitor(prepared: Prepared) -> str | None:
@@ -226,7 +295,11 @@ def dev_report(prepared: Prepared, model: TokenClassifier, devices: Devices) -> 
     """Scores on the dev split by the same path that evaluation and serving take; none without a dev split."""
     if "dev" not in prepared.corpora:
         return []
-    shared = [ChiefsScores(devices, [f"val_entity_{name}" for name in ("precision", "recall", "f1")])] if devices.workers > 1 else []
+    shared = (
+        [ChiefsScores(devices, [f"val_entity_{name}" for name in ("precision", "recall", "f1")])]
+        if devices.workers > 1
+        else []
+    )
     if not devices.chief:
         return shared
     tagger = build_tagger(model, prepared.tokenizer, prepared.labels, prepared.settings)

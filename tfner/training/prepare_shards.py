@@ -18,16 +18,16 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from tfner.config import RunSettings
-from tfner.data.manifest import LOSSES, MANIFEST, Encoding, Manifest
-from tfner.data.portions import portions
-from tfner.data.whole_files import written_whole
+from tfner.corpus.ledger import REASONS, Entry, Ledger
+from tfner.data.batching.batch_by_size import portions
+from tfner.data.shards.manifest import LOSSES, MANIFEST, Encoding, Manifest
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
-from tfner.inputs import encoder_folder
-from tfner.ledger import REASONS, Entry, Ledger
-from tfner.progress import track
-from tfner.readers import read_documents
-from tfner.tags import LabelSet
+from tfner.formats import read_documents
+from tfner.monitoring.progress import track
+from tfner.safeio.sources import encoder_folder
+from tfner.safeio.whole_files import written_whole
+from tfner.tagging.schemes import LabelSet
 from tfner.training import shard_worker
 from tfner.training.shard_worker import Task
 
@@ -63,14 +63,30 @@ def prepare_shards(
     checkpoint = local_checkpoint(settings.encoder.checkpoint)
     labels, total = find_labels(settings, console)
     encoder = settings.encoder
-    task = Task(folder, shards, checkpoint, labels, settings.model.labelling, encoder.max_length, encoder.overlap, load)
+    task = Task(
+        folder,
+        shards,
+        checkpoint,
+        labels,
+        settings.model.labelling,
+        encoder.max_length,
+        encoder.overlap,
+        load,
+    )
     try:
         with Processes(task, min(workers or available_cores(), shards)) as processes:
-            manifest = write_shards(settings, task, processes, partial(track, console=console, what="encoding", total=total))
+            manifest = write_shards(
+                settings,
+                task,
+                processes,
+                partial(track, console=console, what="encoding", total=total),
+            )
         manifest.write(folder)
     except OSError as error:
         clear(folder)
-        raise DataError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
+        raise DataError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}"
+        ) from None
     except BaseException:
         clear(folder)
         raise
@@ -80,7 +96,9 @@ def prepare_shards(
 def claim(folder: Path) -> None:
     """Make the folder, and delete what an unfinished preparation left in it."""
     if (folder / MANIFEST).exists():
-        raise ConfigError(f"{folder} holds prepared data already; delete it or choose another folder")
+        raise ConfigError(
+            f"{folder} holds prepared data already; delete it or choose another folder"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -99,7 +117,7 @@ def local_checkpoint(checkpoint: str) -> Path:
     folder = encoder_folder(checkpoint)
     if folder is not None:
         return folder
-    from tfner.model.encoder import resolve_checkpoint
+    from tfner.model.encoders.bert import resolve_checkpoint
 
     return resolve_checkpoint(checkpoint)
 
@@ -119,7 +137,9 @@ def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int 
     if settings.labels is not None:
         return LabelSet(settings.labels, settings.model.tag_scheme), None
     source, ledger, types, count = source_of(settings), Ledger(), set(), 0
-    for document in track(read_documents(source, settings.data, ledger), console, "looking for labels"):
+    for document in track(
+        read_documents(source, settings.data, ledger), console, "looking for labels"
+    ):
         types.update(entity.label for entity in document.entities)
         count += 1
         ledger.entries.clear()  # they come again when the documents are encoded
@@ -129,13 +149,18 @@ def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int 
 
 
 def write_shards(
-    settings: RunSettings, task: Task, processes: Processes, shown: Callable[[Iterable[Document]], Iterator[Document]]
+    settings: RunSettings,
+    task: Task,
+    processes: Processes,
+    shown: Callable[[Iterable[Document]], Iterator[Document]],
 ) -> Manifest:
     """Deal the documents out to shards, portion by portion; -> the facts of all shards."""
     source, ledger, lost = source_of(settings), Ledger(), Counter()
     with losses_file(task.folder, lost) as enter:
         documents = shown(read_documents(source, settings.data, ledger))
-        for number, portion in enumerate(portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE)):
+        for number, portion in enumerate(
+            portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE)
+        ):
             enter(processes.add(number % task.shards, portion))
             enter(take(ledger))
         enter(processes.rest())
@@ -205,12 +230,16 @@ class Processes:
         self._count = count
         self._pending: deque[Future[list[Entry]]] = deque()
         context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
-        self._executors = [ProcessPoolExecutor(1, context, shard_worker.set_up_process) for _ in range(count)]
+        self._executors = [
+            ProcessPoolExecutor(1, context, shard_worker.set_up_process) for _ in range(count)
+        ]
         self.tokenizer = ""
 
     def __enter__(self) -> Processes:
         try:
-            begun = [executor.submit(shard_worker.begin, self._task) for executor in self._executors]
+            begun = [
+                executor.submit(shard_worker.begin, self._task) for executor in self._executors
+            ]
             self.tokenizer = [self._result(future) for future in begun][-1]
         except BaseException:
             self.__exit__()
@@ -226,7 +255,11 @@ class Processes:
     def add(self, shard: int, documents: list[Document]) -> list[Entry]:
         """Have documents appended to a shard; gives what was lost of earlier ones, in order, when many are waiting."""
         self._pending.append(self._submit(shard, shard_worker.add, shard, documents))
-        return self._result(self._pending.popleft()) if len(self._pending) > WAITING * self._count else []
+        return (
+            self._result(self._pending.popleft())
+            if len(self._pending) > WAITING * self._count
+            else []
+        )
 
     def rest(self) -> Iterator[Entry]:
         """What was lost of all that is waiting."""
@@ -235,7 +268,9 @@ class Processes:
 
     def finish(self) -> list[Any]:
         """Give the shards their names; -> for each (what it holds, windows by length)."""
-        futures = [self._submit(shard, shard_worker.finish, shard) for shard in range(self._task.shards)]
+        futures = [
+            self._submit(shard, shard_worker.finish, shard) for shard in range(self._task.shards)
+        ]
         return [self._result(future) for future in futures]
 
     def _submit(self, shard: int, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -251,4 +286,6 @@ class Processes:
             raise self._ended() from None
 
     def _ended(self) -> ConfigError:
-        return ConfigError(f"--workers {self._count}: a process ended before its work, as one does when memory runs out; try fewer")
+        return ConfigError(
+            f"--workers {self._count}: a process ended before its work, as one does when memory runs out; try fewer"
+        )

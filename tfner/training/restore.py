@@ -9,17 +9,17 @@ from typing import Any
 import tensorflow as tf
 
 from tfner.config import RunSettings, override_settings
-from tfner.data.tokenizer import WordPieceTokenizer
 from tfner.exceptions import ModelError
-from tfner.json_text import read_json_object
-from tfner.model.restore import build_classifier, build_export_tagger
-from tfner.model.tagger import Tagger
-from tfner.serving.bundle import export_model, live_recognizer
-from tfner.serving.recognizer import Recognizer
-from tfner.serving.saved_model import load_recognizer
+from tfner.model.build import build_classifier, build_export_tagger
+from tfner.model.inference.tagger import Tagger
+from tfner.safeio.json_text import read_json_object
+from tfner.serving.export.bundle import export_model, live_recognizer
+from tfner.serving.runtime.recognizer import Recognizer
+from tfner.serving.runtime.saved_model import load_recognizer
+from tfner.tokenizers.wordpiece import WordPieceTokenizer
 from tfner.training.card import card_of_run
-from tfner.training.checkpoints import Checkpoints
-from tfner.training.run_folder import RunFolder
+from tfner.training.state.checkpoints import Checkpoints
+from tfner.training.state.run_folder import RunFolder
 
 
 def open_model(path: Path) -> Recognizer:
@@ -42,7 +42,9 @@ def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
     if not folder.has_best():
         raise ModelError(f"{folder.path}: the run has no weights yet: no epoch is finished")
     Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
-    return build_export_tagger(model, WordPieceTokenizer.from_checkpoint(folder.encoder), labels, settings)
+    return build_export_tagger(
+        model, WordPieceTokenizer.from_checkpoint(folder.encoder), labels, settings
+    )
 
 
 def export_run(path: Path, to: Path | None = None, overrides: Sequence[str] = ()) -> Path:
@@ -53,14 +55,18 @@ def export_run(path: Path, to: Path | None = None, overrides: Sequence[str] = ()
     folder = RunFolder(path)
     settings = override_settings(folder.settings, [f"export.{override}" for override in overrides])
     tagger = restore_tagger(folder, settings)
-    exported = export_model(tagger, restore_card(folder, settings, tagger), to or settings.export_dir)
+    exported = export_model(
+        tagger, restore_card(folder, settings, tagger), to or settings.export_dir
+    )
     folder.note_export(exported)
     return exported
 
 
 def restore_card(folder: RunFolder, settings: RunSettings, tagger: Tagger) -> dict[str, Any]:
     """The card of a run; what its report holds is in it when the run is finished."""
-    return card_of_run(settings, tagger, scores_of_run(folder), read_report(folder).get("data_by_split", {}))
+    return card_of_run(
+        settings, tagger, scores_of_run(folder), read_report(folder).get("data_by_split", {})
+    )
 
 
 def scores_of_run(folder: RunFolder) -> dict[str, Any]:

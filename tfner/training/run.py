@@ -14,21 +14,21 @@ from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import Recognize, evaluate_documents
-from tfner.evaluation.report import Report
-from tfner.events import log_event
+from tfner.evaluation.report.report import Report
 from tfner.exceptions import ConfigError, Terminated
+from tfner.model.build import build_classifier, build_export_tagger
 from tfner.model.classifier import TokenClassifier
-from tfner.model.restore import build_classifier, build_export_tagger
-from tfner.serving.bundle import export_model, live_recognizer, make_card
+from tfner.monitoring.events import log_event
+from tfner.serving.export.bundle import export_model, live_recognizer, make_card
 from tfner.training.card import card_of_run
+from tfner.training.devices.strategy import Devices, open_devices
 from tfner.training.environment import versions
 from tfner.training.fit import fit
-from tfner.training.lock import locked
-from tfner.training.prepare import Prepared, prepare, timed
-from tfner.training.run_folder import RunFolder
-from tfner.training.storage import refusal
-from tfner.training.strategy import Devices, open_devices
-from tfner.training.termination import interruption
+from tfner.training.run_inputs import Prepared, prepare, timed
+from tfner.training.state.lock import locked
+from tfner.training.state.run_folder import RunFolder
+from tfner.training.state.storage import refusal
+from tfner.training.state.termination import interruption
 
 
 @dataclass
@@ -90,10 +90,19 @@ def told(folder: RunFolder) -> Iterator[None]:
 
 def check_shapes(settings: RunSettings, devices: Devices) -> None:
     if devices.kind == "tpu" and settings.training.batching != "packed":
-        raise ConfigError(f"training.batching: expected packed on a TPU, where each shape is a program, got {settings.training.batching}")
+        raise ConfigError(
+            f"training.batching: expected packed on a TPU, where each shape is a program, got {settings.training.batching}"
+        )
 
 
-def carry_through(settings: RunSettings, folder: RunFolder, console: Console, devices: Devices, *, overwrite: bool = False) -> Outcome:
+def carry_through(
+    settings: RunSettings,
+    folder: RunFolder,
+    console: Console,
+    devices: Devices,
+    *,
+    overwrite: bool = False,
+) -> Outcome:
     prepared = prepare(settings, folder, console, writes=devices.chief, overwrite=overwrite)
     model, interrupted = fit(prepared, devices)
     if not devices.chief:
@@ -101,9 +110,17 @@ def carry_through(settings: RunSettings, folder: RunFolder, console: Console, de
     if interrupted:
         folder.note_interruption()
     ends_here = interrupted and not (settings.training.export_on_interrupt and folder.has_best())
-    outcome = Outcome(folder, "interrupted") if ends_here else conclude(prepared, model, interrupted)
+    outcome = (
+        Outcome(folder, "interrupted") if ends_here else conclude(prepared, model, interrupted)
+    )
     f1 = {split: report.scores.micro.f1 for split, report in outcome.reports.items()}
-    log_event("run_end", run=folder.path.name, state=outcome.state, f1=f1, exported=str(outcome.export) if outcome.export else None)
+    log_event(
+        "run_end",
+        run=folder.path.name,
+        state=outcome.state,
+        f1=f1,
+        exported=str(outcome.export) if outcome.export else None,
+    )
     return outcome
 
 
@@ -119,7 +136,9 @@ def claim(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
 def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) -> Outcome:
     """Evaluate the best weights as they are served, and export them."""
     settings, folder = prepared.settings, prepared.folder
-    model = build_classifier(settings, folder.encoder, prepared.labels, pretrained=False, policy="float32")
+    model = build_classifier(
+        settings, folder.encoder, prepared.labels, pretrained=False, policy="float32"
+    )
     for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
         mine.assign(theirs)
     tagger = build_export_tagger(model, prepared.tokenizer, prepared.labels, settings)
@@ -130,7 +149,9 @@ def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) ->
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
         losses = {name: ledger.counts for name, ledger in prepared.splits.ledgers.items()}
         try:
-            outcome.export = export_model(tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir)
+            outcome.export = export_model(
+                tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir
+            )
         except (OSError, tf.errors.OpError) as error:
             raise refusal(error, settings.export_dir) or error from None
         folder.note_export(outcome.export)

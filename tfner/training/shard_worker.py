@@ -16,15 +16,15 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from tfner.corpus.ledger import Entry, Ledger
 from tfner.documents import Document
-from tfner.ledger import Entry, Ledger
 
 if TYPE_CHECKING:
-    from tfner.data.corpus import Labelling
-    from tfner.data.manifest import ShardFacts
-    from tfner.data.shards import ShardWriter
-    from tfner.data.tokenizer import WordPieceTokenizer
-    from tfner.tags import LabelSet
+    from tfner.data.encoded_corpus import Labelling
+    from tfner.data.shards.manifest import ShardFacts
+    from tfner.data.shards.sharded_corpus import ShardWriter
+    from tfner.tagging.schemes import LabelSet
+    from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,12 @@ def begin(task: Task) -> str:
     Raises:
         ModelError: the checkpoint has no tokenizer of BERT's kind.
     """
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # encoding takes no GPU, and must not take its memory
+    os.environ.setdefault(
+        "CUDA_VISIBLE_DEVICES", "-1"
+    )  # encoding takes no GPU, and must not take its memory
     task.load()
     use_one_core()
-    from tfner.data.tokenizer import WordPieceTokenizer
+    from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
     tokenizer = WordPieceTokenizer.from_checkpoint(task.checkpoint)
     _of_this_process[:] = [Worker(task, tokenizer, {})]
@@ -93,12 +95,14 @@ def use_one_core() -> None:
 
 def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
     """Encode documents into a shard; gives what was lost."""
-    from tfner.data.corpus import encode
+    from tfner.data.encoded_corpus import encode
 
     (worker,) = _of_this_process
     task, ledger = worker.task, Ledger()
     options = {"max_length": task.max_length, "overlap": task.overlap, "labelling": task.labelling}
-    writer_of(worker, shard).add(encode(documents, worker.tokenizer, task.labels, ledger, **options))
+    writer_of(worker, shard).add(
+        encode(documents, worker.tokenizer, task.labels, ledger, **options)
+    )
     return ledger.entries
 
 
@@ -109,7 +113,7 @@ def finish(shard: int) -> tuple[ShardFacts, Counter[int]]:
 
 
 def writer_of(worker: Worker, shard: int) -> ShardWriter:
-    from tfner.data.shards import ShardWriter
+    from tfner.data.shards.sharded_corpus import ShardWriter
 
     if shard not in worker.writers:
         worker.writers[shard] = ShardWriter(worker.task.folder, shard, worker.task.shards)

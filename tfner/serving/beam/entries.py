@@ -13,18 +13,26 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.json_text import parse_json
-from tfner.ledger import Ledger
-from tfner.readers.guess import guess_by_name
-from tfner.readers.record_documents import Item, RecordReader
+from tfner.formats.guess import guess_by_name
+from tfner.formats.record_documents import Item, RecordReader
+from tfner.safeio.json_text import parse_json
 from tfner.serving.beam.sources import Chunk, bare_name, open_file
-from tfner.serving.recognizer import in_blocks
+from tfner.serving.runtime.recognizer import in_blocks
 
 SHOWN = 1000  # characters of what is refused
 BYTES_OF_A_CHARACTER = 4  # at most, in the encodings that are in use
-UNREADABLE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, FileNotFoundError, PermissionError, IsADirectoryError)
+UNREADABLE = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+)
 WHOLE_FILE = 0  # in place of a line's number
 # The scheme of tags is of no interest here, and finding it would take a reading of its own.
 RECORDS = ReadSettings(format="jsonl", scheme="IOB2")
@@ -67,7 +75,9 @@ class Reading(NamedTuple):
 def read_blocks(chunk: Chunk, reading: Reading) -> Iterator[Block]:
     """The blocks of a chunk, at least one; where they end depends on the input alone."""
     tally: Counter[str] = Counter()
-    entries = (counted(entry, tally) for path in chunk.paths for entry in read_file(path, reading, tally))
+    entries = (
+        counted(entry, tally) for path in chunk.paths for entry in read_file(path, reading, tally)
+    )
     number = -1
     for number, block in enumerate(in_blocks(entries)):
         yield Block(chunk.number, number, block, take(tally))
@@ -89,9 +99,16 @@ def take(tally: Counter[str]) -> dict[str, int]:
 def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
     """The entries of a file, down to where it is damaged."""
     tally["files"] += 1
-    kind = guess_by_name(bare_name(path)) if reading.input_format == "auto" else reading.input_format
+    kind = (
+        guess_by_name(bare_name(path)) if reading.input_format == "auto" else reading.input_format
+    )
     if kind not in KINDS:
-        yield Entry(path, WHOLE_FILE, "", error=f"{path}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}")
+        yield Entry(
+            path,
+            WHOLE_FILE,
+            "",
+            error=f"{path}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}",
+        )
         return
     line = WHOLE_FILE
     try:
@@ -103,22 +120,35 @@ def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entr
         if not is_damage(error):
             raise  # another try may well go better: the runner's to decide
         behind = f" behind line {line}" if line else ""
-        yield Entry(path, WHOLE_FILE, "", error=f"{path}: cannot be read{behind}: {getattr(error, 'strerror', None) or error}")
+        yield Entry(
+            path,
+            WHOLE_FILE,
+            "",
+            error=f"{path}: cannot be read{behind}: {getattr(error, 'strerror', None) or error}",
+        )
 
 
 def is_damage(error: BaseException) -> bool:
     """Whether reading a file again would fail again."""
-    return isinstance(error, UNREADABLE) or (type(error) is OSError and error.errno is None)  # the latter is bz2's
+    return isinstance(error, UNREADABLE) or (
+        type(error) is OSError and error.errno is None
+    )  # the latter is bz2's
 
 
 def read_lines(path: str, file: BinaryIO, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
     """Each line is a document, empty ones too."""
     name = bare_name(path)
     for line, content in numbered_lines(path, file, reading):
-        yield content if isinstance(content, Entry) else Entry(path, line, content, Document(content, id=f"{name}:{line}"))
+        yield (
+            content
+            if isinstance(content, Entry)
+            else Entry(path, line, content, Document(content, id=f"{name}:{line}"))
+        )
 
 
-def read_json_lines(path: str, file: BinaryIO, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
+def read_json_lines(
+    path: str, file: BinaryIO, reading: Reading, tally: Counter[str]
+) -> Iterator[Entry]:
     """Each line is a record in one of the shapes that `readers.records` knows; blank lines are nothing."""
     for line, content in numbered_lines(path, file, reading):
         if isinstance(content, Entry):
@@ -136,7 +166,9 @@ def read_json_lines(path: str, file: BinaryIO, reading: Reading, tally: Counter[
 def read_record(path: str, line: int, content: str) -> Entry | None:
     """The document of a JSON record, None where its annotator rejected it."""
     try:
-        item = Item(parse_json(content, path, line=line), f"{path}:{line}", f"{bare_name(path)}:{line}")
+        item = Item(
+            parse_json(content, path, line=line), f"{path}:{line}", f"{bare_name(path)}:{line}"
+        )
         for document in RecordReader(lambda: [item], RECORDS, Ledger()).documents():
             return Entry(path, line, document.text, document)
     except DataError as error:
@@ -152,7 +184,11 @@ def read_whole(path: str, file: BinaryIO, reading: Reading, tally: Counter[str])
         yield refusal(path, WHOLE_FILE, content[: 4 * SHOWN], reading, error)
         return
     text = decode(path, 1, content, reading)
-    yield text if isinstance(text, Entry) else Entry(path, WHOLE_FILE, text, Document(text, id=PurePosixPath(bare_name(path)).stem))
+    yield (
+        text
+        if isinstance(text, Entry)
+        else Entry(path, WHOLE_FILE, text, Document(text, id=PurePosixPath(bare_name(path)).stem))
+    )
 
 
 KINDS: dict[str, Callable[[str, BinaryIO, Reading, Counter[str]], Iterator[Entry]]] = {
@@ -162,14 +198,20 @@ KINDS: dict[str, Callable[[str, BinaryIO, Reading, Counter[str]], Iterator[Entry
 }
 
 
-def numbered_lines(path: str, file: BinaryIO, reading: Reading) -> Iterator[tuple[int, str | Entry]]:
+def numbered_lines(
+    path: str, file: BinaryIO, reading: Reading
+) -> Iterator[tuple[int, str | Entry]]:
     """The lines of a file without their ends, LF or CRLF, and its byte order mark; those that are refused as entries."""
     most = BYTES_OF_A_CHARACTER * (reading.max_line + 2)
     for line, content in enumerate(iter(partial(file.readline, most), b""), start=1):
         whole = content.endswith(b"\n") or len(content) < most
         while not whole and (rest := file.readline(most)):
             whole = rest.endswith(b"\n")
-        text = decode(path, line, content, reading) if len(content) < most else content.decode(reading.encoding, "replace")
+        text = (
+            decode(path, line, content, reading)
+            if len(content) < most
+            else content.decode(reading.encoding, "replace")
+        )
         if isinstance(text, str):
             text = text.removesuffix("\n").removesuffix("\r")
             text = text.removeprefix("\ufeff") if line == 1 else text
@@ -186,15 +228,28 @@ def decode(path: str, line: int, content: bytes, reading: Reading) -> str | Entr
     except UnicodeDecodeError as error:
         line += content.count(b"\n", 0, error.start)
         wrong = content[error.start : error.start + 1].hex()
-        return refusal(path, line, content, reading, f"expected text in {reading.encoding}, got the byte 0x{wrong}")
+        return refusal(
+            path,
+            line,
+            content,
+            reading,
+            f"expected text in {reading.encoding}, got the byte 0x{wrong}",
+        )
 
 
 def refusal(path: str, line: int, content: bytes, reading: Reading, error: str) -> Entry:
     where = f"{path}:{line}" if line else path
-    return Entry(path, line, content.decode(reading.encoding, "replace")[:SHOWN], error=f"{where}: {error}")
+    return Entry(
+        path, line, content.decode(reading.encoding, "replace")[:SHOWN], error=f"{where}: {error}"
+    )
 
 
 def refused_line(entry: Entry) -> str:
     """A refused entry as a line of JSON: `{"file", "line", "error", "text"}`, where `line` is null if it is the whole file."""
-    record = {"file": entry.path, "line": entry.line or None, "error": entry.error, "text": entry.text}
+    record = {
+        "file": entry.path,
+        "line": entry.line or None,
+        "error": entry.error,
+        "text": entry.text,
+    }
     return json.dumps(record) + "\n"  # in ASCII: nothing in it can break a line

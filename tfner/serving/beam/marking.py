@@ -19,12 +19,12 @@ from apache_beam.utils.shared import Shared
 
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, ModelError
+from tfner.formats.writers import JsonlWriter, PredictionWriter, open_writer, prediction_record
 from tfner.serving.beam.entries import Block, Entry, refused_line
 from tfner.serving.beam.sources import is_remote
-from tfner.serving.bulk import count_words
-from tfner.serving.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
-from tfner.word_tags import with_words
-from tfner.writers import JsonlWriter, PredictionWriter, open_writer, prediction_record
+from tfner.serving.runtime.bulk import count_words
+from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
+from tfner.tagging.word_tags import with_words
 
 BLOCKS_IN_PART = 16  # at most 16,384 documents in a file of the output
 FORMATS = ("jsonl", "columns", "text")
@@ -47,11 +47,13 @@ def resolve_model(model: str) -> str:
     """
     if is_remote(model):
         return resolve_remote(model.rstrip("/"))
-    from tfner.serving.saved_model import find_version, read_card
+    from tfner.serving.runtime.saved_model import find_version, read_card
 
     path = Path(model)
     if (path / "config.yaml").is_file():
-        raise ModelError(f"{path}: expected an exported model, got the folder of a run: export it with python -m tfner.export {path}")
+        raise ModelError(
+            f"{path}: expected an exported model, got the folder of a run: export it with python -m tfner.export {path}"
+        )
     version = find_version(path).absolute()
     read_card(version)
     return str(version)
@@ -69,13 +71,15 @@ def resolve_remote(model: str) -> str:
     versions = [file.path.split("/")[-2] for file in below.metadata_list]
     numbers = [version for version in versions if version.isdecimal()]
     if not numbers:
-        raise ModelError(f"{model}: expected a SavedModel or numbered versions of one, found neither")
+        raise ModelError(
+            f"{model}: expected a SavedModel or numbered versions of one, found neither"
+        )
     return f"{model}/{max(numbers, key=int)}"
 
 
 def open_model(model: str) -> Recognizer:
     """Load a version, over a copy on the local disk if it lies elsewhere; imports TensorFlow."""
-    from tfner.serving.saved_model import load_recognizer
+    from tfner.serving.runtime.saved_model import load_recognizer
 
     if not is_remote(model):
         return load_recognizer(model)
@@ -124,7 +128,10 @@ class MarkBlocks(WithModel):
     def process(self, block: Any) -> Iterator[Any]:
         predictions, found = self._mark(block)
         refused = "".join(refused_line(entry) for entry in block.entries if entry.document is None)
-        yield (block.chunk, block.number // BLOCKS_IN_PART), Marked(block.number, predictions, refused.encode(), block.tally | found)
+        yield (
+            (block.chunk, block.number // BLOCKS_IN_PART),
+            Marked(block.number, predictions, refused.encode(), block.tally | found),
+        )
 
     def _mark(self, block: Block) -> tuple[bytes, dict[str, int]]:
         entries = [entry for entry in block.entries if entry.document is not None]
@@ -138,7 +145,10 @@ class MarkBlocks(WithModel):
                 "marked": len(documents),
                 "words": sum(map(count_words, documents)),
                 "entities": sum(map(len, found.values())),
-                **{f"not written: {reason}": count for reason, count in lines.writer.ledger.counts.items()},
+                **{
+                    f"not written: {reason}": count
+                    for reason, count in lines.writer.ledger.counts.items()
+                },
             }
             return lines.content(), tally
 
@@ -157,13 +167,23 @@ class Lines:
         if document is None:
             raise ValueError(f"{entry.path}:{entry.line} holds no document")
         if self._place and isinstance(self.writer, JsonlWriter):
-            self.writer.write_record({"file": entry.path, "line": entry.line or None, **prediction_record(document, entities)})
+            self.writer.write_record(
+                {
+                    "file": entry.path,
+                    "line": entry.line or None,
+                    **prediction_record(document, entities),
+                }
+            )
         else:
-            self.writer.write(with_words(document, entities) if self._columns else document, entities)
+            self.writer.write(
+                with_words(document, entities) if self._columns else document, entities
+            )
 
     def content(self) -> bytes:
         self.writer.close()
-        return self._stream.getvalue().encode("utf-8", getattr(self.writer, "unencodable", "replace"))
+        return self._stream.getvalue().encode(
+            "utf-8", getattr(self.writer, "unencodable", "replace")
+        )
 
     def __enter__(self) -> Lines:
         return self
@@ -184,7 +204,9 @@ class MarkEntities(beam.PTransform):
         self._version = resolve_model(model)
 
     def expand(self, keyed: Any) -> Any:
-        batches = keyed | "batch" >> beam.BatchElements(min_batch_size=16, max_batch_size=DOCUMENTS_IN_BLOCK)
+        batches = keyed | "batch" >> beam.BatchElements(
+            min_batch_size=16, max_batch_size=DOCUMENTS_IN_BLOCK
+        )
         return batches | "mark" >> beam.ParDo(MarkKeyed(self._version))
 
 
@@ -192,5 +214,7 @@ class MarkKeyed(WithModel):
     """[(key, text or Document)] → (key, entities) of each."""
 
     def process(self, batch: Any) -> Iterable[Any]:
-        documents = [value if isinstance(value, Document) else Document(value) for _, value in batch]
+        documents = [
+            value if isinstance(value, Document) else Document(value) for _, value in batch
+        ]
         return zip((key for key, _ in batch), self.recognizer().documents(documents), strict=True)

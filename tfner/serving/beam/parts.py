@@ -18,7 +18,17 @@ from tfner.serving.beam.sources import is_remote
 
 SUFFIXES = {"jsonl": "jsonl", "columns": "conll", "text": "txt"}
 SUMMARY = "summary.json"
-COUNTED = ("files", "documents", "refused", "blank", "skipped", "marked", "written", "words", "entities")
+COUNTED = (
+    "files",
+    "documents",
+    "refused",
+    "blank",
+    "skipped",
+    "marked",
+    "written",
+    "words",
+    "entities",
+)
 
 
 def prepare_folder(folder: str) -> None:
@@ -32,7 +42,9 @@ def prepare_folder(folder: str) -> None:
     except ValueError as error:
         raise ConfigError(f"{folder}: {error}") from None
     if found.metadata_list:
-        raise ConfigError(f"{folder}: expected a new or empty folder for the output, got one with {found.metadata_list[0].path} in it")
+        raise ConfigError(
+            f"{folder}: expected a new or empty folder for the output, got one with {found.metadata_list[0].path} in it"
+        )
 
 
 class WriteParts(beam.DoFn):
@@ -53,7 +65,12 @@ class WriteParts(beam.DoFn):
         place = f"{chunk:06}-{part:06}"
         self._put(f"part-{place}.{self._suffix}", b"".join(block.predictions for block in blocks))
         self._put(f"refused-{place}.jsonl", b"".join(block.refused for block in blocks))
-        tally = add_tallies([*(block.tally for block in blocks), {"written": sum(block.tally["marked"] for block in blocks)}])
+        tally = add_tallies(
+            [
+                *(block.tally for block in blocks),
+                {"written": sum(block.tally["marked"] for block in blocks)},
+            ]
+        )
         self._written.inc(tally["written"])
         self._refused.inc(tally.get("refused", 0))
         yield tally
@@ -87,7 +104,9 @@ def write_summary(tally: Mapping[str, int], folder: str, facts: Mapping[str, str
     """The last file: its presence says that all others are there. Counts are of the data, so a bundle that was done twice counts once."""
     counts = {name: tally.get(name, 0) for name in COUNTED}
     others = {name: count for name, count in sorted(tally.items()) if name not in counts}
-    write_whole(folder, SUMMARY, (json.dumps({**facts, **counts, **others}, indent=2) + "\n").encode())
+    write_whole(
+        folder, SUMMARY, (json.dumps({**facts, **counts, **others}, indent=2) + "\n").encode()
+    )
 
 
 def read_summary(folder: str) -> dict[str, Any]:

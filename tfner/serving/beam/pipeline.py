@@ -35,7 +35,10 @@ class ReadBlocks(beam.DoFn):
 
     def __init__(self, reading: Reading):
         self._reading = reading
-        self._counters = {name: Metrics.counter("tfner", f"{name}_read") for name in ("files", "documents", "refused", "blank", "skipped")}
+        self._counters = {
+            name: Metrics.counter("tfner", f"{name}_read")
+            for name in ("files", "documents", "refused", "blank", "skipped")
+        }
 
     def process(self, chunk: Any) -> Iterator[Any]:
         for block in read_blocks(chunk, self._reading):
@@ -80,15 +83,23 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
         raise unfinished(job, f"it ended as {state}")
     summary = read_summary(job.output)
     if not summary["documents"] == summary["marked"] == summary["written"]:
-        raise TfnerError(f"{job.output}: expected every document that was read to be written, got {summary}")
+        raise TfnerError(
+            f"{job.output}: expected every document that was read to be written, got {summary}"
+        )
     return summary
 
 
 def reason_of(error: Exception) -> str:
     """What went wrong, in a line: from a worker in a thread or process of its own comes a traceback as text."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "Traceback"))]
+    lines = [
+        line
+        for line in str(error).splitlines()
+        if line.strip() and not line.startswith((" ", "Traceback"))
+    ]
     return (lines[-1] if lines else type(error).__name__)[:1000]
 
 
 def unfinished(job: Job, why: str) -> TfnerError:
-    return TfnerError(f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, but not all")
+    return TfnerError(
+        f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, but not all"
+    )

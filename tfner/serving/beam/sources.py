@@ -14,7 +14,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadat
 from apache_beam.io.filesystems import FileSystems
 
 from tfner.exceptions import ConfigError, DataError
-from tfner.serving.recognizer import CHARACTERS_IN_BLOCK, DOCUMENTS_IN_BLOCK
+from tfner.serving.runtime.recognizer import CHARACTERS_IN_BLOCK, DOCUMENTS_IN_BLOCK
 
 # Not Beam's own decompression, for which a file that was cut off in the middle has simply ended.
 DECOMPRESS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -44,9 +44,17 @@ def list_files(source: str) -> list[FileMetadata]:
         DataError: there are none, or they cannot be listed.
         ConfigError: the path has a scheme that this installation of Beam does not know.
     """
-    files = match(f"{source}*.txt" if is_folder(source) else source) if is_remote(source) else list_local(source)
+    files = (
+        match(f"{source}*.txt" if is_folder(source) else source)
+        if is_remote(source)
+        else list_local(source)
+    )
     if not files:
-        raise DataError(f"{source}: expected .txt files in this folder, found none" if is_folder(source) else f"{source}: no such file")
+        raise DataError(
+            f"{source}: expected .txt files in this folder, found none"
+            if is_folder(source)
+            else f"{source}: no such file"
+        )
     return sorted(files, key=lambda file: file.path)
 
 
@@ -55,7 +63,10 @@ def list_local(source: str) -> list[FileMetadata]:
     path = Path(source)
     if not path.exists():
         return match(source)
-    return [FileMetadata(str(file), file.stat().st_size) for file in (path.glob("*.txt") if path.is_dir() else (path,))]
+    return [
+        FileMetadata(str(file), file.stat().st_size)
+        for file in (path.glob("*.txt") if path.is_dir() else (path,))
+    ]
 
 
 def match(pattern: str) -> list[FileMetadata]:
@@ -72,7 +83,9 @@ def cut_chunks(files: Iterable[FileMetadata]) -> Iterator[Chunk]:
     """Chunks of files in their order; many small files are one, so that the model is not asked for one text at a time."""
     number, held, paths = 0, 0, []
     for file in files:
-        if paths and (len(paths) == DOCUMENTS_IN_BLOCK or held + file.size_in_bytes > CHARACTERS_IN_BLOCK):
+        if paths and (
+            len(paths) == DOCUMENTS_IN_BLOCK or held + file.size_in_bytes > CHARACTERS_IN_BLOCK
+        ):
             yield Chunk(number, tuple(paths))
             number, held, paths = number + 1, 0, []
         paths.append(file.path)

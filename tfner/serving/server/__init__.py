@@ -6,7 +6,12 @@ import importlib.util
 
 from tfner.exceptions import MissingExtraError
 
-PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "grpc": "grpcio", "tensorflow_serving": "tensorflow-serving-api"}
+PACKAGES = {
+    "starlette": "starlette",
+    "uvicorn": "uvicorn",
+    "grpc": "grpcio",
+    "tensorflow_serving": "tensorflow-serving-api",
+}
 
 
 def require_packages() -> None:

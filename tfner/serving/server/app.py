@@ -59,7 +59,9 @@ class Addresses(NamedTuple):
     grpc: str
 
 
-def run_server(settings: ServerSettings, ready: Callable[[Addresses], None], load: Load = load_servable) -> None:
+def run_server(
+    settings: ServerSettings, ready: Callable[[Addresses], None], load: Load = load_servable
+) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are taken.
 
     Raises:
@@ -74,7 +76,9 @@ def run_server(settings: ServerSettings, ready: Callable[[Addresses], None], loa
         sys.setswitchinterval(interval)
 
 
-async def serve(settings: ServerSettings, ready: Callable[[Addresses], None], load: Load = load_servable) -> None:
+async def serve(
+    settings: ServerSettings, ready: Callable[[Addresses], None], load: Load = load_servable
+) -> None:
     """As `run_server`, in a running event loop of the main thread."""
     models = open_models(settings, load)
     service = Service(models, settings.limits, settings.batching)
@@ -86,7 +90,12 @@ async def serve(settings: ServerSettings, ready: Callable[[Addresses], None], lo
             listener.listen(BACKLOG)  # so that whoever is told of the address is not turned away
             rest = RestServer(uvicorn_config(service, settings))
             host = url_host(settings.host)
-            addresses = Addresses(models.name, models.served, f"http://{host}:{listener.getsockname()[1]}", f"{host}:{rpc_port}")
+            addresses = Addresses(
+                models.name,
+                models.served,
+                f"http://{host}:{listener.getsockname()[1]}",
+                f"{host}:{rpc_port}",
+            )
             running = asyncio.create_task(rest.serve([listener]))
             follower = asyncio.create_task(follow(models, settings.poll_seconds))
             ready(addresses)
@@ -143,10 +152,17 @@ def open_models(settings: ServerSettings, load: Load) -> ModelVersions:
         raise ConfigError(f"--name {settings.name}: expected no / and no :, which part a path")
     folder = folder.resolve()
     if not (folder / "saved_model.pb").is_file():
-        return ModelVersions(settings.name or folder.name, lambda: numbered_versions(folder), load, settings.labels)
+        return ModelVersions(
+            settings.name or folder.name, lambda: numbered_versions(folder), load, settings.labels
+        )
     numbered = folder.name.isdecimal()
     only = {int(folder.name) if numbered else 1: folder}
-    return ModelVersions(settings.name or (folder.parent if numbered else folder).name, lambda: only, load, settings.labels)
+    return ModelVersions(
+        settings.name or (folder.parent if numbered else folder).name,
+        lambda: only,
+        load,
+        settings.labels,
+    )
 
 
 def uvicorn_config(service: Service, settings: ServerSettings) -> uvicorn.Config:
@@ -169,12 +185,16 @@ def grpc_server(settings: ServerSettings, service: Service) -> tuple[grpc.aio.Se
     """A server that is not yet started, and its port."""
     largest = settings.limits.body_bytes
     sizes = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(options=[*sizes, ("grpc.so_reuseport", 0)])  # a port in use is an error, not shared
+    server = grpc.aio.server(
+        options=[*sizes, ("grpc.so_reuseport", 0)]
+    )  # a port in use is an error, not shared
     add_services(server, service)
     try:
         port = server.add_insecure_port(f"{url_host(settings.host)}:{settings.grpc_port}")
     except RuntimeError as error:
-        raise ConfigError(f"--grpc-port {settings.grpc_port}: cannot listen on {settings.host}: {error}") from None
+        raise ConfigError(
+            f"--grpc-port {settings.grpc_port}: cannot listen on {settings.host}: {error}"
+        ) from None
     return server, port
 
 
@@ -188,7 +208,9 @@ def rest_socket(settings: ServerSettings) -> Iterator[socket.socket]:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise ConfigError(f"--port {settings.port}: cannot listen on {settings.host}: {error.strerror or error}") from None
+            raise ConfigError(
+                f"--port {settings.port}: cannot listen on {settings.host}: {error.strerror or error}"
+            ) from None
         yield listener
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfner.serving.recognizer import CHARACTERS_AT_ONCE
+from tfner.serving.runtime.recognizer import CHARACTERS_AT_ONCE
 from tfner.serving.server.request_error import RequestError
 from tfner.serving.server.signature import Signature, Tensors, TensorSpec
 
@@ -29,7 +29,9 @@ class BatchSettings:
     enabled: bool = True
     rows: int = 32  # at most in a call, but for a single request that has more
     wait_seconds: float = 0.02  # at most, without a new request
-    wait_share: float = 0.1  # of the time of the last call, at most: a wait has to be worth its while
+    wait_share: float = (
+        0.1  # of the time of the last call, at most: a wait has to be worth its while
+    )
     parallel: int = 1  # batches of a signature at once: a call of many texts keeps all cores busy
     queue_rows: int = 4096  # that may wait; beyond it requests are turned away
 
@@ -38,7 +40,9 @@ class Merge(NamedTuple):
     """How the requests of one signature become one, and its answer theirs."""
 
     join: Callable[[Sequence[Tensors]], Tensors]
-    cut: Callable[[Tensors, int, int, Tensors], Tensors]  # answer, first row, one past the last, what was asked -> its share
+    cut: Callable[
+        [Tensors, int, int, Tensors], Tensors
+    ]  # answer, first row, one past the last, what was asked -> its share
 
 
 class Waiting(NamedTuple):
@@ -50,7 +54,10 @@ class Waiting(NamedTuple):
 
 def merge_of(signature: Signature) -> Merge | None:
     """How requests of a signature can be merged; None where it is not known to be one of ours."""
-    if signature.inputs == {"text": TensorSpec("string", (-1,))} and "entity_count" in signature.outputs:
+    if (
+        signature.inputs == {"text": TensorSpec("string", (-1,))}
+        and "entity_count" in signature.outputs
+    ):
         return Merge(join_texts, cut_entities)
     if signature.inputs == {"words": TensorSpec("string", (-1, -1))}:
         return Merge(join_words, cut_words)
@@ -64,7 +71,10 @@ def join_texts(requests: Sequence[Tensors]) -> Tensors:
 def cut_entities(answer: Tensors, start: int, stop: int, asked: Tensors) -> Tensors:
     """The rows, [B, E] outputs no wider than their own entities need: what they would be alone."""
     width = int(answer["entity_count"][start:stop].max(initial=0))
-    return {name: value[start:stop] if value.ndim == 1 else value[start:stop, :width] for name, value in answer.items()}
+    return {
+        name: value[start:stop] if value.ndim == 1 else value[start:stop, :width]
+        for name, value in answer.items()
+    }
 
 
 def join_words(requests: Sequence[Tensors]) -> Tensors:
@@ -93,14 +103,18 @@ class Caller:
         self._run = run
         self._merge = merge if settings.enabled else None
         self._settings = settings
-        self._parallel = settings.parallel if self._merge else max(settings.parallel, os.cpu_count() or 1)
+        self._parallel = (
+            settings.parallel if self._merge else max(settings.parallel, os.cpu_count() or 1)
+        )
         self._executor = executor
         self._waiting: deque[Waiting] = deque()
         self._rows = 0  # that wait
         self._running = 0
         self._expected = 1
         self._timer: asyncio.TimerHandle | None = None
-        self._latest = 0.0  # when a batch leaves at last, in the loop's time; only while the timer runs
+        self._latest = (
+            0.0  # when a batch leaves at last, in the loop's time; only while the timer runs
+        )
         self._call_seconds = 0.0  # of the last call
 
     async def ask(self, inputs: Tensors) -> Tensors:
@@ -112,7 +126,9 @@ class Caller:
         tensor = next(iter(inputs.values()))
         rows = len(tensor) if tensor.ndim else 1
         if self._rows and self._rows + rows > self._settings.queue_rows:
-            raise RequestError("UNAVAILABLE", "The batch scheduling queue to which this task was submitted is full")
+            raise RequestError(
+                "UNAVAILABLE", "The batch scheduling queue to which this task was submitted is full"
+            )
         longest = max(map(len, tensor.ravel().tolist()), default=0) if self._merge else 0
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(inputs, rows, longest, answer))
@@ -148,7 +164,9 @@ class Caller:
             return
         self._running += 1
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._executor, self._call, [request.inputs for request in batch])
+        call = loop.run_in_executor(
+            self._executor, self._call, [request.inputs for request in batch]
+        )
         call.add_done_callback(partial(self._finish, batch, loop.time()))
         self._consider()
 
@@ -159,7 +177,11 @@ class Caller:
         while self._waiting:
             request = self._waiting[0]
             rows, longest = rows + request.rows, max(longest, request.longest)
-            if batch and (self._merge is None or rows > self._settings.rows or rows * longest > CHARACTERS_AT_ONCE):
+            if batch and (
+                self._merge is None
+                or rows > self._settings.rows
+                or rows * longest > CHARACTERS_AT_ONCE
+            ):
                 break
             self._waiting.popleft()
             self._rows -= request.rows
@@ -188,7 +210,9 @@ class Caller:
         self._running -= 1
         self._call_seconds = loop.time() - begun
         failure = asyncio.CancelledError() if done.cancelled() else done.exception()
-        for request, outcome in zip(batch, [failure] * len(batch) if failure else done.result(), strict=True):
+        for request, outcome in zip(
+            batch, [failure] * len(batch) if failure else done.result(), strict=True
+        ):
             if request.answer.done():  # its time was over, or its client has gone
                 continue
             if isinstance(outcome, BaseException):
@@ -196,7 +220,9 @@ class Caller:
             else:
                 request.answer.set_result(outcome)
         self._expected = sum(request.rows for request in batch) + self._rows
-        loop.call_soon(self._consider)  # after these answers are sent, or the wait would be over by then
+        loop.call_soon(
+            self._consider
+        )  # after these answers are sent, or the wait would be over by then
 
 
 def attempt(run: Run, inputs: Tensors) -> Outcome:

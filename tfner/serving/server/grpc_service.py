@@ -31,11 +31,15 @@ Handler = Callable[[Any, Any], Awaitable[Any]]
 
 def add_services(server: grpc.aio.Server, service: Service) -> None:
     """Let a gRPC server answer for the models."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(service), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(service), server
+    )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), server)
 
 
-def answering(method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any, grpc.aio.ServicerContext], Awaitable[Any]]:
+def answering(
+    method: Callable[[Any, Any], Awaitable[Any]],
+) -> Callable[[Any, Any, grpc.aio.ServicerContext], Awaitable[Any]]:
     """Turn what a method raises into a status of gRPC's."""
 
     @functools.wraps(method)
@@ -65,10 +69,17 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             signature = find_signature(servable.signatures, name)
             outputs = choose_outputs(list(request.output_filter), set(signature.outputs))
             answer = await self._service.ask(servable, name, read_inputs(request.inputs, signature))
-            return write_response(request.model_spec.name, name, servable, {key: answer[key] for key in outputs or answer})
+            return write_response(
+                request.model_spec.name,
+                name,
+                servable,
+                {key: answer[key] for key in outputs or answer},
+            )
 
     @answering
-    async def GetModelMetadata(self, request: get_model_metadata_pb2.GetModelMetadataRequest) -> Any:  # noqa: N802
+    async def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest
+    ) -> Any:
         spec = read_spec(request.model_spec)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -84,15 +95,21 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @answering
     async def Classify(self, request: Any) -> Any:  # noqa: N802
-        raise self._service.refuse(read_spec(request.model_spec), "classify", request.model_spec.signature_name)
+        raise self._service.refuse(
+            read_spec(request.model_spec), "classify", request.model_spec.signature_name
+        )
 
     @answering
     async def Regress(self, request: Any) -> Any:  # noqa: N802
-        raise self._service.refuse(read_spec(request.model_spec), "regress", request.model_spec.signature_name)
+        raise self._service.refuse(
+            read_spec(request.model_spec), "regress", request.model_spec.signature_name
+        )
 
     @answering
     async def MultiInference(self, request: Any) -> Any:  # noqa: N802
-        raise RequestError("UNIMPLEMENTED", "MultiInference is for signatures that classify or regress")
+        raise RequestError(
+            "UNIMPLEMENTED", "MultiInference is for signatures that classify or regress"
+        )
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -106,7 +123,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         response = get_model_status_pb2.GetModelStatusResponse()
-        response.model_version_status.extend(map(write_status, self._service.models.status(read_spec(request.model_spec))))
+        response.model_version_status.extend(
+            map(write_status, self._service.models.status(read_spec(request.model_spec)))
+        )
         return response
 
     @answering
@@ -118,7 +137,11 @@ def read_spec(spec: model_pb2.ModelSpec) -> ModelSpec:
     """The model that a request names."""
     if not spec.name:
         raise invalid("ModelSpec has no name specified.")
-    return ModelSpec(spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label or None)
+    return ModelSpec(
+        spec.name,
+        spec.version.value if spec.HasField("version") else None,
+        spec.version_label or None,
+    )
 
 
 def write_spec(name: str, signature: str, servable: Servable) -> model_pb2.ModelSpec:
@@ -132,13 +155,17 @@ def choose_outputs(wanted: list[str], known: set[str]) -> list[str]:
     for index, name in enumerate(wanted):
         if name not in known:
             names = ",".join(sorted(known))
-            raise invalid(f"output tensor alias not found in signature: {name} Outputs expected to be in the set {{{names}}}.")
+            raise invalid(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in the set {{{names}}}."
+            )
         if name in wanted[:index]:
             raise invalid(f"duplicate output tensor alias: {name}")
     return wanted
 
 
-def write_response(name: str, signature: str, servable: Servable, outputs: Tensors) -> predict_pb2.PredictResponse:
+def write_response(
+    name: str, signature: str, servable: Servable, outputs: Tensors
+) -> predict_pb2.PredictResponse:
     response = predict_pb2.PredictResponse(model_spec=write_spec(name, signature, servable))
     for key, value in outputs.items():
         response.outputs[key].CopyFrom(write_tensor(value))

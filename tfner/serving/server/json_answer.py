@@ -11,7 +11,9 @@ import numpy as np
 from tfner.serving.server.request_error import invalid
 from tfner.serving.server.signature import Tensors
 
-write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+write_json = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), check_circular=False
+).encode
 
 
 def encode_answer(answer: Tensors, *, by_row: bool) -> bytes:
@@ -24,11 +26,19 @@ def encode_answer(answer: Tensors, *, by_row: bool) -> bytes:
         check_rows(answer)
     columns = {name: plain(name, tensor) for name, tensor in answer.items()}
     if not by_row:
-        return write_json({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}).encode()
+        return write_json(
+            {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
+        ).encode()
     if len(columns) == 1:
         return write_json({"predictions": next(iter(columns.values()))}).encode()
     names = tuple(columns)
-    return write_json({"predictions": [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]}).encode()
+    return write_json(
+        {
+            "predictions": [
+                dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+        }
+    ).encode()
 
 
 def check_rows(answer: Tensors) -> None:
@@ -37,7 +47,9 @@ def check_rows(answer: Tensors) -> None:
         if not tensor.ndim:
             raise invalid(f"Tensor name: {name} has no shape information ")
         if rows not in (None, len(tensor)):
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(tensor)} expecting: {rows}")
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {len(tensor)} expecting: {rows}"
+            )
         rows = len(tensor)
 
 

@@ -28,14 +28,19 @@ def decode_predict(body: bytes, signatures: Mapping[str, Signature]) -> PredictC
     document = parse(body)
     name = document.get("signature_name", DEFAULT_SIGNATURE)
     if not isinstance(name, str):
-        raise malformed(document, "not formatted correctly. 'signature_name' key must be a string value.")
+        raise malformed(
+            document, "not formatted correctly. 'signature_name' key must be a string value."
+        )
     name = name or DEFAULT_SIGNATURE
     if name not in signatures:
         raise invalid(f'Serving signature name: "{name}" not found in signature def')
     signature = signatures[name]
     by_row = "instances" in document
     if by_row and "inputs" in document:
-        raise malformed(document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ")
+        raise malformed(
+            document,
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
+        )
     if by_row:
         inputs = from_rows(document, signature)
     elif "inputs" in document:
@@ -56,7 +61,9 @@ def parse(body: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
     except UnicodeDecodeError as error:
-        raise invalid(f"JSON Parse error: Invalid encoding in string. at offset: {error.start}") from None
+        raise invalid(
+            f"JSON Parse error: Invalid encoding in string. at offset: {error.start}"
+        ) from None
     except RecursionError:
         raise invalid("JSON Parse error: nested too deeply") from None
     except ValueError as error:  # a whole number of thousands of digits
@@ -74,7 +81,9 @@ def from_rows(document: dict[str, Any], signature: Signature) -> Tensors:
     """`instances`: a list with an item for each row, which is a value where there is one input, else an object."""
     instances = document["instances"]
     if type(instances) is not list:
-        raise malformed(document, "Excepting 'instances' to be an list/array")  # the server's own spelling
+        raise malformed(
+            document, "Excepting 'instances' to be an list/array"
+        )  # the server's own spelling
     if not instances:
         raise malformed(document, "No values in 'instances' array")
     if is_named(instances[0]):
@@ -100,7 +109,10 @@ def from_objects(instances: list[Any], signature: Signature) -> Tensors:
         if not is_named(instance):
             raise invalid(f"Expecting object but got list at item {index} of input list")
         check_keys(index, instance, signature)
-    return {name: stack_of([row[name] for row in instances], spec.dtype, name) for name, spec in signature.inputs.items()}
+    return {
+        name: stack_of([row[name] for row in instances], spec.dtype, name)
+        for name, spec in signature.inputs.items()
+    }
 
 
 def check_keys(index: int, instance: dict[str, Any], signature: Signature) -> None:
@@ -111,7 +123,9 @@ def check_keys(index: int, instance: dict[str, Any], signature: Signature) -> No
         if name not in signature.inputs:
             raise failed_element(index, name, f"JSON object: does not have named input: {name}")
     names = ",".join(sorted(signature.inputs))
-    raise invalid(f"Failed to process element: {index} of 'instances' list. JSON object: {quote(instance)} keys must be equal to: {names}")
+    raise invalid(
+        f"Failed to process element: {index} of 'instances' list. JSON object: {quote(instance)} keys must be equal to: {names}"
+    )
 
 
 def from_columns(columns: Any, signature: Signature) -> Tensors:

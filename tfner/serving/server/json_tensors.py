@@ -19,7 +19,14 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 NUMPY_TYPES: dict[str, Any] = {
     **{name: np.dtype(name) for name in INTEGERS}, "float": np.float32, "double": np.float64, "bool": np.bool_, "string": object,
 }  # fmt: skip
-JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
+JSON_TYPES = {
+    type(None): "Null",
+    dict: "Object",
+    list: "Array",
+    str: "String",
+    int: "Number",
+    float: "Number",
+}
 
 
 def tensor_of(value: Any, dtype: str) -> np.ndarray:
@@ -56,7 +63,9 @@ def stack_of(items: list[Any], dtype: str, key: str = "") -> np.ndarray:
 def failed_element(index: int, key: str, error: object) -> Exception:
     """An error of one of the instances."""
     named = f" key: {key}" if key else ""
-    return invalid(f"Failed to process element: {index}{named} of 'instances' list. Error: INVALID_ARGUMENT: {error}")
+    return invalid(
+        f"Failed to process element: {index}{named} of 'instances' list. Error: INVALID_ARGUMENT: {error}"
+    )
 
 
 def array_of(values: list[Any], dtype: str) -> np.ndarray:
@@ -78,7 +87,9 @@ def dense(value: Any, dtype: str) -> tuple[list[int], list[Any]]:
                     f"JSON Value: {quote(item)} found at incorrect level: {depth + 1} in the JSON DOM. Expected at level: {len(shape)}"
                 )
             if len(item) != size:
-                raise invalid(f"Encountered list at unexpected size: {len(item)} at level: {depth} expected size: {size}")
+                raise invalid(
+                    f"Encountered list at unexpected size: {len(item)} at level: {depth} expected size: {size}"
+                )
         level = list(chain.from_iterable(level))
     if any(type(item) is list for item in level):
         raise invalid(f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}")
@@ -115,7 +126,9 @@ def convert(value: Any, dtype: str) -> Any:
             return value
     else:
         raise invalid(f"Conversion of JSON Value: {quote(value)} to type: {dtype}")
-    raise invalid(f"JSON Value: {quote(value)} Type: {json_type(value)} is not of expected type: {dtype}")
+    raise invalid(
+        f"JSON Value: {quote(value)} Type: {json_type(value)} is not of expected type: {dtype}"
+    )
 
 
 def encode(text: str) -> bytes:

@@ -20,7 +20,10 @@ class Limits:
 
     def check_bytes(self, size: int) -> None:
         if size > self.body_bytes:
-            raise RequestError("RESOURCE_EXHAUSTED", f"request body: expected at most {self.body_bytes} bytes, got {size} or more")
+            raise RequestError(
+                "RESOURCE_EXHAUSTED",
+                f"request body: expected at most {self.body_bytes} bytes, got {size} or more",
+            )
 
     def check_rows(self, tensors: Tensors) -> None:
         rows = max((len(tensor) for tensor in tensors.values() if tensor.ndim), default=0)
@@ -47,13 +50,22 @@ class Deadline:
         self._task = asyncio.current_task()
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._timer.cancel()
         if self._expired and kind is asyncio.CancelledError:
-            uncancel = getattr(self._task, "uncancel", None)  # from Python 3.11 on a task counts what asked it to end
+            uncancel = getattr(
+                self._task, "uncancel", None
+            )  # from Python 3.11 on a task counts what asked it to end
             if uncancel is not None:
                 uncancel()
-            raise RequestError("DEADLINE_EXCEEDED", f"Timed out: no answer within {self._seconds:g} seconds") from None
+            raise RequestError(
+                "DEADLINE_EXCEEDED", f"Timed out: no answer within {self._seconds:g} seconds"
+            ) from None
 
     def _expire(self) -> None:
         self._expired = True

@@ -55,7 +55,13 @@ Load = Callable[[Path, int], Servable]
 class ModelVersions:
     """Follows a folder: `poll` loads what is new, whole and beside the old, and only then turns requests to it."""
 
-    def __init__(self, name: str, find: Callable[[], VersionFolders], load: Load, labels: Mapping[str, int] | None = None):
+    def __init__(
+        self,
+        name: str,
+        find: Callable[[], VersionFolders],
+        load: Load,
+        labels: Mapping[str, int] | None = None,
+    ):
         self.name = name
         self._find = find
         self._load = load
@@ -87,7 +93,11 @@ class ModelVersions:
         await self.poll()
         missing = [version for version in self._labels.values() if version not in self._served]
         for version in (*missing, *(() if self._served else self._status)):
-            raise ModelError(self._status[version].error if version in self._status else self._no_version(version))
+            raise ModelError(
+                self._status[version].error
+                if version in self._status
+                else self._no_version(version)
+            )
         if not self._served:
             raise ModelError(f"{self.name}: expected numbered versions of a SavedModel, found none")
 
@@ -118,7 +128,9 @@ class ModelVersions:
                 raise RequestError("NOT_FOUND", f"Could not find any versions of model {spec.name}")
             return [self._status[each] for each in sorted(self._status, reverse=True)]
         if spec.name != self.name or version not in self._status:
-            raise RequestError("NOT_FOUND", f"Could not find version {version} of model {spec.name}")
+            raise RequestError(
+                "NOT_FOUND", f"Could not find version {version} of model {spec.name}"
+            )
         return [self._status[version]]
 
     @property
@@ -147,7 +159,9 @@ class ModelVersions:
         self._status[version] = VersionStatus(version, "LOADING")
         try:
             self._served[version] = await asyncio.to_thread(self._load, folder, version)
-        except Exception as error:  # whatever a damaged version brings about, the others are still served
+        except (
+            Exception
+        ) as error:  # whatever a damaged version brings about, the others are still served
             self._failed[version] = files
             self._status[version] = VersionStatus(version, "END", str(error) or repr(error))
             logger.warning("%s", error, exc_info=not isinstance(error, ModelError))
@@ -165,7 +179,9 @@ class ModelVersions:
         if servable.requests or self._retired.get(servable.version) is not servable:
             return
         del self._retired[servable.version]
-        if servable.version not in self._served:  # it may have been taken away and put back meanwhile
+        if (
+            servable.version not in self._served
+        ):  # it may have been taken away and put back meanwhile
             self._status[servable.version] = VersionStatus(servable.version, "END")
         servable.callers.clear()
         logger.info("%s: version %d is no longer served", self.name, servable.version)
@@ -183,4 +199,8 @@ def numbered_versions(folder: Path) -> dict[int, Path]:
     """The versions in a model's folder."""
     if not folder.is_dir():
         return {}
-    return {int(path.name): path for path in folder.iterdir() if path.name.isdecimal() and (path / "saved_model.pb").is_file()}
+    return {
+        int(path.name): path
+        for path in folder.iterdir()
+        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
+    }

@@ -34,7 +34,10 @@ class Page:
 
 def content_policy(source: str) -> str:
     """A policy under which the browser runs this page's own script and style, talks to this server, and refuses all else."""
-    allowed = {kind: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for kind, text in INLINE.findall(source)}
+    allowed = {
+        kind: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for kind, text in INLINE.findall(source)
+    }
     return (
         f"default-src 'none'; script-src 'sha256-{allowed['script']}'; style-src 'sha256-{allowed['style']}'; connect-src 'self'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -34,7 +34,11 @@ FIELDS = {
 
 def type_name(dtype: Any) -> str:
     """TensorFlow's name of a type, `float` for float32 as its errors have it."""
-    return types_pb2.DataType.Name(dtype).removeprefix("DT_").lower() if dtype in types_pb2.DataType.values() else str(dtype)
+    return (
+        types_pb2.DataType.Name(dtype).removeprefix("DT_").lower()
+        if dtype in types_pb2.DataType.values()
+        else str(dtype)
+    )
 
 
 def read_inputs(protos: Mapping[str, Message], signature: Signature) -> Tensors:
@@ -49,14 +53,18 @@ def read_inputs(protos: Mapping[str, Message], signature: Signature) -> Tensors:
 
 def check_names(sent: set[str], wanted: set[str]) -> None:
     if len(sent) != len(wanted):
-        given, needed, extra, missing = (",".join(sorted(names)) for names in (sent, wanted, sent - wanted, wanted - sent))
+        given, needed, extra, missing = (
+            ",".join(sorted(names)) for names in (sent, wanted, sent - wanted, wanted - sent)
+        )
         raise invalid(
             f"input size does not match signature: {len(sent)}!={len(wanted)} len({{{given}}}) != len({{{needed}}}). "
             f"Sent extra: {{{extra}}}. Missing but required: {{{missing}}}."
         )
     for name in sorted(sent - wanted):
         names = ",".join(sorted(wanted))
-        raise invalid(f"input tensor alias not found in signature: {name}. Inputs expected to be in the set {{{names}}}.")
+        raise invalid(
+            f"input tensor alias not found in signature: {name}. Inputs expected to be in the set {{{names}}}."
+        )
 
 
 def read_tensor(name: str, proto: Message, spec: TensorSpec) -> np.ndarray:
@@ -70,7 +78,9 @@ def read_tensor(name: str, proto: Message, spec: TensorSpec) -> np.ndarray:
     if 0 < len(values) < size <= MOST_FILLED:
         values = np.concatenate([values, np.full(size - len(values), values[-1], values.dtype)])
     if len(values) != size:
-        raise invalid(f"input {name}: expected {size} values for the shape {print_shape(shape)}, got {len(values)}")
+        raise invalid(
+            f"input {name}: expected {size} values for the shape {print_shape(shape)}, got {len(values)}"
+        )
     return values.reshape(shape)
 
 

@@ -29,7 +29,9 @@ class RequestError(Exception):
 
     def __init__(self, code: Code, message: str):
         # The client's own words are in some of them.
-        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…")
+        super().__init__(
+            message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"
+        )
         self.code: Code = code
 
     @property

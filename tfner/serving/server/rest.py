@@ -19,9 +19,14 @@ from tfner.serving.server.service import Service
 
 logger = logging.getLogger(__name__)
 WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){WHICH}:(?P<method>classify|regress|predict)", re.IGNORECASE)
+POST = re.compile(
+    rf"/v1/models/(?P<name>[^/:]+){WHICH}:(?P<method>classify|regress|predict)", re.IGNORECASE
+)
 GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{WHICH}(?P<metadata>/metadata)?", re.IGNORECASE)
-UNREAD = (HTTP_STATUS["RESOURCE_EXHAUSTED"], HTTP_STATUS["DEADLINE_EXCEEDED"])  # the body may not have been read, so nothing can follow it
+UNREAD = (
+    HTTP_STATUS["RESOURCE_EXHAUSTED"],
+    HTTP_STATUS["DEADLINE_EXCEEDED"],
+)  # the body may not have been read, so nothing can follow it
 LARGEST_VERSION = 2**63 - 1
 
 
@@ -68,7 +73,13 @@ class RestApi:
 
     def _get(self, spec: ModelSpec, metadata: bool) -> bytes:
         if not metadata:
-            return json.dumps({"model_version_status": [describe_status(each) for each in self._service.models.status(spec)]}).encode()
+            return json.dumps(
+                {
+                    "model_version_status": [
+                        describe_status(each) for each in self._service.models.status(spec)
+                    ]
+                }
+            ).encode()
         with self._service.models.hold(spec) as servable:
             return json.dumps(describe_model(spec.name, servable)).encode()
 
@@ -115,7 +126,10 @@ def describe_status(status: VersionStatus) -> dict[str, Any]:
     return {
         "version": str(status.version),
         "state": status.state,
-        "status": {"error_code": "UNKNOWN" if status.error else "OK", "error_message": status.error},
+        "status": {
+            "error_code": "UNKNOWN" if status.error else "OK",
+            "error_message": status.error,
+        },
     }
 
 

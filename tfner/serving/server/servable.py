@@ -13,14 +13,20 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from tfner.bounded import read_at_most
-from tfner.data.text_ops import load_text_ops
 from tfner.exceptions import ModelError
+from tfner.safeio.bounded import read_at_most
+from tfner.serving.export.graph_guard import GRAPH, LARGEST_GRAPH, SERVE, check_files
 from tfner.serving.server.model_versions import Servable
 from tfner.serving.server.proto_tensors import read_inputs, type_name
 from tfner.serving.server.request_error import Code, RequestError
-from tfner.serving.server.signature import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec, find_signature
-from tfner.serving.trust import GRAPH, LARGEST_GRAPH, SERVE, check_files
+from tfner.serving.server.signature import (
+    DEFAULT_SIGNATURE,
+    Signature,
+    Tensors,
+    TensorSpec,
+    find_signature,
+)
+from tfner.tokenizers.text_ops import load_text_ops
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 LONGEST_MESSAGE = 500  # characters
@@ -40,7 +46,9 @@ def load_servable(folder: Path, version: int) -> Servable:
     """
     check_files(folder)
     definitions = read_definitions(folder)
-    signatures = {name: read_signature(each) for name, each in definitions.items() if each.method_name}  # the initializer has none
+    signatures = {
+        name: read_signature(each) for name, each in definitions.items() if each.method_name
+    }  # the initializer has none
     load_text_ops()
     try:
         runner = Runner(tf.saved_model.load(str(folder)))
@@ -61,21 +69,31 @@ class Runner:
 
     def __call__(self, signature: str, inputs: Tensors) -> Tensors:
         try:
-            outputs = self._functions[signature](**{name: tf.constant(value) for name, value in inputs.items()})
+            outputs = self._functions[signature](
+                **{name: tf.constant(value) for name, value in inputs.items()}
+            )
             return {name: outputs[name].numpy() for name in sorted(outputs)}
         except tf.errors.OpError as error:
-            raise RequestError(CODES.get(error.error_code, "INTERNAL"), reason_of(error.message or str(error))) from None
+            raise RequestError(
+                CODES.get(error.error_code, "INTERNAL"), reason_of(error.message or str(error))
+            ) from None
 
 
 def reason_of(message: str) -> str:
     """What a node of a graph said, without where the graph was defined (before it) and which node it was (behind it)."""
-    return message.partition("\n\t [[{{")[0].rpartition("<stack traces unavailable>\n")[2].strip()[:LONGEST_MESSAGE]
+    return (
+        message.partition("\n\t [[{{")[0]
+        .rpartition("<stack traces unavailable>\n")[2]
+        .strip()[:LONGEST_MESSAGE]
+    )
 
 
 def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     """The signatures in a SavedModel's own words."""
     try:
-        graphs = saved_model_pb2.SavedModel.FromString(read_at_most(folder / GRAPH, LARGEST_GRAPH)).meta_graphs
+        graphs = saved_model_pb2.SavedModel.FromString(
+            read_at_most(folder / GRAPH, LARGEST_GRAPH)
+        ).meta_graphs
     except (OSError, DecodeError) as error:
         raise ModelError(f"{folder}: cannot be read as a SavedModel: {error}") from None
     for graph in graphs:
@@ -85,11 +103,16 @@ def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
 
 
 def read_signature(definition: meta_graph_pb2.SignatureDef) -> Signature:
-    return Signature(read_specs(definition.inputs), read_specs(definition.outputs), definition.method_name)
+    return Signature(
+        read_specs(definition.inputs), read_specs(definition.outputs), definition.method_name
+    )
 
 
 def read_specs(tensors: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, TensorSpec]:
-    return {name: TensorSpec(type_name(tensors[name].dtype), read_shape(tensors[name])) for name in sorted(tensors)}
+    return {
+        name: TensorSpec(type_name(tensors[name].dtype), read_shape(tensors[name]))
+        for name in sorted(tensors)
+    }
 
 
 def read_shape(tensor: meta_graph_pb2.TensorInfo) -> tuple[int, ...] | None:
@@ -97,7 +120,9 @@ def read_shape(tensor: meta_graph_pb2.TensorInfo) -> tuple[int, ...] | None:
     return None if shape.unknown_rank else tuple(axis.size for axis in shape.dim)
 
 
-def warm_up_requests(folder: Path, signatures: Mapping[str, Signature]) -> Iterator[tuple[str, Tensors]]:
+def warm_up_requests(
+    folder: Path, signatures: Mapping[str, Signature]
+) -> Iterator[tuple[str, Tensors]]:
     """The recorded requests of an export; where it has none, one text, since the first call of a graph takes long."""
     if (folder / WARM_UP).is_file():
         for record in tf.data.TFRecordDataset(str(folder / WARM_UP)).as_numpy_iterator():
@@ -115,12 +140,16 @@ def recorded_request(record: Any, signatures: Mapping[str, Signature]) -> tuple[
 
 
 def takes_texts(signature: Signature | None) -> bool:
-    return signature is not None and list(signature.inputs.values()) == [TensorSpec("string", (-1,))]
+    return signature is not None and list(signature.inputs.values()) == [
+        TensorSpec("string", (-1,))
+    ]
 
 
 def describe(definitions: Mapping[str, meta_graph_pb2.SignatureDef]) -> dict[str, Any]:
     """The signatures as `/metadata` lists them."""
     return {
-        name: json_format.MessageToDict(definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        name: json_format.MessageToDict(
+            definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
         for name, definition in definitions.items()
     }

@@ -23,7 +23,9 @@ class Service:
         self.models = models
         self.limits = limits
         self._batching = batching
-        self._executor = ThreadPoolExecutor(thread_name_prefix="model")  # callers bound how many of its threads they use
+        self._executor = ThreadPoolExecutor(
+            thread_name_prefix="model"
+        )  # callers bound how many of its threads they use
 
     @contextmanager
     def request(self, spec: ModelSpec) -> Iterator[Servable]:
@@ -41,7 +43,9 @@ class Service:
         caller = servable.callers.get(signature)
         if caller is None:
             run, merge = partial(servable.run, signature), merge_of(servable.signatures[signature])
-            caller = servable.callers[signature] = Caller(run, merge, self._batching, self._executor)
+            caller = servable.callers[signature] = Caller(
+                run, merge, self._batching, self._executor
+            )
         return await caller.ask(inputs)
 
     def refuse(self, spec: ModelSpec, method: str, signature: str = "") -> RequestError:

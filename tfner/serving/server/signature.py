@@ -26,9 +26,13 @@ class TensorSpec(NamedTuple):
         Raises:
             RequestError: it does not fit.
         """
-        if self.shape is None or (len(shape) == len(self.shape) and all(map(fits, self.shape, shape))):
+        if self.shape is None or (
+            len(shape) == len(self.shape) and all(map(fits, self.shape, shape))
+        ):
             return
-        raise invalid(f"input {name}: expected shape {print_shape(self.shape)}, got {print_shape(shape)}")
+        raise invalid(
+            f"input {name}: expected shape {print_shape(self.shape)}, got {print_shape(shape)}"
+        )
 
 
 def fits(wanted: int, size: int) -> bool:
@@ -58,4 +62,6 @@ def find_signature(signatures: Mapping[str, Signature], name: str) -> Signature:
     try:
         return signatures[name]
     except KeyError:
-        raise RequestError("FAILED_PRECONDITION", f'Serving signature key "{name}" not found.') from None
+        raise RequestError(
+            "FAILED_PRECONDITION", f'Serving signature key "{name}" not found.'
+        ) from None

@@ -1,0 +1,113 @@
+"""The steps that are timed on a GPU: they are lowered here, and where JAX is installed they give TensorFlow's losses."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+STEPS = ("training, packed", "inference, padded")
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The script as a module; those beside it can be imported while it runs."""
+    sys.path.insert(0, str(BENCHMARKS))
+    yield importlib.import_module("gpu_step")
+    sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def lowered(script, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lowered")
+    script.main(["lower", str(folder), "--smoke"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def described(lowered):
+    return json.loads((lowered / "steps.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_program_is_hlo_whose_parameters_are_the_arguments(lowered, described, name):
+    from tensorflow.compiler.xla.service import hlo_pb2
+
+    module = hlo_pb2.HloModuleProto.FromString(
+        (lowered / f"{name.replace(', ', '-')}.hlo").read_bytes()
+    )
+    arguments = described["steps"][name]["arguments"]
+    assert [list(parameter.dimensions) for parameter in module.host_program_shape.parameters] == [
+        each["shape"] for each in arguments
+    ]
+    opcodes = {
+        instruction.opcode
+        for computation in module.computations
+        for instruction in computation.instructions
+    }
+    assert {"dot", "exponential"} <= opcodes
+    assert not opcodes & {
+        "custom-call",
+        "infeed",
+        "outfeed",
+    }  # nothing that only this machine's compiler knows
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_what_a_step_changes_goes_back_in(described, name):
+    step = described["steps"][name]
+    updated = [step["arguments"][number] for number in step["updates"].values()]
+    if not step["training"]:
+        assert updated == []
+        return
+    matrices = [each["shape"] for each in updated if each["dtype"] == "float32"]
+    assert (
+        matrices.count([described["vocabulary"], described["hidden"]]) == 3
+    )  # the table of words and its two moments
+    assert any(
+        each["dtype"] == "int64" and each["shape"] == [3] for each in updated
+    )  # states of dropout: each step draws anew
+
+
+def test_the_step_learns(described):
+    losses = described["steps"]["training, packed"]["losses"]
+    assert losses[0] == pytest.approx(np.log(described["tags"]), abs=0.3)
+    assert losses[-1] < losses[0]
+
+
+def test_timing_needs_no_tensorflow():
+    code = "import sys, gpu_step; gpu_step.parse(['time', 'folder']); sys.exit('tensorflow' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    )
+
+
+def test_jax_gives_the_losses_of_tensorflow(script, lowered, capsys):
+    pytest.importorskip(
+        "jax", reason="jax is not installed: it compiles the lowered steps", exc_type=ImportError
+    )
+    script.main(["time", str(lowered), "--smoke", "--sides", "xla"])
+    assert capsys.readouterr().out.count("against TensorFlow's: within") == len(STEPS)
+
+
+def test_pytorch_runs_the_same_steps(script, lowered, capsys):
+    pytest.importorskip(
+        "torch", reason="torch is not installed: it is the other side", exc_type=ImportError
+    )
+    script.main(["time", str(lowered), "--smoke", "--sides", "torch"])
+    assert capsys.readouterr().out.count("\ntorch ") == len(STEPS)
+
+
+def test_other_losses_end_the_benchmark(script):
+    assert "within" in script.compare_losses([2.0, 1.5], [2.0, 1.5001])
+    for wrong in ([2.0, 1.6], [2.0, float("nan")]):
+        with pytest.raises(SystemExit, match="TensorFlow gave"):
+            script.compare_losses([2.0, 1.5], wrong)

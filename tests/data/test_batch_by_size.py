@@ -1,0 +1,69 @@
+"""Streams of documents in bounded portions: nothing lost, nothing mixed, no neighbour as long as a book."""
+
+from __future__ import annotations
+
+from itertools import islice, pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfner.data.batching.batch_by_size import blocks, encode_text, portions
+from tfner.documents import Document
+
+documents = st.lists(
+    st.builds(
+        lambda length, given: Document("x" * length, words=() if given else None),
+        st.integers(0, 30),
+        st.booleans(),
+    ),
+    max_size=20,
+)
+
+
+def fits(portion: list[Document], count: int, characters: int) -> bool:
+    """Whether documents may be worked on at once."""
+    padded = len(portion) * max(len(document.text) for document in portion)
+    alike = len({document.words is None for document in portion}) == 1
+    return len(portion) == 1 or (len(portion) <= count and padded <= characters and alike)
+
+
+@given(given_documents=documents, count=st.integers(1, 6), characters=st.integers(1, 80))
+def test_portions_are_bounded_and_as_large_as_the_bounds_allow(given_documents, count, characters):
+    found = list(portions(iter(given_documents), count=count, characters=characters))
+    assert [document for portion in found for document in portion] == given_documents
+    assert all(fits(portion, count, characters) for portion in found)
+    assert not any(
+        fits([*before, after[0]], count, characters) for before, after in pairwise(found)
+    )
+
+
+@given(given_documents=documents, count=st.integers(1, 6), characters=st.integers(1, 80))
+def test_blocks_are_bounded_and_as_large_as_the_bounds_allow(given_documents, count, characters):
+    def fits_block(block: list[Document]) -> bool:
+        return len(block) == 1 or (
+            len(block) <= count and sum(len(document.text) for document in block) <= characters
+        )
+
+    found = list(blocks(iter(given_documents), count=count, characters=characters))
+    assert [document for block in found for document in block] == given_documents
+    assert all(map(fits_block, found))
+    assert not any(fits_block([*before, after[0]]) for before, after in pairwise(found))
+
+
+def test_a_stream_is_read_no_further_than_needed():
+    endless = (Document("x") for _ in iter(int, 1))
+    assert [len(portion) for portion in islice(portions(endless, count=3, characters=100), 2)] == [
+        3,
+        3,
+    ]
+    assert [len(block) for block in islice(blocks(endless, count=3, characters=100), 2)] == [3, 3]
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_every_str_has_bytes_with_a_code_point_for_each_of_its_own(text):
+    decoded = encode_text(text).decode()
+    assert len(decoded) == len(text)
+    assert all(
+        new == old or (new == "\ufffd" and "\ud800" <= old <= "\udfff")
+        for new, old in zip(decoded, text, strict=True)
+    )

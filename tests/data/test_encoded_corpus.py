@@ -1,0 +1,281 @@
+"""Documents to labelled windows: which pieces carry a label, and every unit in exactly one window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfner.corpus.ledger import Ledger
+from tfner.data.encoded_corpus import encode, tokenize
+from tfner.data.token_stats import tokenizer_facts
+from tfner.documents import Document, entity_at
+from tfner.tagging.schemes import write_tags
+
+UNSEEN = ("", "\x00", "\u200b\ufffd")
+WORDS = (
+    "anna",
+    "annason",
+    "osloburg",
+    "U.S.",
+    "[SEP]",
+    "[CLS]",
+    "[PAD]",
+    "東京",
+    "new york",
+    "zyzzyva",
+    *UNSEEN,
+)
+
+
+def encoded(
+    documents, labels=tiny.LABELS, *, max_length=24, overlap=4, labelling="word", ledger=None
+):
+    ledger = Ledger() if ledger is None else ledger
+    return encode(
+        documents,
+        tiny.tokenizer(),
+        labels,
+        ledger,
+        max_length=max_length,
+        overlap=overlap,
+        labelling=labelling,
+    )
+
+
+def pieces_of(row) -> list[str]:
+    vocabulary = tiny.vocabulary()
+    return [vocabulary[number] for number in row]
+
+
+def rows_of(corpus, labels=tiny.LABELS):
+    """Each window as (pieces, tags where the mask is 1 and "" elsewhere)."""
+    rows = zip(
+        corpus.input_ids.to_list(),
+        corpus.labels.to_list(),
+        corpus.label_mask.to_list(),
+        strict=True,
+    )
+    return [
+        (
+            pieces_of(ids),
+            [labels.tag(tag) if mask else "" for tag, mask in zip(tags, masks, strict=True)],
+        )
+        for ids, tags, masks in rows
+    ]
+
+
+def test_the_first_piece_of_each_word_carries_its_tag():
+    document = Document.from_words(
+        ["Anna", "Larsson", "in", "Osloburg"], [(0, 2, "PER"), (3, 4, "LOC")]
+    )
+    corpus = encoded([document])
+    ((pieces, tags),) = rows_of(corpus)
+    assert pieces == [
+        "[CLS]",
+        "anna",
+        "l",
+        "##a",
+        "##r",
+        "##s",
+        "##son",
+        "in",
+        "oslo",
+        "##burg",
+        "[SEP]",
+    ]
+    assert tags == ["", "B-PER", "I-PER", "", "", "", "", "O", "B-LOC", "", ""]
+    assert corpus.pieces.tolist() == [9]
+    assert corpus.lengths.tolist() == [11]
+    assert (corpus.input_ids.dtype, corpus.labels.dtype, corpus.label_mask.dtype) == (
+        "int32",
+        "int32",
+        "float32",
+    )
+
+
+@pytest.mark.parametrize(
+    ("labelling", "labels", "expected"),
+    [
+        ("word", tiny.LABELS, ["", "B-LOC", "", "", "", "", "I-LOC", "", ""]),
+        ("pretoken", tiny.LABELS, ["", "B-LOC", "I-LOC", "I-LOC", "", "I-LOC", "I-LOC", "", ""]),
+        (
+            "piece",
+            tiny.LABELS,
+            ["", "B-LOC", "I-LOC", "I-LOC", "I-LOC", "I-LOC", "I-LOC", "I-LOC", ""],
+        ),
+        ("pretoken", tiny.BIOES, ["", "B-LOC", "I-LOC", "I-LOC", "", "I-LOC", "E-LOC", "", ""]),
+        (
+            "piece",
+            tiny.BIOES,
+            ["", "B-LOC", "I-LOC", "I-LOC", "I-LOC", "I-LOC", "E-LOC", "E-LOC", ""],
+        ),
+    ],
+)
+def test_labelling_chooses_the_pieces(labelling, labels, expected):
+    document = Document.from_words(["u.sa.", "osloburg"], [(0, 2, "LOC")])
+    ((pieces, tags),) = rows_of(encoded([document], labels, labelling=labelling), labels)
+    assert pieces == ["[CLS]", "u", ".", "s", "##a", ".", "oslo", "##burg", "[SEP]"]
+    assert tags == expected
+
+
+def test_special_tokens_written_in_a_text_are_ordinary_text():
+    tokenizer = tiny.tokenizer()
+    text = "[CLS] Anna [SEP] [PAD]"
+    by_words = Document.from_words(text.split(), [(2, 3, "ORG")])
+    in_text = Document(text, (entity_at(text, 5, 9, "PER"),))
+    for document in (by_words, in_text):
+        corpus = encoded([document])
+        ids = corpus.input_ids[0].numpy()
+        special = [tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id]
+        assert np.isin(ids, special).tolist() == [True, *[False] * (len(ids) - 2), True]
+    assert [tag for tag in rows_of(encoded([by_words]))[0][1] if tag] == ["O", "O", "B-ORG", "O"]
+    assert [tag for tag in rows_of(encoded([in_text]))[0][1] if tag == "B-PER"] == ["B-PER"]
+
+
+@st.composite
+def worded_documents(draw):
+    """Documents of given words with spans, and for each the tags of the words that have pieces."""
+    documents, expected = [], []
+    for number in range(draw(st.integers(0, 4))):
+        words = draw(st.lists(st.sampled_from(WORDS), max_size=30))
+        bounds = sorted(draw(st.sets(st.integers(0, len(words)), max_size=6)))
+        spans = [
+            (first, last, draw(st.sampled_from(tiny.LABELS.types)))
+            for first, last in zip(bounds[::2], bounds[1::2], strict=False)
+        ]
+        visible = [number for number, word in enumerate(words) if word not in UNSEEN]
+        seen = [
+            (sum(n < first for n in visible), sum(n < last for n in visible), label)
+            for first, last, label in spans
+        ]
+        documents.append(Document.from_words(words, spans, id=str(number)))
+        expected.append((len(visible), [span for span in seen if span[0] < span[1]]))
+    return documents, expected
+
+
+@settings(max_examples=40)
+@given(
+    drawn=worded_documents(),
+    max_length=st.integers(3, 40),
+    share=st.floats(0, 0.5),
+    labels=st.sampled_from([tiny.LABELS, tiny.BIOES]),
+    labelling=st.sampled_from(["word", "pretoken", "piece"]),
+)
+def test_every_visible_word_is_labelled_in_exactly_one_window(
+    drawn, max_length, share, labels, labelling
+):
+    documents, expected = drawn
+    corpus = encoded(
+        documents,
+        labels,
+        max_length=max_length,
+        overlap=int(share * (max_length - 2)),
+        labelling=labelling,
+    )
+    ids, tags, masks = (
+        member.to_list() for member in (corpus.input_ids, corpus.labels, corpus.label_mask)
+    )
+    tokenizer = tiny.tokenizer()
+    for row, mask in zip(ids, masks, strict=True):
+        assert 3 <= len(row) <= max_length
+        assert (row[0], row[-1], mask[0], mask[-1]) == (
+            tokenizer.cls_id,
+            tokenizer.sep_id,
+            0.0,
+            0.0,
+        )
+    assert all(0 <= tag < len(labels) for row in tags for tag in row)
+    assert {value for row in masks for value in row} <= {0.0, 1.0}
+    labelled = [
+        tag
+        for row, mask in zip(tags, masks, strict=True)
+        for tag, value in zip(row, mask, strict=True)
+        if value
+    ]
+    if labelling == "word":
+        assert [labels.tag(tag) for tag in labelled] == [
+            t for count, spans in expected for t in write_tags(spans, count, labels.scheme)
+        ]
+    if labelling == "piece":
+        assert len(labelled) == corpus.pieces.sum()
+
+
+def test_context_is_seen_but_not_labelled():
+    document = Document.from_words(["anna"] * 10)
+    corpus = encoded([document], max_length=8, overlap=2)
+    assert corpus.label_mask.to_list() == [[0, 1, 1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1, 1, 0]]
+
+
+def test_words_and_raw_texts_may_take_turns():
+    documents = [
+        Document("anna met boris"),
+        Document.from_words(["anna", "met"]),
+        Document("oslo"),
+        Document.from_words([]),
+        Document(""),
+    ]
+    assert [pieces[1:-1] for pieces, _ in rows_of(encoded(documents))] == [
+        ["anna", "met", "boris"],
+        ["anna", "met"],
+        ["oslo"],
+    ]
+    assert encoded(documents).pieces.tolist() == [3, 2, 1, 0, 0]
+
+
+def test_an_empty_corpus_has_no_window():
+    for documents in ([], [Document("")], [Document.from_words(["\x00"])]):
+        corpus = encoded(documents)
+        assert corpus.input_ids.nrows() == 0
+        assert corpus.lengths.tolist() == []
+        assert corpus.pieces.tolist() == [0] * len(documents)
+
+
+def test_lone_surrogates_are_passed_over_and_move_no_span():
+    text = "\ud800 oslo\udfff anna"
+    document = Document(text, (entity_at(text, 8, 12, "PER"),))
+    for either in (
+        document,
+        Document.from_word_spans(text, [(0, 1), (2, 7), (8, 12)], [(2, 3, "PER")]),
+    ):
+        ((pieces, tags),) = rows_of(encoded([either]))
+        assert (pieces, tags) == (["[CLS]", "oslo", "anna", "[SEP]"], ["", "O", "B-PER", ""])
+
+
+def test_what_cannot_be_labelled_is_told_with_the_documents_id():
+    ledger = Ledger()
+    text = "annason met boris"
+    documents = [
+        Document(text, (entity_at(text, 4, 7, "PER"),), id="raw"),
+        Document.from_words(["\x00", "oslo"], [(0, 1, "LOC"), (1, 2, "GOD")], id="words"),
+    ]
+    encoded(documents, ledger=ledger)
+    told = [(entry.reason, entry.where) for entry in ledger.entries]
+    assert told == [("misaligned", "raw"), ("unknown_label", "words"), ("vanished", "words")]
+
+
+def test_tokens_of_a_document_do_not_depend_on_its_neighbours():
+    texts = ["anna met boris", "", "東京 U.S. [SEP]", "x" * 300, "osloburg \x00 !"]
+    together = [
+        tokens for _, tokens in tokenize([Document(text) for text in texts], tiny.tokenizer())
+    ]
+    for text, tokens in zip(texts, together, strict=True):
+        ((_, alone),) = tokenize([Document(text)], tiny.tokenizer())
+        for ours, theirs in zip(tokens, alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_facts_count_pieces_losses_and_unknown_characters():
+    text = "anna ☃ met☃boris"
+    documents = [
+        Document(text, (entity_at(text, 1, 4, "PER"),)),
+        Document.from_words(["anna", "\ud800☃"]),
+        Document(""),
+    ]
+    facts = tokenizer_facts(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
+    assert facts.unknown_characters == {"☃": 3}
+    assert facts.units == [3, 2, 0]
+    assert facts.pieces == [3, 2, 0]
+    assert facts.losses == {"misaligned": 1}

@@ -1,0 +1,315 @@
+"""The report: its JSON holds what was measured, its page needs nothing and trusts nothing, its table adds up."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document, Entity, entity_at
+from tfner.evaluation.errors import analyse_errors
+from tfner.evaluation.report.examples import marked_context
+from tfner.evaluation.report.markup import element, join
+from tfner.evaluation.report.page import duration, percent, render
+from tfner.evaluation.report.report import Report, write_atomically
+from tfner.evaluation.scores import EntityScores, score_entities
+from tfner.safeio.printable import printable
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+NASTY = "<script>alert('x')</script> & \"quoted\" [bold]x[/bold] </style>"
+
+
+class Page(HTMLParser):
+    """Collects elements, attributes and text; fails where tags do not close in order."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.names, self.attributes, self.marks, self.open, self.text = [], [], [], [], ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        self.attributes += attrs
+        if tag == "mark":
+            self.marks.append((dict(attrs)["class"], ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "mark":
+            self.marks[-1] = (self.marks[-1][0], self.marks[-1][1] + data)
+        if "style" not in self.open:
+            self.text += data
+
+
+def document(text, *spans, id="d1"):
+    return Document(text, tuple(entity_at(text, *span) for span in spans), id=id)
+
+
+def make_report(**changes):
+    pairs = [
+        (
+            document("Anna met Bo in Rome", (0, 4, "PER"), (9, 11, "PER"), (15, 19, "LOC")),
+            (Entity(0, 4, "PER"), Entity(9, 11, "LOC")),
+        ),
+        (document("Oslo", (0, 4, "LOC"), id="d2"), (Entity(0, 4, "LOC"),)),
+    ]
+    ledger = Ledger()
+    ledger.record("repaired", "train.tsv:7", "I-PER after O")
+    ledger.record("repaired", "train.tsv:9", "I-PER after O")
+    report = Report(
+        scores=score_entities((gold.entities, predicted) for gold, predicted in pairs),
+        name="small",
+        split="dev",
+        losses={"train": ledger.counts, "dev": {"repaired": 1, "vanished": 4}},
+        seconds={"train": 65.0, "evaluate": 1.25},
+        versions={"tfner": "0.1.0"},
+        errors=analyse_errors(pairs),
+        documents=2,
+        units=6,
+    )
+    return replace(report, **changes)
+
+
+def printed(report, width=80):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    report.print_table(console)
+    return console.file.getvalue()
+
+
+def test_json_holds_the_agreed_keys(tmp_path):
+    make_report().write_json(tmp_path / "report.json")
+    loaded = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert loaded["entity"] == make_report().scores.to_dict()
+    assert loaded["entity"]["micro"] == {
+        "precision": pytest.approx(2 / 3),
+        "recall": 0.5,
+        "f1": pytest.approx(4 / 7),
+        "support": 4,
+    }
+    assert loaded["data"] == {"repaired": 3, "vanished": 4}
+    assert loaded["data_by_split"] == {
+        "train": {"repaired": 2},
+        "dev": {"repaired": 1, "vanished": 4},
+    }
+    assert loaded["seconds"] == {"train": 65.0, "evaluate": 1.25}
+    assert (loaded["documents"], loaded["units"], loaded["name"], loaded["versions"]) == (
+        2,
+        6,
+        "small",
+        {"tfner": "0.1.0"},
+    )
+    assert loaded["errors"]["counts"]["wrong_type"] == 1
+    assert "slices" not in loaded
+
+
+def test_the_least_report_has_the_keys_too(tmp_path):
+    report = Report(scores=EntityScores())
+    report.write_json(tmp_path / "report.json")
+    assert set(json.loads((tmp_path / "report.json").read_text())) == {
+        "entity",
+        "data",
+        "data_by_split",
+        "seconds",
+        "versions",
+    }
+    assert "0.0" in Page(render(report.to_dict())).text
+    assert "Losses in the data: none" in printed(report)
+
+
+def test_slices_have_their_own_micro_scores():
+    slices = {
+        "seen": EntityScores({"A": 2}, {"A": 2}, {"A": 2}),
+        "unseen": EntityScores({"A": 2}, {"A": 2}, {"A": 1}),
+    }
+    report = make_report(slices=slices)
+    assert {name: scores["micro"]["f1"] for name, scores in report.to_dict()["slices"].items()} == {
+        "seen": 1.0,
+        "unseen": 0.5,
+    }
+    assert "unseen: micro F1 50.0 on 2 entities" in printed(report)
+    assert "By slice" in Page(render(report.to_dict())).text
+
+
+def test_writing_replaces_the_old_file_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "new" / "report.json"
+    write_atomically(target, "old")
+
+    def fail(self, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(target), "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(target, "new")
+    assert [path.name for path in target.parent.iterdir()] == ["report.json"]
+    assert target.read_text() == "old"
+
+
+def test_a_lone_surrogate_does_not_stop_the_report(tmp_path):
+    report = make_report(name="a\udc80b")
+    report.write_json(tmp_path / "r.json")
+    report.write_html(tmp_path / "r.html")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["name"] == "a\udc80b"
+
+
+def test_the_page_is_self_contained_and_well_formed(tmp_path):
+    make_report().write_html(tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.names)
+    assert not re.search(r"https?:|//|url\(|@import|\bsrc=|\bhref=", html)
+    assert "default-src 'none'" in html
+    assert "prefers-color-scheme: dark" in html
+    assert ("name", "viewport") in page.attributes
+
+
+def test_the_page_shows_scores_losses_and_examples():
+    page = Page(render(make_report().to_dict()))
+    for text in (
+        "57.1",
+        "2 errors",
+        "1 missed",
+        "1 wrong type",
+        "vanished",
+        "1 min 05 s",
+        "d1",
+        "tfner 0.1.0",
+        "2 documents",
+    ):
+        assert text in page.text, text
+    assert ("g", "Rome") in page.marks
+    assert ("g p", "Bo") in page.marks
+
+
+def test_text_of_the_data_stays_text():
+    gold = document(f"{NASTY} Anna", (0, 8, NASTY), id=NASTY)
+    pairs = [(gold, [Entity(4, 12, NASTY)]), (gold, [])]
+    report = Report(
+        scores=score_entities((gold.entities, predicted) for gold, predicted in pairs),
+        name=NASTY,
+        split=NASTY,
+        losses={NASTY: {"repaired": 1}},
+        seconds={NASTY: 1.0},
+        versions={NASTY: NASTY},
+        errors=analyse_errors(pairs),
+        slices={NASTY: EntityScores()},
+    )
+    page = Page(render(report.to_dict()))
+    assert set(page.names).isdisjoint({"script", "bold"})
+    assert (
+        page.text.count(NASTY) >= 9
+    )  # head, split, type, confusion twice, slice, losses, seconds, versions, id
+    known = {
+        "lang",
+        "charset",
+        "name",
+        "content",
+        "http-equiv",
+        "class",
+        "style",
+        "scope",
+        "dir",
+        "open",
+    }
+    assert {key for key, _ in page.attributes} <= known
+
+
+def test_a_label_in_brackets_is_printed_as_it_is():
+    assert "[red]" in printed(
+        make_report(
+            scores=EntityScores({"[red]": 1}), slices={"[blue]": EntityScores()}, split="[green]"
+        )
+    )
+    assert "[green]" in printed(make_report(split="[green]"))
+
+
+def test_the_printed_table_has_a_row_for_each_type_and_average():
+    rows = [
+        re.split(r"\s*│\s*", line.strip("│ "))
+        for line in printed(make_report()).splitlines()
+        if line.startswith("│")
+    ]
+    assert rows == [
+        ["LOC", "50.0", "50.0", "50.0", "2"],
+        ["PER", "100.0", "50.0", "66.7", "2"],
+        ["micro", "66.7", "50.0", "57.1", "4"],
+        ["macro", "75.0", "50.0", "58.3", "4"],
+    ]
+    assert "Losses in the data: 3 repaired, 4 vanished" in printed(make_report())
+
+
+SPANS = st.tuples(st.integers(0, 20), st.integers(1, 6)).map(lambda pair: (pair[0], sum(pair)))
+
+
+@given(st.text(min_size=26, max_size=80), SPANS, SPANS)
+def test_marks_stand_where_the_entities_are(text, gold, predicted):
+    pairs = [(Document(text, (entity_at(text, *gold, "A"),)), [entity_at(text, *predicted, "B")])]
+    for examples in analyse_errors(pairs).to_dict()["examples"].values():
+        for example in examples:
+            html = marked_context(example)
+            marks = Page(html).marks
+            for name, key in (("g", "gold"), ("p", "predicted")):
+                marked = "".join(part for classes, part in marks if name in classes.split())
+                entity = example[key]
+                assert marked == (
+                    printable(text[entity["start"] : entity["end"]]) if entity else ""
+                )
+
+
+@given(st.text())
+def test_element_gives_back_its_text_and_attribute(value):
+    page = Page(element("p", value, title=value))
+    assert page.text == printable(value)
+    assert page.attributes == [("title", printable(value))]
+    assert page.names == ["p"]
+
+
+def test_markup_inside_markup_is_not_escaped_twice():
+    assert join(element("b", "<"), None, 3, "&") == "<b>&lt;</b>3&amp;"
+
+
+@given(st.text(st.characters()))
+def test_printable_keeps_lengths_and_lets_nothing_act(text):
+    shown = printable(text)
+    assert len(shown) == len(text)
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", shown
+    )
+
+
+def test_printable_leaves_ordinary_text_alone():
+    text = "naïve — 東京\tمرحبا 👩‍🚀\n"
+    assert printable(text) == text
+    assert printable("a\x1b[31m\x00") == "a␛[31m␀"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (1.25, "1.25 s"),
+        (59.4, "59.4 s"),
+        (59.99, "1 min 00 s"),
+        (65, "1 min 05 s"),
+        (7261, "2 h 01 min"),
+    ],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_percent():
+    assert [percent(fraction) for fraction in (0, 0.5671, 1)] == ["0.0", "56.7", "100.0"]

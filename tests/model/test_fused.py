@@ -1,0 +1,158 @@
+"""The fused pass against TFBertModel over the same weights: values, gradients, precision; and the copy that an export holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+import tiny
+
+from tfner.model.classifier import TokenClassifier
+from tfner.model.encoders.bert import build_encoder
+from tfner.model.encoders.bert_weights import copy_weights, fused_pass, read_weights
+from tfner.model.encoders.token_layout import RealRows, round_up
+from tfner.model.inference.frozen import FrozenClassifier
+
+
+def batch(rows: int = 5, width: int = 14) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(3)
+    ids = random.integers(5, len(tiny.vocabulary()), (rows, width)).astype(np.int32)
+    mask = (np.arange(width) < random.integers(1, width + 1, (rows, 1))).astype(np.int32)
+    return ids, mask
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "silu"])
+def test_equal_to_the_reference(tmp_path, activation):
+    keras.utils.set_random_seed(1)  # of the weights
+    encoder = build_encoder(
+        tiny.write_checkpoint(tmp_path, None, hidden_act=activation, initializer_range=0.5),
+        pretrained=False,
+    )
+    ids, mask = batch()
+    want = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    encode, weights, spec = (
+        fused_pass(encoder, tf.float32),
+        read_weights(encoder),
+        tf.TensorSpec([None, None], tf.int32),
+    )
+    got = tf.function(lambda ids, mask: encode(weights, ids, mask), input_signature=[spec, spec])(
+        ids, mask
+    )  # as an export runs it
+    np.testing.assert_allclose(got[mask > 0], want[mask > 0], atol=1e-5)
+
+
+def test_gradients_equal_to_those_of_the_reference():
+    ids, mask = batch()
+    y = np.random.default_rng(4).integers(0, len(tiny.LABELS.tags), ids.shape).astype(np.int32)
+    gradients = {}
+    for implementation in ("fused", "reference"):
+        model = tiny.classifier(implementation=implementation)
+        with tf.GradientTape() as tape:
+            logits = model(
+                {"input_ids": ids, "attention_mask": mask}, training=True
+            )  # the tiny encoder drops nothing
+            loss = tf.reduce_sum(
+                tf.where(
+                    mask > 0,
+                    keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True),
+                    0.0,
+                )
+            )
+        found = tape.gradient(loss, model.trainable_variables)
+        gradients[implementation] = [tf.convert_to_tensor(gradient).numpy() for gradient in found]
+    for fused, reference in zip(gradients["fused"], gradients["reference"], strict=True):
+        np.testing.assert_allclose(fused, reference, atol=2e-5 * max(1, np.abs(reference).max()))
+
+
+def test_dropout_is_the_encoders_own(tmp_path):
+    rates = {"hidden_dropout_prob": 0.5, "attention_probs_dropout_prob": 0.5}
+    encoder = build_encoder(tiny.write_checkpoint(tmp_path, tiny.tensors(), **rates))
+    model = TokenClassifier(encoder, 3, dropout=0.0, implementation="fused").build_for_any_shape()
+    inputs = dict(zip(("input_ids", "attention_mask"), batch(), strict=True))
+    calm, once, again = model(inputs), model(inputs, training=True), model(inputs, training=True)
+    assert not np.allclose(once, again)
+    assert not np.allclose(calm, once)
+    np.testing.assert_array_equal(calm, model(inputs))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_near(policy):
+    ids, mask = batch()
+    model = tiny.classifier()
+    encode = fused_pass(model.encoder, tf.as_dtype(policy.removeprefix("mixed_")))
+    want = model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
+    got = encode(read_weights(model.encoder), tf.constant(ids), tf.constant(mask))
+    assert got.dtype == policy.removeprefix("mixed_")
+    assert (
+        np.abs(tf.cast(got, tf.float32).numpy() - want)[mask > 0].max() < 0.15 * np.abs(want).max()
+    )
+
+
+class TestRows:
+    @pytest.mark.parametrize("lengths", [[3, 1, 5], [5, 5], [0, 4, 0], [0, 0], [1] * 300, []])
+    def test_rows_are_the_real_positions_in_order_and_copies_that_fill_up(self, lengths):
+        mask = (np.arange(5) < np.reshape(lengths, [-1, 1])).astype(np.int32)
+        values = np.arange(100, 100 + mask.size)
+        rows = RealRows(tf.constant(mask))
+        taken = rows.take(tf.constant(values)).numpy()
+        real = values[mask.ravel() > 0]
+        np.testing.assert_array_equal(taken[: len(real)], real)
+        assert len(taken) == round_up(tf.constant(len(real) or min(mask.size, 1))).numpy()
+        np.testing.assert_array_equal(
+            rows.spread(tf.constant(taken)).numpy()[mask.ravel() > 0], real
+        )
+
+    def test_numbers_of_rows_are_few_and_little_more_than_needed(self):
+        counts = np.arange(1, 9000, dtype=np.int32)
+        found = np.array([round_up(tf.constant(count)).numpy() for count in counts[::7]])
+        assert ((found >= counts[::7]) & (found < counts[::7] * (1 + 1 / 16) + 8)).all()
+        assert len(np.unique(found)) < 120
+        assert not (found % 8).any()
+
+    def test_packed_rows_too_are_computed_of_pieces_alone(self):
+        model = tiny.classifier(implementation="fused")
+        ids, _ = batch(2, 14)
+        segments = np.array([[1] * 5 + [2] * 6 + [0] * 3, [1] * 2 + [0] * 12], np.int32)
+        positions = np.array([[*range(5), *range(6), 0, 0, 0], [0, 1, *[0] * 12]], np.int32)
+        given = read_weights(model.encoder), *map(tf.constant, (ids, segments, positions))
+        every, real = (
+            fused_pass(model.encoder, tf.float32, skip_padding=skip)(*given)
+            for skip in (False, True)
+        )
+        np.testing.assert_allclose(real[segments > 0], every[segments > 0], atol=1e-5)
+
+
+class TestFrozen:
+    @pytest.mark.parametrize("skip_padding", [False, True])
+    def test_gives_what_the_model_gave_when_it_was_copied(self, skip_padding):
+        model = tiny.classifier()
+        frozen = FrozenClassifier(model, tf.float32, skip_padding=skip_padding)
+        inputs = dict(zip(("input_ids", "attention_mask"), map(tf.constant, batch()), strict=True))
+        want = model(inputs).numpy()
+        for weight in model.weights:
+            weight.assign(tf.zeros_like(weight))
+        real = inputs["attention_mask"].numpy() > 0
+        np.testing.assert_allclose(frozen(inputs)[real], want[real], atol=1e-4)
+
+    def test_bfloat16_halves_tables_and_kernels_and_leaves_the_rest(self):
+        model = tiny.classifier()
+        frozen = FrozenClassifier(model, tf.bfloat16, skip_padding=True)
+        kept = {variable.dtype for variable in frozen.variables if len(variable.shape) == 1}
+        assert kept == {tf.float32}
+        assert [variable.dtype for variable in frozen.variables if len(variable.shape) == 2].count(
+            tf.float32
+        ) == 1  # the tag layer
+        assert (
+            frozen(
+                dict(zip(("input_ids", "attention_mask"), map(tf.constant, batch()), strict=True))
+            ).dtype
+            == tf.float32
+        )
+
+    def test_every_weight_is_copied_once(self):
+        encoder = tiny.classifier().encoder
+        _, variables = copy_weights(encoder, tf.float32)
+        size = sum(int(np.prod(variable.shape)) for variable in variables)
+        unused = int(np.prod(encoder.bert.embeddings.token_type_embeddings[1:].shape))
+        assert size == encoder.count_params() - unused

@@ -1,0 +1,96 @@
+"""A classifier that trains some rows of its word embeddings against one that trains the whole table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+from tfner.model.optimizer import build_optimizer
+
+IDS = np.arange(len(tiny.SPECIAL), len(tiny.vocabulary()), 3)
+OTHERS = np.setdiff1d(np.arange(len(tiny.vocabulary())), IDS)
+STEPS = 6
+
+
+def batch(ids: np.ndarray = IDS):
+    random = np.random.default_rng(0)
+    x = {
+        "input_ids": random.choice(ids, (4, 8)).astype(np.int32),
+        "attention_mask": np.ones((4, 8), np.int32),
+    }
+    return (
+        x,
+        random.integers(0, len(tiny.LABELS), (4, 8)).astype(np.int32),
+        np.ones((4, 8), np.float32),
+    )
+
+
+def trained(rows: np.ndarray | None):
+    model = tiny.classifier(implementation="fused")
+    if rows is not None:
+        model.train_rows(rows)
+    model.compile(
+        build_optimizer(1e-3, STEPS, schedule="constant", weight_decay=0.5),
+        MaskedSparseCategoricalCrossentropy(),
+    )
+    model.fit(tf.data.Dataset.from_tensors(batch()).repeat(STEPS), verbose=0)
+    return model
+
+
+def table(model) -> np.ndarray:
+    return model.encoder.bert.embeddings.weight.numpy()
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return trained(None)
+
+
+@pytest.fixture(scope="module")
+def some():
+    model = trained(IDS)
+    model.settle()
+    return model
+
+
+def test_all_weights_become_what_training_the_whole_table_makes_of_them(some, whole):
+    for mine, theirs in zip(some.prediction_weights, whole.prediction_weights, strict=True):
+        if (
+            "/key/bias" not in mine.name
+        ):  # softmax takes no notice of it: its gradient is rounding, of which Adam makes steps
+            np.testing.assert_allclose(mine, theirs, atol=1e-6, err_msg=mine.name)
+
+
+def test_other_rows_decay_once_however_often_they_are_settled(some):
+    decayed = table(tiny.classifier())[OTHERS] * (1 - 1e-3 * 0.5) ** STEPS
+    np.testing.assert_allclose(table(some)[OTHERS], decayed, rtol=2e-6)
+    some.settle()
+    np.testing.assert_allclose(table(some)[OTHERS], decayed, rtol=2e-6)
+
+
+def test_the_optimizer_keeps_nothing_of_other_rows(some):
+    shapes = {tuple(variable.shape) for variable in some.optimizer.variables}
+    assert (len(IDS) + 1, 32) in shapes
+    assert table(some).shape not in shapes
+
+
+@pytest.mark.parametrize("way", ["evaluate", "predict"])
+def test_evaluation_and_prediction_read_what_has_been_trained(way):
+    model = trained(IDS)
+    before = table(model)
+    getattr(model, way)(tf.data.Dataset.from_tensors(batch()), verbose=0)
+    assert (table(model) != before).all(1).all()
+
+
+def test_a_piece_that_is_not_among_the_rows_is_an_error_not_a_wrong_embedding():
+    model = trained(IDS)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.fit(tf.data.Dataset.from_tensors(batch(OTHERS)), verbose=0)
+
+
+def test_the_encoder_itself_cannot_be_given_other_rows():
+    with pytest.raises(ValueError, match="fused"):
+        tiny.classifier(implementation="reference").train_rows(IDS)

@@ -1,0 +1,244 @@
+"""A BERT of two layers and some hundred pieces with random weights: a checkpoint folder, and what is built on it.
+
+Weights are drawn wide, so that hidden states differ from piece to piece and a random head gives every tag somewhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import shutil
+import string
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfner.tagging.schemes import LabelSet
+
+CONFIG = {
+    "model_type": "bert",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 128,
+    "type_vocab_size": 2,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "initializer_range": 0.02,
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+}
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+WORDS = (
+    "the", "of", "in", "and", "to", "on", "at", "by", "with", "near", "from", "new", "old", "young", "river", "city", "road", "hill",
+    "bank", "house", "company", "school", "anna", "boris", "clara", "david", "lund", "oslo", "paris", "lima", "kiev", "turin", "acme",
+    "volta", "bayer", "siemens", "runs", "walks", "met", "saw", "built", "moved", "founded", "sold",
+)  # fmt: skip
+CONTINUATIONS = (
+    "ing", "er", "ed", "es", "ly", "burg", "ville", "stad", "ton", "son", "sen", "ov", "mann", "lab", "corp", "gmbh", "ology",
+)  # fmt: skip
+LABELS = LabelSet(("LOC", "ORG", "PER"))
+BIOES = LabelSet(("LOC", "ORG", "PER"), "BIOES")
+
+
+def vocabulary() -> list[str]:
+    """Special tokens, words, and every character of ASCII and some of other scripts alone and as a continuation."""
+    characters = [*string.ascii_lowercase, *string.digits, *"äöüßéñçøабвгдежзиклмнопрстуאבגדהו"]
+    continuations = [f"##{piece}" for piece in (*characters, *CONTINUATIONS)]
+    return [
+        *SPECIAL,
+        *string.punctuation,
+        *"–…“”«»。、東京都大阪市",
+        *characters,
+        *continuations,
+        *WORDS,
+    ]
+
+
+@functools.cache
+def _home() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tfner-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def checkpoint() -> Path:
+    """A checkpoint folder as transformers' PyTorch models write it, a masked language model's head included."""
+    folder = _home() / "checkpoint"
+    write_checkpoint(folder, {f"bert.{name}": value for name, value in tensors().items()})
+    return folder
+
+
+def write_checkpoint(folder: Path, named: dict[str, np.ndarray] | None, **config: Any) -> Path:
+    """A folder with config.json, vocab.txt and, if any are given, PyTorch's tensors."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(
+        json.dumps({**CONFIG, "vocab_size": len(vocabulary()), **config})
+    )
+    (folder / "vocab.txt").write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
+    if named is not None:
+        save_file(named, folder / "model.safetensors")
+    return folder
+
+
+@functools.cache
+def tensors() -> dict[str, np.ndarray]:
+    """The weights under PyTorch's names, without a prefix; matrices are [out, in]."""
+    random = np.random.default_rng(7)
+    hidden, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
+
+    def normal(*shape: int, scale: float) -> np.ndarray:
+        return random.normal(0.0, scale, shape).astype(np.float32)
+
+    def dense(name: str, rows: int, columns: int) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.weight": normal(rows, columns, scale=1.5 / columns**0.5),
+            f"{name}.bias": normal(rows, scale=0.1),
+        }
+
+    def norm(name: str) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.weight": 1 + normal(hidden, scale=0.1),
+            f"{name}.bias": normal(hidden, scale=0.1),
+        }
+
+    found = {
+        "embeddings.word_embeddings.weight": normal(len(vocabulary()), hidden, scale=1.0),
+        "embeddings.position_embeddings.weight": normal(
+            CONFIG["max_position_embeddings"], hidden, scale=0.3
+        ),
+        "embeddings.token_type_embeddings.weight": normal(
+            CONFIG["type_vocab_size"], hidden, scale=0.3
+        ),
+        **norm("embeddings.LayerNorm"),
+    }
+    for layer in range(CONFIG["num_hidden_layers"]):
+        block = f"encoder.layer.{layer}"
+        for name in ("query", "key", "value"):
+            found |= dense(f"{block}.attention.self.{name}", hidden, hidden)
+        found |= dense(f"{block}.attention.output.dense", hidden, hidden) | norm(
+            f"{block}.attention.output.LayerNorm"
+        )
+        found |= dense(f"{block}.intermediate.dense", inner, hidden)
+        found |= dense(f"{block}.output.dense", hidden, inner) | norm(f"{block}.output.LayerNorm")
+    return found
+
+
+@functools.cache
+def tokenizer():
+    """The WordPieceTokenizer of the checkpoint."""
+    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+
+    return WordPieceTokenizer.from_checkpoint(checkpoint())
+
+
+def classifier(labels: LabelSet = LABELS, *, policy: str = "float32", **options: Any):
+    """A TokenClassifier whose head draws every tag about equally often; options are the constructor's."""
+    from tfner.model.build import precision
+    from tfner.model.classifier import TokenClassifier
+    from tfner.model.encoders.bert import build_encoder
+
+    with precision(policy):
+        model = TokenClassifier(
+            build_encoder(checkpoint()), len(labels), **{"dropout": 0.0, **options}
+        ).build_for_any_shape()
+    random = np.random.default_rng(11)
+    kernel = random.normal(0.0, 0.7, model.head.kernel.shape)
+    ids = random.integers(len(SPECIAL), len(vocabulary()), (16, 24)).astype(np.int32)
+    hidden = (
+        model.encoder(input_ids=ids, attention_mask=np.ones_like(ids))
+        .last_hidden_state.numpy()
+        .astype(np.float32)
+    )
+    model.head.set_weights(
+        [kernel, -hidden.mean((0, 1)) @ kernel]
+    )  # so that no tag is the likelier one whatever the piece
+    return model
+
+
+@functools.cache
+def tagger(labels: LabelSet = LABELS, **options: Any):
+    """A Tagger as an export holds it, over a copy of the one cached classifier of a label set."""
+    from tfner.model.inference.tagger import Tagger
+
+    frozen = _frozen_classifier(labels, skip_padding=not options.get("compiled"))
+    return Tagger(
+        frozen, frozen.variables, tokenizer(), labels, **{"max_length": 32, "overlap": 8, **options}
+    )
+
+
+@functools.cache
+def _frozen_classifier(labels: LabelSet, *, skip_padding: bool):
+    from tfner.model.inference.frozen import FrozenClassifier
+
+    return FrozenClassifier(classifier(labels), np.float32, skip_padding=skip_padding)
+
+
+def tagger_over(model: Any, labels: LabelSet, **options: Any):
+    """A Tagger over a model, which it follows as its weights change; options are the constructor's."""
+    from tfner.model.inference.tagger import Tagger
+
+    weights = [*model.encoder.weights, *model.head.weights]
+    return Tagger(
+        lambda inputs: model(inputs),
+        weights,
+        tokenizer(),
+        labels,
+        **{"max_length": 32, "overlap": 8, **options},
+    )
+
+
+@functools.cache
+def live():
+    """A Recognizer over the model in this process."""
+    from tfner.serving.export.bundle import make_card
+    from tfner.serving.runtime.saved_model import GraphFunctions
+
+    signatures = live_signatures()
+    return GraphFunctions(signatures, signatures.text, signatures.words).recognizer(
+        make_card(tagger(), name="tiny")
+    )
+
+
+@functools.cache
+def live_signatures():
+    """The functions that a Recognizer over the model in this process asks."""
+    from tfner.serving.export.signatures import Signatures
+
+    return Signatures(tagger())
+
+
+@functools.cache
+def exported() -> Path:
+    """The folder of an export of the same model: version 1."""
+    from tfner.serving.export.bundle import export_model, make_card
+
+    return export_model(tagger(), make_card(tagger(), name="tiny"), _home() / "export")
+
+
+@functools.cache
+def loaded():
+    """A Recognizer over that export."""
+    from tfner.serving.runtime.saved_model import load_recognizer
+
+    return load_recognizer(exported())
+
+
+@functools.cache
+def served():
+    """That export as TensorFlow loads it."""
+    import tensorflow as tf
+
+    from tfner.tokenizers.text_ops import load_text_ops
+
+    load_text_ops()
+    return tf.saved_model.load(str(exported()))

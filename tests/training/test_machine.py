@@ -1,0 +1,56 @@
+"""What is said of the processor, from what Linux lists."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tfner.training.devices.machine import processor_features, say_precision
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (
+            "fpu avx2 avx512f avx512_bf16 amx_bf16 amx_tile",
+            ["AMX", "AVX512-BF16", "AVX512", "AVX2"],
+        ),
+        ("fpu avx2", ["AVX2"]),
+        ("fpu", []),
+    ],
+)
+def test_features_are_read_from_the_flags(tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    assert processor_features(tmp_path / "cpuinfo") == expected
+
+
+def test_elsewhere_nothing_is_known(tmp_path):
+    assert processor_features(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("precision", "features", "accelerator", "said"),
+    [
+        (
+            "mixed_bfloat16",
+            ["AMX", "AVX512-BF16", "AVX2"],
+            False,
+            "bfloat16 products by AMX and AVX512-BF16",
+        ),
+        (
+            "mixed_bfloat16",
+            ["AVX2"],
+            False,
+            "no bfloat16 instructions (AVX2): float32 may be faster",
+        ),
+        ("mixed_bfloat16", ["AVX2"], True, ""),
+        ("mixed_bfloat16", [], False, ""),
+        ("float32", ["AMX"], False, ""),
+    ],
+)
+def test_the_log_says_what_half_precision_rests_on(caplog, precision, features, accelerator, said):
+    with caplog.at_level(logging.INFO):
+        say_precision(precision, features, accelerator)
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)

@@ -1,0 +1,278 @@
+"""The list of runs: what each folder says of itself, damaged or not, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tfner.config import RunSettings
+from tfner.evaluation.report.report import Report
+from tfner.evaluation.scores import EntityScores
+from tfner.exceptions import ConfigError
+from tfner.runs import print_table
+from tfner.training.state.lock import locked
+from tfner.training.state.run_folder import RunFolder
+from tfner.training.state.run_list import list_runs, look_at
+
+FILES = ("config.yaml", "metrics.jsonl", "report.json", "exports.jsonl", "environment.json", "lock")
+
+CONTENTS = (
+    b"{}",
+    b"[[",
+    b'{"path": 1}',
+    b'{"path": "\\u0000"}',
+    b'{"seconds": true, "val_entity_f1": 1e999}',
+)
+
+
+def settings_of(name: str, home: Path) -> RunSettings:
+    return RunSettings(
+        name=name, encoder={"checkpoint": "none"}, training={"epochs": 5}, runs_dir=str(home)
+    )
+
+
+def make_run(home: Path, name: str, f1s: tuple[float, ...] = (), place: str = "") -> RunFolder:
+    """A run that has come so far, as training leaves it."""
+    folder = RunFolder(home / name)
+    folder.create(settings_of(name, home), home / "no-encoder", {})
+    lines = [
+        {"epoch": n, "loss": 1.0, "val_entity_f1": f1, "seconds": 90.4}
+        for n, f1 in enumerate(f1s, 1)
+    ]
+    folder.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if place:
+        (folder.last / place).mkdir()
+    return folder
+
+
+def finish(folder: RunFolder, export: Path | None = None) -> None:
+    folder.finish({"test": Report(scores=EntityScores({"A": 4}, {"A": 5}, {"A": 3}), split="test")})
+    if export:
+        folder.note_export(export)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "runs"
+
+
+def only(home: Path):
+    (facts,) = list_runs(home)
+    return facts
+
+
+def test_a_finished_run_has_its_scores_and_where_it_was_exported(home, tmp_path):
+    folder = make_run(home, "a", (0.5, 0.75, float("nan")))
+    for number in ("1", "2"):
+        (tmp_path / number).mkdir()
+        folder.note_export(tmp_path / number)
+    finish(folder)
+    facts = only(home)
+    assert (
+        facts.name,
+        facts.state,
+        facts.epochs_done,
+        facts.epochs,
+        facts.best_f1,
+        facts.split,
+    ) == ("a", "finished", 3, 5, 0.75, "test")
+    assert facts.f1 == pytest.approx(2 * 3 / (4 + 5))
+    assert facts.seconds == pytest.approx(3 * 90.4)
+    assert (facts.exported, facts.exported_exists, facts.problems) == (
+        str(tmp_path / "2"),
+        True,
+        [],
+    )
+
+
+def test_a_run_that_ended_early_says_how_far_it_came(home):
+    make_run(home, "killed", (0.5,), place="state-000001-00000040")
+    make_run(home, "stopped", (0.5, 0.6)).note_interruption()
+    make_run(home, "begun")
+    begun, killed, stopped = list_runs(home)
+    assert [facts.state for facts in (begun, killed, stopped)] == [
+        "unfinished",
+        "unfinished",
+        "interrupted",
+    ]
+    assert [facts.epochs_done for facts in (begun, killed, stopped)] == [0, 1, 2]
+    assert (killed.saved, stopped.saved) == ((1, 40), None)
+
+
+def test_going_on_ends_an_interruption(home):
+    make_run(home, "a").note_interruption()
+    make_run(home, "a")
+    assert only(home).state == "unfinished"
+
+
+def test_a_run_that_is_worked_on_runs_whatever_lies_there(home):
+    folder = make_run(home, "a", (0.5,))
+    finish(folder)
+    with locked(folder.path):
+        assert only(home).state == "running"
+        folder.config.unlink()
+        folder.report.unlink()
+        assert (only(home).state, only(home).problems) == ("running", [])
+
+
+def test_the_lock_of_a_process_that_was_killed_holds_nothing(home):
+    folder = make_run(home, "a")
+    (folder.path / "lock").write_text("{}")
+    assert only(home).state == "unfinished"
+
+
+def test_looking_takes_the_lock_from_nobody(home):
+    folder = make_run(home, "a")
+    (folder.path / "lock").write_text("{}")
+    look_at(folder.path)
+    with locked(folder.path):
+        look_at(folder.path)
+        assert only(home).state == "running"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "problem"),
+    [
+        ("config.yaml", None, "config.yaml: missing"),
+        ("config.yaml", "[]", "config.yaml: expected a mapping"),
+        ("config.yaml", "name: a\nnmae: b\nencoder: {checkpoint: x}", "nmae: unknown"),
+        ("metrics.jsonl", '{"epoch": 1}\n{"epo', "metrics.jsonl:2: not valid JSON"),
+        ("metrics.jsonl", "[1]\n", "metrics.jsonl:1: expected a JSON object, got list"),
+        ("report.json", "", "report.json: not valid JSON"),
+        (
+            "report.json",
+            '{"entity": {"micro": {"f1": "high"}}}',
+            "report.json: expected entity.micro.f1, a number",
+        ),
+        ("report.json", '{"entity": [1]}', "report.json: expected entity.micro.f1, a number"),
+    ],
+)
+def test_a_damaged_run_is_named_and_the_others_are_listed(home, file, content, problem):
+    damaged, _ = make_run(home, "a", (0.5,)), make_run(home, "b")
+    finish(damaged)
+    (damaged.path / file).unlink()
+    if content is not None:
+        (damaged.path / file).write_text(content)
+    first, second = list_runs(home)
+    assert (first.state, second.state) == ("damaged", "unfinished")
+    assert problem in " ".join(first.problems)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(st.sampled_from(FILES), st.binary(max_size=40) | st.sampled_from(CONTENTS)))
+def test_no_content_of_any_file_ends_the_list(contents):
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = make_run(Path(scratch), "a", (0.5,))
+        for name, content in contents.items():
+            (folder.path / name).write_bytes(content)
+        facts = only(Path(scratch))
+        assert (facts.state == "damaged") == bool(facts.problems)
+        json.dumps(facts.__dict__, allow_nan=False)
+
+
+def test_other_folders_and_files_are_no_runs(home):
+    make_run(home, "a")
+    (home / "notes").mkdir()
+    (home / "notes.txt").touch()
+    assert only(home).name == "a"
+    assert list_runs(home / "a") == list_runs(home)
+
+
+def test_what_cannot_be_listed_is_a_mistake_of_the_user(tmp_path):
+    for path in (tmp_path / "none", tmp_path / "file"):
+        (tmp_path / "file").touch()
+        with pytest.raises(ConfigError, match="expected a folder of runs"):
+            list_runs(path)
+
+
+def test_an_export_is_of_the_last_whole_line_and_may_be_gone(home):
+    folder = make_run(home, "a")
+    folder.note_export(home / "gone" / "1")
+    with folder.exports.open("a") as file:
+        file.write('{"path": "/cut o')
+    facts = only(home)
+    assert (facts.exported, facts.exported_exists, facts.state) == (
+        str(home / "gone" / "1"),
+        False,
+        "unfinished",
+    )
+
+
+def test_an_export_that_cannot_be_noted_is_said(home, caplog):
+    folder = make_run(home, "a")
+    folder.exports.mkdir()
+    folder.note_export(home)
+    assert "exports.jsonl: cannot be written" in caplog.text
+
+
+def test_the_table_has_a_line_a_run(home, capsys, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    folder = make_run(home, "good", (0.5, 0.75))
+    finish(folder, home.parent / "saved_models" / "good" / "1")
+    make_run(home, "half", (0.25,), place="state-000001-00000040")
+    (make_run(home, "spoiled").path / "metrics.jsonl").write_text("{")
+    facts = list_runs(home)
+    print_table(
+        [*facts, replace(facts[0], name="\x1b[31mred")], Console(width=200, highlight=False)
+    )
+    head, good, half, spoiled, red, problem = capsys.readouterr().out.splitlines()
+    assert head.split() == [
+        "run",
+        "state",
+        "epochs",
+        "best",
+        "F1",
+        "F1",
+        "time",
+        "changed",
+        "exported",
+    ]
+    assert good.split()[:7] == ["good", "finished", "2/5", "75.00", "66.67", "(test)", "0:03:01"]
+    assert good.endswith("saved_models/good/1 (gone)")
+    assert half.split()[:7] == ["half", "unfinished", "1/5", "+", "40", "steps", "25.00"]
+    assert spoiled.split()[:2] == ["spoiled", "damaged"]
+    assert red.startswith("␛[31mred")
+    assert problem.startswith("spoiled: ")
+    assert problem.endswith("metrics.jsonl:1: not valid JSON")
+
+
+def test_the_command_is_quick_and_writes_json(home):
+    make_run(home, "a", (0.5,))
+    code = f"""import sys; sys.argv = ["runs", {str(home)!r}, "--json"]
+from tfner.commands import run
+from tfner.runs import runs
+try:
+    run(runs)
+finally:
+    assert not {{"tensorflow", "tf_keras", "transformers"}} & set(sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (facts,) = json.loads(done.stdout)
+    assert (facts["name"], facts["state"], facts["best_f1"], facts["epochs"]) == (
+        "a",
+        "unfinished",
+        0.5,
+        5,
+    )
+
+
+def test_no_runs_are_no_mistake(tmp_path, capsys):
+    print_table(list_runs(tmp_path), Console())
+    assert capsys.readouterr().out == "no runs\n"
+
+
+def test_a_configuration_of_another_version_is_told(home):
+    folder = make_run(home, "a")
+    values = yaml.safe_load(folder.config.read_text())
+    folder.config.write_text(yaml.safe_dump({**values, "later": 1}))
+    assert only(home).state == "damaged"
+    assert "later: unknown" in only(home).problems[0]

@@ -1,0 +1,346 @@
+"""A whole run on a tiny encoder: what it leaves behind, how it goes on, how it ends early, and what can be made of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+import yaml
+from rich.console import Console
+from seqeval.metrics import f1_score
+
+import tfner
+from tfner.config import load_settings
+from tfner.evaluate import evaluate_model
+from tfner.evaluation.report.report import Report
+from tfner.evaluation.scores import EntityScores
+from tfner.exceptions import ConfigError, ModelError
+from tfner.predict import predict
+from tfner.training.callbacks import ProgressBar
+from tfner.training.restore import export_run, open_model, scores_of_run
+from tfner.training.run import train
+from tfner.training.run_inputs import prepare
+from tfner.training.state.run_folder import RunFolder
+from tfner.training.state.run_list import list_runs
+
+PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
+
+
+def write_sentences(path: Path, count: int, seed: int, extra: str = "") -> None:
+    """Sentences that a tiny model can learn: `PERSON met PERSON in PLACE`."""
+    draw = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        person, other, place = draw.choice(PEOPLE), draw.choice(PEOPLE), draw.choice(PLACES)
+        rows.append(f"{person} B-PER\n{other}ov I-PER\nmet O\nthe O\nbank O\nin O\n{place} B-LOC\n")
+    path.write_text("\n".join(rows) + extra, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    write_sentences(folder / "train.conll", 48, 1, extra="\n\u200e B-LOC\n\nold O\n")
+    write_sentences(folder / "dev.conll", 16, 2, extra="\nlund B-RIVER\n")
+    return folder
+
+
+def settings_for(home: Path, name: str, *overrides: str):
+    values = {
+        "name": name,
+        "data": {"train": str(home / "train.conll"), "dev": str(home / "dev.conll")},
+        "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 16, "overlap": 4},
+        "training": {"epochs": 3, "batch_size": 4, "learning_rate": 5e-3},
+        "runs_dir": str(home / "runs"),
+        "exports_dir": str(home / "exports"),
+    }
+    path = home / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return load_settings(path, overrides)
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+@pytest.fixture(scope="module")
+def finished(home):
+    return train(settings_for(home, "whole"), quiet())
+
+
+def weights_of(folder: Path) -> dict[str, np.ndarray]:
+    """Of the newest checkpoint in a folder of them."""
+    reader = tf.train.load_checkpoint(str(max(folder.glob("best-*")) / "weights"))
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if "VARIABLE_VALUE" in name and "optimizer" not in name
+    }
+
+
+def test_a_run_leaves_everything_that_explains_it(finished, home):
+    folder = home / "runs" / "whole"
+    files = {
+        "config.yaml",
+        "environment.json",
+        "labels.json",
+        "metrics.jsonl",
+        "report.json",
+        "report.html",
+        "exports.jsonl",
+    }
+    assert {path.name for path in folder.iterdir()} == files | {
+        "encoder",
+        "checkpoints",
+        "tensorboard",
+    }
+    report = json.loads((folder / "report.json").read_text())
+    assert set(report["entity"]["micro"]) == {"precision", "recall", "f1", "support"}
+    assert report["entity"]["types"]["LOC"]["support"] == 16
+    assert report["entity"]["types"]["RIVER"] == {
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
+        "support": 1,
+    }
+    assert report["data_by_split"] == {"train": {"vanished": 1}, "dev": {"unknown_label": 1}}
+    assert report["seconds"]["training"] > 0
+    assert [
+        json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ] == [1, 2, 3]
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["versions"]["tensorflow"] == tf.__version__
+    assert environment["devices"][0]["type"] == "CPU"
+    assert environment["data"]["dev"]["bytes"] == (home / "dev.conll").stat().st_size
+    (listed,) = list_runs(folder)
+    assert (listed.state, listed.epochs_done, listed.saved) == ("finished", 3, (3, 0))
+    assert listed.exported == str(home / "exports" / "whole" / "1")
+    assert listed.best_f1 == pytest.approx(listed.f1)
+    assert (
+        load_settings(folder / "config.yaml").model_dump()
+        == settings_for(home, "whole").model_dump()
+    )
+
+
+def test_embeddings_learn_where_training_has_their_pieces_and_only_decay_elsewhere(finished, home):
+    weights = weights_of(home / "runs" / "whole" / "checkpoints" / "best")
+    (table,) = (
+        value
+        for name, value in weights.items()
+        if name.endswith("encoder/bert/embeddings/weight/.ATTRIBUTES/VARIABLE_VALUE")
+    )
+    words = [
+        line.split()[0] for line in (home / "train.conll").read_text().splitlines() if line.strip()
+    ]
+    pieces = tiny.tokenizer().tokenize_words(tf.ragged.constant([words])).ids.flat_values.numpy()
+    known = {*pieces.tolist(), *(tiny.vocabulary().index(piece) for piece in ("[CLS]", "[SEP]"))}
+    ratios = table / tiny.tensors()["embeddings.word_embeddings.weight"]
+    decay = np.delete(ratios, list(known), 0)
+    np.testing.assert_allclose(decay, decay.mean(), rtol=1e-6)
+    assert 0.99 < decay.mean() < 1
+    assert not np.isclose(ratios[list(known)], decay.mean(), rtol=1e-6).all(1).any()
+
+
+def test_the_report_is_of_the_test_split_and_holds_the_scores_of_dev_too(home):
+    folder = RunFolder(home / "runs" / "reported")
+    folder.path.mkdir(parents=True)
+    dev, test = (
+        Report(scores=EntityScores({"A": n}, {"A": n}, {"A": 1}), name="x", split=split)
+        for n, split in ((1, "dev"), (2, "test"))
+    )
+    (folder.path / "config.yaml").write_text(settings_for(home, "reported").to_yaml())
+    folder.finish({"dev": dev, "test": test})
+    report = json.loads(folder.report.read_text())
+    assert (
+        report["split"],
+        report["entity"]["micro"]["f1"],
+        report["splits"]["dev"]["micro"]["f1"],
+    ) == ("test", 0.5, 1.0)
+    assert set(scores_of_run(folder)) == {"dev", "test"}
+
+
+def test_the_tagger_learns(finished):
+    assert finished.reports["dev"].scores.types["PER"].f1 > 0.5
+
+
+def test_export_run_folder_and_report_agree(finished, home, tmp_path):
+    data, settings = str(home / "dev.conll"), settings_for(home, "whole").data
+    columns = tmp_path / "predictions.txt"
+    exported = evaluate_model(home / "exports" / "whole", data, settings, columns)
+    restored = evaluate_model(home / "runs" / "whole", data, settings)
+    assert exported.scores == restored.scores == finished.reports["dev"].scores
+    rows = [
+        [line.split(" ") for line in block.splitlines()]
+        for block in columns.read_text().strip().split("\n\n")
+    ]
+    gold, found = ([[row[column] for row in block] for block in rows] for column in (1, 2))
+    assert f1_score(gold, found) == pytest.approx(exported.scores.micro.f1)
+    assert all(row[0] for block in rows for row in block)
+
+
+def test_the_card_says_what_the_model_is(finished):
+    card = tfner.load(finished.export).card
+    assert (card["name"], card["labels"], card["tag_scheme"], card["max_length"]) == (
+        "whole",
+        ["LOC", "PER"],
+        "IOB2",
+        16,
+    )
+    assert card["scores"]["dev"]["micro"]["support"] == 33
+
+
+def test_a_run_exports_again_as_the_next_version(finished, home):
+    again = export_run(home / "runs" / "whole")
+    assert (finished.export.name, again.name) == ("1", "2")
+    text = "anna borisov met the bank in oslo."
+    assert tfner.load(again)(text) == tfner.load(home / "exports" / "whole" / "1")(text)
+
+
+def test_predictions_are_written_in_order_from_any_input(finished, home, tmp_path):
+    lines = ["anna borisov met the bank in oslo", "", "nothing", "clara davidov in lima"]
+    source, target = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    predict(home / "exports" / "whole", str(source), str(target))
+    records = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [record["text"] for record in records] == lines
+    assert all(
+        record["text"][e["start"] : e["end"]] == e["text"]
+        for record in records
+        for e in record["entities"]
+    )
+    predict(
+        home / "exports" / "whole",
+        str(home / "dev.conll"),
+        str(tmp_path / "out.conll"),
+        format="columns",
+    )
+    words = [
+        line.split("\t")[0] for line in (tmp_path / "out.conll").read_text().splitlines() if line
+    ]
+    assert words == [
+        line.split()[0] for line in (home / "dev.conll").read_text().splitlines() if line.strip()
+    ]
+
+
+def test_a_finished_run_is_only_reported(finished, home):
+    before = (home / "runs" / "whole" / "report.json").stat().st_mtime_ns
+    assert train(settings_for(home, "whole"), quiet()).state == "finished before"
+    assert (home / "runs" / "whole" / "report.json").stat().st_mtime_ns == before
+
+
+def test_other_settings_need_another_name(finished, home):
+    with pytest.raises(ConfigError, match=r"training.epochs: 3 → 5.*add --overwrite"):
+        train(settings_for(home, "whole", "training.epochs=5"), quiet())
+
+
+def interrupt_at(monkeypatch, epoch):
+    """Ctrl-C as an epoch begins."""
+    begin = ProgressBar.on_epoch_begin
+
+    def on_epoch_begin(self, number, logs=None):
+        if number == epoch:
+            raise KeyboardInterrupt
+        begin(self, number, logs)
+
+    monkeypatch.setattr(ProgressBar, "on_epoch_begin", on_epoch_begin)
+
+
+def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
+    finished, home, monkeypatch, caplog
+):
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 2)
+        outcome = train(settings_for(home, "broken"), quiet())
+    assert outcome.state == "interrupted"
+    assert outcome.export.name == "1"
+    assert [facts.state for facts in list_runs(outcome.folder.path)] == ["interrupted"]
+    begin, *_, end = [
+        (record.event, record.fields) for record in caplog.records if hasattr(record, "event")
+    ]
+    assert (begin[0], end[0], end[1]["state"], end[1]["exported"]) == (
+        "run_begin",
+        "run_end",
+        "interrupted",
+        str(outcome.export),
+    )
+    assert train(settings_for(home, "broken"), quiet()).state == "finished"
+    assert [facts.state for facts in list_runs(outcome.folder.path)] == ["finished"]
+    whole, resumed = (
+        weights_of(home / "runs" / name / "checkpoints" / "best") for name in ("whole", "broken")
+    )
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        np.testing.assert_allclose(resumed[name], whole[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_a_corpus_from_the_cache_is_the_same_and_has_lost_the_same(home, monkeypatch):
+    def prepared(name, *overrides):
+        settings = settings_for(home, name, *overrides)
+        return prepare(settings, RunFolder(settings.run_dir), quiet())
+
+    plain, first = prepared("plain"), prepared("first", f"data.cache={home / 'cache'}")
+    assert len(list((home / "cache").iterdir())) == 2
+    monkeypatch.delattr("tfner.data.cache.encode")
+    for other in (first, prepared("again", f"data.cache={home / 'cache'}")):
+        assert {name: ledger.entries for name, ledger in other.splits.ledgers.items()} == {
+            name: ledger.entries for name, ledger in plain.splits.ledgers.items()
+        }
+        for split in ("train", "dev"):
+            assert (
+                other.corpora[split].input_ids.to_list() == plain.corpora[split].input_ids.to_list()
+            )
+            assert other.corpora[split].labels.to_list() == plain.corpora[split].labels.to_list()
+
+
+def test_an_interrupt_before_the_first_epoch_ends_leaves_nothing_to_export(home, monkeypatch):
+    interrupt_at(monkeypatch, 0)
+    outcome = train(settings_for(home, "early"), quiet())
+    assert (outcome.state, outcome.export) == ("interrupted", None)
+    with pytest.raises(ModelError, match="the run has no weights yet"):
+        open_model(home / "runs" / "early")
+
+
+def test_without_dev_the_last_epoch_is_kept_and_said(home, caplog):
+    outcome = train(
+        settings_for(home, "alone", "data.dev=null", "training.epochs=1", "labels=[PER]"), quiet()
+    )
+    assert outcome.reports == {}
+    assert "data.dev is not given" in caplog.text
+    assert (
+        "entities of types that are not learned, which count as misses: {'LOC': 49}" in caplog.text
+    )
+    assert json.loads((outcome.folder.report).read_text())["entity"]["micro"]["support"] == 0
+    assert tfner.load(outcome.export).card["labels"] == ["PER"]
+
+
+def test_mixed_precision_accumulation_and_options_train(home):
+    options = ("training.precision=mixed_bfloat16", "training.gradient_accumulation=3", "training.label_smoothing=0.1",
+               "training.class_weights={O: 0.5}", "training.schedule=cosine", "training.head_learning_rate=0.01",
+               "training.batching=padded", "model.tag_scheme=BIOES", "model.labelling=piece", "model.decoder=greedy")  # fmt: skip
+    outcome = train(settings_for(home, "options", "training.epochs=1", *options), quiet())
+    assert np.isfinite(
+        [json.loads(line)["loss"] for line in outcome.folder.metrics.read_text().splitlines()]
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "training.class_weights={B-TOWN: 2}",
+            r"training.class_weights: expected tags of O, .*, got B-TOWN",
+        ),
+        ("export.threshold={TOWN: 0.5}", r"export.threshold: expected types of .*, got TOWN"),
+    ],
+)
+def test_settings_for_labels_that_there_are_not_are_refused_before_the_run_begins(
+    home, override, message
+):
+    with pytest.raises(ConfigError, match=message):
+        train(settings_for(home, "unknown", override), quiet())
+    assert not (home / "runs/unknown").exists()

@@ -1,0 +1,1 @@
+"""Account for a corpus: what was dropped from it, what it holds."""

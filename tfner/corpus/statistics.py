@@ -1,0 +1,275 @@
+"""What a corpus holds, split by split, and what in it should make one wary: the numbers that `tfner.inspect` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from itertools import combinations
+from math import ceil
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tfner.documents import Document
+from tfner.safeio.printable import printable
+from tfner.tagging.word_tags import covered_words
+
+UNKNOWN_SHOWN = 10  # characters listed for each split, the most frequent
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Nearest-rank percentiles: half of the values are at most `p50`, 95 in 100 at most `p95`."""
+
+    p50: int
+    p95: int
+    maximum: int
+
+    @classmethod
+    def of(cls, values: Iterable[int]) -> Lengths | None:
+        """None where there are no values."""
+        ordered = sorted(values)
+        if not ordered:
+            return None
+        return cls(
+            *(int(ordered[ceil(percent * len(ordered) / 100) - 1]) for percent in (50, 95, 100))
+        )
+
+    def __str__(self) -> str:
+        return f"{self.p50:,} / {self.p95:,} / {self.maximum:,}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerFacts:
+    """What only the tokenizer knows of a split.
+
+    Args:
+        units: how many units each document has; needed where the documents have no words.
+        pieces: how many pieces each document has.
+        losses: `Ledger.counts`: misaligned, vanished and what else was recorded.
+        unknown_characters: characters that become [UNK], with how often they stand in the split.
+    """
+
+    units: Sequence[int] | None = None
+    pieces: Sequence[int] | None = None
+    losses: Mapping[str, int] = field(default_factory=dict)
+    unknown_characters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitStatistics:
+    """The numbers of one split; None is unknown, because no units or pieces were counted, or nothing was there to measure.
+
+    `empty` documents hold nothing but white space; `duplicates` repeat the text of an earlier, not empty one.
+    """
+
+    documents: int
+    empty: int
+    without_entities: int
+    duplicates: int
+    characters: int
+    units: int | None
+    pieces: int | None
+    types: dict[str, int]
+    document_units: Lengths | None
+    document_pieces: Lengths | None
+    entity_units: Lengths | None
+    entity_characters: Lengths | None
+    losses: dict[str, int]
+    unknown_characters: dict[str, int]
+
+    @property
+    def entities(self) -> int:
+        """Entities of all types."""
+        return sum(self.types.values())
+
+
+@dataclass(frozen=True)
+class CorpusStatistics:
+    """All splits, and `shared`: {split: {earlier split: documents whose text stands there too}}, zeros left out."""
+
+    splits: dict[str, SplitStatistics]
+    shared: dict[str, dict[str, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, for JSON."""
+        return asdict(self)
+
+    def print_table(self, console: Console) -> None:
+        """Print a column for each split: its size, its lengths, its losses and its entity types; then what splits share."""
+        console.print(_size_table(self.splits))
+        console.print(_type_table(self.splits))
+        for name, others in self.shared.items():
+            for other, count in others.items():
+                total = self.splits[name].documents
+                console.print(
+                    Text(
+                        f"{printable(name)}: {count:,} of {total:,} documents stand in {printable(other)} too",
+                        style="yellow",
+                    )
+                )
+        for name, split in self.splits.items():
+            if split.unknown_characters:
+                console.print(
+                    Text(
+                        f"{printable(name)}: unknown to the vocabulary: {_list_characters(split.unknown_characters)}"
+                    )
+                )
+
+
+def corpus_statistics(
+    splits: Mapping[str, Iterable[Document]], facts: Mapping[str, TokenizerFacts] | None = None
+) -> CorpusStatistics:
+    """Count documents, entities, lengths and duplicates of each split; each iterable is read once.
+
+    Args:
+        splits: documents by the split's name, in the order in which they are shown.
+        facts: by the same names, what the tokenizer knows; a split may be left out.
+    """
+    texts: dict[str, Counter[bytes]] = {name: Counter() for name in splits}
+    counted = {
+        name: _split_statistics(documents, (facts or {}).get(name, TokenizerFacts()), texts[name])
+        for name, documents in splits.items()
+    }
+    shared: dict[str, dict[str, int]] = {}
+    for earlier, later in combinations(splits, 2):
+        count = sum(texts[later][text] for text in texts[later].keys() & texts[earlier].keys())
+        if count:
+            shared.setdefault(later, {})[earlier] = count
+    return CorpusStatistics(counted, shared)
+
+
+def _split_statistics(
+    documents: Iterable[Document], facts: TokenizerFacts, texts: Counter[bytes]
+) -> SplitStatistics:
+    tally = _Tally(texts)
+    for document in documents:
+        tally.add(document)
+    units = facts.units if facts.units is not None else tally.units()
+    return SplitStatistics(
+        documents=tally.documents,
+        empty=tally.empty,
+        without_entities=tally.without_entities,
+        duplicates=sum(texts.values()) - len(texts),
+        characters=tally.characters,
+        units=None if units is None else int(sum(units)),
+        pieces=None if facts.pieces is None else int(sum(facts.pieces)),
+        types=dict(sorted(tally.types.items(), key=lambda item: (-item[1], item[0]))),
+        document_units=None if units is None else Lengths.of(units),
+        document_pieces=None if facts.pieces is None else Lengths.of(facts.pieces),
+        entity_units=Lengths.of(tally.entity_units),
+        entity_characters=Lengths.of(tally.entity_characters),
+        losses=dict(facts.losses),
+        unknown_characters=dict(facts.unknown_characters),
+    )
+
+
+class _Tally:
+    """What is counted document by document; `texts` counts the hashes of texts, so that the texts need not be kept."""
+
+    def __init__(self, texts: Counter[bytes]):
+        self.texts = texts
+        self.documents = self.empty = self.without_entities = self.characters = 0
+        self.types: Counter[str] = Counter()
+        self.words: list[int] = []
+        self.entity_units: list[int] = []
+        self.entity_characters: list[int] = []
+
+    def add(self, document: Document) -> None:
+        self.documents += 1
+        self.characters += len(document.text)
+        self.without_entities += not document.entities
+        if document.text.strip():
+            self.texts[
+                blake2b(document.text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            ] += 1
+        else:
+            self.empty += 1
+        self.types.update(entity.label for entity in document.entities)
+        self.entity_characters += [entity.end - entity.start for entity in document.entities]
+        if document.words is not None:
+            self._add_words(document, document.words)
+
+    def _add_words(self, document: Document, words: Sequence[tuple[int, int]]) -> None:
+        self.words.append(len(words))
+        starts, ends = [start for start, _ in words], [end for _, end in words]
+        for entity in document.entities:
+            first, last = covered_words(entity, starts, ends)
+            self.entity_units.append(last - first)
+
+    def units(self) -> list[int] | None:
+        """Words of each document; unknown where some have none given."""
+        return self.words if len(self.words) == self.documents else None
+
+
+def _size_table(splits: Mapping[str, SplitStatistics]) -> Table:
+    table = _table("", splits)
+    for name, attribute in (
+        ("documents", "documents"),
+        ("  without text", "empty"),
+        ("  without entities", "without_entities"),
+        ("  repeated", "duplicates"),
+        ("characters", "characters"),
+        ("units", "units"),
+        ("pieces", "pieces"),
+        ("entities", "entities"),
+    ):
+        _add_row(table, name, [getattr(split, attribute) for split in splits.values()])
+    table.add_section()
+    for name, attribute in (
+        ("units a document, p50 / p95 / max", "document_units"),
+        ("pieces a document", "document_pieces"),
+        ("units an entity", "entity_units"),
+        ("characters an entity", "entity_characters"),
+    ):
+        _add_row(table, name, [getattr(split, attribute) for split in splits.values()])
+    table.add_section()
+    for reason in dict.fromkeys(reason for split in splits.values() for reason in split.losses):
+        _add_row(
+            table,
+            reason.replace("_", " "),
+            [split.losses.get(reason, 0) for split in splits.values()],
+        )
+    return table
+
+
+def _type_table(splits: Mapping[str, SplitStatistics]) -> Table:
+    total: Counter[str] = Counter()
+    for split in splits.values():
+        total.update(split.types)
+    table = _table("entities", splits)
+    for label, _ in sorted(total.items(), key=lambda item: (-item[1], item[0])):
+        _add_row(table, label, [split.types.get(label, 0) for split in splits.values()])
+    return table
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table(header_style="bold")
+    table.add_column(title)
+    for column in columns:
+        table.add_column(Text(printable(column)), justify="right")
+    return table
+
+
+def _add_row(table: Table, name: str, values: Sequence[int | Lengths | None]) -> None:
+    """A row, unless nothing is known; Text objects, because a label in brackets is no markup."""
+    if any(value is not None for value in values):
+        shown = (
+            "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+            for value in values
+        )
+        table.add_row(Text(printable(name)), *(Text(value) for value in shown))
+
+
+def _list_characters(counts: Mapping[str, int]) -> str:
+    frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(
+        f"{printable(character)} U+{ord(character):04X} ({count:,})"
+        for character, count in frequent[:UNKNOWN_SHOWN]
+    )
+    rest = len(frequent) - UNKNOWN_SHOWN
+    return f"{shown} and {rest:,} others" if rest > 0 else shown

@@ -1,0 +1,1 @@
+"""Put windows together into batches."""

@@ -1,0 +1,1 @@
+"""Keep encoded windows on disk and read batches from them."""

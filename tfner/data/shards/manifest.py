@@ -1,0 +1,85 @@
+"""What a folder of prepared windows says of itself: `manifest.json`, written last, so that a folder without it is not complete."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from tfner.config import Settings
+from tfner.exceptions import DataError
+from tfner.safeio.json_text import read_json_object
+from tfner.safeio.printable import show
+from tfner.safeio.validation import validate
+from tfner.safeio.whole_files import written_whole
+
+MANIFEST = "manifest.json"
+LOSSES = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
+
+
+def check_file_name(value: str) -> str:
+    """A shard lies in the folder of its manifest."""
+    if value != Path(value).name:
+        raise ValueError(f"expected the name of a file in this folder, got {show(value)}")
+    return value
+
+
+class ShardFacts(Settings):
+    """What one shard holds; `bytes` of its file of records."""
+
+    file: Annotated[str, AfterValidator(check_file_name)]
+    documents: int
+    windows: int
+    pieces: int
+    bytes: int
+
+
+class Encoding(Settings):
+    """What decides the windows besides the data; `tokenizer` is a fingerprint."""
+
+    labels: tuple[str, ...]
+    tag_scheme: Literal["IOB2", "BIOES"]
+    labelling: Literal["word", "pretoken", "piece"]
+    max_length: int
+    overlap: int
+    tokenizer: str
+
+
+class Manifest(Settings):
+    """The facts of a prepared corpus; `pieces` are counted before windows, `lengths` are windows by their length, as text."""
+
+    format: Literal[1] = 1
+    source: str
+    encoding: Encoding
+    documents: int
+    windows: int
+    pieces: int
+    lost: dict[str, int]
+    lengths: dict[int, int]
+    shards: tuple[ShardFacts, ...] = Field(min_length=1)
+
+    def write(self, folder: Path) -> Path:
+        path = folder / MANIFEST
+        with written_whole(path) as temporary:
+            temporary.write_text(
+                json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n",
+                encoding="utf-8",
+            )
+        return path
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check it.
+
+    Raises:
+        DataError: there is none, or it is no JSON object.
+        ConfigError: a value is missing, unknown or of the wrong type.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DataError(
+            f"{path}: cannot be read: No such file; a folder that python -m tfner.prepare wrote to its end has this file"
+        )
+    return validate(read_json_object(path), Manifest, str(path))

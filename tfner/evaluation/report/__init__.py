@@ -1,0 +1,1 @@
+"""Show scores and errors as JSON, table and page."""

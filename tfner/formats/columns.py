@@ -1,0 +1,199 @@
+"""Column files (CoNLL, IOB, TSV): a word and its tag on each line, a blank line after each sentence.
+
+Separator, columns and tag scheme are found out from each file, see `column_layout`. A file with tags is held in memory.
+A tag column may hold slips, such as `B_PER` for `B-PER`: as long as they are at most one in a hundred they are read
+and counted, beyond that they mean that the column is not the tags', which is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from tfner.config import ReadSettings
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document
+from tfner.exceptions import DataError
+from tfner.formats.alignment import align_words
+from tfner.formats.column_layout import (
+    DOCUMENT_START,
+    NAMED_COMMENT,
+    Layout,
+    detect_layout,
+    is_blank,
+)
+from tfner.formats.text_files import read_lines, stream_lines
+from tfner.safeio.printable import show
+from tfner.tagging.schemes import Scheme, Span, detect_scheme, is_tag, read_spans
+
+SLIPS_LET_PASS = 0.01
+LAYOUT_LINES = 10_000  # what a streamed file's layout is found out from
+OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
+
+
+@dataclass
+class Sentence:
+    """What stands between two blank lines; `tags` holds None where a line has no tag."""
+
+    text: str | None = None
+    id: str = ""
+    group: str = ""
+    words: list[str] = field(default_factory=list)
+    tags: list[str | None] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
+def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
+    """One document a sentence, its id the `# sent_id` or `file:line` of its first word.
+
+    Raises:
+        DataError: a line without its token, a tag that is none, an undecodable byte; under strict also whatever else
+            would be counted: an untagged line, a slip, an illegal sequence.
+    """
+    lines = read_lines(path, settings.encoding, settings.max_line)
+    layout = detect_layout(lines, path, settings)
+    sentences = list(parse_sentences(lines, layout, path))
+    if layout.tag is None:
+        return (to_document(sentence, path, []) for sentence in sentences)
+    tags = settle_tags(sentences, layout, path, settings, ledger)
+    scheme = detect_scheme(tags) if settings.scheme == "auto" else settings.scheme
+    pairs = zip(sentences, tags, strict=True)
+    return (
+        to_document(sentence, path, spans_of(sentence, own, scheme, path, settings, ledger))
+        for sentence, own in pairs
+    )
+
+
+def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
+    """The words alone of a column file of any size, for prediction; the layout is that of its first lines.
+
+    Raises:
+        DataError: a line without its token, an undecodable byte.
+    """
+    lines = partial(stream_lines, path, settings.encoding, settings.max_line)
+    layout = detect_layout(list(islice(lines(), LAYOUT_LINES)), path, settings)
+    for sentence in parse_sentences(lines(), layout, path):
+        yield to_document(sentence, path, [])
+
+
+def parse_sentences(lines: Iterable[str], layout: Layout, path: Path) -> Iterator[Sentence]:
+    """Cut the lines into sentences; ones without a word are left out."""
+    sentence = Sentence()
+    for number, line in enumerate(lines, start=1):
+        starts_document = line.startswith(DOCUMENT_START)
+        if starts_document or is_blank(line):
+            if sentence.words:
+                yield sentence
+            sentence = Sentence(
+                group=f"{path.name}:{number}" if starts_document else sentence.group
+            )
+        elif layout.is_comment(line):
+            read_comment(line, f"{path.name}:{number}", sentence)
+        else:
+            read_word(line, number, layout, path, sentence)
+    if sentence.words:
+        yield sentence
+
+
+def read_comment(line: str, where: str, sentence: Sentence) -> None:
+    """Take from `# text = …`, `# sent_id = …` and `# newdoc id = …` what belongs to the sentence that follows."""
+    match = NAMED_COMMENT.fullmatch(line)
+    if match is None or sentence.words:
+        return
+    value = match["value"] or ""
+    if match["key"] == "text":
+        sentence.text = value
+    elif match["key"] == "sent_id":
+        sentence.id = value.strip()
+    elif match["key"].startswith("newdoc"):
+        sentence.group = value.strip() or where
+
+
+def read_word(line: str, number: int, layout: Layout, path: Path, sentence: Sentence) -> None:
+    columns = layout.split(line)
+    if layout.skips(columns):
+        return
+    token_and_tag = layout.pick(columns)
+    if token_and_tag is None:
+        raise DataError(
+            f"{path}:{number}: expected a token in column {layout.token}, got {len(columns)} columns: {show(line)}"
+        )
+    token, tag = token_and_tag
+    sentence.words.append(token)
+    sentence.tags.append(tag or None)
+    sentence.lines.append(number)
+
+
+def settle_tags(
+    sentences: Sequence[Sentence],
+    layout: Layout,
+    path: Path,
+    settings: ReadSettings,
+    ledger: Ledger,
+) -> list[list[str]]:
+    """The tags of every sentence, with O where there is none, and slips mended; both entered in the ledger."""
+    given = [tag for sentence in sentences for tag in sentence.tags if tag is not None]
+    let_pass = 0 if settings.strict else SLIPS_LET_PASS * len(given)
+    too_many_slips = sum(not is_tag(tag) for tag in given) > let_pass
+    expected = f"expected O or a tag such as B-PER in column {layout.tag}"
+
+    def settle(tag: str | None, where: str, word: str) -> str:
+        if tag is None:
+            if settings.strict:
+                raise DataError(f"{where}: {expected}, got none for {show(word)}")
+            ledger.record("untagged", where, word)
+            return "O"
+        if is_tag(tag):
+            return tag
+        if too_many_slips:
+            raise DataError(
+                f"{where}: {expected}, got {show(tag)}; set tag_column if the tags stand in another"
+            )
+        return mend_slip(tag, where, word, ledger)
+
+    return [
+        [
+            settle(tag, f"{path}:{line}", word)
+            for tag, line, word in zip(sentence.tags, sentence.lines, sentence.words, strict=True)
+        ]
+        for sentence in sentences
+    ]
+
+
+def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:
+    """`B_PER` is read as `B-PER`; what is no tag at all leaves the word untagged."""
+    match = OTHER_HYPHEN.fullmatch(tag)
+    if match:
+        ledger.record("repaired", where, f"{tag} read as {match[1]}-{match[2]}")
+        return f"{match[1]}-{match[2]}"
+    ledger.record("untagged", where, f"{word}: {show(tag)} is no tag")
+    return "O"
+
+
+def spans_of(
+    sentence: Sentence,
+    tags: Sequence[str],
+    scheme: Scheme,
+    path: Path,
+    settings: ReadSettings,
+    ledger: Ledger,
+) -> list[Span]:
+    spans, repairs = read_spans(tags, scheme)
+    for position, detail in repairs:
+        where = f"{path}:{sentence.lines[position]}"
+        if settings.strict:
+            raise DataError(f"{where}: expected legal {scheme} tags, got {detail}")
+        ledger.record("repaired", where, detail)
+    return spans
+
+
+def to_document(sentence: Sentence, path: Path, spans: Iterable[Span]) -> Document:
+    id = sentence.id or f"{path.name}:{sentence.lines[0]}"
+    places = None if sentence.text is None else align_words(sentence.text, sentence.words)
+    if places is None:
+        return Document.from_words(sentence.words, spans, id=id, group=sentence.group)
+    return Document.from_word_spans(sentence.text or "", places, spans, id=id, group=sentence.group)

@@ -1,0 +1,139 @@
+"""Hugging Face datasets, saved in a folder or on the hub: they know the names behind integer tags."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tfner.config import ReadSettings
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document
+from tfner.exceptions import DataError, MissingExtraError
+from tfner.formats.record_documents import Item, RecordReader
+from tfner.formats.records import TAG_KEYS
+from tfner.safeio.printable import one_line
+
+SPLIT_FILES = ("state.json", "dataset_info.json")
+SPLITS_FILE = "dataset_dict.json"
+LONGEST_REASON = 500  # characters of what the library says, which may list all that it knows
+
+
+def is_dataset_folder(path: Path) -> bool:
+    return path.is_dir() and any((path / name).is_file() for name in (*SPLIT_FILES, SPLITS_FILE))
+
+
+def read_saved_dataset(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
+    """Read a folder that `Dataset.save_to_disk` wrote; one of several splits is named by its own folder.
+
+    Raises:
+        DataError: it is no such folder, holds several splits, or a record has none of the known shapes.
+        MissingExtraError: the package datasets is not installed.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path}: expected the folder of a saved Hugging Face dataset, got a file")
+    load = import_datasets(str(path)).load_from_disk
+    dataset = fetch(lambda: load(str(path)), str(path))
+    if isinstance(dataset, dict):
+        if len(dataset) != 1:
+            hint = f"name the folder of one, such as {path / next(iter(dataset), '')}"
+            raise DataError(
+                f"{path}: expected one split, got {', '.join(dataset) or 'none'}; {hint}"
+            )
+        dataset = next(iter(dataset.values()))
+    return read_rows(dataset, str(path), path.name, settings, ledger)
+
+
+def read_hub(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
+    """Read `hub:NAME` or `hub:NAME:SPLIT`, by default the split `train`.
+
+    Raises:
+        DataError: it cannot be had, or a record has none of the known shapes.
+        MissingExtraError: the package datasets is not installed.
+    """
+    name, _, split = source.removeprefix("hub:").partition(":")
+    if not name:
+        raise DataError(f"{source}: expected hub:NAME or hub:NAME:SPLIT")
+    load = import_datasets(source).load_dataset
+    return read_rows(
+        fetch(lambda: load(name, split=split or "train"), source), source, source, settings, ledger
+    )
+
+
+def import_datasets(source: str) -> Any:
+    try:
+        return importlib.import_module("datasets")
+    except ImportError:
+        raise MissingExtraError("datasets", "hub", f"reading {source}") from None
+
+
+def fetch(load: Callable[[], Any], source: str) -> Any:
+    try:
+        return load()
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # not found, no network, unknown split, a loading script
+        raise unusable(source, str(error)) from None
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:  # its files are damaged: the library looks for what is not there
+        raise unusable(source, f"{type(error).__name__}: {error}") from None
+
+
+def unusable(source: str, reason: str) -> DataError:
+    return DataError(
+        f"{source}: cannot be read as a dataset: {one_line(' '.join(reason.split()), LONGEST_REASON)}"
+    )
+
+
+def read_rows(
+    dataset: Any, source: str, name: str, settings: ReadSettings, ledger: Ledger
+) -> Iterator[Document]:
+    fetch(lambda: check_values(dataset), source)
+    class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
+
+    def items() -> Iterator[Item]:
+        rows = iter(dataset)
+        for index in count():
+            row = fetch(lambda: next(rows, None), source)
+            if row is None:
+                return
+            where = f"{source}[{index}]"
+            named = {
+                column: name_classes(row[column], names, column, where)
+                for column, names in class_names.items()
+                if column in row
+            }
+            yield Item({**row, **named}, where, f"{name}[{index}]")
+
+    return RecordReader(items, settings, ledger).documents()
+
+
+def check_values(dataset: Any) -> None:
+    """Refuse values that point outside of their file, which is mapped into memory: to read one would end the process."""
+    table = getattr(dataset, "data", None)
+    if table is not None:
+        table.validate(full=True)
+
+
+def names_of(feature: Any) -> Sequence[str] | None:
+    """The names of a column that holds lists of class labels."""
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    return getattr(inner, "names", None)
+
+
+def name_classes(
+    ids: Sequence[int] | None, names: Sequence[str], column: str, where: str
+) -> list[str]:
+    for id in ids or ():
+        if not 0 <= id < len(names):
+            raise DataError(
+                f"{where}: expected classes in 0..{len(names) - 1} in {column}, got {id}"
+            )
+    return [names[id] for id in ids or ()]

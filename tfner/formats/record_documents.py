@@ -1,0 +1,138 @@
+"""Records of any shape become documents: words are found in the text, tags read, spans checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from tfner.config import ReadSettings
+from tfner.corpus.ledger import Ledger, Reason
+from tfner.documents import Document, Entity, entity_at
+from tfner.exceptions import DataError
+from tfner.formats.alignment import align_words
+from tfner.formats.records import Mark, Record, parse_record
+from tfner.safeio.printable import show
+from tfner.tagging.schemes import Scheme, Span, detect_scheme, read_spans, split_tag
+
+WHITE_SPACE = re.compile(r"\s+")
+
+
+class Item(NamedTuple):
+    """A value as JSON gives it, where it stands (`path:line` or `path[index]`), and its id if it names none itself."""
+
+    value: Any
+    where: str
+    id: str
+
+
+class RecordReader:
+    """Turns items into documents; `items` can be called again, so that the scheme of tags is found before they are read."""
+
+    def __init__(self, items: Callable[[], Iterable[Item]], settings: ReadSettings, ledger: Ledger):
+        self._items = items
+        self._settings = settings
+        self._ledger = ledger
+
+    def documents(self) -> Iterator[Document]:
+        for item in self._items():
+            record = parse_record(item.value, item.where, self._ledger)
+            if record is not None:
+                yield self._to_document(record, item)
+
+    @cached_property
+    def _scheme(self) -> Scheme:
+        if self._settings.scheme != "auto":
+            return self._settings.scheme
+        unheard = Ledger()  # the second reading makes the entries
+        records = ((item, parse_record(item.value, item.where, unheard)) for item in self._items())
+        return detect_scheme(
+            check_tags(record.tags, item.where)
+            for item, record in records
+            if record and record.tags
+        )
+
+    def _to_document(self, record: Record, item: Item) -> Document:
+        marked = self._mark(record, item)
+        return replace(marked, id=record.id or item.id, group=record.group, slice=record.slice)
+
+    def _mark(self, record: Record, item: Item) -> Document:
+        places = locate_words(record, item.where)
+        if record.text is None or (record.tags is not None and places is None):
+            return Document.from_words(
+                [str(word) for word in record.words or ()], self._spans(record, item)
+            )
+        if record.tags is not None:
+            return Document.from_word_spans(record.text, places or [], self._spans(record, item))
+        return Document(
+            record.text,
+            tuple(self._entities(record, item)),
+            None if places is None else tuple(places),
+        )
+
+    def _spans(self, record: Record, item: Item) -> list[Span]:
+        if record.tags is None:
+            return []
+        spans, repairs = read_spans(check_tags(record.tags, item.where), self._scheme)
+        for position, detail in repairs:
+            self._lose("repaired", item.where, f"{detail} (token {position})")
+        return spans
+
+    def _entities(self, record: Record, item: Item) -> Iterator[Entity]:
+        for mark in record.marks:
+            fault = find_fault(mark, record.text or "")
+            if fault:
+                self._lose("invalid_span", item.where, fault)
+            else:
+                yield entity_at(record.text or "", mark.start, mark.end, mark.label)
+
+    def _lose(self, reason: Reason, where: str, detail: str) -> None:
+        if self._settings.strict:
+            expected = (
+                f"legal {self._scheme} tags" if reason == "repaired" else "spans that fit the text"
+            )
+            raise DataError(f"{where}: expected {expected}, got {detail}")
+        self._ledger.record(reason, where, detail)
+
+
+def check_tags(tags: Sequence[str], where: str) -> Sequence[str]:
+    for position, tag in enumerate(tags):
+        try:
+            split_tag(tag)
+        except ValueError as error:
+            raise DataError(f"{where}: token {position}: {error}") from None
+    return tags
+
+
+def locate_words(record: Record, where: str) -> list[tuple[int, int]] | None:
+    """Where the given words stand in the text; None if there are none, no text, or they are not what the text consists of."""
+    text, words = record.text, record.words
+    if text is None or words is None:
+        return None
+    places = [word for word in words if isinstance(word, tuple)]
+    if not places:
+        return align_words(text, [word for word in words if isinstance(word, str)])
+    borders = [0, *(border for place in places for border in place), len(text)]
+    if borders != sorted(borders):
+        raise DataError(
+            f"{where}: expected tokens in order inside a text of {len(text)} characters, got {show(borders[1:-1])}"
+        )
+    return places
+
+
+def find_fault(mark: Mark, text: str) -> str | None:
+    """What is wrong with a span: outside its text, of no length, or not where the text is that it repeats."""
+    shown = f"{mark.label[:80]} {mark.start}..{mark.end}"
+    if not 0 <= mark.start < mark.end <= len(text):
+        return f"{shown} in a text of {len(text)} characters"
+    found = text[mark.start : mark.end]
+    if mark.surface is not None and even_out(mark.surface) != even_out(found):
+        return f"{shown}, which is {show(found)}, not {show(mark.surface)}"
+    return None
+
+
+def even_out(text: str) -> str:
+    """Annotation tools write line breaks as blanks."""
+    return WHITE_SPACE.sub(" ", text)

@@ -1,0 +1,1 @@
+"""Turn hidden states or their probabilities into tags and entities."""

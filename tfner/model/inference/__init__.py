@@ -1,0 +1,1 @@
+"""Run windows through an encoder and merge what comes out."""

@@ -1,0 +1,116 @@
+"""TensorFlow Serving's gRPC PredictionService; its messages hold TensorFlow's, so this imports TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfner.exceptions import ConfigError, MissingExtraError, ServerError
+from tfner.safeio.printable import printable
+from tfner.serving.client.address import Address
+from tfner.serving.client.answers import Signature
+from tfner.serving.client.options import Options
+from tfner.serving.runtime.recognizer import Answer
+
+try:
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+except ImportError as error:
+    raise MissingExtraError(
+        error.name or "tensorflow-serving-api", "serving", "asking a server over gRPC"
+    ) from error
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+BUSY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+TOO_SLOW = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class GrpcTransport:
+    """Sends one request and waits for its answer."""
+
+    def __init__(self, address: Address, options: Options):
+        self._address = address
+        self._options = options
+        self._metadata = tuple((name.lower(), value) for name, value in options.headers.items())
+        self._channel = open_channel(address, options)
+        self._predict = self._channel.unary_unary(
+            PREDICT,
+            request_serializer=PredictRequest.SerializeToString,
+            response_deserializer=PredictResponse.FromString,
+        )
+
+    def __call__(self, signature: Signature, values: Sequence[Any]) -> Answer:
+        try:
+            response = self._predict(
+                self._request(signature, values),
+                timeout=self._options.timeout,
+                metadata=self._metadata,
+            )
+        except grpc.RpcError as error:
+            raise self._failure(error) from error
+        try:
+            return signature.read(
+                {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}, values
+            )
+        except (ValueError, TypeError) as error:
+            raise ServerError(
+                f"{self._address.url}: not an answer to signature {signature.name}: {error}"
+            ) from None
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _request(self, signature: Signature, values: Sequence[Any]) -> PredictRequest:
+        request = PredictRequest()
+        request.model_spec.name = self._address.name
+        request.model_spec.signature_name = signature.name
+        if self._address.version is not None:
+            request.model_spec.version.value = self._address.version
+        if self._address.label is not None:
+            request.model_spec.version_label = self._address.label
+        request.inputs[signature.input].CopyFrom(tf.make_tensor_proto(values, tf.string))
+        request.output_filter.extend(signature.outputs)
+        return request
+
+    def _failure(self, error: Any) -> ServerError:
+        code = error.code()
+        again = code in BUSY or (code == TOO_SLOW and self._options.retry_timeouts)
+        what = (
+            f"no answer within {self._options.timeout:g} s"
+            if code == TOO_SLOW
+            else f"{code.name}: {printable(error.details() or '')}"
+        )
+        return ServerError(f"{self._address.url}: {what}", transient=again)
+
+
+def open_channel(address: Address, options: Options) -> grpc.Channel:
+    """A channel that connects when it is first used."""
+    settings = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # A channel that failed to connect refuses all requests until its own pause is over: it should not be longer than ours.
+        ("grpc.initial_reconnect_backoff_ms", round(500 * options.first_pause)),
+        ("grpc.max_reconnect_backoff_ms", round(500 * options.longest_pause)),
+        (
+            "grpc.min_reconnect_backoff_ms",
+            round(1000 * options.connect_timeout),
+        ),  # despite its name, the time to connect in
+    ]
+    if address.scheme == "grpc":
+        return grpc.insecure_channel(address.host, settings)
+    return grpc.secure_channel(
+        address.host, grpc.ssl_channel_credentials(authorities(options)), settings
+    )
+
+
+def authorities(options: Options) -> bytes | None:
+    if options.ca_file is None:
+        return None
+    try:
+        return Path(options.ca_file).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{options.ca_file}: cannot be read as PEM certificates: {error}"
+        ) from None

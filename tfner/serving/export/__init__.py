@@ -1,0 +1,1 @@
+"""Write a trained model as a SavedModel, and look at one before it is loaded."""

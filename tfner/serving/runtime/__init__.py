@@ -1,0 +1,1 @@
+"""Answer questions in this process: what `load` gives."""

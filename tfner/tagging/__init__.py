@@ -1,0 +1,1 @@
+"""Read and write tag schemes, flatten spans, put entities on words."""

@@ -1,0 +1,260 @@
+"""Tag schemes: detect, read, repair and write them; the label set of a model and which tag may follow which.
+
+Every scheme is read by one rule, conlleval's, which is also seqeval's default mode. What differs between schemes is
+only which step from one tag to the next is legal, and that stands once, in `is_legal`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tfner.exceptions import ConfigError
+from tfner.safeio.printable import show
+
+Scheme = Literal["IO", "IOB1", "IOB2", "BIOES", "BILOU"]
+Span = tuple[int, int, str]  # first unit, one past the last unit, label
+Step = tuple[str, str, bool]  # prefix before, prefix after, same label
+
+PREFIXES: dict[Scheme, str] = {
+    "IOB2": "BI",
+    "IO": "I",
+    "IOB1": "BI",
+    "BIOES": "BIES",
+    "BILOU": "BILU",
+}  # a tie goes to the earlier
+AS_BIOES = {"L": "E", "U": "S"}
+
+
+class Repair(NamedTuple):
+    """An illegal tag that was read all the same: its position in the sequence and what is wrong with it."""
+
+    position: int
+    detail: str
+
+
+@lru_cache(maxsize=4096)
+def split_tag(tag: str) -> tuple[str, str]:
+    """`B-creative-work` → ("B", "creative-work"), `O` → ("O", "").
+
+    Raises:
+        ValueError: neither O nor one of B, I, E, S, L, U with a hyphen and a type that is more than white space.
+    """
+    if tag == "O":
+        return "O", ""
+    if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-" and not tag[2:].isspace():
+        return tag[0], tag[2:]
+    raise ValueError(
+        f"expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got {show(tag)}"
+    )
+
+
+def is_tag(text: str) -> bool:
+    """Whether `split_tag` can read it."""
+    try:
+        split_tag(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_legal(scheme: Scheme, before: str, after: str, same_label: bool) -> bool:
+    """Whether a tag may follow another; prefixes are O, B, I, E, S, and both ends of a sequence count as O."""
+    inside = before in "BI"
+    if scheme == "IO":
+        return True
+    if scheme == "IOB1":  # B only parts an entity from the one of the same type right before it
+        return after != "B" or (inside and same_label)
+    if scheme == "IOB2":
+        return after != "I" or (inside and same_label)
+    return (after in "IE" and same_label) if inside else after in "OBS"
+
+
+def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
+    """The scheme with the fewest breaches; sequences may be a generator and are read once.
+
+    A few illegal tags do not change the answer: each breach counts against the scheme it breaks, and a prefix that the
+    scheme does not have counts twice. Sequences of O alone are IOB2, of O and I alone IO.
+
+    Raises:
+        ValueError: a tag that no scheme has.
+    """
+    steps: Counter[Step] = Counter()
+    for tags in sequences:
+        steps.update(steps_of(tags))
+    return min(
+        PREFIXES,
+        key=lambda scheme: sum(count * breach(scheme, step) for step, count in steps.items()),
+    )
+
+
+def steps_of(tags: Sequence[str]) -> Iterator[Step]:
+    """Each step from tag to tag, the one from the last tag out of the sequence included."""
+    before, label = "O", ""
+    for tag in (*tags, "O"):
+        prefix, next_label = split_tag(tag)
+        yield before, prefix, label == next_label
+        before, label = prefix, next_label
+
+
+def breach(scheme: Scheme, step: Step) -> int:
+    before, after, same_label = step
+    if after != "O" and after not in PREFIXES[scheme]:
+        return 2
+    return int(
+        not is_legal(scheme, AS_BIOES.get(before, before), AS_BIOES.get(after, after), same_label)
+    )
+
+
+def read_spans(tags: Sequence[str], scheme: Scheme) -> tuple[list[Span], list[Repair]]:
+    """Read tags as conlleval and seqeval's default mode read them, legal or not; L and U are read as E and S.
+
+    Returns the spans in order, and a Repair for every tag that is illegal in `scheme` or has a prefix of another scheme.
+
+    Raises:
+        ValueError: a tag without a type, or with a prefix that no scheme has.
+    """
+    spans: list[Span] = []
+    repairs: list[Repair] = []
+    first, before, label = 0, "O", ""
+    for position, tag in enumerate((*tags, "O")):
+        prefix, next_label = split_tag(tag)
+        if breach(scheme, (before, prefix, label == next_label)):
+            repairs.append(describe_breach(tags, position, scheme))
+        prefix = AS_BIOES.get(prefix, prefix)
+        if not (prefix in "IE" and before in "BI" and label == next_label):
+            if before != "O":
+                spans.append((first, position, label))
+            first = position
+        before, label = prefix, next_label
+    return spans, repairs
+
+
+def describe_breach(tags: Sequence[str], position: int, scheme: Scheme) -> Repair:
+    if position == len(tags):
+        return Repair(position - 1, f"{tags[-1]} at the end")
+    prefix = tags[position][0]
+    if prefix not in PREFIXES[scheme] and prefix != "O":
+        return Repair(position, f"{tags[position]} in {scheme}")
+    return Repair(
+        position,
+        f"{tags[position]} after {tags[position - 1]}"
+        if position
+        else f"{tags[position]} at the beginning",
+    )
+
+
+def write_tags(spans: Iterable[Span], length: int, scheme: Scheme = "IOB2") -> list[str]:
+    """The tags of `length` units with these spans; `read_spans` gives the spans back.
+
+    IO cannot part two adjacent entities of one type: read back, they are one.
+
+    Raises:
+        ValueError: spans overlap, are empty or stand outside the sequence.
+    """
+    tags = ["O"] * length
+    end_before, label_before = 0, None
+    for first, end, label in sorted(spans):
+        if not end_before <= first < end <= length:
+            raise ValueError(
+                f"expected spans in 0..{length} that are not empty and do not overlap, got {(first, end, label)}"
+            )
+        adjacent = first == end_before and label == label_before
+        tags[first:end] = [
+            f"{prefix}-{label}" for prefix in span_prefixes(end - first, scheme, adjacent)
+        ]
+        end_before, label_before = end, label
+    return tags
+
+
+def span_prefixes(length: int, scheme: Scheme, adjacent: bool) -> str:
+    """The prefixes of one span; `adjacent` if it follows a span of its own type without a gap."""
+    if scheme == "IO" or (scheme == "IOB1" and not adjacent):
+        return "I" * length
+    if scheme in ("IOB1", "IOB2"):
+        return "B" + "I" * (length - 1)
+    single, last = ("S", "E") if scheme == "BIOES" else ("U", "L")
+    return single if length == 1 else "B" + "I" * (length - 2) + last
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The tags that a model can give: O, then the scheme's prefixes for each type, in the order of `types`.
+
+    `LabelSet(("LOC", "PER")).tags == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")`; K is their number.
+
+    Raises:
+        ConfigError: no types, an empty or a repeated one, or another scheme than IOB2 and BIOES.
+    """
+
+    types: tuple[str, ...]
+    scheme: Literal["IOB2", "BIOES"] = "IOB2"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "types", tuple(self.types))
+        if self.scheme not in ("IOB2", "BIOES"):
+            raise ConfigError(
+                f"tag scheme of a label set: expected IOB2 or BIOES, got {self.scheme!r}"
+            )
+        if not self.types or not all(name.strip() for name in self.types):
+            raise ConfigError(
+                f"entity types: expected one or more names, none of them empty, got {list(self.types)}"
+            )
+        repeated = [name for name, count in Counter(self.types).items() if count > 1]
+        if repeated:
+            raise ConfigError(
+                f"entity types: each may stand once, these stand more often: {', '.join(repeated)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def id(self, tag: str) -> int:
+        """The id of a tag; KeyError if it is none of this set's."""
+        return self._ids[tag]
+
+    def tag(self, id: int) -> str:
+        """The tag of an id in 0..K-1; IndexError outside, for -1 too, which means no prediction."""
+        if id < 0:
+            raise IndexError(f"expected a tag id in 0..{len(self) - 1}, got {id}")
+        return self.tags[id]
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        return "O", *(f"{prefix}-{name}" for name in self.types for prefix in PREFIXES[self.scheme])
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {tag: id for id, tag in enumerate(self.tags)}
+
+    @cached_property
+    def allowed_first(self) -> np.ndarray:
+        """bool [K]: may begin a sequence."""
+        return self._frozen([self._may_follow("O", tag) for tag in self.tags])
+
+    @cached_property
+    def allowed_next(self) -> np.ndarray:
+        """bool [K, K]: [i, j] if tag j may follow tag i."""
+        return self._frozen(
+            [[self._may_follow(tag, following) for following in self.tags] for tag in self.tags]
+        )
+
+    @cached_property
+    def allowed_last(self) -> np.ndarray:
+        """bool [K]: may end a sequence."""
+        return self._frozen([self._may_follow(tag, "O") for tag in self.tags])
+
+    def _may_follow(self, tag: str, following: str) -> bool:
+        (before, label), (after, next_label) = split_tag(tag), split_tag(following)
+        return is_legal(self.scheme, before, after, label == next_label)
+
+    @staticmethod
+    def _frozen(values: list) -> np.ndarray:
+        array = np.array(values, dtype=bool)
+        array.flags.writeable = False  # shared by everyone who asks
+        return array

@@ -1,0 +1,1 @@
+"""Turn text into pieces with exact offsets, in graph."""

@@ -1,0 +1,1 @@
+"""Find devices and agree with other processes."""

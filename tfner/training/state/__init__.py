@@ -1,0 +1,1 @@
+"""Keep what a run has done on disk: checkpoints, lock, run folder."""
