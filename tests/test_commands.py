@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
+from subprocesses import call
 
 COMMANDS = ("train", "prepare", "evaluate", "predict", "beam", "export", "inspect", "runs", "serve")
-
-
-def call(*arguments, **options):
-    environment = {
-        name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"
-    }
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=250,
-        **options,
-    )
 
 
 def test_importing_the_package_loads_nothing_heavy():

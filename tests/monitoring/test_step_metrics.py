@@ -17,10 +17,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tfner.model.optimizer import FusedAdamW
 from tfner.monitoring.input_monitor import Supplied, Supply
+from tfner.monitoring.machine import resident_memory
 from tfner.monitoring.step_metrics import MOST_STEPS, StepFacts, describe_facts, is_due
 from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.training.callbacks import MetricsLog
-from tfner.training.devices.machine import resident_memory
 
 STEPS = 12
 PIECES, POSITIONS = (3, 5, 8, 1), 32  # of a batch of four windows, padded to eight

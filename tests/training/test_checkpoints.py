@@ -7,11 +7,11 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from subprocesses import small_disk
 
 from tfner.exceptions import ModelError, StorageError
 from tfner.training.state import storage
@@ -162,21 +162,6 @@ def test_what_else_lies_in_the_folder_is_left_alone(three):
     (three / ".state-half").mkdir()
     write(three, 4)
     assert {path.name for path in three.iterdir()} == {"notes", "state-000004"}
-
-
-@contextmanager
-def small_disk(path: Path, options: str):
-    """A file system of a few kilobytes, where one may be mounted."""
-    path.mkdir(exist_ok=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(path)], check=True)
 
 
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(tmp_path):

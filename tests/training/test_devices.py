@@ -6,11 +6,8 @@ import functools
 import json
 import os
 import re
-import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +18,7 @@ import tiny
 import typer
 import yaml
 from seqeval.metrics import f1_score
+from subprocesses import ROOT, SUPPORT, clusters, start
 
 from tfner.commands import BAD_INPUT
 from tfner.config import RunSettings, apply_override
@@ -29,42 +27,9 @@ from tfner.safeio.validation import validate
 from tfner.training.devices.cluster import Cluster, read_cluster
 from tfner.training.devices.strategy import ABORTED, Devices, open_devices
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
-ROOT = SUPPORT.parents[1]
 DEPLOY = ROOT / "deploy"
 HOSTS = ["a:1", "b:2"]
 KEY_BIAS = 8  # place among the trainable variables
-
-
-def clusters(workers: int) -> list[str]:
-    """TF_CONFIG of each of so many workers on this machine."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(workers)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    return [
-        json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
-        for number in range(workers)
-    ]
-
-
-def environment(**more: str) -> dict[str, str]:
-    threads = {
-        "TF_NUM_INTRAOP_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-    }  # several processes share the machine
-    return {**os.environ, **threads, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}", **more}
-
-
-def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def write_encoder(folder: Path) -> None:

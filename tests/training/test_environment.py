@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from tfner.config import RunSettings
 from tfner.documents import Document, Entity
+from tfner.monitoring.machine import memory_of_machine, processor_name
 from tfner.training import environment
-from tfner.training.devices.machine import memory_of_machine, processor_name
 from tfner.training.environment import (
     changed_splits,
     describe_environment,

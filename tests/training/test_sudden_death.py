@@ -9,6 +9,7 @@ import time
 
 import pytest
 import yaml
+from subprocesses import small_disk
 from sudden_death import (
     Run,
     carry_out,
@@ -19,7 +20,6 @@ from sudden_death import (
     wait_until,
     write_config,
 )
-from test_checkpoints import small_disk
 
 
 def test_killed_twice_and_asked_to_end_a_run_ends_as_one_that_was_left_alone(tmp_path):

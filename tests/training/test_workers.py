@@ -17,7 +17,7 @@ import tiny
 import yaml
 from replicas import READY
 from rich.console import Console
-from test_devices import clusters, start
+from subprocesses import clusters, start
 
 from tfner.commands import TRY_AGAIN
 from tfner.config import load_settings

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.monitoring.input_monitor import Supplied, Supply
-from tfner.training.devices.machine import resident_memory
+from tfner.monitoring.machine import resident_memory
 
 PARTS = 10  # of an epoch
 MOST_STEPS = 500  # between two lines of the log

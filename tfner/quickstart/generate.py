@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from tfner.inputs import embedded_path
 from tfner.quickstart.grammar import Grammar, Segment, content_lines, read_rules
 from tfner.quickstart.words import Inventor
+from tfner.safeio.sources import embedded_path
 
 SEED = 2021
 CASE_AS_WRITTEN, BEARS_OPENER = "^", "+"

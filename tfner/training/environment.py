@@ -16,8 +16,8 @@ from typing import Any
 
 from tfner.config import RunSettings
 from tfner.documents import Document
+from tfner.monitoring.machine import memory_of_machine, processor_features, processor_name
 from tfner.safeio.sources import PREPARED, embedded_path
-from tfner.training.devices.machine import memory_of_machine, processor_features, processor_name
 
 PACKAGES = (
     "tfner",

@@ -25,6 +25,7 @@ from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.monitoring.input_monitor import Supply
+from tfner.monitoring.machine import has_accelerator, processor_features, say_precision
 from tfner.monitoring.step_metrics import StepFacts
 from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.serving.export.bundle import live_recognizer, make_card
@@ -36,7 +37,6 @@ from tfner.training.callbacks import (
     Settle,
     Throughput,
 )
-from tfner.training.devices.machine import has_accelerator, processor_features, say_precision
 from tfner.training.devices.non_chief import ChiefsScores, NoCheckpoints, SharedCheckpoints
 from tfner.training.devices.strategy import Devices
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step

@@ -16,7 +16,7 @@ import grpc
 import httpx
 import pytest
 import server_fakes as fakes
-from test_commands import call
+from subprocesses import call
 from typer.testing import CliRunner
 
 import tfner.serve as entry

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tfner.data.batching.replica_range import WHOLE, Share
 from tfner.exceptions import ConfigError, WorkerLostError
+from tfner.monitoring.machine import has_accelerator
 from tfner.training.devices.cluster import VARIABLE, Cluster, read_cluster, several_workers
-from tfner.training.devices.machine import has_accelerator
 
 logger = logging.getLogger(__name__)
 Kind = Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"]

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tfner.training.devices.machine import processor_features, say_precision
+from tfner.monitoring.machine import processor_features, say_precision
 
 
 @pytest.mark.parametrize(
