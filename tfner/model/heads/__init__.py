@@ -1,1 +1,1 @@
-"""Turn hidden states or their probabilities into tags and entities."""
+"""Turn hidden states into tags and entities: one module a head, its loss and its decoder with it."""

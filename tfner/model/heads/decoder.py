@@ -28,9 +28,10 @@ class Spans(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What a Decoder gives: the tags and the entities that they spell."""
+    """The tags of units, and the entities that they spell."""
 
     tags: tf.Tensor  # int32 [M]
+    probabilities: tf.Tensor  # float32 [M], of the tags
     spans: Spans
 
 
@@ -98,7 +99,9 @@ class Decoder(tf.Module):
             kept_N = entities.score >= tf.gather(tf.constant(self._thresholds), entities.type)
             tags_M = tf.where(inside_chosen(chunks, ~kept_N), self._outside, tags_M)
             entities = entities.take(kept_N)
-        return Decoded(tags_M, by_row(entities, row_M, lengths_B, self.max_entities))
+        probabilities_M = tf.exp(tf.gather(log_probs_MK, tags_M, batch_dims=1))
+        spans = by_row(entities, row_M, lengths_B, self.max_entities)
+        return Decoded(tags_M, probabilities_M, spans)
 
 
 def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[str]) -> np.ndarray:
