@@ -15,7 +15,7 @@ from seqeval.metrics import f1_score
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support as seqeval_scores
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import chunk_rules, compact
+from tfner.model.entity_marks import left_align, mark_rules
 from tfner.model.metrics import (
     EntityF1,
     EntityPrecision,
@@ -302,7 +302,7 @@ def test_refuses_what_it_cannot_read():
     with pytest.raises(ConfigError, match="average"):
         EntityF1(["O", "B-PER"], average="weighted")
     with pytest.raises(ConfigError, match=r"\['PER'\].*\['LOC'\]"):
-        chunk_rules(["O", "B-PER", "B-LOC"], types=["PER"])
+        mark_rules(["O", "B-PER", "B-LOC"], types=["PER"])
 
 
 @given(
@@ -310,8 +310,8 @@ def test_refuses_what_it_cannot_read():
         st.lists(st.tuples(st.integers(-1, 9), st.booleans()), min_size=4, max_size=4), max_size=4
     )
 )
-def test_compact_moves_the_kept_to_the_front(rows):
+def test_left_align_moves_the_kept_to_the_front(rows):
     values, keep = np.moveaxis(np.array(rows, np.int32).reshape(len(rows), 4, 2), -1, 0)
     kept = [[value for value, wanted in row if wanted] for row in rows]
     want = np.array([row + [-1] * (4 - len(row)) for row in kept], np.int32).reshape(len(rows), 4)
-    np.testing.assert_array_equal(compact(values, keep > 0), want)
+    np.testing.assert_array_equal(left_align(values, keep > 0), want)

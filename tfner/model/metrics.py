@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import ChunkRules, Chunks, chunk_rules, compact, find_chunks
+from tfner.model.entity_marks import EntityMarks, MarkRules, left_align, mark_entities, mark_rules
 from tfner.model.losses import sum_over_replicas
 
 __all__ = [
@@ -114,7 +114,7 @@ class _EntityCounts(_Totals):
             raise ConfigError(f"average: expected 'micro' or 'macro', got {average!r}")
         super().__init__(name=name, dtype=dtype)
         self.tags, self.average = list(tags), average
-        self.rules = chunk_rules(self.tags)
+        self.rules = mark_rules(self.tags)
         self.true, self.predicted, self.correct = (
             self._add_counter(name) for name in ("true", "predicted", "correct")
         )
@@ -242,12 +242,12 @@ class EntityF1(_EntityCounts):
 
 
 def count_entities(
-    rules: ChunkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
+    rules: MarkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gold, predicted and correct entities of each type: ids [B, T] twice, bool [B, T], ids [B, T] or None -> 3 x int32 [N]."""
-    segments_BT = None if segments_BT is None else compact(segments_BT, labelled_BT)
-    true = find_chunks(rules, compact(true_BT, labelled_BT), segments_BT)
-    predicted = find_chunks(rules, compact(predicted_BT, labelled_BT), segments_BT)
+    segments_BT = None if segments_BT is None else left_align(segments_BT, labelled_BT)
+    true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
+    predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)
     same_BT = (
         true.begins
         & predicted.begins
@@ -261,22 +261,22 @@ def count_entities(
     )
 
 
-def _last_of(chunks: Chunks) -> tf.Tensor:
+def _last_of(marks: EntityMarks) -> tf.Tensor:
     """The last position of each entity, given at its first: int32 [B, T]; elsewhere meaningless."""
-    shape = tf.shape(chunks.begins)
+    shape = tf.shape(marks.begins)
     place_BT = (
         tf.range(shape[0])[:, tf.newaxis] * shape[1]
-        + tf.cumsum(tf.cast(chunks.begins, tf.int32), axis=1)
+        + tf.cumsum(tf.cast(marks.begins, tf.int32), axis=1)
         - 1
     )
     place_BT = tf.maximum(place_BT, 0)  # a row that opens with O points before itself
-    position_BT = tf.where(chunks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
+    position_BT = tf.where(marks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
     return tf.gather(
         tf.math.unsorted_segment_sum(position_BT, place_BT, shape[0] * shape[1]), place_BT
     )
 
 
-def _count_types(rules: ChunkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
+def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
     number = len(rules.types)
     slot_BT = tf.where(counted_BT, type_BT, number)
     return tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, number + 1)[:number]
