@@ -12,7 +12,7 @@ import tf_keras as keras
 from tfner.model.encoders.bert_weights import encode_packed, fused_pass, read_weights
 from tfner.model.encoders.partial_embedding import TrainedRows
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
-from tfner.model.metrics import LossOfLabels, segments_of_batch
+from tfner.model.metrics import EntityCounts, LossOfLabels
 from tfner.model.skipping import apply_or_skip, skips
 
 Implementation = Literal["fused", "reference"]
@@ -199,8 +199,22 @@ class TokenClassifier(keras.Model):
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
         """Keras's; in packed rows entity metrics end every entity with its text."""
-        with segments_of_batch(x.get("segment_ids")):
+        segment_ids = x.get("segment_ids")
+        compiled = self.compiled_metrics
+        if segment_ids is None:
             return super().compute_metrics(x, y, y_pred, sample_weight)
+        if compiled.weighted_metrics is None:
+            compiled.build(y_pred, y)
+        for mask, metrics in (
+            (None, compiled.unweighted_metrics),
+            (sample_weight, compiled.weighted_metrics),
+        ):
+            for metric in tf.nest.flatten(metrics):
+                if isinstance(metric, EntityCounts):
+                    metric.update_state(y, y_pred, mask, segment_ids)
+                elif metric is not None:
+                    metric.update_state(y, y_pred, mask)
+        return self.get_metrics_result()
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

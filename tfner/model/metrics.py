@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -14,20 +12,8 @@ from tfner.model.entity_marks import EntityMarks, MarkRules, left_align, mark_en
 from tfner.model.losses import sum_over_replicas
 
 __all__ = [
-    "EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "LossOfLabels", "MaskedAccuracy", "count_entities", "segments_of_batch",
+    "EntityCounts", "EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "LossOfLabels", "MaskedAccuracy", "count_entities",
 ]  # fmt: skip
-
-SEGMENTS: ContextVar[tf.Tensor | None] = ContextVar("segments", default=None)
-
-
-@contextmanager
-def segments_of_batch(segment_ids: tf.Tensor | None) -> Iterator[None]:
-    """Where entity metrics are updated without `segment_ids`, as Keras updates compiled ones, they take these; int [B, T] or None."""
-    token = SEGMENTS.set(segment_ids)
-    try:
-        yield
-    finally:
-        SEGMENTS.reset(token)
 
 
 class _Totals(keras.metrics.Metric):
@@ -96,7 +82,7 @@ class MaskedAccuracy(_Totals):
         return tf.math.divide_no_nan(self.correct, self.total)
 
 
-class _EntityCounts(_Totals):
+class EntityCounts(_Totals):
     """Counts gold, predicted and correct entities by type; subclasses say what comes of it.
 
     Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if absent, in the
@@ -126,10 +112,8 @@ class _EntityCounts(_Totals):
             y_true: tag ids int [B, T].
             y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, which reads as O.
             sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater than 0 is labelled.
-            segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the next. By default those that
-                `segments_of_batch` has set.
+            segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the next.
         """
-        segment_ids = SEGMENTS.get() if segment_ids is None else segment_ids
         y_true = tf.cast(y_true, tf.int32)
         labelled_BT = _mask_like(y_true, sample_weight) > 0.0
         counts = count_entities(
@@ -157,18 +141,6 @@ class _EntityCounts(_Totals):
         )
         return precision, recall, f1
 
-    def per_type(self) -> dict[str, dict[str, float]]:
-        """{type: {precision, recall, f1, support}} of everything counted so far, every type of the tag set included."""
-        columns = [
-            score_N.numpy().tolist() for score_N in _scores(self.true, self.predicted, self.correct)
-        ]
-        rows = zip(*columns, self.true.numpy().tolist(), strict=True)
-        keys = ("precision", "recall", "f1", "support")
-        return {
-            type_: dict(zip(keys, row, strict=True))
-            for type_, row in zip(self.rules.types, rows, strict=True)
-        }
-
     def get_config(self) -> dict:
         """What `from_config` needs."""
         return {**super().get_config(), "tags": self.tags, "average": self.average}
@@ -179,7 +151,7 @@ class _EntityCounts(_Totals):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityScores(_EntityCounts):
+class EntityScores(EntityCounts):
     """Precision, recall and F1 at once, from one set of counters: `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`."""
 
     def __init__(
@@ -196,7 +168,7 @@ class EntityScores(_EntityCounts):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityPrecision(_EntityCounts):
+class EntityPrecision(EntityCounts):
     """Correct / predicted entities."""
 
     def __init__(
@@ -214,7 +186,7 @@ class EntityPrecision(_EntityCounts):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityRecall(_EntityCounts):
+class EntityRecall(EntityCounts):
     """Correct / gold entities."""
 
     def __init__(
@@ -228,7 +200,7 @@ class EntityRecall(_EntityCounts):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityF1(_EntityCounts):
+class EntityF1(EntityCounts):
     """Harmonic mean of entity precision and recall."""
 
     def __init__(
