@@ -49,7 +49,7 @@ KINDS = tuple(
         ("clipping", r"clip_gradients|clip_by_global_norm|global_norm|row_sums"),
         ("embeddings and their gradient", r"to_dense|deduplicate_sparse|ResourceGather|embeddings?/(?!.*(norm|dropout))|/gather"),
         ("optimizer", r"AdamW|ApplyAdam|WarmupDecay"),
-        ("loss and metrics", r"masked_cross_entropy|cross_entropy|MaskedSparse|Entity|Accuracy|Mean\.|find_chunks|count_|compute_loss|"
+        ("loss and metrics", r"masked_cross_entropy|cross_entropy|MaskedSparse|Entity|Accuracy|Mean\.|mark_entities|count_|compute_loss|"
                              r"compute_metrics|SparseSoftmax|loss_of_labels|sum_over_replicas"),
         ("matrix products", r":\w*MatMul\w*$|:Einsum$"),
         ("dropout, random numbers", r"dropout|:\w*Random\w*$|:Rng\w+$|random"),

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import ChunkRules, Chunks, chunk_rules, find_chunks
+from tfner.model.entity_marks import EntityMarks, MarkRules, mark_entities, mark_rules
 from tfner.model.heads.viterbi import greedy, positions, viterbi
 
 __all__ = ["Decoded", "Decoder", "Spans", "read_entities", "thresholds_by_type"]
@@ -77,7 +77,7 @@ class Decoder(tf.Module):
             raise ConfigError(f"decoder: expected 'viterbi' or 'greedy', got {method!r}")
         self.method = method
         self.max_entities = max_entities
-        self._rules = chunk_rules(tags, types)
+        self._rules = mark_rules(tags, types)
         self._outside = list(tags).index("O")
         self._thresholds = thresholds_by_type(threshold, self._rules.types)
         self._allowed = (
@@ -94,10 +94,10 @@ class Decoder(tf.Module):
             else greedy(log_probs_MK)
         )
         row_M = tf.repeat(tf.range(tf.size(lengths_B)), lengths_B)
-        chunks, entities = read_entities(tags_M, log_probs_MK, row_M, self._rules)
+        marks, entities = read_entities(tags_M, log_probs_MK, row_M, self._rules)
         if self._thresholds.any():
             kept_N = entities.score >= tf.gather(tf.constant(self._thresholds), entities.type)
-            tags_M = tf.where(inside_chosen(chunks, ~kept_N), self._outside, tags_M)
+            tags_M = tf.where(inside_chosen(marks, ~kept_N), self._outside, tags_M)
             entities = entities.take(kept_N)
         probabilities_M = tf.exp(tf.gather(log_probs_MK, tags_M, batch_dims=1))
         spans = by_row(entities, row_M, lengths_B, self.max_entities)
@@ -121,8 +121,8 @@ def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[s
 
 
 def read_entities(
-    tags_M: tf.Tensor, log_probs_MK: tf.Tensor, row_M: tf.Tensor, rules: ChunkRules
-) -> tuple[Chunks, Entities]:
+    tags_M: tf.Tensor, log_probs_MK: tf.Tensor, row_M: tf.Tensor, rules: MarkRules
+) -> tuple[EntityMarks, Entities]:
     """Read entities from tags as conlleval reads them, so that an illegal sequence too has a meaning.
 
     Args:
@@ -130,36 +130,36 @@ def read_entities(
         log_probs_MK: float [M, K], for the scores: an entity's is the mean over its units of the probability that
             was given to the tag chosen there (exp of the log probability; NaN counts as 0).
         row_M: int32 [M], the row of each unit; entities end with their row.
-        rules: `chunk_rules` of the tag names.
+        rules: `mark_rules` of the tag names.
     """
-    chunks = Chunks(
+    marks = EntityMarks(
         *(
-            tf.squeeze(marks, 0)
-            for marks in find_chunks(rules, tags_M[tf.newaxis], row_M[tf.newaxis])
+            tf.squeeze(mark, 0)
+            for mark in mark_entities(rules, tags_M[tf.newaxis], row_M[tf.newaxis])
         )
     )
-    first_N, last_N = positions(chunks.begins), positions(chunks.ends)
+    first_N, last_N = positions(marks.begins), positions(marks.ends)
     log_prob_M = tf.gather(tf.cast(log_probs_MK, tf.float32), tags_M, batch_dims=1)
     probability_M = tf.exp(tf.where(tf.math.is_nan(log_prob_M), -np.inf, log_prob_M))
-    inside_M = chunks.type >= 0
+    inside_M = marks.type >= 0
     total_N = tf.math.unsorted_segment_sum(
         tf.boolean_mask(probability_M, inside_M),
-        tf.boolean_mask(entity_numbers(chunks), inside_M),
+        tf.boolean_mask(entity_numbers(marks), inside_M),
         tf.size(first_N),
     )
     score_N = total_N / tf.cast(last_N - first_N + 1, tf.float32)
-    return chunks, Entities(first_N, last_N, tf.gather(chunks.type, first_N), score_N)
+    return marks, Entities(first_N, last_N, tf.gather(marks.type, first_N), score_N)
 
 
-def entity_numbers(chunks: Chunks) -> tf.Tensor:
+def entity_numbers(marks: EntityMarks) -> tf.Tensor:
     """Which entity each unit belongs to, of no meaning outside entities; -> int32 [M]."""
-    return tf.cumsum(tf.cast(chunks.begins, tf.int32)) - 1
+    return tf.cumsum(tf.cast(marks.begins, tf.int32)) - 1
 
 
-def inside_chosen(chunks: Chunks, chosen_N: tf.Tensor) -> tf.Tensor:
+def inside_chosen(marks: EntityMarks, chosen_N: tf.Tensor) -> tf.Tensor:
     """Whether a unit is inside one of the chosen entities: bool [N] -> bool [M]."""
-    return (chunks.type >= 0) & tf.gather(
-        tf.pad(chosen_N, [[1, 0]]), tf.where(chunks.type >= 0, entity_numbers(chunks) + 1, 0)
+    return (marks.type >= 0) & tf.gather(
+        tf.pad(chosen_N, [[1, 0]]), tf.where(marks.type >= 0, entity_numbers(marks) + 1, 0)
     )
 
 
