@@ -1,24 +1,75 @@
-"""Seconds from the start of a process to a point in it, for several kinds of process in turn."""
+"""Runs what is measured in processes of their own, in turn, and times how they start."""
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
-REACHED = (
-    "\nimport time; print(f'reached {time.time()}')"  # the clock of all processes of a machine
-)
+# time.time is the clock of all processes of a machine; the start of another is known by it alone.
+REACHED = "\nimport time; print(f'reached {time.time()}')"
+T = TypeVar("T")
+
+
+def module_command(python: str, module: str, *arguments: object) -> list[str]:
+    """Build the command that runs a module of benchmarks, which needs the repository's root."""
+    return [python, "-m", f"benchmarks.{module}", *map(str, arguments)]
+
+
+def make_environment(folder: Path, packages: Sequence[str]) -> str:
+    """Make a virtual environment with these packages.
+
+    Returns:
+        The path of its Python.
+    """
+    python = str(folder / "bin" / "python")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return python
+
+
+def run_for_json(command: Sequence[str]) -> Any:
+    """Run a command and parse the last line that it prints as JSON.
+
+    Raises:
+        SystemExit: with the end of what it said, where the command fails.
+    """
+    printed = run_command(command).splitlines()
+    return json.loads(printed[-1])
+
+
+def run_command(command: Sequence[str]) -> str:
+    """Run a command and give what it prints; end this process where the command fails."""
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        said = finished.stderr[-3000:]
+        sys.exit(f"{' '.join(command)} ended with {finished.returncode}:\n{said}")
+    return finished.stdout
+
+
+def rotate(items: Sequence[T], number: int) -> list[T]:
+    """Begin with another item each round, so that none always runs first.
+
+    >>> rotate(["a", "b", "c"], 4)
+    ['b', 'c', 'a']
+    """
+    begin = number % len(items)
+    return [*items[begin:], *items[:begin]]
 
 
 def seconds_in_turn(
     kinds: Mapping[str, Sequence[str]], repeats: int, *, warm: bool = True
 ) -> dict[str, list[float]]:
-    """Kinds of process by name, each a Python, the code to run and its arguments -> seconds until the code has run.
+    """Time several kinds of process in turn, from the start of each until its code has run.
 
-    The start of the interpreter counts, its end does not. A first round warms the file system's cache and is not counted.
+    `kinds` maps a name to a Python, the code to run and its arguments. The start of the
+    interpreter counts, its end does not. A first round warms the file system's cache and is not
+    counted.
     """
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for number in range(repeats + warm):
@@ -30,19 +81,24 @@ def seconds_in_turn(
 
 
 def seconds_to_run(python: str, code: str, arguments: Sequence[str]) -> float:
-    """Seconds from the start of a process until it has run the code.
-
-    A process that fails ends this one, with what it said.
-    """
+    """Time one process from its start until it has run the code; it ends this one if it fails."""
     begin = time.time()
-    result = subprocess.run(
-        [python, "-c", code + REACHED, *arguments], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        sys.exit(f"{code} ended with {result.returncode}:\n{result.stderr[-3000:]}")
-    return float(result.stdout.split("reached ")[-1]) - begin
+    printed = run_command([python, "-c", code + REACHED, *arguments])
+    reached = float(printed.split("reached ")[-1])
+    return reached - begin
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Time one call in this process."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
 
 
 def show(values: Sequence[float]) -> str:
-    """Median and spread."""
+    """Write median and spread.
+
+    >>> show([3.0, 1.0, 2.0])
+    '2.00 (1.00 to 3.00)'
+    """
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

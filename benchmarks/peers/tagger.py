@@ -1,15 +1,18 @@
-"""Prediction in PyTorch and ONNX Runtime, to measure against, from a checkpoint of BertForTokenClassification.
+"""Predicts in PyTorch and ONNX Runtime, to measure against, from a fine-tuned checkpoint.
 
-Runs in an environment of its own: torch, transformers, onnx, onnxruntime, onnxscript.
-usage: tagger.py prepare FOLDER                             compares logits, makes the ONNX models; prints JSON: difference, versions
-       tagger.py SIDE FOLDER INPUTS BATCH OUTPUT BEGIN      SIDE: pipeline, torch-bf16, onnx-fp32, onnx-int8
-The second prints one line of JSON, as ../prediction_run.py does. All but the pipeline take sentences sorted by length, BATCH at a time. A
-word has the tag of its first piece; what is beyond the encoder's longest input is cut off.
+usage: python -m benchmarks.peers.tagger prepare FOLDER
+       python -m benchmarks.peers.tagger SIDE FOLDER INPUTS BATCH OUTPUT BEGIN
+
+SIDE: pipeline, torch-bf16, onnx-fp32, onnx-int8. Runs in an environment of its own: torch,
+transformers, onnx, onnxruntime, onnxscript. The first compares the logits of the checkpoint of
+BertForTokenClassification, makes the ONNX models and prints JSON: difference, versions. The second
+prints one line of JSON, as `benchmarks.prediction.run` does. All but the pipeline take sentences
+sorted by length, BATCH at a time. A word has the tag of its first piece; what is beyond the
+encoder's longest input is cut off.
 """
 
 import json
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -18,6 +21,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
+
+from benchmarks.machine import peak_mib
 
 PIPELINE_BATCH = 32
 MAX_LENGTH = 512
@@ -41,7 +46,8 @@ def prepare(folder):
     dynamic = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=MAX_LENGTH)}
     program = torch.onnx.export(
         model, (ids, mask), input_names=["input_ids", "attention_mask"], output_names=["logits"],
-        dynamic_shapes={"input_ids": dynamic, "attention_mask": dynamic}, dynamo=True, verbose=False,
+        dynamic_shapes={"input_ids": dynamic, "attention_mask": dynamic}, dynamo=True,
+        verbose=False,
     )  # fmt: skip
     program.save(folder / "fp32.onnx")
     quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8)
@@ -51,19 +57,12 @@ def prepare(folder):
         for package in (torch, transformers, onnx, onnxruntime)
     }
     onnx_difference = np.abs(found - known["logits"])[known["mask"] > 0].max()
-    print(
-        json.dumps(
-            {
-                "difference": float(difference),
-                "onnx_difference": float(onnx_difference),
-                "versions": versions,
-            }
-        )
-    )
+    differences = {"difference": float(difference), "onnx_difference": float(onnx_difference)}
+    print(json.dumps({**differences, "versions": versions}))
 
 
 class TorchModel:
-    """ids, mask int64 [B, T] -> logits [B, T, K]."""
+    """Gives logits [B, T, K] of ids and mask int64 [B, T]."""
 
     def __init__(self, folder):
         import torch
@@ -76,15 +75,12 @@ class TorchModel:
 
     def __call__(self, ids, mask):
         with self.torch.inference_mode():
-            return (
-                self.model(self.torch.from_numpy(ids), self.torch.from_numpy(mask))
-                .logits.float()
-                .numpy()
-            )
+            found = self.model(self.torch.from_numpy(ids), self.torch.from_numpy(mask))
+        return found.logits.float().numpy()
 
 
 class OnnxModel:
-    """The same through ONNX Runtime."""
+    """Gives the same through ONNX Runtime."""
 
     def __init__(self, path):
         import onnxruntime
@@ -96,7 +92,7 @@ class OnnxModel:
 
 
 class SortedTagger:
-    """Entities of texts or of words, in batches of like length."""
+    """Finds entities of texts or of words, in batches of like length."""
 
     def __init__(self, model, folder, batch):
         from transformers import AutoTokenizer
@@ -115,29 +111,28 @@ class SortedTagger:
         found = [None] * len(rows)
         order = sorted(range(len(rows)), key=lambda row: -len(rows[row].ids))
         for start in range(0, len(order), self.batch):
-            part = order[start : start + self.batch]
-            ids = np.zeros((len(part), len(rows[part[0]].ids)), np.int64)
+            batch = order[start : start + self.batch]
+            longest = len(rows[batch[0]].ids)
+            ids = np.zeros((len(batch), longest), np.int64)
             mask = np.zeros_like(ids)
-            for place, row in enumerate(part):
-                ids[place, : len(rows[row].ids)], mask[place, : len(rows[row].ids)] = (
-                    rows[row].ids,
-                    1,
-                )
+            for line, row in enumerate(batch):
+                length = len(rows[row].ids)
+                ids[line, :length] = rows[row].ids
+                mask[line, :length] = 1
             best = self.model(ids, mask).argmax(-1)
-            for place, row in enumerate(part):
-                found[row] = self.entities(
-                    rows[row], best[place], joined_places(inputs[row]) if are_words else None
-                )
+            for line, row in enumerate(batch):
+                spans = joined_spans(inputs[row]) if are_words else None
+                found[row] = self.entities(rows[row], best[line], spans)
         return found
 
-    def entities(self, row, best, places):
-        """Entities from the tags of first pieces; `places` are those of given words."""
+    def entities(self, row, best, spans):
+        """Read entities off the tags of first pieces; `spans` are those of given words."""
         found, before, label = [], None, None
         for position, word in enumerate(row.word_ids):
             if word is None or word == before:
                 continue
             before = word
-            start, end = places[word] if places else row.word_to_chars(word)
+            start, end = spans[word] if spans else row.word_to_chars(word)
             tag = self.names[best[position]]
             if tag[0] == "I" and tag[2:] == label:
                 found[-1]["end"] = end
@@ -147,17 +142,17 @@ class SortedTagger:
         return found
 
 
-def joined_places(words):
-    """The place of each word when one space joins them."""
-    places, start = [], 0
+def joined_spans(words):
+    """Give start and end of each word when one space joins them."""
+    spans, start = [], 0
     for word in words:
-        places.append((start, start + len(word)))
+        spans.append((start, start + len(word)))
         start += len(word) + 1
-    return places
+    return spans
 
 
 class PipelineTagger:
-    """Hugging Face's pipeline as its documentation shows it; a word has the tag of its first piece."""
+    """Runs Hugging Face's pipeline as its documentation shows it, by first pieces."""
 
     def __init__(self, folder):
         from transformers import pipeline
@@ -169,24 +164,26 @@ class PipelineTagger:
     def __call__(self, inputs, are_words):
         options = {"is_split_into_words": True} if are_words else {}
         rows = self.pipeline(inputs, batch_size=PIPELINE_BATCH, **options)
-        return [
-            [
-                {"start": int(e["start"]), "end": int(e["end"]), "label": e["entity_group"]}
-                for e in row
-            ]
-            for row in rows
-        ]
+        return [[as_entity(found) for found in row] for row in rows]
+
+
+def as_entity(found):
+    """Give one of the pipeline's entities as all sides write it."""
+    return {
+        "start": int(found["start"]),
+        "end": int(found["end"]),
+        "label": found["entity_group"],
+    }
 
 
 def open_tagger(side, folder, batch):
     checkpoint = folder / "checkpoint"
     if side == "pipeline":
         return PipelineTagger(checkpoint)
-    model = (
-        TorchModel(checkpoint)
-        if side == "torch-bf16"
-        else OnnxModel(folder / f"{side.removeprefix('onnx-')}.onnx")
-    )
+    if side == "torch-bf16":
+        model = TorchModel(checkpoint)
+    else:
+        model = OnnxModel(folder / f"{side.removeprefix('onnx-')}.onnx")
     return SortedTagger(model, checkpoint, batch)
 
 
@@ -204,18 +201,9 @@ def run(side, folder, inputs, batch, output, begin):
             for each, entities in zip(given, rows, strict=True):
                 record = {"text": each if kind == "lines" else " ".join(each), "entities": entities}
                 written.write(json.dumps(record, ensure_ascii=False) + "\n")
-        figures |= {
-            kind: time.perf_counter() - start,
-            f"{kind}_processor": time.process_time() - processor,
-        }
-    status = (
-        Path("/proc/self/status").read_text()
-        if Path("/proc/self/status").exists()
-        else "VmHWM: 0 kB"
-    )
-    print(
-        json.dumps({**figures, "peak_mib": int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024})
-    )
+        figures[kind] = time.perf_counter() - start
+        figures[f"{kind}_processor"] = time.process_time() - processor
+    print(json.dumps({**figures, "peak_mib": peak_mib()}))
 
 
 def read_words(text):

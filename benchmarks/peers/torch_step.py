@@ -1,9 +1,12 @@
-"""PyTorch's side of the steps in gpu_step.py: a BERT with scaled-dot-product attention, bf16 autocast and fused AdamW, in plain PyTorch.
+"""Runs PyTorch's side of the steps that `benchmarks.gpu.compare` times, in plain PyTorch.
 
-usage: torch_step.py FOLDER STEPS [compile]        FOLDER: of `gpu_step.py lower`; compile: by torch.compile
+usage: python -m benchmarks.peers.torch_step FOLDER STEPS [compile]
 
-The shapes, batches, loss, clipping, weight decay and dropout are those of the lowered steps; inference is in bf16 throughout.
-Prints one line of JSON: milliseconds of steps that are each waited for, and of as many that are started one after the other.
+FOLDER is that of `benchmarks.gpu.compare lower`; compile: by torch.compile. It is a BERT with
+scaled-dot-product attention, bf16 autocast and fused AdamW. The shapes, batches, loss, clipping,
+weight decay and dropout are those of the lowered steps; inference is in bf16 throughout. Prints one
+line of JSON: milliseconds of steps that are each waited for, and of as many that are started one
+after the other.
 """
 
 import json
@@ -46,7 +49,7 @@ class Layer(nn.Module):
 
 
 class Tagger(nn.Module):
-    """BERT without pooler, and a tag layer."""
+    """Puts a tag layer on BERT without pooler."""
 
     def __init__(self, spec):
         super().__init__()
@@ -69,7 +72,7 @@ class Tagger(nn.Module):
 
 
 def read_batch(folder, name, step):
-    """ids, positions, attention mask (True where a query may look) and labels, if any, on the device."""
+    """Read ids, positions, attention mask (True where a query may look) and labels, if any."""
     with np.load(folder / f"{name.replace(', ', '-')}.npz") as stored:
         batch = {
             key: torch.from_numpy(stored[f"argument_{number}"]).to(DEVICE)
@@ -78,22 +81,20 @@ def read_batch(folder, name, step):
     ids = batch["input_ids"].long()
     if step["packed"]:
         segments, positions = batch["segment_ids"], batch["position_ids"].long()
-        mask = ((segments[:, :, None] == segments[:, None, :]) & (segments > 0)[:, None, :])[
-            :, None
-        ]
+        is_same = segments[:, :, None] == segments[:, None, :]
+        is_piece = (segments > 0)[:, None, :]
+        mask = (is_same & is_piece)[:, None]
     else:
         positions = torch.arange(ids.shape[1], device=DEVICE).expand_as(ids)
         mask = (batch["attention_mask"] > 0)[:, None, None, :]
-    labels = (
-        torch.where(batch["label_mask"] > 0, batch["labels"].long(), NO_LABEL)
-        if step["training"]
-        else None
-    )
+    labels = None
+    if step["training"]:
+        labels = torch.where(batch["label_mask"] > 0, batch["labels"].long(), NO_LABEL)
     return ids, positions, mask, labels
 
 
 def make_step(spec, folder, name, compiled):
-    """A function that runs one step and gives its loss or logits."""
+    """Build a function that runs one step and gives its loss or logits."""
     model = Tagger(spec).to(DEVICE)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters != spec["parameters"]:
@@ -102,11 +103,9 @@ def make_step(spec, folder, name, compiled):
         )
     step = spec["steps"][name]
     *inputs, labels = read_batch(folder, name, step)
-    return (
-        training(model, inputs, labels, compiled)
-        if step["training"]
-        else inference(model, inputs, compiled)
-    )
+    if step["training"]:
+        return training(model, inputs, labels, compiled)
+    return inference(model, inputs, compiled)
 
 
 def training(model, inputs, labels, compiled):

@@ -1,9 +1,12 @@
-"""The usual PyTorch recipe, to measure against: Hugging Face Trainer, first piece of each word, dynamic padding, bf16 on the CPU.
+"""Trains with the usual PyTorch recipe, to measure against: Hugging Face Trainer.
 
-Runs in an environment of its own (see README.md here). Words beyond `max_length` pieces are scored as O.
-usage: trainer.py ENCODER TRAIN DEV SETTINGS      SETTINGS: JSON with epochs, learning_rate, batch_size, max_length, seed, bf16, by_length
-An ENCODER without weights is drawn at random. Prints one line of JSON: f1 (fraction), seconds of training, epochs, and of an epoch
-sentences, pieces and positions; peak_mib.
+usage: python -m benchmarks.peers.trainer ENCODER TRAIN DEV SETTINGS
+
+SETTINGS is JSON with epochs, learning_rate, batch_size, max_length, seed, bf16, by_length. Runs in
+an environment of its own (see README.md here). The label of a word stands on its first piece,
+padding is dynamic, bf16 is on the CPU. Words beyond `max_length` pieces are scored as O. An ENCODER
+without weights is drawn at random. Prints one line of JSON: f1 (fraction), seconds of training,
+epochs, and of an epoch sentences, pieces and positions; peak_mib.
 """
 
 import json
@@ -32,16 +35,18 @@ NO_LABEL = -100
 
 
 def read_sentences(path):
-    """Words and tags of a two-column file."""
-    blocks = (
-        Path(path).read_text(encoding="utf-8").replace("\n\t\n", "\n\n").strip("\n").split("\n\n")
-    )
-    rows = [[line.split("\t") for line in block.split("\n") if line.strip()] for block in blocks]
-    return [([row[0] for row in block], [row[-1] for row in block]) for block in rows if block]
+    """Read words and tags of a two-column file."""
+    text = Path(path).read_text(encoding="utf-8").replace("\n\t\n", "\n\n")
+    sentences = []
+    for block in text.strip("\n").split("\n\n"):
+        rows = [line.split("\t") for line in block.split("\n") if line.strip()]
+        if rows:
+            sentences.append(([row[0] for row in rows], [row[-1] for row in rows]))
+    return sentences
 
 
 class Counting:
-    """A collator that counts what it pads."""
+    """Collates, and counts what it pads."""
 
     def __init__(self, collator):
         self.collator, self.pieces, self.positions = collator, 0, 0
@@ -54,7 +59,7 @@ class Counting:
 
 
 class Sentences(Dataset):
-    """Encoded sentences; the label of a word stands on its first piece."""
+    """Holds encoded sentences; the label of a word stands on its first piece."""
 
     def __init__(self, sentences, tokenizer, ids, max_length):
         self.items = [
@@ -63,18 +68,15 @@ class Sentences(Dataset):
 
     @staticmethod
     def encode(words, tags, tokenizer, ids, max_length):
+        """Encode one sentence and label the first piece of each word."""
         encoding = tokenizer(
             words, is_split_into_words=True, truncation=True, max_length=max_length
         )
-        places = encoding.word_ids()
-        first = [
-            place is not None and place != before
-            for before, place in zip([None, *places[:-1]], places, strict=True)
-        ]
-        labels = [
-            ids.get(tags[place], 0) if new else NO_LABEL
-            for place, new in zip(places, first, strict=True)
-        ]
+        labels, before = [], None
+        for word in encoding.word_ids():
+            is_first = word is not None and word != before
+            labels.append(ids.get(tags[word], 0) if is_first else NO_LABEL)
+            before = word
         return {**encoding, "labels": labels}
 
     def __len__(self):
@@ -85,22 +87,47 @@ class Sentences(Dataset):
 
 
 def main(encoder, train, dev, settings):
+    """Train, score the dev file and print one line of JSON."""
     set_seed(settings["seed"])
     sentences = {"train": read_sentences(train), "dev": read_sentences(dev)}
-    names = ["O", *sorted({tag for _, tags in sentences["train"] for tag in tags} - {"O"})]
+    tags_used = {tag for _, tags in sentences["train"] for tag in tags}
+    names = ["O", *sorted(tags_used - {"O"})]
     ids = {name: index for index, name in enumerate(names)}
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     data = {
         name: Sentences(rows, tokenizer, ids, settings["max_length"])
         for name, rows in sentences.items()
     }
-    if any(Path(encoder).glob("*.safetensors")) or any(Path(encoder).glob("*.bin")):
-        model = AutoModelForTokenClassification.from_pretrained(encoder, num_labels=len(names))
-    else:
-        model = AutoModelForTokenClassification.from_config(
-            AutoConfig.from_pretrained(encoder, num_labels=len(names))
-        )
-    arguments = TrainingArguments(
+    model = open_model(encoder, len(names))
+    arguments = training_arguments(settings)
+    collator = Counting(DataCollatorForTokenClassification(tokenizer))
+    trainer = Trainer(model, arguments, train_dataset=data["train"], data_collator=collator)
+    start = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - start
+    epochs = settings["epochs"]
+    counts = {"pieces": collator.pieces / epochs, "positions": collator.positions / epochs}
+    arguments.train_sampling_strategy = "random"  # prediction keeps the order of the file
+    output = trainer.predict(data["dev"])
+    f1 = score(output, names, [tags for _, tags in sentences["dev"]])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures = {"f1": f1, "seconds": seconds, "epochs": epochs, "sentences": len(data["train"])}
+    print(json.dumps({**figures, **counts, "peak_mib": peak}))
+
+
+def open_model(encoder, tags):
+    """Load the encoder's weights, or draw them where the folder has none."""
+    folder = Path(encoder)
+    if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
+        return AutoModelForTokenClassification.from_pretrained(encoder, num_labels=tags)
+    config = AutoConfig.from_pretrained(encoder, num_labels=tags)
+    return AutoModelForTokenClassification.from_config(config)
+
+
+def training_arguments(settings):
+    """Choose what the recipe chooses, nothing saved and nothing reported."""
+    by_length = {"train_sampling_strategy": "group_by_length"} if settings["by_length"] else {}
+    return TrainingArguments(
         tempfile.mkdtemp(),
         num_train_epochs=settings["epochs"],
         learning_rate=settings["learning_rate"],
@@ -114,38 +141,19 @@ def main(encoder, train, dev, settings):
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
-        **({"train_sampling_strategy": "group_by_length"} if settings["by_length"] else {}),
+        **by_length,
     )
-    collator = Counting(DataCollatorForTokenClassification(tokenizer))
-    trainer = Trainer(model, arguments, train_dataset=data["train"], data_collator=collator)
-    start = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - start
-    epoch = {
-        "sentences": len(data["train"]),
-        **{name: getattr(collator, name) / settings["epochs"] for name in ("pieces", "positions")},
-    }
-    arguments.train_sampling_strategy = "random"  # prediction keeps the order of the file
-    output = trainer.predict(data["dev"])
+
+
+def score(output, names, gold):
+    """Score predictions with seqeval; words beyond the longest input are O."""
     best = output.predictions.argmax(-1)
-    found = [
-        [names[p] for p, y in zip(row, gold, strict=True) if y != NO_LABEL]
-        for row, gold in zip(best, output.label_ids, strict=True)
-    ]
-    gold = [tags for _, tags in sentences["dev"]]
-    found = [row + ["O"] * (len(tags) - len(row)) for row, tags in zip(found, gold, strict=True)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        json.dumps(
-            {
-                "f1": f1_score(gold, found),
-                "seconds": seconds,
-                "epochs": settings["epochs"],
-                **epoch,
-                "peak_mib": peak,
-            }
-        )
-    )
+    found = []
+    for row, labels, tags in zip(best, output.label_ids, gold, strict=True):
+        predicted = [names[p] for p, label in zip(row, labels, strict=True) if label != NO_LABEL]
+        beyond = ["O"] * (len(tags) - len(predicted))
+        found.append(predicted + beyond)
+    return f1_score(gold, found)
 
 
 if __name__ == "__main__":

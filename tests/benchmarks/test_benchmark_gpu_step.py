@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.gpu import compare
+
 STEPS = ("training, packed", "inference, padded")
 
 
 @pytest.fixture(scope="module")
-def script():
-    """The script as a module; those beside it can be imported while it runs."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield importlib.import_module("gpu_step")
-    sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture(scope="module")
-def lowered(script, tmp_path_factory):
+def lowered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lowered")
-    script.main(["lower", str(folder), "--smoke"])
+    compare.main(["lower", str(folder), "--smoke"])
     return folder
 
 
@@ -82,32 +72,33 @@ def test_the_step_learns(described):
     assert losses[-1] < losses[0]
 
 
-def test_timing_needs_no_tensorflow():
-    code = "import sys, gpu_step; gpu_step.parse(['time', 'folder']); sys.exit('tensorflow' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS)}
-    assert (
-        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+def test_timing_needs_no_tensorflow(pytestconfig):
+    code = (
+        "import sys; from benchmarks.gpu import compare; compare.parse(['time', 'folder']); "
+        "sys.exit('tensorflow' in sys.modules)"
     )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, cwd=pytestconfig.rootpath, check=False).returncode == 0
 
 
-def test_jax_gives_the_losses_of_tensorflow(script, lowered, capsys):
+def test_jax_gives_the_losses_of_tensorflow(lowered, capsys):
     pytest.importorskip(
         "jax", reason="jax is not installed: it compiles the lowered steps", exc_type=ImportError
     )
-    script.main(["time", str(lowered), "--smoke", "--sides", "xla"])
+    compare.main(["time", str(lowered), "--smoke", "--sides", "xla"])
     assert capsys.readouterr().out.count("against TensorFlow's: within") == len(STEPS)
 
 
-def test_pytorch_runs_the_same_steps(script, lowered, capsys):
+def test_pytorch_runs_the_same_steps(lowered, capsys):
     pytest.importorskip(
         "torch", reason="torch is not installed: it is the other side", exc_type=ImportError
     )
-    script.main(["time", str(lowered), "--smoke", "--sides", "torch"])
+    compare.main(["time", str(lowered), "--smoke", "--sides", "torch"])
     assert capsys.readouterr().out.count("\ntorch ") == len(STEPS)
 
 
-def test_other_losses_end_the_benchmark(script):
-    assert "within" in script.compare_losses([2.0, 1.5], [2.0, 1.5001])
+def test_other_losses_end_the_benchmark():
+    assert "within" in compare.compare_losses([2.0, 1.5], [2.0, 1.5001])
     for wrong in ([2.0, 1.6], [2.0, float("nan")]):
         with pytest.raises(SystemExit, match="TensorFlow gave"):
-            script.compare_losses([2.0, 1.5], wrong)
+            compare.compare_losses([2.0, 1.5], wrong)

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.data import pipeline
 
 
-@pytest.fixture
-def pipeline(monkeypatch):
-    """The script as a module; it imports others beside it."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import pipeline
-
-    return pipeline
-
-
-def test_a_smoke_run_prepares_streams_and_trains(pipeline, capfd, tmp_path):
+def test_a_smoke_run_prepares_streams_and_trains(capfd, tmp_path):
     pipeline.main(["--smoke", "--keep", str(tmp_path)])
     printed = capfd.readouterr().out
     rate, peak = re.findall(r"^prepare: \d+ s, (\d+) sentences/s, \d+ MiB in 2 shards; peak memory of all its processes (\d+) MiB$",
@@ -42,7 +30,7 @@ def test_a_smoke_run_prepares_streams_and_trains(pipeline, capfd, tmp_path):
     assert all(0 <= float(row[2]) <= 100 and float(row[3]) > 0 for row in steps)
 
 
-def test_waiting_is_what_passes_before_a_batch_is_there(pipeline, monkeypatch):
+def test_waiting_is_what_passes_before_a_batch_is_there(monkeypatch):
     """A clock that moves by hand: the pipeline takes 2 s to build, a batch 3 s and then 1 s to come, a step 5 s."""
     now = [0.0]
     monkeypatch.setattr(pipeline.time, "perf_counter", lambda: now[0])
@@ -67,7 +55,7 @@ def test_waiting_is_what_passes_before_a_batch_is_there(pipeline, monkeypatch):
     assert pipeline.run_steps(step, Dataset(), 3) == (5, 2, 15)
 
 
-def test_the_corpus_is_as_long_as_asked_for_and_the_same_each_time(pipeline, tmp_path):
+def test_the_corpus_is_as_long_as_asked_for_and_the_same_each_time(tmp_path):
     for name in ("one", "two"):
         pipeline.write_corpus(tmp_path / name, 1200)
     lines = (tmp_path / "one").read_text(encoding="utf-8").splitlines()

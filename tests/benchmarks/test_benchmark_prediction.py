@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
-import pytest
 import tiny
 
+from benchmarks.prediction import compare, weights
 from tfner.documents import Document
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-MODULES = ("prediction", "prediction_weights", "machine")
 # side, words/s thrice, words for a second of the cores, start-up, peak memory, F1, ratio
 ROW = re.compile(r"^tfner((?: +[\d.]+){8})$", re.MULTILINE)
 SENTENCES = (
@@ -23,20 +18,11 @@ SENTENCES = (
 )
 
 
-@pytest.fixture
-def script(monkeypatch):
-    """Gives the modules of the benchmark."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield importlib.import_module
-    for name in MODULES:
-        sys.modules.pop(name, None)
-
-
 def test_a_smoke_run_measures_our_side_and_names_every_peer_that_it_did_not_run(
-    script, tmp_path, capsys
+    tmp_path, capsys
 ):
     (tmp_path / "in.conll").write_text(SENTENCES)
-    script("prediction").main(
+    compare.main(
         [
             str(tiny.exported().parent),
             str(tmp_path / "in.conll"),
@@ -71,9 +57,9 @@ def test_a_smoke_run_measures_our_side_and_names_every_peer_that_it_did_not_run(
         assert len(lines) == 40
 
 
-def test_the_peers_get_the_weights_under_the_names_that_they_came_with(script):
+def test_the_peers_get_the_weights_under_the_names_that_they_came_with():
     model = tiny.classifier()
-    found = script("prediction_weights").named_weights(model)
+    found = weights.named_weights(model)
     kernel, bias = model.head.get_weights()
     expected = {f"bert.{name}": value for name, value in tiny.tensors().items()}
     expected |= {"classifier.weight": kernel.T, "classifier.bias": bias}
@@ -82,8 +68,8 @@ def test_the_peers_get_the_weights_under_the_names_that_they_came_with(script):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
-def test_a_checkpoint_says_which_tag_is_which(script, tmp_path):
-    script("prediction_weights").write_checkpoint(
+def test_a_checkpoint_says_which_tag_is_which(tmp_path):
+    weights.write_checkpoint(
         tiny.classifier(), tiny.LABELS, tiny.checkpoint(), tmp_path / "out"
     )
     config = json.loads((tmp_path / "out" / "config.json").read_text())
@@ -98,20 +84,19 @@ def test_a_checkpoint_says_which_tag_is_which(script, tmp_path):
     }
 
 
-def test_f1_is_of_entities_in_places_of_joined_words(script, tmp_path):
+def test_f1_is_of_entities_in_places_of_joined_words(tmp_path):
     gold = [
         Document.from_words(["New", "York", "is"], [(0, 2, "LOC")]),
         Document.from_words(["Bo"], [(0, 1, "PER")]),
     ]
     rows = [[{"start": 0, "end": 8, "label": "LOC"}], [{"start": 0, "end": 2, "label": "LOC"}]]
     (tmp_path / "out").write_text("".join(json.dumps({"entities": row}) + "\n" for row in rows))
-    assert script("prediction").entity_f1(tmp_path / "out", gold) == 0.5
+    assert compare.entity_f1(tmp_path / "out", gold) == 0.5
 
 
-def test_who_begins_moves_on_with_the_round(script, tmp_path, monkeypatch):
-    module = script("prediction")
+def test_who_begins_moves_on_with_the_round(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "run_side", lambda command, output, gold: asked.append(command[0]))
+    monkeypatch.setattr(compare, "run_side", lambda command, output, gold: asked.append(command[0]))
     for number in range(3):
-        module.run_round({side: [side] for side in "abc"}, tmp_path, [], number)
+        compare.run_round({side: [side] for side in "abc"}, tmp_path, [], number)
     assert "".join(asked) == "abcbcacab"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import pytest
 import tiny
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "serving.py"
-
+from benchmarks.serving import server
 
 # server, clients, requests and texts a second, ratio, three percentiles, processor time, errors
 ROW = re.compile(
@@ -20,22 +16,8 @@ ROW = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def serving():
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("benchmark_serving", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(PATH.parent))  # as a script finds its neighbours
-        spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def test_a_smoke_run_answers_every_request_and_its_servers_end_well(serving, capsys):
-    serving.main([str(tiny.exported().parent), "--smoke", "--texts", "3"])
+def test_a_smoke_run_answers_every_request_and_its_servers_end_well(capsys):
+    server.main([str(tiny.exported().parent), "--smoke", "--texts", "3"])
     printed = capsys.readouterr().out
     rows = ROW.findall(printed)
     assert [row[:2] for row in rows] == [
@@ -53,8 +35,8 @@ def test_a_smoke_run_answers_every_request_and_its_servers_end_well(serving, cap
     assert len(re.findall(r"peak memory \d+ MiB, ended with 0$", printed, re.MULTILINE)) == 2
 
 
-def test_percentiles_are_by_nearest_rank(serving):
-    load = serving.Load(
+def test_percentiles_are_by_nearest_rank():
+    load = server.Load(
         seconds=2.0,
         latencies=[value / 1000 for value in range(100, 0, -1)],
         errors=0,

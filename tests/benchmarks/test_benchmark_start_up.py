@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import tiny
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks import processes
+from benchmarks.serving import start_up
+
 ROW = re.compile(r"^  (\S.*?)  +([\d.]+) \([\d.]+ to [\d.]+\)$", re.MULTILINE)
 
 
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    """The scripts of benchmarks/ can be imported, as they import each other."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-
 def test_a_smoke_run_times_python_the_package_and_an_answer(capsys):
-    import start_up
-
     start_up.main([str(tiny.exported()), "--smoke"])
     times = {name: float(seconds) for name, seconds in ROW.findall(capsys.readouterr().out)}
     assert list(times) == ["python alone", "import tfner", "tfner.load and the first answer"]
@@ -30,15 +23,11 @@ def test_a_smoke_run_times_python_the_package_and_an_answer(capsys):
 
 
 def test_a_peer_without_a_model_is_refused():
-    import start_up
-
     with pytest.raises(SystemExit):
         start_up.parse(["model", "--peer-python", sys.executable])
 
 
 def test_processes_run_in_turn_and_the_first_round_does_not_count(tmp_path):
-    import processes
-
     log = tmp_path / "log"
     code = "import sys; open(sys.argv[1], 'a').write(sys.argv[2])"
     times = processes.seconds_in_turn(
@@ -49,14 +38,10 @@ def test_processes_run_in_turn_and_the_first_round_does_not_count(tmp_path):
 
 
 def test_only_what_comes_before_the_end_of_the_code_counts():
-    import processes
-
     at_the_end = "import atexit, time; atexit.register(time.sleep, 1)"
     assert 0 < processes.seconds_to_run(sys.executable, at_the_end, []) < 1
 
 
 def test_a_process_that_fails_says_why():
-    import processes
-
     with pytest.raises(SystemExit, match="no such thing"):
         processes.seconds_to_run(sys.executable, "raise ValueError('no such thing')", [])

@@ -5,26 +5,16 @@ from __future__ import annotations
 import platform
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import tiny
 
+from benchmarks.step import profile, trace
 from tfner.model.inference.frozen import FrozenClassifier
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    """The scripts of benchmarks/ can be imported, as they import each other."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
 def test_a_smoke_run_finds_every_part_of_a_step(capsys):
-    import step_profile
-
-    step_profile.main(["--smoke"])
+    profile.main(["--smoke"])
     printed = capsys.readouterr().out
     titles = re.findall(r"^(\w+), mixed_bfloat16: milliseconds of a step", printed, re.MULTILINE)
     assert titles == ["fused", "reference"]
@@ -90,9 +80,7 @@ def test_a_smoke_run_finds_every_part_of_a_step(capsys):
     ],
 )
 def test_a_node_is_told_by_its_scope_and_its_type(node, type_, kind):
-    import step_trace
-
-    assert step_trace.kind_of(node, type_) == kind
+    assert trace.kind_of(node, type_) == kind
 
 
 @pytest.mark.skipif(
@@ -101,7 +89,6 @@ def test_a_node_is_told_by_its_scope_and_its_type(node, type_, kind):
 )
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_inference_normalizes_in_one_kernel(dtype):
-    import step_trace
     import tensorflow as tf
 
     model = tiny.classifier()
@@ -111,7 +98,7 @@ def test_inference_normalizes_in_one_kernel(dtype):
     ids = tf.ones([3, 16], tf.int32)
     types = Counter(
         type_
-        for _, type_ in step_trace.node_times(
+        for _, type_ in trace.node_times(
             lambda: infer({"input_ids": ids, "attention_mask": ids}), 2
         )
     )
@@ -120,15 +107,12 @@ def test_inference_normalizes_in_one_kernel(dtype):
 
 
 def test_time_inside_another_node_counts_once():
-    import step_trace
-
     # a: 0 to 100 holds b: 10 to 40, which holds c: 20 to 30; d: 200 to 205 stands alone
     events = [(200, 5, "d"), (0, 100, "a"), (20, 10, "c"), (10, 30, "b")]
-    assert dict(step_trace.own_times(events)) == {"a": 70, "b": 20, "c": 10, "d": 5}
+    assert dict(trace.own_times(events)) == {"a": 70, "b": 20, "c": 10, "d": 5}
 
 
 def test_a_compiled_function_is_told_by_what_is_in_it():
-    import step_trace
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
@@ -140,9 +124,9 @@ def test_a_compiled_function_is_told_by_what_is_in_it():
         return normalized(x) + tf.function(tf.nn.softmax, jit_compile=True)(x)
 
     graph = step.get_concrete_function(tf.ones([4])).graph.as_graph_def()
-    assert sorted(step_trace.compiled_functions(graph).values()) == [
+    assert sorted(trace.compiled_functions(graph).values()) == [
         "layer norm etc., compiled",
         "softmax etc., compiled",
     ]
-    nodes = step_trace.node_times(lambda: step(tf.ones([4])), 2)
-    assert {node for node, _ in nodes} >= set(step_trace.compiled_functions(graph))
+    nodes = trace.node_times(lambda: step(tf.ones([4])), 2)
+    assert {node for node, _ in nodes} >= set(trace.compiled_functions(graph))

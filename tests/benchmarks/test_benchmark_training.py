@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import runpy
-from pathlib import Path
 
 import pytest
 import tiny
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "training.py"
+from benchmarks.training import compare
+
 # side, F1 thrice, seconds thrice, sentences and pieces a second, padding, peak memory
 ROW = re.compile(
     r"^(packed-fused|bucketed-reference)((?: +[\d.]+){8}) +([\d.]+)% +(\d+)$", re.MULTILINE
@@ -28,12 +27,12 @@ def config(tmp_path):
     return tmp_path / "config.yaml"
 
 
-def test_a_smoke_run_trains_each_side_and_counts_padding(config, capsys, monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    runpy.run_path(str(SCRIPT))["main"]([str(config), "--smoke"])
+def test_a_smoke_run_trains_each_side_and_counts_padding(config, capsys):
+    compare.main([str(config), "--smoke"])
     rows = ROW.findall(printed := capsys.readouterr().out)
     assert [row[0] for row in rows] == ["packed-fused", "bucketed-reference"], printed
     packed, bucketed = (float(row[2]) for row in rows)
-    # 40 sentences of 5 and 4 pieces in turn: 180 pieces in two batches of two rows of 64; batches of windows are padded to 5
+    # 40 sentences of 5 and 4 pieces in turn: 180 pieces in two batches of two rows of 64;
+    # batches of windows are padded to 5
     assert packed == pytest.approx(100 * (1 - 180 / 256), abs=0.1)
     assert bucketed == pytest.approx(100 * (1 - 4.5 / 5))

@@ -1,6 +1,9 @@
-"""One training run in this process; its last line is JSON: f1, seconds, epochs, sentences, pieces, positions (of an epoch), peak_mib.
+"""Trains once in this process and prints its figures as JSON on the last line.
 
-usage: python benchmarks/training_run.py CONFIG.yaml [KEY=VALUE …]
+usage: python -m benchmarks.training.run CONFIG.yaml [KEY=VALUE …]
+
+Figures: f1 (fraction), seconds of training, epochs; sentences, pieces and positions of an epoch;
+peak_mib.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from tfner.config import RunSettings, load_settings
 
 
 def main(config: str, overrides: list[str]) -> None:
+    """Train, count an epoch and print."""
     from tfner.training.run import train
 
     settings = load_settings(config, overrides)
@@ -31,11 +35,12 @@ def main(config: str, overrides: list[str]) -> None:
         "seconds": report["seconds"]["training"],
         "epochs": settings.training.epochs,
     }
-    print(json.dumps({**figures, "peak_mib": peak, **count_epoch(settings)}))
+    counts = count_epoch(settings)
+    print(json.dumps({**figures, "peak_mib": peak, **counts}))
 
 
 def count_epoch(settings: RunSettings) -> dict[str, int]:
-    """Documents, pieces and positions of the first epoch, counted in its batches."""
+    """Count sentences, pieces and positions of the first epoch in its batches."""
     from tfner.training.fit import make_batches
     from tfner.training.run_inputs import prepare
     from tfner.training.state.run_folder import RunFolder
@@ -46,8 +51,9 @@ def count_epoch(settings: RunSettings) -> dict[str, int]:
         pieces = positions = 0
         for x, _, _ in make_batches(prepared).training(1):
             mask = x["segment_ids"] if "segment_ids" in x else x["attention_mask"]
-            pieces += int((mask.numpy() > 0).sum())
-            positions += mask.numpy().size
+            is_piece = mask.numpy() > 0
+            pieces += int(is_piece.sum())
+            positions += is_piece.size
     return {
         "sentences": len(prepared.splits.documents["train"]),
         "pieces": pieces,

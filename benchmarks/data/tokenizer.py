@@ -1,10 +1,13 @@
-"""The in-graph tokenizer against TF.Text's FastBertTokenizer and Hugging Face's BertTokenizerFast, in turn, in one process.
+"""Times the in-graph tokenizer beside FastBertTokenizer and BertTokenizerFast, in one process.
 
-usage: python benchmarks/tokenizer.py [CHECKPOINT] [--file TEXT] [--texts 32] [--characters 380] [--rounds 200] [--threads 2] [--smoke]
+usage: python -m benchmarks.data.tokenizer [CHECKPOINT] [--file TEXT] [--texts 32]
+           [--characters 380] [--rounds 200] [--threads 2] [--smoke]
 
-CHECKPOINT is a folder with vocab.txt or tokenizer.json; without one a vocabulary of letters and syllables is made up. Without --file the
-texts are made up from syllables too. Prints milliseconds a batch (median and quartiles) and the ratio of the medians. FastBertTokenizer
-gives ids and offsets but differs from BERT's own tokenizer on over 7,000 code points; ours is timed with the same outputs, and with units.
+CHECKPOINT is a folder with vocab.txt or tokenizer.json; without one a vocabulary of letters and
+syllables is made up. Without --file the texts are made up from syllables too. Prints milliseconds a
+batch, in turn (median and quartiles), and the ratio of the medians. TF.Text's FastBertTokenizer
+gives ids and offsets but differs from BERT's own tokenizer on over 7,000 code points; ours is timed
+with the same outputs, and with units.
 """
 
 from __future__ import annotations
@@ -15,14 +18,17 @@ import random
 import statistics
 import string
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.processes import seconds_of
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SYLLABLES = [f"{consonant}{vowel}" for consonant in "bcdfglmnprstvw" for vowel in "aeiou"]
 
 
 def main() -> None:
+    """Time every tokenizer and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,9 +38,8 @@ def main() -> None:
     parser.add_argument("--characters", type=int, default=380)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--smoke", action="store_true", help="few rounds: does it run, not how fast"
-    )
+    about_smoke = "few rounds: does it run, not how fast"
+    parser.add_argument("--smoke", action="store_true", help=about_smoke)
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["RAYON_NUM_THREADS"] = str(arguments.threads)
@@ -45,31 +50,34 @@ def main() -> None:
 
 
 def cut_texts(file: Path | None, count: int, length: int) -> list[str]:
-    """`count` texts of `length` characters from a file or made up."""
+    """Cut `count` texts of `length` characters from a file or from made-up sentences."""
     rng = random.Random(0)
-    source = (
-        " ".join(file.read_text(encoding="utf-8").split()) if file else make_up(rng, count * length)
-    )
+    if file:
+        source = " ".join(file.read_text(encoding="utf-8").split())
+    else:
+        source = make_up(rng, count * length)
     if len(source) <= length:
         sys.exit(f"{file}: expected more than {length} characters, got {len(source)}")
-    places = (rng.randrange(len(source) - length) for _ in range(count))
-    return [source[place : place + length] for place in places]
+    begins = [rng.randrange(len(source) - length) for _ in range(count)]
+    return [source[begin : begin + length] for begin in begins]
 
 
 def make_up(rng: random.Random, length: int) -> str:
-    """Sentences of made-up words, as long, as capitalized and as punctuated as English ones about are."""
+    """Make up words about as long, as capitalized and as punctuated as English ones are."""
     words = []
     while sum(map(len, words)) + len(words) < 2 * length:
-        word = "".join(rng.choices(SYLLABLES, k=rng.choice((1, 1, 2, 2, 3))))
+        syllables = rng.choice((1, 1, 2, 2, 3))
+        word = "".join(rng.choices(SYLLABLES, k=syllables))
         word = word.capitalize() if rng.random() < 0.15 else word
-        words.append(word + rng.choices(("", ",", ".", "'s", ")"), (86, 6, 5, 2, 1))[0])
+        ending = rng.choices(("", ",", ".", "'s", ")"), (86, 6, 5, 2, 1))[0]
+        words.append(word + ending)
     return " ".join(words)
 
 
 def build(
     checkpoint: Path | None, texts: list[str], threads: int
 ) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; each call tokenizes the batch once."""
+    """Build what is timed, by name; each call tokenizes the batch once."""
     import tensorflow as tf
 
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -79,11 +87,10 @@ def build(
     from tfner.tokenizers.vocabulary import TokenizerSettings
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
-    ours = (
-        WordPieceTokenizer.from_checkpoint(checkpoint)
-        if checkpoint
-        else WordPieceTokenizer(made_up_vocabulary(), TokenizerSettings())
-    )
+    if checkpoint:
+        ours = WordPieceTokenizer.from_checkpoint(checkpoint)
+    else:
+        ours = WordPieceTokenizer(made_up_vocabulary(), TokenizerSettings())
     fast = tf_text.FastBertTokenizer(
         list(ours.vocabulary),
         token_out_type=tf.int32,
@@ -92,10 +99,10 @@ def build(
     batch = tf.constant(texts)
 
     def graph(tokenize: Callable) -> Callable[[], object]:
-        flat = tf.function(
-            lambda text: tf.nest.flatten(tokenize(text), expand_composites=True),
-            input_signature=[tf.TensorSpec([None], tf.string)],
-        )
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def flat(text: tf.Tensor) -> list[tf.Tensor]:
+            return tf.nest.flatten(tokenize(text), expand_composites=True)
+
         return lambda: flat(batch)[0].numpy()
 
     oracle = hugging_face(ours)
@@ -108,19 +115,15 @@ def build(
 
 
 def hugging_face(ours):
-    """The tokenizer inside BertTokenizerFast, with the same vocabulary and settings."""
+    """Build the tokenizer inside BertTokenizerFast, with the same vocabulary and settings."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
     settings = ours.settings
-    tokenizer = Tokenizer(
-        WordPiece(
-            {piece: number for number, piece in enumerate(ours.vocabulary)},
-            unk_token=settings.unk_token,
-        )
-    )
+    ids = {piece: number for number, piece in enumerate(ours.vocabulary)}
+    tokenizer = Tokenizer(WordPiece(ids, unk_token=settings.unk_token))
     tokenizer.normalizer = BertNormalizer(
         settings.clean_text,
         settings.tokenize_chinese_chars,
@@ -132,44 +135,37 @@ def hugging_face(ours):
 
 
 def made_up_vocabulary() -> tuple[str, ...]:
+    """Make a vocabulary of characters and syllables, at the start of a word and within it."""
     pieces = [*string.ascii_lowercase, *SYLLABLES]
-    return (
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *string.punctuation,
-        *string.digits,
-        *pieces,
-        *(f"##{piece}" for piece in pieces),
-    )
+    within = [f"##{piece}" for piece in pieces]
+    return (*SPECIAL, *string.punctuation, *string.digits, *pieces, *within)
 
 
 def alternate(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each call, contestants in turn, so that whatever else the machine does meets all of them."""
+    """Time each call in milliseconds.
+
+    The contestants take turns, so that whatever else the machine does meets all of them.
+    """
     for call in contestants.values():
         call()
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, call in contestants.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(1000 * seconds_of(call))
     return times
 
 
 def report(times: dict[str, list[float]], texts: list[str], threads: int) -> None:
-    print(
-        f"{len(texts)} texts of {len(texts[0])} characters, {threads} threads, {len(next(iter(times.values())))} rounds; ms a batch"
-    )
+    """Print median and quartiles of each, and how many times the others' median it takes."""
+    rounds = len(next(iter(times.values())))
+    size = f"{len(texts)} texts of {len(texts[0])} characters"
+    print(f"{size}, {threads} threads, {rounds} rounds; ms a batch")
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, values in times.items():
         lower, _, upper = statistics.quantiles(values, n=4)
-        against = "  ".join(
-            f"{medians[name] / medians[other]:.2f} x {other}"
-            for other in ("FastBertTokenizer", "BertTokenizerFast")
-        )
+        others = ("FastBertTokenizer", "BertTokenizerFast")
+        ratios = [f"{medians[name] / medians[other]:.2f} x {other}" for other in others]
+        against = "  ".join(ratios)
         print(f"{name:<24}{medians[name]:7.2f}  ({lower:.2f} to {upper:.2f})   {against}")
 
 

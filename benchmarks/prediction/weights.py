@@ -1,9 +1,10 @@
-"""What `prediction.py` compares, made of one finished run: exports, and the same weights as a Hugging Face checkpoint.
+"""Makes of one finished run what is compared: exports, and a checkpoint of the same weights.
 
-usage: python benchmarks/prediction_weights.py RUN FOLDER
+usage: python -m benchmarks.prediction.weights RUN FOLDER
 
-FOLDER receives `float32/1` and `bfloat16/1`, exports; `checkpoint`, with PyTorch's names; and `logits.npz`: ids, mask and logits of the
-run's model, for the peer to compare its own with.
+FOLDER receives `float32/1` and `bfloat16/1`, exports; `checkpoint`, Hugging Face's with PyTorch's
+names; and `logits.npz`: ids, mask and logits of the run's model, for the peer to compare its own
+with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import shutil
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,7 @@ PARTS = {  # of a layer of TFBertModel -> of PyTorch's
 
 
 def main(run: str, folder: str) -> None:
+    """Write exports, checkpoint and logits."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     from tfner.training.restore import export_run
@@ -55,7 +58,7 @@ def main(run: str, folder: str) -> None:
 
 
 def restore(run: Path) -> tuple[TokenClassifier, LabelSet, Path]:
-    """The best weights of a run in float32, its labels, and the folder of its encoder's small files."""
+    """Load the best weights of a run in float32, its labels, and its encoder's small files."""
     import tensorflow as tf
 
     from tfner.model.build import build_classifier
@@ -72,7 +75,7 @@ def restore(run: Path) -> tuple[TokenClassifier, LabelSet, Path]:
 
 
 def write_checkpoint(model: TokenClassifier, labels: LabelSet, encoder: Path, folder: Path) -> None:
-    """A folder that BertForTokenClassification.from_pretrained takes."""
+    """Write a folder that BertForTokenClassification.from_pretrained takes."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True)
@@ -91,7 +94,7 @@ def write_checkpoint(model: TokenClassifier, labels: LabelSet, encoder: Path, fo
 
 
 def named_weights(model: TokenClassifier) -> dict[str, np.ndarray]:
-    """The weights under PyTorch's names; its matrices are [out, in]."""
+    """Collect the weights under PyTorch's names; its matrices are [out, in]."""
     embeddings = model.encoder.bert.embeddings
     found = {
         "bert.embeddings.word_embeddings.weight": embeddings.weight.numpy(),
@@ -102,28 +105,27 @@ def named_weights(model: TokenClassifier) -> dict[str, np.ndarray]:
     }
     for number, layer in enumerate(model.encoder.bert.encoder.layer):
         for ours, theirs in PARTS.items():
-            part = layer
-            for step in ours.split("."):
-                part = getattr(part, step)
+            part = attrgetter(ours)(layer)
             found |= named_part(f"bert.encoder.layer.{number}.{theirs}", part)
     return found
 
 
 def named_part(name: str, layer: tf.Module) -> dict[str, np.ndarray]:
-    """Those of a dense layer or a layer norm."""
+    """Collect those of a dense layer (transposed) or a layer norm."""
     is_norm = hasattr(layer, "gamma")
     weight, bias = (layer.gamma, layer.beta) if is_norm else (layer.kernel, layer.bias)
-    return {f"{name}.weight": np.ascontiguousarray(weight.numpy().T), f"{name}.bias": bias.numpy()}
+    matrix = np.ascontiguousarray(weight.numpy().T)
+    return {f"{name}.weight": matrix, f"{name}.bias": bias.numpy()}
 
 
 def write_logits(model: TokenClassifier, path: Path) -> None:
-    """Logits [B, T, K] of random pieces, rows of different lengths."""
+    """Write ids and mask [4, 48] of random pieces, and their logits [4, 48, K]."""
     random = np.random.default_rng(3)
     ids = random.integers(5, model.encoder.config.vocab_size, (4, 48)).astype(np.int32)
-    mask = (np.arange(48) < np.array([[48], [31], [7], [1]])).astype(np.int32)
-    np.savez(
-        path, ids=ids, mask=mask, logits=model({"input_ids": ids, "attention_mask": mask}).numpy()
-    )
+    lengths = np.array([[48], [31], [7], [1]])
+    mask = (np.arange(48) < lengths).astype(np.int32)
+    logits = model({"input_ids": ids, "attention_mask": mask})
+    np.savez(path, ids=ids, mask=mask, logits=logits.numpy())
 
 
 if __name__ == "__main__":

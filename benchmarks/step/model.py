@@ -1,4 +1,7 @@
-"""A classifier with random weights as a run would train it, and random batches for it: packed and padded, of the same sentences."""
+"""Builds a classifier with random weights as a run would train it, and random batches for it.
+
+Packed and padded batches hold the same sentences.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def build_model(
     pretrained: bool = False,
     metrics: bool = True,
 ) -> Any:
-    """A TokenClassifier, compiled with loss, optimizer and metrics; `folder` holds config.json and, if pretrained, weights."""
+    """Build a TokenClassifier, compiled with loss, optimizer and metrics.
+
+    `folder` holds config.json and, if pretrained, weights.
+    """
     import tf_keras as keras
 
     from tfner.model.build import precision as under_policy
@@ -44,9 +50,8 @@ def build_model(
     keras.backend.experimental.enable_tf_random_generator()  # dropout as in a run
     with under_policy(precision):
         encoder = build_encoder(folder, pretrained=pretrained)
-        model = TokenClassifier(
-            encoder, len(TAGS), implementation=implementation
-        ).build_for_any_shape()
+        model = TokenClassifier(encoder, len(TAGS), implementation=implementation)
+        model.build_for_any_shape()
     counted = [MaskedAccuracy(), EntityF1(TAGS)] if metrics else []
     model.compile(
         build_optimizer(2e-4, 1000),
@@ -57,7 +62,7 @@ def build_model(
 
 
 def write_config(folder: Path, shape: str) -> Path:
-    """A folder with the config.json of a shape."""
+    """Write the config.json of a shape; give its folder."""
     layers, hidden, heads, inner, vocabulary = SHAPES[shape]
     config = {
         "model_type": "bert",
@@ -74,7 +79,7 @@ def write_config(folder: Path, shape: str) -> Path:
 def inference(
     model: Any, implementation: str, *, compiled: bool = False
 ) -> Callable[[dict[str, Any]], Any]:
-    """{"input_ids", "attention_mask"} -> logits."""
+    """Give the function that turns {"input_ids", "attention_mask"} into logits [B, T, K]."""
     import tensorflow as tf
 
     from tfner.model.inference.frozen import FrozenClassifier
@@ -85,48 +90,45 @@ def inference(
 
 
 def make_batches(row_count: int, length: int, known: Sequence[int]) -> tuple[Any, Any]:
-    """(x, y, label_mask) of the same sentences of `known` ids, packed and padded."""
+    """Make (x, y, label_mask) of the same random sentences of `known` ids, packed and padded.
+
+    Returns:
+        The packed batch [row_count, length], every row full, and the padded one, a sentence a row.
+    """
     import numpy as np
-    import tensorflow as tf
 
     random = np.random.default_rng(0)
     rows = [cut_row(random, length) for _ in range(row_count)]
     lengths = np.concatenate(rows)
-    ids, labels = random.choice(known, lengths.sum()), random.integers(0, len(TAGS), lengths.sum())
-    labelled = random.random(lengths.sum()) < 0.6  # first pieces of words
+    pieces = lengths.sum()
+    ids, labels = random.choice(known, pieces), random.integers(0, len(TAGS), pieces)
+    labelled = random.random(pieces) < 0.6  # first pieces of words
     segments = np.concatenate([np.repeat(np.arange(1, len(row) + 1), row) for row in rows])
     positions = np.concatenate([np.arange(length) for length in lengths])
-    packed = [
-        values.reshape(row_count, length) for values in (ids, segments, positions, labels, labelled)
-    ]
-    real = (
-        np.arange(-(-lengths.max() // 8) * 8) < lengths[:, None]
-    )  # batches of a run are padded to a multiple of 8
-    padded = [np.zeros(real.shape, int) for _ in range(3)]
+    flat = (ids, segments, positions, labels, labelled)
+    packed = [values.reshape(row_count, length) for values in flat]
+    width = -(-lengths.max() // 8) * 8  # batches of a run are padded to a multiple of 8
+    is_piece = np.arange(width) < lengths[:, None]
+    padded = [np.zeros(is_piece.shape, int) for _ in range(3)]
     for filled, values in zip(padded, (ids, labels, labelled), strict=True):
-        filled[real] = values
+        filled[is_piece] = values
+    packed_x = dict(zip(("input_ids", "segment_ids", "position_ids"), packed[:3], strict=True))
+    padded_x = {"input_ids": padded[0], "attention_mask": is_piece}
+    return as_tensors(packed_x, *packed[3:]), as_tensors(padded_x, *padded[1:])
 
-    def batch(
-        x: dict[str, Any], y: Any, mask: Any
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        return (
-            {name: tf.constant(value, tf.int32) for name, value in x.items()},
-            tf.constant(y, tf.int32),
-            tf.constant(mask, tf.float32),
-        )
 
-    return (
-        batch(
-            dict(zip(("input_ids", "segment_ids", "position_ids"), packed[:3], strict=True)),
-            *packed[3:],
-        ),
-        batch({"input_ids": padded[0], "attention_mask": real}, *padded[1:]),
-    )
+def as_tensors(x: dict[str, Any], y: Any, mask: Any) -> tuple[dict[str, Any], Any, Any]:
+    """Convert a batch's arrays to the tensors that `fit` gets: int32, int32, float32."""
+    import tensorflow as tf
+
+    inputs = {name: tf.constant(value, tf.int32) for name, value in x.items()}
+    return inputs, tf.constant(y, tf.int32), tf.constant(mask, tf.float32)
 
 
 def cut_row(random: Any, length: int) -> list[int]:
-    """Lengths of sentences that fill a row; the last is what room is left."""
+    """Draw lengths of sentences that fill a row; the last is what room is left."""
     lengths: list[int] = []
     while (room := length - sum(lengths)) > 0:
-        lengths.append(min(room, int(random.integers(*SENTENCE_LENGTHS, endpoint=True))))
+        drawn = int(random.integers(*SENTENCE_LENGTHS, endpoint=True))
+        lengths.append(min(room, drawn))
     return lengths

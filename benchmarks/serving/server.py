@@ -1,12 +1,14 @@
-"""The server under load, with and without batching, against calling the SavedModel directly on the same texts.
+"""Loads the server, with and without batching, against direct calls of the SavedModel.
 
-usage: python benchmarks/serving.py MODEL [--texts 1] [--clients 1 8 32] [--seconds 8] [--rounds 3] [--batch-texts 32] [--parallel 1]
-                                          [--smoke]
+usage: python -m benchmarks.serving.server MODEL [--texts 1] [--clients 1 8 32] [--seconds 8]
+           [--rounds 3] [--batch-texts 32] [--parallel 1] [--smoke]
 
-MODEL is what `python -m tfner.serve` takes. Each client is closed-loop: it sends its next request, of --texts sentences, when it has its
-answer. Clients, in this process, and servers, in processes of their own, talk REST over loopback. The direct calls are made in this process
-too, --batch-texts sentences at a time, while the servers idle. Everything is measured in turn, --rounds times; the table holds medians. The
-sentences are made up from the templates of `tfner.quickstart`.
+MODEL is what `python -m tfner.serve` takes. Each client is closed-loop: it sends its next request,
+of --texts sentences, when it has its answer. Clients, in this process, and servers, in processes of
+their own, talk REST over loopback. The direct calls are made in this process too, on the same
+texts, --batch-texts sentences at a time, while the servers idle. Everything is measured in turn,
+--rounds times; the table holds medians. The sentences are made up from the templates of
+`tfner.quickstart`.
 """
 
 from __future__ import annotations
@@ -29,15 +31,28 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from machine import describe_machine, describe_versions
+from benchmarks.machine import peak_mib, print_machine, read_proc
+from benchmarks.tables import table_row
 
 SENTENCES = 512
+CONTENT_LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 STARTED = re.compile(r"^REST:\s+(\S+)$")
+TITLES = (
+    "clients",
+    "requests/s",
+    "texts/s",
+    "of direct",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "CPU ms/text",
+    "errors",
+)
 PACKAGES = ("tensorflow", "numpy", "uvicorn", "starlette")
 
 
 class Load(NamedTuple):
-    """One measurement: what the clients got in so many seconds."""
+    """Holds one measurement: what the clients got in so many seconds."""
 
     seconds: float
     latencies: list[float]  # of answered requests, in seconds
@@ -47,30 +62,31 @@ class Load(NamedTuple):
 
     @property
     def requests_per_second(self) -> float:
+        """Count answered requests a second."""
         return len(self.latencies) / self.seconds
 
     @property
     def texts_per_second(self) -> float:
+        """Count answered texts a second."""
         return self.requests_per_second * self.texts
 
     @property
     def processor_milliseconds(self) -> float:
-        """Of the server, for a text."""
-        return 1000 * self.processor_seconds / max(1, len(self.latencies) * self.texts)
+        """Measure the processor time of the server for a text."""
+        answered = max(1, len(self.latencies) * self.texts)
+        return 1000 * self.processor_seconds / answered
 
     def milliseconds(self, percentile: int) -> float:
-        """A percentile of the time from request to answer, by nearest rank."""
-        ordered = sorted(self.latencies)
-        return (
-            1000 * ordered[max(0, -(-len(ordered) * percentile // 100) - 1)]
-            if ordered
-            else float("nan")
-        )
+        """Give a percentile of the time from request to answer, by nearest rank."""
+        if not self.latencies:
+            return float("nan")
+        rank = -(-len(self.latencies) * percentile // 100)  # rounded up
+        return 1000 * sorted(self.latencies)[max(0, rank - 1)]
 
 
 @dataclass
 class Server:
-    """A server under test, with what was measured of it by number of clients."""
+    """Holds a server under test and what was measured of it by number of clients."""
 
     name: str
     process: subprocess.Popen
@@ -80,6 +96,7 @@ class Server:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Start the servers, measure all in turn and print the table."""
     options = parse(arguments)
     texts = make_texts()
     modes = {"batching": [], "no batching": ["--no-batching"]}
@@ -89,11 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             direct = load_direct(options.model, texts, options.batch_texts)
             calls = measure(options, servers, texts, direct)
             for server in servers:
-                server.peak_mib = peak_memory(server.process.pid)
+                server.peak_mib = peak_mib(server.process.pid)
     report(options, servers, calls)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -102,13 +120,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--batch-texts", type=int, default=32, help="of the server, and of a direct call"
-    )
+    about_batch = "of the server, and of a direct call"
+    parser.add_argument("--batch-texts", type=int, default=32, help=about_batch)
     parser.add_argument("--parallel", type=int, default=1, help="batches at once, in the server")
-    parser.add_argument(
-        "--smoke", action="store_true", help="one short round: does it run, not how fast"
-    )
+    about_smoke = "one short round: does it run, not how fast"
+    parser.add_argument("--smoke", action="store_true", help=about_smoke)
     options = parser.parse_args(arguments)
     if options.smoke:
         options.seconds, options.rounds, options.clients = 0.3, 1, [1, 4]
@@ -116,33 +132,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_texts() -> list[str]:
-    """Sentences, the same on every machine."""
+    """Make sentences, the same on every machine."""
     from tfner.quickstart.generate import Split, quickstart_grammar, records
 
-    return [
-        record["text"] for record in records(Split("benchmark", SENTENCES), quickstart_grammar())
-    ]
+    made = records(Split("benchmark", SENTENCES), quickstart_grammar())
+    return [record["text"] for record in made]
 
 
 def start(options: argparse.Namespace, name: str, flags: list[str]) -> Server:
     """Start a server and wait until it says where it listens."""
-    command = [
-        sys.executable,
-        "-m",
-        "tfner.serve",
-        str(options.model),
-        "--port",
-        "0",
-        "--grpc-port",
-        "0",
-    ]
-    command += [
-        "--batch-texts",
-        str(options.batch_texts),
-        "--parallel",
-        str(options.parallel),
-        *flags,
-    ]
+    command = [sys.executable, "-m", "tfner.serve", str(options.model)]
+    command += ["--port", "0", "--grpc-port", "0"]
+    command += ["--batch-texts", str(options.batch_texts)]
+    command += ["--parallel", str(options.parallel), *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout or ():
         if match := STARTED.match(line.strip()):
@@ -172,23 +174,28 @@ class Direct:
 
         self._run = run
         self._rows = rows
-        self._batches = cycle(np.array([text.encode() for text in islice(cycle(texts), begin, begin + rows)], object)
-                              for begin in range(0, len(texts), rows))  # fmt: skip
+        encoded = [text.encode() for text in texts]
+        batches = []
+        for begin in range(0, len(texts), rows):
+            batch = list(islice(cycle(encoded), begin, begin + rows))
+            batches.append(np.array(batch, object))
+        self._batches = cycle(batches)
 
     def __call__(self, seconds: float) -> Load:
-        """As a client has it that waits for nobody."""
+        """Call for so many seconds, as a client has it that waits for nobody."""
         latencies: list[float] = []
         begun, processor = time.perf_counter(), time.process_time()
         while sum(latencies) < seconds:
             start = time.perf_counter()
             self._run("serving_default", {"text": next(self._batches)})
             latencies.append(time.perf_counter() - start)
-        return Load(
-            time.perf_counter() - begun, latencies, 0, self._rows, time.process_time() - processor
-        )
+        taken = time.perf_counter() - begun
+        used = time.process_time() - processor
+        return Load(taken, latencies, 0, self._rows, used)
 
 
 def load_direct(model: Path, texts: list[str], rows: int) -> Direct:
+    """Load the SavedModel into this process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from tfner.serving.runtime.saved_model import find_version
     from tfner.serving.server.servable import load_servable
@@ -199,7 +206,7 @@ def load_direct(model: Path, texts: list[str], rows: int) -> Direct:
 def measure(
     options: argparse.Namespace, servers: list[Server], texts: list[str], direct: Direct
 ) -> list[Load]:
-    """All in turn, `rounds` times, after a round that only warms up; gives the direct calls."""
+    """Measure all in turn, after a round that only warms up; give the direct calls."""
     bodies = make_bodies(texts, options.texts)
     calls = []
     for number in range(options.rounds + 1):
@@ -215,22 +222,27 @@ def measure(
 
 
 def make_bodies(texts: list[str], count: int) -> list[bytes]:
-    """Requests of `count` sentences each, every sentence about equally often."""
+    """Make requests of `count` sentences each, every sentence about equally often."""
     sentences = cycle(texts)
-    return [
-        json.dumps(
-            {"inputs": {"text": list(islice(sentences, count))}}, ensure_ascii=False
-        ).encode()
-        for _ in texts
-    ]
+    bodies = []
+    for _ in texts:
+        body = {"inputs": {"text": list(islice(sentences, count))}}
+        bodies.append(json.dumps(body, ensure_ascii=False).encode())
+    return bodies
 
 
 async def drive(
     server: Server, bodies: list[bytes], clients: int, seconds: float, texts: int
 ) -> Load:
-    """Closed-loop clients for so many seconds; a request that is under way at the end is waited for but not counted."""
+    """Run closed-loop clients for so many seconds.
+
+    A request that is under way at the end is waited for but not counted.
+    """
     url, processor = urlsplit(server.address), processor_seconds(server.process.pid)
-    head = f"POST {url.path}:predict HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\nContent-Length: "
+    head = (
+        f"POST {url.path}:predict HTTP/1.1\r\nHost: {url.netloc}\r\n"
+        "Content-Type: application/json\r\nContent-Length: "
+    )
     requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
     begun = time.perf_counter()
     end = begun + seconds
@@ -240,19 +252,15 @@ async def drive(
     )
     results = await asyncio.gather(*runs)
     latencies = [latency for found, _ in results for latency in found]
-    return Load(
-        seconds,
-        latencies,
-        sum(errors for _, errors in results),
-        texts,
-        processor_seconds(server.process.pid) - processor,
-    )
+    errors = sum(errors for _, errors in results)
+    used = processor_seconds(server.process.pid) - processor
+    return Load(seconds, latencies, errors, texts, used)
 
 
 async def client(
     host: str, port: int, requests: list[bytes], end: float
 ) -> tuple[list[float], int]:
-    """One client with one connection: latencies in seconds, and the number of errors."""
+    """Run one client with one connection; give latencies in seconds and the number of errors."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         return await send_in_turn(reader, writer, requests, end)
@@ -264,7 +272,7 @@ async def client(
 async def send_in_turn(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: list[bytes], end: float
 ) -> tuple[list[float], int]:
-    """HTTP by hand: a client library costs more than the server under test."""
+    """Speak HTTP by hand: a client library costs more than the server under test."""
     latencies, errors = [], 0
     for request in cycle(requests):
         begun = time.perf_counter()
@@ -272,7 +280,8 @@ async def send_in_turn(
             break
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(re.findall(rb"(?i)content-length: *(\d+)", head)[0]))
+        length = CONTENT_LENGTH.findall(head)[0]
+        await reader.readexactly(int(length))
         now = time.perf_counter()
         if not head.startswith(b"HTTP/1.1 200 "):
             errors += 1
@@ -282,59 +291,35 @@ async def send_in_turn(
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has used of all processors, as Linux counts it; NaN elsewhere."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except OSError:
+    """Measure what a process has used of all processors, as Linux counts it; NaN elsewhere."""
+    fields = read_proc(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if not fields:
         return float("nan")
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory(pid: int) -> float:
-    """The most memory that a process has held, in MiB, as Linux counts it; NaN elsewhere."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return float("nan")
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+    user, system = int(fields[11]), int(fields[12])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def report(options: argparse.Namespace, servers: list[Server], calls: list[Load]) -> None:
     """Print where, what and how fast."""
-    print(f"machine: {describe_machine()}")
-    print(f"versions: {describe_versions(PACKAGES)}")
+    print_machine(PACKAGES)
     print(f"model: {options.model}; measured {options.seconds:g} s each, rounds: {options.rounds}")
-    print(
-        f"texts in a request: {options.texts}, in a batch: {options.batch_texts}; batches at once: {options.parallel}"
-    )
+    batch = options.batch_texts
+    sizes = f"texts in a request: {options.texts}, in a batch: {batch}"
+    print(f"{sizes}; batches at once: {options.parallel}")
     rates = [load.texts_per_second for load in calls]
-    print(
-        f"direct calls of {options.batch_texts} texts: from {min(rates):.1f} to {max(rates):.1f} texts/s"
-    )
-    titles = (
-        "clients",
-        "requests/s",
-        "texts/s",
-        "of direct",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "CPU ms/text",
-        "errors",
-    )
-    print(f"{'':<12}{''.join(f'{title:>12}' for title in titles)}")
+    print(f"direct calls of {batch} texts: from {min(rates):.1f} to {max(rates):.1f} texts/s")
+    print(table_row("", TITLES, first=12))
     print_row("direct", 1, calls, calls)
     for server in servers:
         for clients, loads in server.loads.items():
             print_row(server.name, clients, loads, calls)
     for server in servers:
-        print(
-            f"{server.name}: peak memory {server.peak_mib:.0f} MiB, ended with {server.process.returncode}"
-        )
+        ended = f"ended with {server.process.returncode}"
+        print(f"{server.name}: peak memory {server.peak_mib:.0f} MiB, {ended}")
 
 
 def print_row(name: str, clients: int, loads: list[Load], direct: list[Load]) -> None:
-    """Medians over rounds; the errors of all."""
+    """Print medians over rounds, and the errors of all."""
     texts = statistics.median(load.texts_per_second for load in loads)
     ratio = texts / statistics.median(load.texts_per_second for load in direct)
     times = [
@@ -350,10 +335,9 @@ def print_row(name: str, clients: int, loads: list[Load], direct: list[Load]) ->
         f"{ratio:.2f}",
         *(f"{each:.1f}" for each in times),
         f"{processor:.2f}",
+        sum(load.errors for load in loads),
     ]
-    print(
-        f"{name:<12}{''.join(f'{column:>12}' for column in (*columns, sum(load.errors for load in loads)))}"
-    )
+    print(table_row(name, columns, first=12))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,26 @@
-"""tfner's side of `prediction.py` in a process of its own, as `python -m tfner.predict` works.
+"""Predicts on tfner's side, in a process of its own, as `python -m tfner.predict` works.
 
-usage: python benchmarks/prediction_run.py MODEL FOLDER OUTPUT BEGIN
+usage: python -m benchmarks.prediction.run MODEL FOLDER OUTPUT BEGIN
 
-FOLDER holds `lines.txt` and `words.conll`; OUTPUT receives `lines.jsonl` and `words.jsonl`. BEGIN is the time at which the process was
-started. Prints one line of JSON: start_up, lines, words, lines_processor, words_processor (seconds; of all cores) and peak_mib.
+FOLDER holds `lines.txt` and `words.conll`; OUTPUT receives `lines.jsonl` and `words.jsonl`. BEGIN
+is the time at which the process was started. Prints one line of JSON: start_up, lines, words,
+lines_processor, words_processor (seconds; of all cores) and peak_mib.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from pathlib import Path
 
+from benchmarks.machine import peak_mib
+
+INPUTS = (("lines", "lines.txt", "lines"), ("words", "words.conll", "columns"))
+
 
 def main(model: str, folder: str, output: str, begin: str) -> None:
+    """Load, answer once, then mark both files and print what it took."""
     from tfner.commands import open_model
     from tfner.config import ReadSettings
     from tfner.formats.resume import Nothing
@@ -26,10 +31,7 @@ def main(model: str, folder: str, output: str, begin: str) -> None:
     recognizer("One short sentence.")
     recognizer.tag(["One", "short", "sentence"])
     figures = {"start_up": time.time() - float(begin)}
-    for kind, file, read_as in (
-        ("lines", "lines.txt", "lines"),
-        ("words", "words.conll", "columns"),
-    ):
+    for kind, file, read_as in INPUTS:
         start, processor = time.perf_counter(), time.process_time()
         with open_writer("jsonl", Path(output) / f"{kind}.jsonl") as writer:
             mark(
@@ -39,20 +41,9 @@ def main(model: str, folder: str, output: str, begin: str) -> None:
                 Nothing(),
                 needs_words=False,
             )
-        figures |= {
-            kind: time.perf_counter() - start,
-            f"{kind}_processor": time.process_time() - processor,
-        }
+        figures[kind] = time.perf_counter() - start
+        figures[f"{kind}_processor"] = time.process_time() - processor
     print(json.dumps({**figures, "peak_mib": peak_mib()}))
-
-
-def peak_mib() -> float:
-    """The most memory that this process has held, as Linux counts it; NaN elsewhere."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return float("nan")
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""How long a process takes from its start to its first answer, and what of it is whose.
+"""Times a process from its start to its first answer, and shows what of it is whose.
 
-usage: python benchmarks/start_up.py MODEL [--repeats 5] [--smoke] [--peer-python PYTHON --peer-model FOLDER]
+usage: python -m benchmarks.serving.start_up MODEL [--repeats 5] [--smoke]
+           [--peer-python PYTHON --peer-model FOLDER]
 
-MODEL is an export, as `tfner.load` takes it. Each line of the table is a process of its own that does what the line says and nothing
-else; all run in turn, --repeats times, after a round that is not counted. The interpreter's start counts, its end does not. The peer is
-transformers' token-classification pipeline in PyTorch, in the environment of --peer-python, over a fine-tuned checkpoint in --peer-model.
+MODEL is an export, as `tfner.load` takes it. Each line of the table is a process of its own that
+does what the line says and nothing else; all run in turn, --repeats times, after a round that is
+not counted. The interpreter's start counts, its end does not. The peer is transformers'
+token-classification pipeline in PyTorch, in the environment of --peer-python, over a fine-tuned
+checkpoint in --peer-model.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from machine import describe_machine, describe_versions
-from processes import seconds_in_turn, show
+from benchmarks.machine import print_machine
+from benchmarks.processes import seconds_in_turn, show
 
 TEXT = "Petra Halvorsen lives in Osaka."
 OURS = {
@@ -27,16 +30,19 @@ OURS = {
     "tfner.load": "import sys, tfner; tfner.load(sys.argv[1])",
     "tfner.load and the first answer": "import sys, tfner; tfner.load(sys.argv[1])(sys.argv[2])",
 }
+OPEN_PIPELINE = """import sys; from transformers import pipeline
+answer = pipeline('token-classification', sys.argv[1], aggregation_strategy='first')
+"""
 PEERS = {
     "import torch": "import torch",
-    "pipeline(...)": "import sys; from transformers import pipeline; pipeline('token-classification', sys.argv[1])",
-    "pipeline(...) and the first answer": "import sys; from transformers import pipeline\n"
-                                          "pipeline('token-classification', sys.argv[1], aggregation_strategy='first')(sys.argv[2])",
-}  # fmt: skip
+    "pipeline(...)": OPEN_PIPELINE,
+    "pipeline(...) and the first answer": OPEN_PIPELINE + "answer(sys.argv[2])",
+}
 SMOKE = ("python alone", "import tfner", "tfner.load and the first answer")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Time every line in turn and print the table."""
     options = parse(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     ours = {
@@ -50,28 +56,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.peer_python
     }
     times = seconds_in_turn({**ours, **peers}, options.repeats, warm=not options.smoke)
-    print(f"machine: {describe_machine()}")
-    print(f"versions: {describe_versions(('tensorflow', 'tensorflow-text', 'numpy'))}")
-    print(
-        f"model: {options.model}; repeats: {options.repeats}; peer: {options.peer_python or 'none'}, {options.peer_model or 'no model'}"
-    )
+    print_machine(("tensorflow", "tensorflow-text", "numpy"))
+    peer = f"{options.peer_python or 'none'}, {options.peer_model or 'no model'}"
+    print(f"model: {options.model}; repeats: {options.repeats}; peer: {peer}")
     print("seconds from the start of a process: median (least to most)")
     for name, values in times.items():
         print(f"  {name:36}{show(values)}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peer-python", help="a Python with transformers and PyTorch")
-    parser.add_argument(
-        "--peer-model",
-        type=Path,
-        help="a folder with a token classifier's checkpoint and tokenizer",
-    )
+    about_model = "a folder with a token classifier's checkpoint and tokenizer"
+    parser.add_argument("--peer-model", type=Path, help=about_model)
     parser.add_argument("--smoke", action="store_true", help="three lines, once: does it run")
     options = parser.parse_args(arguments)
     if bool(options.peer_python) != bool(options.peer_model):
