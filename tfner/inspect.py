@@ -109,7 +109,7 @@ def inspect_sources(
         raise DataError(f"{', '.join(sources.values())}: expected documents, found none")
     load_tensorflow()
     from tfner.data.token_stats import tokenizer_facts
-    from tfner.model.encoders.bert import resolve_checkpoint
+    from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
     tokenizer = WordPieceTokenizer.from_checkpoint(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))

@@ -165,7 +165,7 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
     from rich.console import Console
 
     from tfner.config import load_settings
-    from tfner.model.encoders.bert import resolve_checkpoint
+    from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.tagging.schemes import LabelSet
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
     from tfner.training.run_inputs import Prepared, Splits

@@ -17,7 +17,6 @@ from tfner.data.batching.packed_batches import PackedBatches, PackSettings
 from tfner.data.encoded_corpus import encode
 from tfner.documents import Document
 from tfner.exceptions import DivergedError
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1
 from tfner.model.optimizer import FusedAdamW, build_optimizer
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
@@ -73,11 +72,7 @@ def a_model(*, scale: float | None = None, policy: str = "float32", **options):
     optimizer = build_optimizer(1e-3, 100, warmup_ratio=0.0, schedule="constant", weight_decay=0.0)
     if scale:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=scale)
-    model.compile(
-        optimizer,
-        loss=MaskedSparseCategoricalCrossentropy(),
-        weighted_metrics=[EntityF1(list(tiny.LABELS.tags))],
-    )
+    model.compile(optimizer, label_metrics=[EntityF1(list(tiny.LABELS.tags))])
     return model
 
 

@@ -26,7 +26,6 @@ from tfner.data.batching.packed_batches import PackedBatches, PackSettings
 from tfner.data.batching.replica_range import Share
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.model.classifier import TokenClassifier
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import FusedAdamW
 from tfner.training.devices.strategy import Devices, open_devices
@@ -62,13 +61,9 @@ class AfterOneEpoch(keras.optimizers.schedules.LearningRateSchedule):
 
 def compiled(parts: int, steps: int) -> TokenClassifier:
     model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
-    model.train_rows(np.unique([PAD, *corpus().input_ids.flat_values.numpy()]))
+    model.restrict_embedding_update(np.unique([PAD, *corpus().input_ids.flat_values.numpy()]))
     optimizer = FusedAdamW(AfterOneEpoch(steps), global_clipnorm=0.5, head_scale=2.0)
-    model.compile(
-        optimizer,
-        MaskedSparseCategoricalCrossentropy(),
-        weighted_metrics=[MaskedAccuracy(), EntityF1(TAGS)],
-    )
+    model.compile(optimizer, label_metrics=[MaskedAccuracy(), EntityF1(TAGS)])
     return model
 
 
@@ -123,7 +118,6 @@ def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
         "traces": model.train_function.experimental_get_tracing_count(),
         "unlabelled": int(model.unlabelled_batches.numpy()),
     }
-    model.settle()
     return measured, [variable.numpy() for variable in model.prediction_weights]
 
 

@@ -14,7 +14,7 @@ from tfner.config import Precision, RunSettings
 from tfner.model.classifier import TokenClassifier
 from tfner.model.encoders.families import build_encoder
 from tfner.model.heads import softmax  # noqa: F401  makes itself known
-from tfner.model.heads.head import DecoderOptions, LossOptions, build_head
+from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, build_head
 from tfner.model.inference.frozen import FrozenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.tagging.schemes import LabelSet
@@ -39,7 +39,7 @@ def build_classifier(
     *,
     pretrained: bool,
     policy: Precision,
-    loss: LossOptions = LossOptions(),
+    loss: LossOptions = PLAIN_LOSS,
 ) -> TokenClassifier:
     """Build a classifier with all its variables.
 

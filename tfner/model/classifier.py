@@ -177,7 +177,9 @@ class TokenClassifier(keras.Model):
         else:
             step = self._run_whole(x, y, mask)
         if not supports_skipping(self.optimizer):
-            self.optimizer.apply_gradients(zip(step.gradients, self.trainable_variables, strict=True))
+            self.optimizer.apply_gradients(
+                zip(step.gradients, self.trainable_variables, strict=True)
+            )
             return self.compute_metrics(x, y, step.logits, mask)
         variables = self.trainable_variables
         skipped = apply_or_skip(self.optimizer, step.gradients, step.loss, variables)
@@ -221,7 +223,9 @@ class TokenClassifier(keras.Model):
             (0, 0.0, tf.TensorArray(tf.float32, count), zeros),
             parallel_iterations=1,
         )
-        per_label = tf.math.divide_no_nan(labelled, sum_over_replicas(weight))  # 1 without class weights
+        per_label = tf.math.divide_no_nan(
+            labelled, sum_over_replicas(weight)
+        )  # 1 without class weights
         gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
         logits = logits.concat()[: tf.shape(y)[0]]
         return Step(self.compute_loss(x, y, logits, mask), logits, gradients)

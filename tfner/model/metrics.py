@@ -68,8 +68,11 @@ class MaskedAccuracy(_Totals):
         super().__init__(name=name, dtype=dtype)
         self.correct, self.total = self.add_total("correct"), self.add_total("total")
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None."""
+    def update_state(self, y_true, y_pred, sample_weight=None, segment_ids=None) -> None:
+        """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None.
+
+        Segments make no difference to single positions.
+        """
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = _mask_like(y_true, sample_weight)
         correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)

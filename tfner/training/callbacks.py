@@ -1,7 +1,7 @@
 """Keras callbacks for any `fit`: entity scores, best weights, a log of metrics, progress; `last_state` has a place to go on from.
 
-Their order in the list matters: Settle stands before all that read the encoder's weights; EntityReport puts the scores into Keras's
-`logs`, and those that read them stand behind it.
+Their order in the list matters: EntityReport puts the scores into Keras's `logs`, and those that read
+them stand behind it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,6 @@ from tfner.training.state.storage import writing
 
 logger = logging.getLogger(__name__)
 DRAWN_EVERY = 0.1  # seconds
-
-
-class Settle(keras.callbacks.Callback):
-    """Make the encoder of a TokenClassifier whole at the end of each epoch, for the callbacks after this one."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.settle()
 
 
 class EntityReport(keras.callbacks.Callback):
@@ -97,6 +90,8 @@ class BestWeights(keras.callbacks.Callback):
         if math.isfinite(value) and (
             self.best is None or self.sign * value > self.sign * self.best
         ):
+            if sync := getattr(self.model, "sync_embeddings", None):
+                sync()  # a TokenClassifier may train some rows of its embeddings apart
             self.checkpoints.write(
                 name_of_epoch(epoch),
                 tf.train.Checkpoint(model=self.model),

@@ -21,7 +21,7 @@ from tfner.evaluation.evaluate import score_documents
 from tfner.exceptions import Terminated
 from tfner.model.build import build_classifier, build_tagger
 from tfner.model.classifier import TokenClassifier
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+from tfner.model.heads.head import LossOptions
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.monitoring.input_monitor import Supply
@@ -34,7 +34,6 @@ from tfner.training.callbacks import (
     EntityReport,
     MetricsLog,
     ProgressBar,
-    Settle,
     Throughput,
 )
 from tfner.training.devices.non_chief import ChiefsScores, NoCheckpoints, SharedCheckpoints
@@ -86,7 +85,6 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
         StepFacts(supply),
         throughput,
         non_finite,
-        Settle(),
         *dev_report(prepared, model, devices),
         best,
         *written,
@@ -100,7 +98,6 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
 
     with timed(prepared.seconds, "fit"):
         interrupted = run_fit(model, batches, data, settings.training.epochs, callbacks, last)
-    model.settle()
     bar.close()
     best.restore()
     prepared.seconds["training"] = throughput.seconds
@@ -166,7 +163,6 @@ def go_on(
         finish_epoch(model, together, last.place.epoch)
     if last.ended or last.place.epoch >= epochs:
         return
-    model.first_step = last.place.step
     model.fit(
         data(last.place),
         epochs=epochs,
@@ -233,17 +229,18 @@ def usual_row(lengths_N: np.ndarray, batch_size: int) -> int:
 
 
 def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
-    """A compiled classifier with its optimizer built, ready for a saved state."""
+    """Build a compiled classifier with its optimizer, ready for a saved state."""
     settings, training = prepared.settings, prepared.settings.training
+    weights = class_weights(training.class_weights, prepared.labels)
     model = build_classifier(
         settings,
         prepared.checkpoint,
         prepared.labels,
         pretrained=settings.encoder.initialize == "pretrained",
         policy=training.precision,
+        loss=LossOptions(training.label_smoothing, weights),
     )
-    if settings.encoder.implementation == "fused":
-        model.train_rows(ids_in_training(prepared))
+    model.restrict_embedding_update(ids_in_training(prepared))
     optimizer = build_optimizer(
         training.learning_rate,
         steps_per_epoch * training.epochs,
@@ -257,10 +254,7 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     model.compile(
         optimizer,
-        loss=MaskedSparseCategoricalCrossentropy(
-            training.label_smoothing, class_weights(training.class_weights, prepared.labels)
-        ),
-        weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
+        label_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
         jit_compile=training.batching == "packed" and is_one_program(),
     )
     return model

@@ -22,7 +22,8 @@ from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
-from tfner.model.encoders.bert import check_checkpoint, resolve_checkpoint
+from tfner.model.encoders.checkpoints import resolve_checkpoint
+from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
 from tfner.safeio.sources import PREPARED
 from tfner.tagging.schemes import LabelSet

@@ -137,6 +137,11 @@ def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") ->
     Raises:
         ModelError: config.json is not BERT's, or the weights are missing, damaged or of another shape.
     """
+    return BertEncoder(build_tf_bert(folder, pretrained).bert, implementation)
+
+
+def build_tf_bert(folder: Path, pretrained: bool) -> keras.Model:
+    """Build transformers' own model, without a pooler; raises as `build_bert`."""
     from transformers import TFBertModel
 
     config, files = check_checkpoint(folder, pretrained)
@@ -149,7 +154,7 @@ def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") ->
             raise ModelError(f"{where}: {first_line(error)}") from None
         if pretrained:
             load_weights(model, files, folder)
-    return BertEncoder(model.bert, implementation)
+    return model
 
 
 def check_checkpoint(folder: Path, pretrained: bool) -> tuple[Any, list[Path]]:
@@ -208,7 +213,11 @@ def load_pytorch_tensors(model: keras.Model, tensors: dict[str, Any], folder: Pa
     named = {
         name: tf.cast(value, tf.float32).numpy() for name, value in (prefixed or tensors).items()
     }
-    options = {"allow_missing_keys": True, "output_loading_info": True, "skip_logger_warnings": True}
+    options = {
+        "allow_missing_keys": True,
+        "output_loading_info": True,
+        "skip_logger_warnings": True,
+    }
     try:
         _, info = load_pytorch_state_dict_in_tf2_model(model, named, **options)
     except (ValueError, tf.errors.OpError) as error:
@@ -234,7 +243,10 @@ def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
 
 def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
     """Refuse weights of which one is not there or one has no place: they are another encoder's."""
-    for what, names in (("are missing", sorted(missing)), ("have no place in it", sorted(unexpected))):
+    for what, names in (
+        ("are missing", sorted(missing)),
+        ("have no place in it", sorted(unexpected)),
+    ):
         if names:
             found = f"{len(names)} {what}, for example {', '.join(names[:3])}"
             raise ModelError(f"{folder}: not the weights of this encoder: {found}")

@@ -41,7 +41,9 @@ def download(name: str) -> Path:
         try:
             folder = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, *weights]))
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-            where = f"encoder.checkpoint: {name} is no local folder and could not be had from the hub"
+            where = (
+                f"encoder.checkpoint: {name} is no local folder and could not be had from the hub"
+            )
             raise ModelError(f"{where}: {first_line(error)}") from None
         if any(any(folder.glob(pattern)) for pattern in weights):
             break

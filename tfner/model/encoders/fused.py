@@ -17,7 +17,9 @@ from tfner.model.encoders.fused_ops import FusedOps
 from tfner.model.encoders.token_layout import PackedLayout, PaddedLayout
 
 DROPOUTS_OF_A_LAYER = 3  # of the attention, of what it gives, and of the layer's output
-MASKED = -1e4  # added to the score of what may not be attended to: its exp is 0, and float16 holds it
+MASKED = (
+    -1e4
+)  # added to the score of what may not be attended to: its exp is 0, and float16 holds it
 
 LookUp = Callable[[tf.Tensor], tf.Tensor]  # ids int32 [N] -> embeddings [N, H]
 

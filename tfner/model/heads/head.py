@@ -28,6 +28,9 @@ class LossOptions:
     class_weights: list[float] | None = None
 
 
+PLAIN_LOSS = LossOptions()
+
+
 @dataclass(frozen=True)
 class DecoderOptions:
     """What an export may ask of a head's decoder.
@@ -41,6 +44,9 @@ class DecoderOptions:
     method: str = "viterbi"
     threshold: float | Mapping[str, float] = 0.0
     max_entities: int | None = None
+
+
+PLAIN_DECODING = DecoderOptions()
 
 
 class LossSums(NamedTuple):
@@ -61,7 +67,7 @@ class Head(keras.layers.Layer):
         loss: options of the loss.
     """
 
-    def __init__(self, labels: LabelSet, loss: LossOptions = LossOptions()):
+    def __init__(self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS):
         super().__init__(dtype="float32", name="head")
         self.labels = labels
         self.loss = loss

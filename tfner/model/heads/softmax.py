@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.model.export_copy import ExportCopy
-from tfner.model.heads.head import Head, LossOptions, LossSums, register
+from tfner.model.heads.head import PLAIN_LOSS, Head, LossOptions, LossSums, register
 from tfner.model.losses import masked_cross_entropy_sum
 from tfner.tagging.schemes import LabelSet
 
@@ -23,7 +23,7 @@ class SoftmaxHead(Head):
     def __init__(
         self,
         labels: LabelSet,
-        loss: LossOptions = LossOptions(),
+        loss: LossOptions = PLAIN_LOSS,
         *,
         initializer_range: float = 0.02,
     ):

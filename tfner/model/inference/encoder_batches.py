@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from tfner.data.windows import pad_rows
 
-Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
+Encode = Callable[
+    [tf.Tensor, tf.Tensor], tf.Tensor
+]  # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
 
 # Passes of the encoder that are under way at once: one fills the processors that an operation of the other
 # leaves idle. Memory is that of two.

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
 from tfner.model.heads.decoder import Spans
-from tfner.model.heads.head import DecoderOptions, Head
+from tfner.model.heads.head import PLAIN_DECODING, DecoderOptions, Head
 from tfner.model.inference.encoder_batches import BatchPlan, Encode, encode_rows, encode_windows
 from tfner.model.inference.fixed_shapes import compile_for_shapes
 from tfner.tagging.schemes import LabelSet
@@ -76,7 +76,7 @@ class Tagger(tf.Module):
         *,
         max_length: int,
         overlap: int,
-        decoding: DecoderOptions = DecoderOptions(),
+        decoding: DecoderOptions = PLAIN_DECODING,
         widths: Sequence[int] | None = None,
         max_pieces_per_pass: int = 4096,
         compiled: bool = False,

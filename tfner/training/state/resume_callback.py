@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ModelError
+from tfner.model.keras_internals import random_generators
 from tfner.training.callbacks import BestWeights
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.termination import raise_if_terminated
@@ -150,7 +151,6 @@ class LastState(keras.callbacks.Callback):
             ModelError: there are checkpoints, but none is whole or of this model and these data.
         """
         self.model.optimizer.build(self.model.trainable_variables)
-        self.model.make_train_function()  # which makes a TokenClassifier's metrics ready
         found = self.checkpoints.restore(self._checkpoint())
         if found is None:
             return self.place
@@ -176,13 +176,3 @@ def put_metrics_back(
     for metric in metrics:
         for variable, value in zip(metric.variables, values.get(metric.name, ()), strict=False):
             variable.assign(value)
-
-
-def random_generators(model: keras.Model) -> list[tf.__internal__.tracking.AutoTrackable]:
-    """What dropout draws from; Keras leaves it out of checkpoints, so that a resumed training would draw anew."""
-    layers = (
-        layer
-        for layer in model.submodules
-        if isinstance(layer, keras.__internal__.layers.BaseRandomLayer)
-    )
-    return [layer._random_generator for layer in layers]
