@@ -114,6 +114,7 @@ class ModelSettings(Settings):
 
     labelling: Literal["word", "pretoken", "piece"] = "word"
     tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
+    head: str = "softmax"  # what turns hidden states into tags
     decoder: Literal["viterbi", "greedy"] = "viterbi"
     dropout: float = Field(
         default=0.1, ge=0, lt=1

@@ -56,7 +56,7 @@ def build_classifier(
         body = build_encoder(encoder, pretrained=pretrained, implementation=implementation)
         model = TokenClassifier(
             body,
-            build_head("softmax", labels, loss, body.initializer_range),
+            build_head(settings.model.head, labels, loss, body.initializer_range),
             dropout=settings.model.dropout,
             gradient_accumulation=settings.training.gradient_accumulation,
         )

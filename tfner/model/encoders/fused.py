@@ -132,8 +132,7 @@ class FusedPass:
             look_up: finds word embeddings; by default in `weights.words`.
         """
         training = seeds_D2 is not None
-        static = ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()
-        compiled = training and static
+        compiled = training and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()
         ops = self._compiled_ops if compiled else self._ops
         count = self.seed_count(len(weights.layers))
         seeds: Sequence = tf.unstack(seeds_D2) if training else [None] * count
