@@ -105,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def read_vocabulary(
     folder: Path, saved: dict[str, Any] | None, configs: tuple[dict[str, Any], ...]
 ) -> tuple[str, ...]:
-    """Take the pieces from tokenizer.json, else from vocab.txt; both must agree if both are there."""
+    """Take the pieces from tokenizer.json or vocab.txt, which must agree if both are there."""
     listed = read_vocab_txt(folder / "vocab.txt")
     if saved is None:
         if not listed:
