@@ -16,7 +16,7 @@ from tfner.model.encoders.bert import build_encoder
 from tfner.model.inference.frozen import FrozenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def build_classifier(
 
 
 def build_tagger(
-    model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
 ) -> Tagger:
     """The tagger over a model's weights, which it follows as they change."""
     return Tagger(
@@ -58,7 +58,7 @@ def build_tagger(
 
 
 def build_export_tagger(
-    model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
 ) -> Tagger:
     """The tagger that an export holds: over copies of a model's weights, in the precision and shapes of the settings."""
     export = settings.export

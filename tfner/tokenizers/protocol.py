@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol
 
 import tensorflow as tf
-
-Kind = TypeVar("Kind", bound="type[Tokenizer]")
 
 
 class Tokens(NamedTuple):
@@ -57,7 +55,9 @@ class Tokenizer(Protocol):
     cls_id: int
     sep_id: int
     pad_id: int
-    unk_id: int | None
+
+    @property
+    def unk_id(self) -> int | None: ...
 
     @classmethod
     def recognizes(cls, folder: Path) -> bool:

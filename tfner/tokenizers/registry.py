@@ -10,10 +10,12 @@ import functools
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import TypeVar
 
-from tfner.tokenizers.protocol import Kind, Tokenizer
+from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
+Kind = TypeVar("Kind", bound=type[Tokenizer])
 _registered: list[type[Tokenizer]] = []
 
 

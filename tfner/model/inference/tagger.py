@@ -15,7 +15,7 @@ from tfner.model.heads.decoder import Decoder, Spans
 from tfner.model.inference.encoder_batches import Encode, SlicePlan, encode_rows, encode_windows
 from tfner.model.inference.fixed_shapes import compile_for_shapes
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import Tokens, WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer, Tokens
 
 ROWS = (
     1,
@@ -48,7 +48,7 @@ class Tagger(tf.Module):
         self,
         classify: Callable[[dict[str, tf.Tensor]], tf.Tensor],
         weights: Sequence[tf.Variable],
-        tokenizer: WordPieceTokenizer,
+        tokenizer: Tokenizer,
         labels: LabelSet,
         *,
         max_length: int,
