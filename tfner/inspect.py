@@ -110,9 +110,9 @@ def inspect_sources(
     load_tensorflow()
     from tfner.data.token_stats import tokenizer_facts
     from tfner.model.encoders.checkpoints import resolve_checkpoint
-    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+    from tfner.tokenizers.registry import open_tokenizer
 
-    tokenizer = WordPieceTokenizer.from_checkpoint(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
+    tokenizer = open_tokenizer(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
     labels = labels_of([document for documents in splits.values() for document in documents])
     facts = {
         name: tokenizer_facts(documents, tokenizer, labels, ledgers[name])

@@ -167,14 +167,14 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
     from tfner.config import load_settings
     from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.tagging.schemes import LabelSet
-    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+    from tfner.tokenizers.registry import open_tokenizer
     from tfner.training.run_inputs import Prepared, Splits
     from tfner.training.state.run_folder import RunFolder
 
     settings = load_settings(folder / "config.yaml", [f"training.batching={batching}"])
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
     labels = LabelSet(("ORGANIZATION", "PERSON", "PLACE", "PRODUCT"))
-    tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
+    tokenizer = open_tokenizer(checkpoint)
     return Prepared(
         settings,
         RunFolder(settings.run_dir),

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.batching.packing import OpenRows, PackedShape, draws, pack, pack_stream
 from tfner.data.batching.prefetch import Ahead
 from tfner.data.encoded_corpus import EncodedCorpus
@@ -42,11 +42,11 @@ def corpus_of(lengths, seed: int = 0) -> EncodedCorpus:
 
 
 def packed(corpus: EncodedCorpus, batch_size: int = 4, seed: int = 1) -> PackedBatches:
-    return PackedBatches(corpus, PackSettings(batch_size, ROW, 0, seed))
+    return PackedBatches(corpus, PackedSettings(batch_size, ROW, 0, seed))
 
 
 def padded(corpus: EncodedCorpus, batch_size: int) -> Batches:
-    return Batches(corpus, BatchSettings(batch_size, "padded", (), 0, 1))
+    return Batches(corpus, PaddedSettings(batch_size, "padded", (), 0, 1))
 
 
 @given(

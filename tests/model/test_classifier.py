@@ -13,7 +13,7 @@ import tiny
 from replicas import two_replicas
 
 from tfner.corpus.ledger import Ledger
-from tfner.data.batching.batches import Batches, BatchSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.encoded_corpus import encode
 from tfner.documents import Document
 from tfner.model.encoders.encoder import Encoder, EncoderInput
@@ -209,7 +209,7 @@ def test_plain_fit_evaluate_and_predict_over_bucketed_batches_with_keras_callbac
         for n in range(24)
     ]
     corpus = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), max_length=16, overlap=4)
-    batches = Batches(corpus, BatchSettings(6, "bucketed", (6, 8), tiny.tokenizer().pad_id, 1))
+    batches = Batches(corpus, PaddedSettings(6, "bucketed", (6, 8), tiny.tokenizer().pad_id, 1))
     model = tiny.classifier(dropout=0.1)
     optimizer = build_optimizer(5e-3, 3 * batches.steps_per_epoch, warmup_ratio=0.0)
     model.compile(optimizer, label_metrics=[EntityF1(list(tiny.LABELS.tags))])

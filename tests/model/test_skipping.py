@@ -12,8 +12,8 @@ import tiny
 from replicas import on_replicas, two_replicas
 
 from tfner.corpus.ledger import Ledger
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.encoded_corpus import encode
 from tfner.documents import Document
 from tfner.exceptions import DivergedError
@@ -211,7 +211,7 @@ def test_the_documents_of_a_step_are_those_of_its_windows(batching):
     ]
     how = {"max_length": 16, "overlap": 4}
     corpus = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), **how)
-    pack, pad = PackSettings(4, 16, 0, 1), BatchSettings(4, batching, (8,), 0, 1)
+    pack, pad = PackedSettings(4, 16, 0, 1), PaddedSettings(4, batching, (8,), 0, 1)
     batches = PackedBatches(corpus, pack) if batching == "packed" else Batches(corpus, pad)
     splits, settings = (
         SimpleNamespace(documents={"train": documents}),

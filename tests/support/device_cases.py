@@ -21,8 +21,8 @@ import tensorflow as tf
 import tf_keras as keras
 import tiny
 
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.batching.replica_range import Share
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.model.classifier import TokenClassifier
@@ -70,7 +70,7 @@ def compiled(parts: int, steps: int) -> TokenClassifier:
 def tags_of_windows(model: TokenClassifier) -> list[list[list[str]]]:
     """The tags that the windows have and those that the model gives them, for seqeval."""
     x, y_BT, mask_BT = next(
-        Batches(corpus(), BatchSettings(40, "padded", (), PAD, 1)).in_order().as_numpy_iterator()
+        Batches(corpus(), PaddedSettings(40, "padded", (), PAD, 1)).in_order().as_numpy_iterator()
     )
     best_BT = model(x).numpy().argmax(-1)
     return [
@@ -94,7 +94,7 @@ def one_sided_steps(batches: PackedBatches, replicas: int) -> int:
 
 def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
     """An epoch of packed batches without learning, then STEPS steps; -> (what is measured, the weights)."""
-    batches = PackedBatches(corpus(), PackSettings(9, ROW, PAD, 1))
+    batches = PackedBatches(corpus(), PackedSettings(9, ROW, PAD, 1))
     with devices.strategy.scope():
         model = compiled(parts, batches.steps_per_epoch)
     tags, before = tags_of_windows(model), model.head.kernel.numpy()

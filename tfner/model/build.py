@@ -18,7 +18,7 @@ from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, buil
 from tfner.model.inference.frozen import FrozenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
 
 
 @contextmanager
@@ -64,14 +64,14 @@ def build_classifier(
 
 
 def build_tagger(
-    model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
 ) -> Tagger:
     """Build the tagger over a model's weights, which it follows as they change."""
     return Tagger(model, tokenizer, labels, **tagger_options(settings))
 
 
 def build_export_tagger(
-    model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
 ) -> Tagger:
     """Build the tagger that an export holds, over copies of a model's weights.
 

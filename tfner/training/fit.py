@@ -11,9 +11,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.config import RunSettings
-from tfner.data.batching.batches import Batches, BatchSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.collate import ROUNDING
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.sharded_corpus import ShardedCorpus
@@ -203,19 +203,19 @@ def make_batches(prepared: Prepared) -> TrainingBatches:
     corpus, pad_id = prepared.corpora["train"], prepared.tokenizer.pad_id
     if training.batching == "packed":
         lengths = corpus.blocks.lengths if isinstance(corpus, ShardedCorpus) else corpus.lengths
-        how = PackSettings(
+        how = PackedSettings(
             training.batch_size,
             training.row_length or usual_row(lengths, training.batch_size),
             pad_id,
             settings.seed,
         )
     else:
-        how = BatchSettings(
+        how = PaddedSettings(
             training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed
         )
     if isinstance(corpus, ShardedCorpus):
         return ShardBatches(corpus, how)
-    return PackedBatches(corpus, how) if isinstance(how, PackSettings) else Batches(corpus, how)
+    return PackedBatches(corpus, how) if isinstance(how, PackedSettings) else Batches(corpus, how)
 
 
 def usual_row(lengths_N: np.ndarray, batch_size: int) -> int:

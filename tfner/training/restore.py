@@ -16,7 +16,7 @@ from tfner.safeio.json_text import read_json_object
 from tfner.serving.export.bundle import export_model, live_recognizer
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.runtime.saved_model import load_recognizer
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.registry import open_tokenizer
 from tfner.training.card import card_of_run
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.run_folder import RunFolder
@@ -42,9 +42,7 @@ def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
     if not folder.has_best():
         raise ModelError(f"{folder.path}: the run has no weights yet: no epoch is finished")
     Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
-    return build_export_tagger(
-        model, WordPieceTokenizer.from_checkpoint(folder.encoder), labels, settings
-    )
+    return build_export_tagger(model, open_tokenizer(folder.encoder), labels, settings)
 
 
 def export_run(path: Path, to: Path | None = None, overrides: Sequence[str] = ()) -> Path:

@@ -27,7 +27,8 @@ from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
 from tfner.safeio.sources import PREPARED
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
+from tfner.tokenizers.registry import open_tokenizer
 from tfner.training.environment import changed_splits, describe_environment
 from tfner.training.state.run_folder import RunFolder
 
@@ -64,7 +65,7 @@ class Prepared:
     splits: Splits
     labels: LabelSet
     checkpoint: Path
-    tokenizer: WordPieceTokenizer
+    tokenizer: Tokenizer
     corpora: dict[str, EncodedCorpus | ShardedCorpus]
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
@@ -83,7 +84,7 @@ def prepare(
     With `overwrite` what the folder held goes then, not before: a mistake in the data does not cost the earlier run.
     """
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
-    tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
+    tokenizer = open_tokenizer(checkpoint)
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
     check_names(settings, labels)
@@ -148,7 +149,7 @@ def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
 
 
 def check_same_encoding(
-    settings: RunSettings, labels: LabelSet, tokenizer: WordPieceTokenizer, prepared: ShardedCorpus
+    settings: RunSettings, labels: LabelSet, tokenizer: Tokenizer, prepared: ShardedCorpus
 ) -> None:
     """Windows that were prepared fit the settings of the run.
 
@@ -207,7 +208,7 @@ def count_labels(documents: Sequence[Document]) -> Counter[str]:
 
 def encode_split(
     documents: Sequence[Document],
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     labels: LabelSet,
     ledger: Ledger,
     settings: RunSettings,

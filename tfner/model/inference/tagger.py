@@ -16,7 +16,7 @@ from tfner.model.heads.head import PLAIN_DECODING, DecoderOptions, Head
 from tfner.model.inference.encoder_batches import BatchPlan, Encode, encode_rows, encode_windows
 from tfner.model.inference.fixed_shapes import compile_for_shapes
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import Tokens, WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer, Tokens
 
 # Rows that are compiled for beside a full batch: a single short text should not cost a full one.
 COMPILED_ROWS = (1, 8)
@@ -71,7 +71,7 @@ class Tagger(tf.Module):
     def __init__(
         self,
         classifier: Classifier,
-        tokenizer: WordPieceTokenizer,
+        tokenizer: Tokenizer,
         labels: LabelSet,
         *,
         max_length: int,
