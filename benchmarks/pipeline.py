@@ -153,7 +153,7 @@ def measure_stream(options: argparse.Namespace, folder: Path) -> None:
         f"{'one epoch from the shards':<28}{'batches':>12}{'seconds':>12}{'sentences/s':>14}{'peak MiB beyond start':>24}"
     )
     from tfner.data.shards.sharded_corpus import ShardedCorpus
-    from tfner.training.fit import make_batches
+    from tfner.training.batches import make_batches
 
     start_memory = resident_memory()
     for batching in BATCHINGS:
@@ -177,14 +177,14 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
     from tfner.model.encoders.bert import resolve_checkpoint
     from tfner.tagging.schemes import LabelSet
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
-    from tfner.training.run_inputs import Prepared, Splits
+    from tfner.training.run_inputs import RunInputs, Splits
     from tfner.training.state.run_folder import RunFolder
 
     settings = load_settings(folder / "config.yaml", [f"training.batching={batching}"])
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
     labels = LabelSet(("ORGANIZATION", "PERSON", "PLACE", "PRODUCT"))
     tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
-    return Prepared(
+    return RunInputs(
         settings,
         RunFolder(settings.run_dir),
         Splits(),
@@ -199,7 +199,7 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
 def measure_waiting(options: argparse.Namespace, folder: Path) -> None:
     """Training steps on batches from memory and from the shards."""
     from tfner.data.shards.sharded_corpus import ShardedCorpus
-    from tfner.training.fit import make_batches
+    from tfner.training.batches import make_batches
 
     corpora = {"memory": encode_few(folder), "shards": ShardedCorpus(folder / "shards")}
     print(

@@ -82,5 +82,5 @@ def tagger_options(settings: RunSettings) -> dict[str, Any]:
         "decoder": settings.export.decoder or settings.model.decoder,
         "threshold": settings.export.threshold,
         "max_entities": settings.export.max_entities,
-        "slice_pieces": settings.export.slice_pieces,
+        "slice_pieces": settings.export.max_pieces_per_pass,
     }
