@@ -161,7 +161,7 @@ def test_the_report_is_of_the_test_split_and_holds_the_scores_of_dev_too(home):
 
 
 def test_the_tagger_learns(finished):
-    assert finished.reports["dev"].scores.types["PER"].f1 > 0.5
+    assert finished.reports["dev"].scores.micro.f1 > 0.5
 
 
 def test_export_run_folder_and_report_agree(finished, home, tmp_path):
