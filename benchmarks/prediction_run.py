@@ -16,13 +16,13 @@ from pathlib import Path
 
 
 def main(model: str, folder: str, output: str, begin: str) -> None:
-    from tfner.commands import open_model
+    from tfner.commands import open_recognizer
     from tfner.config import ReadSettings
     from tfner.formats.resume import Nothing
     from tfner.formats.writers import open_writer
     from tfner.predict import mark, read_input
 
-    recognizer = open_model(Path(model))
+    recognizer = open_recognizer(Path(model))
     recognizer("One short sentence.")
     recognizer.tag(["One", "short", "sentence"])
     figures = {"start_up": time.time() - float(begin)}

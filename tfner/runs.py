@@ -29,9 +29,7 @@ def runs(
     ] = Path("runs"),
     as_json: Annotated[
         bool,
-        typer.Option(
-            "--json", help="Print a JSON array with an object for each run; it has more."
-        ),
+        typer.Option("--json", help="Print a JSON array with an object for each run; it has more."),
     ] = False,
 ) -> None:
     """List the runs in a folder: state, epochs, best F1, time, and where they were exported."""

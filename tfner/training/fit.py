@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
@@ -209,4 +210,7 @@ def dev_report(inputs: RunInputs, model: TokenClassifier, devices: Devices) -> C
     tagger = build_tagger(model, inputs.tokenizer, inputs.labels, inputs.settings)
     recognizer = live_recognizer(tagger, make_card(tagger))
     documents = inputs.splits.documents["dev"]
-    return [callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents)), *shared]
+    return [
+        callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents)),
+        *shared,
+    ]

@@ -32,7 +32,9 @@ class NonFiniteSteps(keras.callbacks.Callback):
     within an epoch: its checkpoints are of steps that were made.
     """
 
-    def __init__(self, most: int, documents_of: DocumentsOf, resume: ResumeCheckpoint | None = None):
+    def __init__(
+        self, most: int, documents_of: DocumentsOf, resume: ResumeCheckpoint | None = None
+    ):
         super().__init__()
         self._supports_tf_logs = True
         self.most = most

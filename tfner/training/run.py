@@ -31,7 +31,6 @@ from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.storage import refusal
 from tfner.training.state.termination import interruption
 
-
 State = Literal["finished", "interrupted", "finished before"]
 
 
