@@ -20,8 +20,8 @@ from tfner.commands import (
     TokenColumn,
     load_tensorflow,
     output,
-    read_settings,
     run,
+    validate_reading,
 )
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings, RunSettings, read_yaml
 from tfner.corpus.ledger import Ledger
@@ -75,7 +75,7 @@ def inspect(
         }
         encoder = encoder or run_settings.encoder.checkpoint
     else:
-        settings = read_settings(
+        settings = validate_reading(
             format=format,
             encoding=encoding,
             scheme=scheme,

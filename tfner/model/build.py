@@ -91,5 +91,5 @@ def tagger_options(settings: RunSettings) -> dict[str, Any]:
         "max_length": settings.encoder.max_length,
         "overlap": settings.encoder.overlap,
         "decoding": DecoderOptions(method, export.threshold, export.max_entities),
-        "max_pieces_per_pass": export.slice_pieces,
+        "max_pieces_per_pass": export.max_pieces_per_pass,
     }

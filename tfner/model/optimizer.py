@@ -23,14 +23,23 @@ SCHEDULES = ("linear", "cosine", "constant")
 
 @keras.saving.register_keras_serializable("tfner")
 class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then linear or cosine decay to 0: transformers' `get_{linear,cosine,constant}_schedule_with_warmup`.
+    """Raise the learning rate to `peak`, then keep it or let it fall to 0 on a line or a cosine.
 
-    For update number s = 0, 1, ... and what remains, r = (total_steps - s) / max(1, total_steps - warmup_steps), at least 0:
+    For update number s = 0, 1, ... and what remains, r = (total_steps - s) / max(1, total_steps -
+    warmup_steps), at least 0:
 
-        s < warmup_steps    peak * s / warmup_steps    (so the very first update has learning rate 0)
+        s < warmup_steps    peak * (s + 1) / (warmup_steps + 1)
         linear              peak * r
         cosine              peak * (1 - cos(pi * r)) / 2
         constant            peak
+
+    After the warm-up these are transformers' `get_{linear,cosine,constant}_schedule_with_warmup`.
+    Its warm-up is s / warmup_steps, which spends the first update on a rate of 0; ours moves the
+    weights in every update, the last one included.
+
+    >>> schedule = WarmupDecay(1.0, total_steps=5, warmup_steps=1)
+    >>> [float(schedule(step)) for step in range(5)]
+    [0.5, 1.0, 0.75, 0.5, 0.25]
 
     Args:
         peak: the learning rate at the end of the warm-up.
@@ -58,7 +67,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step) -> tf.Tensor:
         """The learning rate of update number `step`, float32."""
         step = tf.cast(step, tf.float32)
-        warmup = step / max(1, self.warmup_steps)
+        warmup = (step + 1.0) / (self.warmup_steps + 1)
         rest = tf.maximum(
             0.0, (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
         )
