@@ -37,7 +37,9 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-VERSION = typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+VERSION = typer.Option(
+    "--version", callback=print_version, is_eager=True, help="Print the version."
+)
 
 
 def greet(context: typer.Context, version: Annotated[bool, VERSION] = False) -> None:

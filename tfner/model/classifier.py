@@ -35,19 +35,21 @@ class LabelMetrics:
 class TokenClassifier(keras.Model):
     """Logits over tags for every piece; trains with plain `compile` and `fit`.
 
-    Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32 [B, T],
-    the mask float32 [B, T] passed as Keras's sample_weight. Output: float32 logits [B, T, K]. Packed rows
-    are `{"input_ids", "segment_ids", "position_ids"}`, see EncoderInput; each text is read by itself.
+    Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32
+    [B, T], the mask float32 [B, T] passed as Keras's sample_weight. Output: float32 logits [B, T,
+    K]. Packed rows are `{"input_ids", "segment_ids", "position_ids"}`, see EncoderInput; each text
+    is read by itself.
 
-    The loss is the head's, so `compile` takes none. In the logs it is that of all labelled positions since
-    the metrics were reset, however they were batched.
+    The loss is the head's, so `compile` takes none. In the logs it is that of all labelled
+    positions since the metrics were reset, however they were batched.
 
     Args:
         encoder: turns pieces into hidden states.
         head: turns hidden states into logits, and has the loss.
         dropout: share of hidden states that is dropped out in front of the head.
-        gradient_accumulation: parts that a batch is worked through in before one update: the memory of a
-            part, the update of the whole, because the loss is divided by the labels of the whole.
+        gradient_accumulation: parts that a batch is worked through in before one update: the memory
+            of a part, the update of the whole, because the loss is divided by the labels of the
+            whole.
     """
 
     def __init__(
@@ -88,7 +90,8 @@ class TokenClassifier(keras.Model):
         pieces = EncoderInput.from_batch(inputs)
         hidden_BTH = self.encoder(pieces, training=training)
         hidden_BTH = tf.cast(self.dropout(hidden_BTH, training=training), tf.float32)
-        # Selected, because in the gradient of the head's kernel a NaN on padding, times 0, would be NaN.
+        # Selected, because in the gradient of the head's kernel a NaN on padding, times 0, would be
+        # NaN.
         is_piece_BT1 = tf.expand_dims(pieces.segment_ids > 0, -1)
         return self.head(tf.where(is_piece_BT1, hidden_BTH, 0.0))
 
@@ -137,16 +140,14 @@ class TokenClassifier(keras.Model):
 
     @property
     def prediction_weights(self) -> list[tf.Variable]:
-        """List all that a prediction reads, up to date, in one order for all classifiers of a shape."""
+        """List all that a prediction reads, up to date, in one order for all classifiers of a
+        shape.
+        """
         self.sync_embeddings()
         return [*self.encoder.weights, *self.head.weights]
 
     def compute_loss(
-        self,
-        x: Any = None,
-        y: tf.Tensor | None = None,
-        y_pred: tf.Tensor | None = None,
-        sample_weight: tf.Tensor | None = None,
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> tf.Tensor:
         """Divide the head's loss by the labels of the whole global batch, and add it to the logs'."""
         total, weight = self.head.loss_sums(y, y_pred, sample_weight, x.get("segment_ids"))
@@ -235,8 +236,8 @@ class TokenClassifier(keras.Model):
     ) -> tuple[tf.Tensor, Step]:
         """Run one part forward and backward; -> (the sum of its weights, the step).
 
-        The objective is the part's share of the loss: its sum / the labels of the whole global batch. It is
-        divided before the way back, in which a sum would overflow float16.
+        The objective is the part's share of the loss: its sum / the labels of the whole global
+        batch. It is divided before the way back, in which a sum would overflow float16.
         """
         optimizer = self.optimizer
         scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)

@@ -1,7 +1,8 @@
 """Everything here leans on private members of tf_keras 2.21; no other module does.
 
-`tests/model/test_keras_internals.py` says what each of them is expected to do, so that a new release of
-tf_keras that changes one fails there, by name, and not in the middle of somebody's training.
+`tests/model/test_keras_internals.py` says what each of them is expected to do, so that a new
+release of tf_keras that changes one fails there, by name, and not in the middle of somebody's
+training.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import tf_keras as keras
 class SeedSource(keras.__internal__.layers.BaseRandomLayer):
     """Draw seeds for dropouts that no Keras layer computes.
 
-    It is a layer as Keras's dropouts are, so that a resumed training restores its state with theirs.
+    It is a layer as Keras's dropouts are, so that a resumed training restores its state with
+    theirs.
     """
 
     def __init__(self, **kwargs: Any):

@@ -1,4 +1,7 @@
-"""Streaming token accuracy and entity precision, recall and F1: counters in graph, equal to seqeval's default mode."""
+"""Streaming token accuracy and entity precision, recall and F1.
+
+Counters in graph, equal to seqeval's default mode.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ __all__ = [
 
 
 class _Totals(keras.metrics.Metric):
-    """Totals over all replicas, the same on each: any process can read or save them without the help of the others."""
+    """Totals over all replicas, the same on each.
+
+    Any process can read or save them without the help of the others.
+    """
 
     def add_total(
         self, name: str, shape: tuple[int, ...] = (), dtype: tf.DType = tf.float32
@@ -31,7 +37,8 @@ class _Totals(keras.metrics.Metric):
         )
 
     def add_to(self, totals: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
-        """Add to each total its value of this batch, which is to be less than 2**24 if it is a count.
+        """Add to each total its value of this batch, which is to be less than 2**24 if it is a
+        count.
 
         One sum over replicas for all of them, in float32, which every kind of device can sum.
         """
@@ -42,7 +49,10 @@ class _Totals(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable("tfner")
 class LossOfLabels(_Totals):
-    """The loss of all labelled positions, however they were batched: the sum of what they cost / the sum of their weights."""
+    """The loss of all labelled positions, however they were batched.
+
+    The sum of what they cost / the sum of their weights.
+    """
 
     def __init__(self, name: str = "loss", dtype=None):
         super().__init__(name=name, dtype=dtype)
@@ -61,7 +71,8 @@ class LossOfLabels(_Totals):
 class MaskedAccuracy(_Totals):
     """Share of labelled positions with the right tag; a prediction of -1 (none) is never right.
 
-    `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves out may be NaN.
+    `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
+    out may be NaN.
     """
 
     def __init__(self, name: str = "accuracy", dtype=None):
@@ -88,12 +99,14 @@ class MaskedAccuracy(_Totals):
 class EntityCounts(_Totals):
     """Counts gold, predicted and correct entities by type; subclasses say what comes of it.
 
-    Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if absent, in the
-    middle of a row too: what stands left and right of them are neighbours. Tags are read as conlleval reads them.
+    Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if
+    absent, in the middle of a row too: what stands left and right of them are neighbours. Tags are
+    read as conlleval reads them.
 
     Args:
         tags: the K tag names by id, for example ["O", "B-PER", "I-PER"].
-        average: "micro" over all entities, or "macro": the mean over the types that occur in gold or prediction.
+        average: "micro" over all entities, or "macro": the mean over the types that occur in gold
+            or prediction.
     """
 
     def __init__(
@@ -113,9 +126,12 @@ class EntityCounts(_Totals):
 
         Args:
             y_true: tag ids int [B, T].
-            y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, which reads as O.
-            sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater than 0 is labelled.
-            segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the next.
+            y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, which reads as
+                O.
+            sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater
+                than 0 is labelled.
+            segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the
+                next.
         """
         y_true = tf.cast(y_true, tf.int32)
         labelled_BT = _mask_like(y_true, sample_weight) > 0.0
@@ -131,7 +147,10 @@ class EntityCounts(_Totals):
         )
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Precision, recall and F1 under `average`, scalars; 0 where nothing is there to divide by."""
+        """Precision, recall and F1 under `average`, scalars.
+
+        0 where nothing is there to divide by.
+        """
         if self.average == "micro":
             return _scores(
                 *(tf.reduce_sum(counter) for counter in (self.true, self.predicted, self.correct))
@@ -155,7 +174,10 @@ class EntityCounts(_Totals):
 
 @keras.saving.register_keras_serializable("tfner")
 class EntityScores(EntityCounts):
-    """Precision, recall and F1 at once, from one set of counters: `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`."""
+    """Precision, recall and F1 at once, from one set of counters.
+
+    `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`.
+    """
 
     def __init__(
         self, tags: Sequence[str], average: str = "micro", name: str = "entity", dtype=None
@@ -219,7 +241,10 @@ class EntityF1(EntityCounts):
 def count_entities(
     rules: MarkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gold, predicted and correct entities of each type: ids [B, T] twice, bool [B, T], ids [B, T] or None -> 3 x int32 [N]."""
+    """Gold, predicted and correct entities of each type.
+
+    Ids [B, T] twice, bool [B, T], ids [B, T] or None -> 3 x int32 [N].
+    """
     segments_BT = None if segments_BT is None else left_align(segments_BT, labelled_BT)
     true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
     predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)

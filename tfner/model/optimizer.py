@@ -1,10 +1,14 @@
-"""AdamW for fine-tuning: groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay."""
+"""AdamW for fine-tuning.
+
+Groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -90,19 +94,25 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("tfner")
 class FusedAdamW(AdamWSteps):
-    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning rate of its own for the head.
+    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning
+    rate of its own for the head.
 
-    The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices gradient is summed over
-    its repeated rows before its norm is taken, and updates all rows, as a dense one does. `gradient_norm` is the norm of all
-    gradients of the last update together, before they are clipped; float32. An update where it is not finite is none: variables and
-    moments stay as they are, bit for bit; only the number of the update, and with it the learning rate's schedule, goes on.
+    The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices
+    gradient is summed over its repeated rows before its norm is taken, and updates all rows, as a
+    dense one does. `gradient_norm` is the norm of all gradients of the last update together, before
+    they are clipped; float32. An update where it is not finite is none: variables and moments stay
+    as they are, bit for bit; only the number of the update, and with it the learning rate's
+    schedule, goes on.
 
     Args:
         learning_rate: float or schedule.
-        weight_decay: decoupled decay: each update first multiplies a variable by `1 - learning_rate * weight_decay`.
-        global_clipnorm: gradients are scaled down so that the norm of all of them together is at most this; None = never.
+        weight_decay: decoupled decay: each update first multiplies a variable by `1 - learning_rate
+            * weight_decay`.
+        global_clipnorm: gradients are scaled down so that the norm of all of them together is at
+            most this; None = never.
         head_scale: factor on the learning rate of variables whose name matches one of `head_names`.
-        head_names, no_decay_names: regular expressions searched in variable names such as `tagger/head/kernel:0`.
+        head_names, no_decay_names: regular expressions searched in variable names such as
+            `tagger/head/kernel:0`.
     """
 
     def __init__(
@@ -146,7 +156,9 @@ class FusedAdamW(AdamWSteps):
             )
 
     def build(self, var_list) -> None:
-        """Create the moments, and sort the variables into groups while their names are still their own."""
+        """Create the moments, and sort the variables into groups while their names are still their
+        own.
+        """
         if not self.is_built():
             self._scales = self._scales_of(var_list)
             self._decays = [self._decay_of(variable) for variable in var_list]
@@ -249,10 +261,12 @@ def build_optimizer(
 
     Args:
         learning_rate: peak for all variables but the head's.
-        warmup_steps: number of updates with a rising learning rate; None = `warmup_ratio` of all, rounded up.
+        warmup_steps: number of updates with a rising learning rate; None = `warmup_ratio` of all,
+            rounded up.
         schedule: "linear", "cosine" or "constant" after the warm-up; see WarmupDecay.
         clip_norm: largest global norm of the gradient; None = no clipping.
-        head_learning_rate: peak for variables whose name matches `head_names`; None = as the others. Same schedule.
+        head_learning_rate: peak for variables whose name matches `head_names`; None = as the
+            others. Same schedule.
 
     Raises:
         ConfigError: a value is out of range; or, at the first update, no variable is of the head.
@@ -307,8 +321,11 @@ def _row_sums(gradient) -> tf.Tensor:
 
 
 def _to_dense(gradient) -> tf.Tensor:
-    """Sum up repeated rows into all rows; `tf.convert_to_tensor` does so too and warns of the size."""
+    """Sum up repeated rows into all rows.
+
+    `tf.convert_to_tensor` does so too and warns of the size.
+    """
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
-    rows = gradient.dense_shape[0]
-    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, rows)
+    shape: Any = gradient.dense_shape
+    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, shape[0])

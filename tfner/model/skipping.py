@@ -39,9 +39,9 @@ def apply_or_skip(
 ) -> tf.Tensor:
     """Make one step of an optimizer that supports skipping.
 
-    With a loss scale, overflows of scaled gradients are no fault: the scale sinks until there are none. What
-    counts is a loss that is not finite, which no scale has touched, and gradients that are not when the
-    scale has sunk to 1.
+    With a loss scale, overflows of scaled gradients are no fault: the scale sinks until there are
+    none. What counts is a loss that is not finite, which no scale has touched, and gradients that
+    are not when the scale has sunk to 1.
 
     Returns:
         Whether the step was skipped, bool scalar, the same on all replicas.

@@ -7,9 +7,9 @@ import zlib
 import numpy as np
 
 from tfner.config import TrainingSettings
-from tfner.data.batching.batches import Batches, BatchSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.collate import ROUNDING
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.training.run_inputs import RunInputs
@@ -26,7 +26,7 @@ def make_batches(inputs: RunInputs) -> TrainingBatches:
         sharded = isinstance(corpus, ShardedCorpus)
         lengths = corpus.blocks.lengths if sharded else corpus.lengths
         row_length = settings.row_length or usual_row_length(lengths, settings.batch_size)
-        packed = PackSettings(settings.batch_size, row_length, pad_id, seed)
+        packed = PackedSettings(settings.batch_size, row_length, pad_id, seed)
         return ShardBatches(corpus, packed) if sharded else PackedBatches(corpus, packed)
     padded = padded_settings(settings, pad_id, seed)
     if isinstance(corpus, ShardedCorpus):
@@ -34,9 +34,9 @@ def make_batches(inputs: RunInputs) -> TrainingBatches:
     return Batches(corpus, padded)
 
 
-def padded_settings(settings: TrainingSettings, pad_id: int, seed: int) -> BatchSettings:
+def padded_settings(settings: TrainingSettings, pad_id: int, seed: int) -> PaddedSettings:
     batching, bounds = settings.batching, settings.bucket_lengths
-    return BatchSettings(settings.batch_size, batching, bounds, pad_id, seed)
+    return PaddedSettings(settings.batch_size, batching, bounds, pad_id, seed)
 
 
 def usual_row_length(lengths_N: np.ndarray, batch_size: int) -> int:

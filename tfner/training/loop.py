@@ -9,7 +9,6 @@ import tf_keras as keras
 
 from tfner.exceptions import Terminated
 from tfner.training.batches import TrainingBatches
-from tfner.training.callbacks import sync_embeddings
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 from tfner.training.state.termination import interruption
 
@@ -73,7 +72,6 @@ def fit_until_stopped(
             raise getattr(batches, "failure", None) or error from None
         else:
             raise
-    sync_embeddings(together.model)
     together.end()
     return interrupted
 

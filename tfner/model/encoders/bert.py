@@ -1,7 +1,10 @@
-"""BERT. The only module that touches transformers' TensorFlow classes; an export does not need it.
+"""BERT.
 
-`TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch, which is
-what most checkpoints hold, so those are read here tensor by tensor and checked name by name.
+The only module that touches transformers' TensorFlow classes; an export does not need it.
+
+`TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch,
+which is what most checkpoints hold, so those are read here tensor by tensor and checked name by
+name.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from tfner.exceptions import ModelError
 from tfner.model.encoders.bert_config import check_count, count_weights, read_bert_config
 from tfner.model.encoders.bert_weights import copy_weights, encode_packed, fused_pass, read_weights
 from tfner.model.encoders.encoder import Encoder, EncoderInput
+from tfner.model.encoders.fused import FusedPass
 from tfner.model.encoders.partial_embedding import PartialEmbedding
 from tfner.model.encoders.weight_files import (
     TENSORFLOW,
@@ -40,8 +45,8 @@ class BertEncoder(Encoder):
 
     Args:
         bert: transformers' layer, with all its variables.
-        implementation: who computes hidden states: "fused", our own pass over the layer's weights, or
-            "reference", the layer itself.
+        implementation: who computes hidden states: "fused", our own pass over the layer's weights,
+            or "reference", the layer itself.
     """
 
     def __init__(self, bert: keras.layers.Layer, implementation: str):
@@ -52,7 +57,8 @@ class BertEncoder(Encoder):
         self.max_positions = bert.config.max_position_embeddings
         self.initializer_range = bert.config.initializer_range
         self._partial: PartialEmbedding | None = None
-        self._fused = self._seeds = None
+        self._fused: FusedPass | None = None
+        self._seeds: SeedSource | None = None
         if implementation == "fused":
             self._fused = fused_pass(bert, tf.as_dtype(self.compute_dtype))
             self._seeds = SeedSource(name="seeds")
@@ -61,28 +67,28 @@ class BertEncoder(Encoder):
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: EncoderInput, training: bool = False) -> tf.Tensor:
         """Compute hidden states, float [B, T, H] in the precision of the dtype policy."""
-        if self._fused is not None:
-            return self._run_fused(inputs, training)
+        if self._fused is not None and self._seeds is not None:
+            return self._run_fused(self._fused, self._seeds, inputs, training)
         if inputs.position_ids is not None:
-            return encode_packed(self.bert, *inputs, training)
+            return encode_packed(
+                self.bert, inputs.input_ids, inputs.segment_ids, inputs.position_ids, training
+            )
         output = self.bert(
             input_ids=inputs.input_ids, attention_mask=inputs.segment_ids, training=training
         )
         return output.last_hidden_state
 
-    def _run_fused(self, inputs: EncoderInput, training: bool) -> tf.Tensor:
-        seeds = None
-        if training:
-            count = self._fused.seed_count(self.config.num_hidden_layers)
-            seeds = self._seeds.draw(count)
-        weights = read_weights(self.bert)
-        if self._partial is None:
-            return self._fused(weights, *inputs, seeds)
-        look_up = self._partial.look_up if training else self._look_up_any
-        return self._fused(weights, *inputs, seeds, look_up)
-
-    def _look_up_any(self, ids_N: tf.Tensor) -> tf.Tensor:
-        return self._partial.look_up_any(self.word_embeddings, ids_N)
+    def _run_fused(
+        self, fused: FusedPass, source: SeedSource, inputs: EncoderInput, training: bool
+    ) -> tf.Tensor:
+        count = fused.seed_count(self.config.num_hidden_layers)
+        seeds = source.draw(count) if training else None
+        look_up = None
+        if self._partial is not None and training:
+            look_up = self._partial.look_up
+        elif self._partial is not None:
+            look_up = partial(self._partial.look_up_any, self.word_embeddings)
+        return fused(read_weights(self.bert), *inputs, seeds, look_up)
 
     @property
     def word_embeddings(self) -> tf.Variable:
@@ -103,7 +109,10 @@ class BertEncoder(Encoder):
         return self.bert.weights
 
     def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
-        """Copy the weights for the fused pass: tables and kernels in `dtype`, the others in float32."""
+        """Copy the weights for the fused pass.
+
+        Tables and kernels in `dtype`, the others in float32.
+        """
         self.sync_embeddings()
         encode = fused_pass(self.bert, dtype, skip_padding=skip_padding)
         weights, variables = copy_weights(self.bert, dtype)
@@ -113,8 +122,9 @@ class BertEncoder(Encoder):
         """Update only the embedding rows listed in `ids` (ascending int [U]).
 
         Rows that no training text uses get no gradient; skipping them saves a tenth of a step on
-        WNUT-17, and the optimizer's memory of them. They still decay as AdamW has them decay. Call this
-        before the optimizer is built. The reference implementation reads its own table and trains all.
+        WNUT-17, and the optimizer's memory of them. They still decay as AdamW has them decay. Call
+        this before the optimizer is built. The reference implementation reads its own table and
+        trains all.
         """
         if self._fused is not None:
             self._partial = PartialEmbedding(self.word_embeddings, ids, name="rows")
@@ -126,7 +136,9 @@ class BertEncoder(Encoder):
 
     @property
     def parts_of_checkpoints(self) -> Mapping[str, Any]:
-        """The rows that are trained and the state of dropout, where checkpoints have always had them."""
+        """The rows that are trained and the state of dropout, where checkpoints have always had
+        them.
+        """
         parts = {"_seeds": self._seeds, "_rows": self._partial}
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -135,7 +147,8 @@ def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") ->
     """Build the encoder of a folder with BERT's config.json, its weights read or drawn at random.
 
     Raises:
-        ModelError: config.json is not BERT's, or the weights are missing, damaged or of another shape.
+        ModelError: config.json is not BERT's, or the weights are missing, damaged or of another
+            shape.
     """
     return BertEncoder(build_tf_bert(folder, pretrained).bert, implementation)
 
@@ -230,7 +243,11 @@ def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
     """Fill a TFBertModel from the folder's tf_model.h5."""
     from transformers import TFBertModel
 
-    options = {"add_pooling_layer": False, "output_loading_info": True, "local_files_only": True}
+    options: dict[str, Any] = {
+        "add_pooling_layer": False,
+        "output_loading_info": True,
+        "local_files_only": True,
+    }
     try:
         loaded, info = TFBertModel.from_pretrained(folder, config=model.config, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

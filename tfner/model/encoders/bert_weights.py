@@ -47,7 +47,10 @@ def read_weights(bert: keras.layers.Layer) -> Weights:
 
 
 def copy_weights(bert: keras.layers.Layer, dtype: tf.DType) -> tuple[Weights, list[tf.Variable]]:
-    """Copy a BERT layer's weights into new variables: tables and kernels in `dtype`, others float32."""
+    """Copy a BERT layer's weights into new variables.
+
+    Tables and kernels in `dtype`, others float32.
+    """
     variables: list[tf.Variable] = []
 
     def copy(value: tf.Tensor) -> tf.Variable:
@@ -65,7 +68,9 @@ def encode_packed(
     positions_BT: tf.Tensor,
     training: bool,
 ) -> tf.Tensor:
-    """Compute hidden states of packed rows by BERT's own layers; int32 [B, T] three times -> [B, T, H].
+    """Compute hidden states of packed rows by BERT's own layers.
+
+    Int32 [B, T] three times -> [B, T, H].
 
     The layer as a whole takes no mask [B, T, T]; its embeddings and its encoder do.
     """

@@ -1,4 +1,7 @@
-"""The seam between an encoder and everything else: what goes in, what comes out, what it can be asked."""
+"""The seam between an encoder and everything else.
+
+What goes in, what comes out, what it can be asked.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ class EncoderInput(NamedTuple):
 
 
 class Encoder(keras.layers.Layer):
-    """Turn pieces into hidden states: `encoder(EncoderInput, training=False)` -> [B, T, hidden_size].
+    """Turn pieces into hidden states.
+
+    `encoder(EncoderInput, training=False)` -> [B, T, hidden_size].
 
     A kind of encoder is a subclass that has `call` and the three attributes below, and an entry in
     `tfner.model.encoders.families`. The other methods have an answer that is right for any encoder.
@@ -58,7 +63,8 @@ class Encoder(keras.layers.Layer):
 
         Args:
             dtype: of weights and products, float32 or bfloat16.
-            skip_padding: whether products may be computed of real pieces alone; XLA cannot compile that.
+            skip_padding: whether products may be computed of real pieces alone; XLA cannot compile
+                that.
 
         Raises:
             ConfigError: the encoder has no form in `dtype`.
@@ -69,7 +75,9 @@ class Encoder(keras.layers.Layer):
         return ExportCopy(lambda inputs: self(inputs, training=False), self.weights)
 
     def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
-        """Update only the embedding rows listed in `ids` (ascending int [U]), where that saves time."""
+        """Update only the embedding rows listed in `ids` (ascending int [U]), where that saves
+        time.
+        """
 
     def sync_embeddings(self) -> None:
         """Bring `word_embeddings` up to date where rows are trained apart from it."""

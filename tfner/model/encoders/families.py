@@ -1,4 +1,7 @@
-"""Families of encoders: what to build for the `model_type` that a checkpoint's config.json names."""
+"""Families of encoders.
+
+What to build for the `model_type` that a checkpoint's config.json names.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,11 @@ class Family:
 
     Args:
         name: `model_type` in config.json.
-        check: called with a folder and whether weights are wanted; raises ModelError for what cannot be
-            built, before anything is.
-        build: called with a folder, whether its weights are wanted or random ones, and who computes the
-            hidden states in training where there is a choice; gives an encoder with all its variables.
+        check: called with a folder and whether weights are wanted; raises ModelError for what
+            cannot be built, before anything is.
+        build: called with a folder, whether its weights are wanted or random ones, and who computes
+            the hidden states in training where there is a choice; gives an encoder with all its
+            variables.
     """
 
     name: str
@@ -71,8 +75,8 @@ def build_encoder(
     """Build the encoder of a checkpoint folder, with its weights or with random ones.
 
     Raises:
-        ModelError: config.json is not that of a known family, or the weights are missing, damaged or of
-            another shape.
+        ModelError: config.json is not that of a known family, or the weights are missing, damaged
+            or of another shape.
     """
     return find_family(folder).build(folder, pretrained, implementation)
 

@@ -1,9 +1,9 @@
 """BERT's forward pass over TFBertModel's own weights, with fewer and larger operations.
 
 One product gives queries, keys and values; activations of all positions are the rows of one matrix;
-embeddings are cast after they are looked up, not the whole table; nothing is computed that a tagger does
-not ask for. It is the same function of the same weights as `TFBertModel(...).last_hidden_state` (Devlin
-et al. 2019, https://arxiv.org/abs/1810.04805).
+embeddings are cast after they are looked up, not the whole table; nothing is computed that a tagger
+does not ask for. It is the same function of the same weights as
+`TFBertModel(...).last_hidden_state` (Devlin et al. 2019, https://arxiv.org/abs/1810.04805).
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class FusedPass:
         dtype: of the activations.
         epsilon: of the normalizations.
         hidden_dropout, attention_dropout: the share that training drops out.
-        skip_padding: whether only attention sees padding. Not for XLA, which must know the number of rows.
+        skip_padding: whether only attention sees padding. Not for XLA, which must know the number
+            of rows.
     """
 
     def __init__(
@@ -119,14 +120,14 @@ class FusedPass:
     ) -> tf.Tensor:
         """Compute hidden states of pieces; all int32 [B, T] -> [B, T, H].
 
-        In the graph of a training step with static shapes, as packed rows have, what stands between the
-        products is compiled.
+        In the graph of a training step with static shapes, as packed rows have, what stands between
+        the products is compiled.
 
         Args:
             weights: of the encoder.
             ids_BT: of the pieces.
-            mask_BT: 0 on padding. With `positions_BT` it holds segment ids: rows are packed, and each
-                segment is a text of its own.
+            mask_BT: 0 on padding. With `positions_BT` it holds segment ids: rows are packed, and
+                each segment is a text of its own.
             positions_BT: of each piece in its text; by default its column.
             seeds_D2: `seed_count` of them in training; without them nothing is dropped out.
             look_up: finds word embeddings; by default in `weights.words`.
@@ -143,7 +144,8 @@ class FusedPass:
         x_NH = tf.cast(words_NH, tf.float32) + tf.cast(place_NH, tf.float32)
         x_NH += tf.cast(weights.segment, tf.float32)
         x_NH = ops.embedding(x_NH, *weights.norm, seeds[0])
-        # Training op by op hands float32 on: its gradients are three times as exact, in the same time.
+        # Training op by op hands float32 on: its gradients are three times as exact, in the same
+        # time.
         x_NH = tf.cast(x_NH, tf.float32 if training and not compiled else self.dtype)
         for number, layer in enumerate(weights.layers):
             own = seeds[1 + DROPOUTS_OF_A_LAYER * number :][:DROPOUTS_OF_A_LAYER]

@@ -1,8 +1,9 @@
 """The elementwise work between a transformer layer's matrix products, as four fused operations.
 
-One kernel after the other this work takes longer than the products: each reads and writes all activations.
-XLA makes one pass of a whole operation, its gradient included: a compiled one keeps nothing but its inputs
-and computes again what the gradient needs. Only attention, where that would cost most, keeps its results.
+One kernel after the other this work takes longer than the products: each reads and writes all
+activations. XLA makes one pass of a whole operation, its gradient included: a compiled one keeps
+nothing but its inputs and computes again what the gradient needs. Only attention, where that would
+cost most, keeps its results.
 """
 
 from __future__ import annotations
@@ -110,8 +111,9 @@ def compile_op(op: FusedOp) -> FusedOp:
 def compile_attention(dropout: float) -> FusedOp:
     """Compile masked softmax and dropout; `bias_B1QT` is not learned.
 
-    The gradient needs neither exponentials nor the dropout's hash again: with weights w, what dropout kept
-    of them k = w * drop, and the gradient g of k, that of the scores is k * g - w * sum(k * g).
+    The gradient needs neither exponentials nor the dropout's hash again: with weights w, what
+    dropout kept of them k = w * drop, and the gradient g of k, that of the scores is k * g - w *
+    sum(k * g).
     """
 
     def run_forward(

@@ -13,13 +13,14 @@ import tf_keras as keras
 class PartialEmbedding(keras.layers.Layer):
     """A trainable copy of some rows of a table [V, H].
 
-    Adam keeps two moments of each weight and goes over all three with every step. Of a vocabulary of
-    30,000 pieces a training set of some thousand sentences has a fifth to a third; the rest of the table
-    has no gradient, ever. All that an update does to it is weight decay: a factor, the same for every
-    weight. One more row, of ones, is trained along; what becomes of it is that factor:
+    Adam keeps two moments of each weight and goes over all three with every step. Of a vocabulary
+    of 30,000 pieces a training set of some thousand sentences has a fifth to a third; the rest of
+    the table has no gradient, ever. All that an update does to it is weight decay: a factor, the
+    same for every weight. One more row, of ones, is trained along; what becomes of it is that
+    factor:
 
-        whole table      rows 3 and 7 copied, one row of ones     after some updates
-        [V, H]           [w3, w7, 1]                              [w3', w7', d]: other rows are d * w
+        whole table      rows 3 and 7 copied, one row of ones     after some updates [V, H]
+        [w3, w7, 1]                              [w3', w7', d]: other rows are d * w
 
     Args:
         whole: the table, float32.
@@ -29,7 +30,7 @@ class PartialEmbedding(keras.layers.Layer):
     def __init__(self, whole: tf.Variable, ids: Sequence[int] | np.ndarray, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self._ids = np.asarray(ids, np.int32)
-        vocabulary, width = whole.shape
+        vocabulary, width = (int(size or 0) for size in whole.shape)
         # The row of the copy for each id; -1, an error when it is looked up, for those without one.
         self._row_of_id = np.full(vocabulary, -1, np.int32)
         self._row_of_id[self._ids] = np.arange(len(self._ids))
@@ -41,7 +42,10 @@ class PartialEmbedding(keras.layers.Layer):
         return tf.gather(self._read(), tf.gather(tf.constant(self._row_of_id), ids_N))
 
     def look_up_any(self, whole: tf.Variable, ids_N: tf.Tensor) -> tf.Tensor:
-        """Look up any rows of the table as it would be if it were up to date; int32 [N] -> [N, H]."""
+        """Look up any rows of the table as it would be if it were up to date.
+
+        Int32 [N] -> [N, H].
+        """
         table = self._read()
         row_N = tf.gather(tf.constant(self._row_of_id), ids_N)
         trained_NH = tf.gather(table, tf.maximum(row_N, 0))
@@ -49,7 +53,9 @@ class PartialEmbedding(keras.layers.Layer):
         return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
 
     def sync(self, whole: tf.Variable) -> None:
-        """Put the rows into the table, and let its others decay as much as these since the last time."""
+        """Put the rows into the table, and let its others decay as much as these since the last
+        time.
+        """
         table = self._table.read_value()
         rows_UH, decay_H = table[:-1], table[-1]
         decayed = whole.read_value() * decay_H
@@ -59,8 +65,8 @@ class PartialEmbedding(keras.layers.Layer):
     def _read(self) -> tf.Tensor:
         """Read the copy, float32 [U + 1, H], to be gathered from.
 
-        TensorFlow copies a variable that is gathered from directly whole, each time that an update reads
-        or assigns it.
+        TensorFlow copies a variable that is gathered from directly whole, each time that an update
+        reads or assigns it.
         """
         return tf.convert_to_tensor(self._table)
 

@@ -1,6 +1,7 @@
 """Softmax, layer normalization, biases and dropout as TensorFlow's own kernels do them.
 
-They are written in forms that TensorFlow's optimizer fuses on a CPU. `xla_ops` has the same functions for XLA.
+They are written in forms that TensorFlow's optimizer fuses on a CPU. `xla_ops` has the same
+functions for XLA.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ def normalize(
 ) -> tf.Tensor:
     """Normalize rows: a batch normalization of N channels, which becomes one kernel.
 
-    TensorFlow's optimizer (`FindMklLayerNorm` in its remapper) knows it by moments of size 0, a scale and
-    an offset that are filled, a shape that is sliced, not unstacked, and a sum or difference in `x_NH`'s
-    own type in front of the reshape; and only where N is not known before the graph runs.
+    TensorFlow's optimizer (`FindMklLayerNorm` in its remapper) knows it by moments of size 0, a
+    scale and an offset that are filled, a shape that is sliced, not unstacked, and a sum or
+    difference in `x_NH`'s own type in front of the reshape; and only where N is not known before
+    the graph runs.
     """
     if x_NH.dtype == tf.float32:
         x_NH -= tf.reduce_mean(x_NH, -1, keepdims=True)  # the kernels round less about 0

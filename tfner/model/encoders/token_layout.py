@@ -1,4 +1,6 @@
-"""Which positions of a batch [B, T] are computed: a matrix of tokens [N, X], its rows gathered from them.
+"""Which positions of a batch [B, T] are computed.
+
+A matrix of tokens [N, X], its rows gathered from them.
 
 Between a transformer's attentions every token is computed by itself, so padding needs no row.
 """

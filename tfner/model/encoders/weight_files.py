@@ -22,16 +22,18 @@ NOT_OF_THE_ENCODER = re.compile(
 )
 ONE_FILE, INDEX, TENSORFLOW = "model.safetensors", "model.safetensors.index.json", "tf_model.h5"
 NO_WEIGHTS = (
-    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none (a pytorch_model.bin is a pickle, which "
-    "could run any code, and is not read: where you trust it, save it as safetensors); to train from "
-    "scratch set encoder.initialize=random"
+    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none (a pytorch_model.bin is a pickle, "
+    "which could run any code, and is not read: where you trust it, save it as safetensors); to "
+    "train from scratch set encoder.initialize=random"
 )
-SMALL = 200_000_000  # numbers of an encoder that is built in any case: what does not fit can be named then
+SMALL = 200_000_000  # numbers of an encoder that is built anyhow: what does not fit is named then
 MAX_RATIO = 4  # a file may hold so many times the encoder's numbers: heads and other parts
 
 
 def find_weights(folder: Path) -> list[Path]:
-    """Find the files with the weights: safetensors, of which an index may name several, or TensorFlow's.
+    """Find the files with the weights.
+
+    Safetensors, of which an index may name several, or TensorFlow's.
 
     Raises:
         ModelError: there is none, or one is a link or a path to somewhere else.
@@ -120,7 +122,8 @@ def encoder_names(file: Any) -> list[str]:
 
 
 def check_tensorflow_file(path: Path) -> None:
-    """Check that nothing in an HDF5 file stands for another file, nor for numbers that it does not hold.
+    """Check that nothing in an HDF5 file stands for another file, nor for numbers that it does not
+    hold.
 
     Raises:
         ModelError: it does, it is no HDF5 file, or not as Keras writes weights.

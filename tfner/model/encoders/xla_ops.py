@@ -1,8 +1,9 @@
-"""Softmax, layer normalization, biases and dropout in forms of which XLA makes one fast pass on a CPU.
+"""Softmax, layer normalization, biases and dropout in forms of which XLA makes one fast pass on a
+CPU.
 
-That holds for their gradients too. XLA turns a sum of more than 32 values into sliding windows that take
-several times as long, so sums go in two steps, also those that arise in gradients. All is computed in
-float32, whatever comes in.
+That holds for their gradients too. XLA turns a sum of more than 32 values into sliding windows that
+take several times as long, so sums go in two steps, also those that arise in gradients. All is
+computed in float32, whatever comes in.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Turn hidden states into tags and entities: one module a head, its loss and its decoder with it."""
+"""Turn hidden states into tags and entities.
+
+One module a head, its loss and its decoder with it.
+"""

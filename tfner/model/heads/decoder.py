@@ -1,4 +1,6 @@
-"""From the probabilities of a text's units to tags and entities, in graph, with core TensorFlow ops only."""
+"""From the probabilities of a text's units to tags and entities, in graph, with core TensorFlow ops
+only.
+"""
 
 from __future__ import annotations
 
@@ -54,11 +56,13 @@ class Decoder(tf.Module):
 
     Args:
         tags: the K tag names by id.
-        allowed_first, allowed_next, allowed_last: as `tfner.model.heads.viterbi.viterbi` takes them.
+        allowed_first, allowed_next, allowed_last: as `tfner.model.heads.viterbi.viterbi` takes
+            them.
         method: "viterbi" or "greedy".
-        types: the order of entity types that `entity_type` indexes; by default that of first appearance.
-        threshold: entities with a lower score are none, and their units are O; one for all types or one by
-            type.
+        types: the order of entity types that `entity_type` indexes; by default that of first
+            appearance.
+        threshold: entities with a lower score are none, and their units are O; one for all types or
+            one by type.
         max_entities: the largest E; what is beyond it is in the count alone.
     """
 
@@ -129,7 +133,9 @@ def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[s
 def read_entities(
     tags_M: tf.Tensor, log_probs_MK: tf.Tensor, row_M: tf.Tensor, rules: MarkRules
 ) -> tuple[EntityMarks, Entities]:
-    """Read entities from tags as seqeval's default mode does: an illegal sequence too has a meaning.
+    """Read entities from tags as seqeval's default mode does.
+
+    An illegal sequence too has a meaning.
 
     Args:
         tags_M: int32 [M], rows in one line.

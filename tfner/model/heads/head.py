@@ -1,4 +1,7 @@
-"""The seam between hidden states and tags: what a head owns, what it can be asked, which heads there are."""
+"""The seam between hidden states and tags.
+
+What a head owns, what it can be asked, which heads there are.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,11 @@ class DecoderOptions:
     """What an export may ask of a head's decoder.
 
     Args:
-        method: "viterbi" for the best legal sequence of tags, "greedy" for the best tag of each unit.
+        method: "viterbi" for the best legal sequence of tags, "greedy" for the best tag of each
+            unit.
         threshold: entities with a lower score are none; one for all types or one by type.
-        max_entities: the most entities in the answer for one text; what is beyond it is only counted.
+        max_entities: the most entities in the answer for one text; what is beyond it is only
+            counted.
     """
 
     method: str = "viterbi"
@@ -50,7 +55,10 @@ PLAIN_DECODING = DecoderOptions()
 
 
 class LossSums(NamedTuple):
-    """The two parts of a loss on one replica; their quotient over all replicas and parts is the loss."""
+    """The two parts of a loss on one replica.
+
+    Their quotient over all replicas and parts is the loss.
+    """
 
     total: tf.Tensor  # float32 scalar, the sum of what labelled units cost
     weight: tf.Tensor  # float32 scalar, the sum of their weights
@@ -59,8 +67,9 @@ class LossSums(NamedTuple):
 class Head(keras.layers.Layer):
     """Turn hidden states into logits, logits into a loss, and logits into tags.
 
-    A kind of head is a subclass and an entry in HEADS. It owns its variables, its loss and its decoder:
-    nobody else asks for one. `head(hidden)` is float [B, T, H] -> float32 logits [B, T, K].
+    A kind of head is a subclass and an entry in HEADS. It owns its variables, its loss and its
+    decoder: nobody else asks for one. `head(hidden)` is float [B, T, H] -> float32 logits [B, T,
+    K].
 
     Args:
         labels: the K tags.
@@ -81,8 +90,8 @@ class Head(keras.layers.Layer):
     ) -> LossSums:
         """Sum up the loss of labelled positions, on this replica alone.
 
-        The caller divides, by the weight of the whole global batch: so the loss does not depend on the
-        number of replicas or parts that a batch is worked through in.
+        The caller divides, by the weight of the whole global batch: so the loss does not depend on
+        the number of replicas or parts that a batch is worked through in.
 
         Args:
             y_BT: tag ids, int32; where the mask is 0 they may be anything.
@@ -93,7 +102,10 @@ class Head(keras.layers.Layer):
         raise NotImplementedError
 
     def log_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """Turn logits [..., K] into log probabilities of tags, float32: what is kept of every unit."""
+        """Turn logits [..., K] into log probabilities of tags, float32.
+
+        What is kept of every unit.
+        """
         return tf.nn.log_softmax(tf.cast(logits, tf.float32))
 
     def decoder(self, options: DecoderOptions) -> Decoder:
@@ -110,7 +122,10 @@ class Head(keras.layers.Layer):
         )
 
     def export_copy(self) -> ExportCopy:
-        """Give what an export holds: a function of hidden states that gives logits, and its variables."""
+        """Give what an export holds.
+
+        A function of hidden states that gives logits, and its variables.
+        """
         return ExportCopy(self, self.weights)
 
 

@@ -1,4 +1,7 @@
-"""The softmax head: a product gives each piece one logit a tag, and each unit is learned by itself."""
+"""The softmax head.
+
+A product gives each piece one logit a tag, and each unit is learned by itself.
+"""
 
 from __future__ import annotations
 

@@ -31,14 +31,16 @@ def viterbi(
 ) -> tf.Tensor:
     """Find the legal tag sequence of each row with the largest sum of log probabilities.
 
-    Of several the lexicographically lowest is taken, and the result is legal whatever the probabilities
-    are. The search is exact but works only where it must: tags are chosen for each unit alone, and where
-    two neighbours do not go together the runs of units on both sides are joined and solved as one, until
-    all borders are legal. A sequence whose runs are each optimal without regard to their borders, and whose
-    borders happen to be legal, cannot be beaten by any legal sequence.
+    Of several the lexicographically lowest is taken, and the result is legal whatever the
+    probabilities are. The search is exact but works only where it must: tags are chosen for each
+    unit alone, and where two neighbours do not go together the runs of units on both sides are
+    joined and solved as one, until all borders are legal. A sequence whose runs are each optimal
+    without regard to their borders, and whose borders happen to be legal, cannot be beaten by any
+    legal sequence.
 
     Args:
-        log_probs_MK: float [M, K], rows in one line; minus infinity, NaN and less than FLOOR count as FLOOR.
+        log_probs_MK: float [M, K], rows in one line; minus infinity, NaN and less than FLOOR count
+            as FLOOR.
         lengths_B: int32 [B], number of units in each row, M in all.
         allowed_first, allowed_last: bool [K], whether a row may begin or end with the tag.
         allowed_next: bool [K, K], whether the tag of the column may follow that of the row.
@@ -72,7 +74,8 @@ def viterbi(
         return border_M & ~joined_M & ~legal_M
 
     def join_and_solve(tags_M, joined_M, reach):
-        # Joining more than must be costs time, never exactness: the reach doubles, so few rounds are needed.
+        # Joining more than must be costs time, never exactness: the reach doubles, so few rounds
+        # are needed.
         near_M = _widen(illegal_borders(tags_M, joined_M), reach)
         new_M = near_M & border_M & ~joined_M
         joined_M |= new_M
@@ -91,9 +94,9 @@ def viterbi(
 def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
     """Search every unit, units first: float64 [U, B, K], int32 [B] -> int32 [U, B].
 
-    What it gives beyond a row's length has no meaning. Scores of minus infinity forbid a tag. The search goes
-    from right to left, so that the lowest of equally good sequences is found by taking the lowest tag from
-    left to right. float64 adds up thousands of float32 scores without rounding.
+    What it gives beyond a row's length has no meaning. Scores of minus infinity forbid a tag. The
+    search goes from right to left, so that the lowest of equally good sequences is found by taking
+    the lowest tag from left to right. float64 adds up thousands of float32 scores without rounding.
     """
     # Tags with the same successors share a row: 20 instead of 77 for 19 types in BIOES.
     rows, row_of_tag = np.unique(allowed_next, axis=0, return_inverse=True)
@@ -104,7 +107,8 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
     def backward(unit, best_BK, successors):
         """Take one step to the left.
 
-        `best_BK` is the best sum from `unit` on, by the tag there; `successors` what comes next on its way.
+        `best_BK` is the best sum from `unit` on, by the tag there; `successors` what comes next on
+        its way.
         """
         onward_BRK = best_BK[:, tf.newaxis, :] + penalty_RK
         successors = successors.write(unit, best_tags(onward_BRK))

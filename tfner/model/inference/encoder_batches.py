@@ -1,4 +1,7 @@
-"""The encoder over any number of windows: in batches of bounded size and few shapes, two at once."""
+"""The encoder over any number of windows.
+
+In batches of bounded size and few shapes, two at once.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ Encode = Callable[
     [tf.Tensor, tf.Tensor], tf.Tensor
 ]  # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
 
-# Passes of the encoder that are under way at once: one fills the processors that an operation of the other
-# leaves idle. Memory is that of two.
+# Passes of the encoder that are under way at once: one fills the processors that an operation of
+# the other leaves idle. Memory is that of two.
 PARALLEL_PASSES = 2
 MIN_PIECES = 512  # below these the fixed cost of a pass is more than that of padding
 WIDTH_STEP = 8  # between the widths where none are given: little padding
@@ -50,9 +53,12 @@ class BatchPlan:
         return number
 
     def next_batch(self, lengths_N: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Find width and end of the batch that begins at a window; windows stand by falling length.
+        """Find width and end of the batch that begins at a window.
 
-        Windows much shorter than the first are left to the next batch, unless this one would be small:
+        Windows stand by falling length.
+
+        Windows much shorter than the first are left to the next batch, unless this one would be
+        small:
 
             >>> plan = BatchPlan(512, [128, 256], 4096)
             >>> lengths = tf.constant([250, 250, 200, 100, 90, 20])

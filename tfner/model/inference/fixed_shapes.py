@@ -1,4 +1,7 @@
-"""An encoder compiled by XLA: one program for each of a few fixed shapes, inputs padded to the next."""
+"""An encoder compiled by XLA.
+
+One program for each of a few fixed shapes, inputs padded to the next.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ Shape = tuple[int, int]  # rows, width
 def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
     """Compile one program a shape; an input runs through the first whose shape holds it.
 
-    The shapes should go from small to large: with (1, 16), (8, 16), (1, 32) an input of 3 rows and width 12
-    is padded to (8, 16).
+    The shapes should go from small to large: with (1, 16), (8, 16), (1, 32) an input of 3 rows and
+    width 12 is padded to (8, 16).
     """
     programs = [compile_for_shape(encode, shape) for shape in shapes]
     sizes = tf.constant(shapes, tf.int32)

@@ -1,4 +1,7 @@
-"""A trained classifier as an export holds it: the encoder and the head, copied, in float32 or bfloat16."""
+"""A trained classifier as an export holds it.
+
+The encoder and the head, copied, in float32 or bfloat16.
+"""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class Tagger(tf.Module):
     """Run a token classifier over texts of any length.
 
     Args:
-        classifier: gives logits; its weights are tracked, so that an export holds them without the objects
-            around them.
+        classifier: gives logits; its weights are tracked, so that an export holds them without the
+            objects around them.
         tokenizer: as the classifier was trained with.
         labels: the tags.
         max_length, overlap: of windows, in pieces.
@@ -114,7 +114,9 @@ class Tagger(tf.Module):
         return TaggedUnits(unit, tag, probability, decoded.spans)
 
     def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
-        """Compute a distribution for every first piece, in order of texts and pieces; float32 [M, K].
+        """Compute a distribution for every first piece, in order of texts and pieces.
+
+        Float32 [M, K].
 
         Windows overlap; the one that owns a unit says what it is:
 
@@ -165,8 +167,9 @@ class Tagger(tf.Module):
     def encode(self, ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
         """Compute log probabilities of padded windows, float32 [N, T, K].
 
-        The mask comes from the lengths, so padding may hold anything. This is a function of its own, so
-        that the encoder is traced once and stands once in an export, whichever signature calls it.
+        The mask comes from the lengths, so padding may hold anything. This is a function of its
+        own, so that the encoder is traced once and stands once in an export, whichever signature
+        calls it.
         """
         mask_NT = tf.sequence_mask(lengths_N, tf.shape(ids_NT)[1], tf.int32)
         ids_NT = tf.where(mask_NT > 0, ids_NT, self.tokenizer.pad_id)
