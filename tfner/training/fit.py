@@ -12,7 +12,7 @@ import tf_keras as keras
 
 from tfner.config import RunSettings
 from tfner.data.batching.batches import Batches, PaddedSettings
-from tfner.data.batching.collate import ROUNDING
+from tfner.data.batching.collate import WIDTH_STEP
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.batches import ShardBatches
@@ -229,7 +229,7 @@ def usual_row(lengths_N: np.ndarray, batch_size: int) -> int:
     """
     pieces = round(batch_size * float(lengths_N.mean())) if len(lengths_N) else ROW
     longest = int(lengths_N.max(initial=0))
-    return max(longest, min(ROW, pieces), min(-(-longest // ROUNDING) * ROUNDING, pieces))
+    return max(longest, min(ROW, pieces), min(-(-longest // WIDTH_STEP) * WIDTH_STEP, pieces))
 
 
 def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:

@@ -113,11 +113,11 @@ def prepared_windows(
                 corpus.blocks.begin[window.block]
                 - corpus.blocks.begin[np.searchsorted(corpus.blocks.shard, shard)]
             )
-            ids = np.frombuffer(reader.windows(window.block)[window.place], PIECE)["id"][
+            ids = np.frombuffer(reader.windows(window.block)[window.number], PIECE)["id"][
                 1 : 1 + PIECES_SHOWN
             ]
             text = " ".join(vocabulary[id] for id in ids.tolist()).replace(" ##", "")
             names.append(
-                f"{corpus.manifest.shards[shard].file} window {before + window.place + 1} ({text!r} …)"
+                f"{corpus.manifest.shards[shard].file} window {before + window.number + 1} ({text!r} …)"
             )
     return names

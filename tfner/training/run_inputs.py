@@ -17,7 +17,7 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
-from tfner.data.shards.manifest import LOSSES
+from tfner.data.shards.manifest import DROPPED
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
@@ -48,7 +48,7 @@ class Splits:
         for split, ledger in self.ledgers.items():
             if ledger.entries:
                 named_by = (
-                    self.prepared.folder / LOSSES
+                    self.prepared.folder / DROPPED
                     if self.prepared and split == "train"
                     else "python -m tfner.inspect DATA --list"
                 )
