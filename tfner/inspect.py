@@ -108,14 +108,14 @@ def inspect_sources(
     if not any(splits.values()):
         raise DataError(f"{', '.join(sources.values())}: expected documents, found none")
     load_tensorflow()
-    from tfner.data.token_stats import tokenizer_facts
+    from tfner.data.token_stats import collect_token_stats
     from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.tokenizers.registry import open_tokenizer
 
     tokenizer = open_tokenizer(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
     labels = labels_of([document for documents in splits.values() for document in documents])
     facts = {
-        name: tokenizer_facts(documents, tokenizer, labels, ledgers[name])
+        name: collect_token_stats(documents, tokenizer, labels, ledgers[name])
         for name, documents in splits.items()
     }
     if encoder is None:

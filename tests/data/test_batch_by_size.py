@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfner.data.batching.batch_by_size import blocks, encode_text, portions
+from tfner.data.batching.batch_by_size import batch_by_padded_size, batch_by_size, encode_text
 from tfner.documents import Document
 
 documents = st.lists(
@@ -29,7 +29,7 @@ def fits(portion: list[Document], count: int, characters: int) -> bool:
 
 @given(given_documents=documents, count=st.integers(1, 6), characters=st.integers(1, 80))
 def test_portions_are_bounded_and_as_large_as_the_bounds_allow(given_documents, count, characters):
-    found = list(portions(iter(given_documents), count=count, characters=characters))
+    found = list(batch_by_padded_size(iter(given_documents), count=count, characters=characters))
     assert [document for portion in found for document in portion] == given_documents
     assert all(fits(portion, count, characters) for portion in found)
     assert not any(
@@ -44,7 +44,7 @@ def test_blocks_are_bounded_and_as_large_as_the_bounds_allow(given_documents, co
             len(block) <= count and sum(len(document.text) for document in block) <= characters
         )
 
-    found = list(blocks(iter(given_documents), count=count, characters=characters))
+    found = list(batch_by_size(iter(given_documents), count=count, characters=characters))
     assert [document for block in found for document in block] == given_documents
     assert all(map(fits_block, found))
     assert not any(fits_block([*before, after[0]]) for before, after in pairwise(found))
@@ -52,11 +52,17 @@ def test_blocks_are_bounded_and_as_large_as_the_bounds_allow(given_documents, co
 
 def test_a_stream_is_read_no_further_than_needed():
     endless = (Document("x") for _ in iter(int, 1))
-    assert [len(portion) for portion in islice(portions(endless, count=3, characters=100), 2)] == [
+    assert [
+        len(portion)
+        for portion in islice(batch_by_padded_size(endless, count=3, characters=100), 2)
+    ] == [
         3,
         3,
     ]
-    assert [len(block) for block in islice(blocks(endless, count=3, characters=100), 2)] == [3, 3]
+    assert [len(block) for block in islice(batch_by_size(endless, count=3, characters=100), 2)] == [
+        3,
+        3,
+    ]
 
 
 @given(st.text(st.characters(exclude_categories=())))

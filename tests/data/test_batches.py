@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from replicas import two_replicas
 
 from tfner.data.batching.batches import Batches, PaddedSettings
-from tfner.data.batching.collate import ROUNDING
+from tfner.data.batching.collate import WIDTH_STEP
 from tfner.data.encoded_corpus import EncodedCorpus
 
 PAD = 9
@@ -76,33 +76,17 @@ def test_each_epoch_holds_every_window_once(lengths, batch_size, batching, bucke
 
 @settings(max_examples=10)
 @given(**choices)
-def test_evaluation_reads_each_window_once_in_order_within_its_bucket(
-    lengths, batch_size, batching, bucket_lengths
-):
-    batches = batches_of(lengths, batch_size, batching, bucket_lengths)
-    found = [
-        window for batch in batches.in_order().as_numpy_iterator() for window in windows_of(batch)
-    ]
-    assert sorted(found) == list(range(len(lengths)))
-    bucket = np.searchsorted(batches.buckets.bounds, batches.lengths)
-    for number in set(bucket):
-        inside = [window for window in found if bucket[window] == number]
-        assert inside == sorted(inside)
-
-
-@settings(max_examples=10)
-@given(**choices)
 def test_padding_is_structure_and_no_wider_than_needed(
     lengths, batch_size, batching, bucket_lengths
 ):
     corpus = corpus_of(lengths)
     longest = max(lengths, default=0)
     for x, y, mask in (
-        batches_of(lengths, batch_size, batching, bucket_lengths).in_order().as_numpy_iterator()
+        batches_of(lengths, batch_size, batching, bucket_lengths).training(1).as_numpy_iterator()
     ):
         width = x["input_ids"].shape[1]
         needed = int(x["attention_mask"].sum(1).max())
-        assert needed <= width <= min(longest, -(-needed // ROUNDING) * ROUNDING)
+        assert needed <= width <= min(longest, -(-needed // WIDTH_STEP) * WIDTH_STEP)
         for row, window in enumerate(windows_of((x, y, mask))):
             length, rest = lengths[window], width - lengths[window]
             assert x["input_ids"][row].tolist() == [100 + window] * length + [PAD] * rest
@@ -118,9 +102,12 @@ def test_pieces_that_look_like_padding_or_separators_are_attended_to_and_labelle
         EncodedCorpus(ids, tf.zeros_like(ids), mask, np.array([3, 1])),
         PaddedSettings(2, "padded", (), PAD, 1),
     )
-    ((x, _, label_mask),) = batches.in_order().as_numpy_iterator()
-    assert x["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
-    assert label_mask.tolist() == [[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]]
+    ((x, _, label_mask),) = batches.training(1).as_numpy_iterator()
+    (order,) = batches.plan(0)
+    attended = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    labelled = np.array([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]])
+    assert x["attention_mask"].tolist() == attended[order].tolist()
+    assert label_mask.tolist() == labelled[order].tolist()
 
 
 @pytest.mark.parametrize("batching", ["bucketed", "padded"])
@@ -179,7 +166,7 @@ def test_an_empty_corpus_and_a_single_window(batching):
     empty, single = batches_of([], batching=batching), batches_of([7], batching=batching)
     assert (empty.steps_per_epoch, single.steps_per_epoch) == (0, 1)
     assert epochs_of(empty, 2) == [[], []]
-    assert list(empty.in_order()) == []
+    assert list(empty.training(1)) == []
     assert epochs_of(single, 2) == [[[0]], [[0]]]
 
 
@@ -198,8 +185,8 @@ def test_shapes_are_open_so_that_a_step_traces_once():
 def test_two_replicas_share_each_batch_and_lose_nothing(batching):
     strategy, batches = two_replicas(), batches_of(many[:21], batch_size=3, batching=batching)
     steps = []
-    for x, _, _ in strategy.experimental_distribute_dataset(batches.in_order()):
+    for x, _, _ in strategy.experimental_distribute_dataset(batches.training(1)):
         shares = [ids.numpy() for ids in strategy.experimental_local_results(x["input_ids"])]
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
         steps.append([int(row[0]) - 100 for ids in shares for row in ids])
-    assert steps == [windows_of(batch) for batch in batches.in_order().as_numpy_iterator()]
+    assert steps == [windows_of(batch) for batch in batches.training(1).as_numpy_iterator()]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tfner.corpus.ledger import Ledger
 from tfner.data.encoded_corpus import encode, tokenize
-from tfner.data.token_stats import tokenizer_facts
+from tfner.data.token_stats import collect_token_stats
 from tfner.documents import Document, entity_at
 from tfner.tagging.schemes import write_tags
 
@@ -274,7 +274,7 @@ def test_facts_count_pieces_losses_and_unknown_characters():
         Document.from_words(["anna", "\ud800☃"]),
         Document(""),
     ]
-    facts = tokenizer_facts(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
+    facts = collect_token_stats(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
     assert facts.unknown_characters == {"☃": 3}
     assert facts.units == [3, 2, 0]
     assert facts.pieces == [3, 2, 0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
-from tfner.data.batching.replica_range import Share
+from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.manifest import Encoding, Manifest
@@ -81,7 +81,9 @@ def rows_with_windows(batch) -> list[tuple]:
 def check_shares(batches, replicas: int, workers: int, first_step: int = 0) -> None:
     each = replicas // workers
     whole = list(batches.training(2, 0, first_step).as_numpy_iterator())
-    shares = [Share(worker * each, (worker + 1) * each, replicas) for worker in range(workers)]
+    shares = [
+        ReplicaRange(worker * each, (worker + 1) * each, replicas) for worker in range(workers)
+    ]
     streams = [batches.training(2, 0, first_step, share).as_numpy_iterator() for share in shares]
     for batch in whole:
         parts = [part for stream in streams for part in islice(stream, each)]
@@ -118,5 +120,7 @@ def test_so_are_those_of_a_corpus_on_disk(tmp_path, batching):
 
 
 def test_shapes_are_static_where_rows_are_packed():
-    spec = batches_of([30] * 9, "packed", 5).training(1, share=Share(0, 1, 2)).element_spec
+    spec = (
+        batches_of([30] * 9, "packed", 5).training(1, replicas=ReplicaRange(0, 1, 2)).element_spec
+    )
     assert {tuple(each.shape) for each in tf.nest.flatten(spec)} == {(2, LONGEST)}

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tfner.corpus.ledger import Ledger
 from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
-from tfner.data.batching.replica_range import WHOLE
+from tfner.data.batching.replica_range import ONE_REPLICA
 from tfner.data.encoded_corpus import EncodedCorpus, encode
 from tfner.data.shards import order as shard_order
 from tfner.data.shards import sharded_corpus as shards
@@ -290,7 +290,7 @@ def test_an_order_that_packs_into_too_many_rows_is_drawn_again(tmp_path, monkeyp
     }
     monkeypatch.setattr(PackedEpochs, "_count", lambda self, seeds: rows[tuple(seeds)])
     epochs = PackedEpochs(corpus, PackedSettings(1, LONGEST, PAD, 1))
-    assert epochs.shape(WHOLE) == (1, LONGEST)
+    assert epochs.shape(ONE_REPLICA) == (1, LONGEST)
     assert epochs.draw(0) == ([1, 0], 50)
     assert epochs.draw(1) == ([1, 1, 1], 50)
     assert epochs.draw(2) == ([1, 0], 50)

@@ -23,7 +23,7 @@ import tiny
 
 from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
-from tfner.data.batching.replica_range import Share
+from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.model.classifier import TokenClassifier
 from tfner.model.metrics import EntityF1, MaskedAccuracy
@@ -70,7 +70,7 @@ def compiled(parts: int, steps: int) -> TokenClassifier:
 def tags_of_windows(model: TokenClassifier) -> list[list[list[str]]]:
     """The tags that the windows have and those that the model gives them, for seqeval."""
     x, y_BT, mask_BT = next(
-        Batches(corpus(), PaddedSettings(40, "padded", (), PAD, 1)).in_order().as_numpy_iterator()
+        Batches(corpus(), PaddedSettings(40, "padded", (), PAD, 1)).training(1).as_numpy_iterator()
     )
     best_BT = model(x).numpy().argmax(-1)
     return [
@@ -82,7 +82,9 @@ def tags_of_windows(model: TokenClassifier) -> list[list[list[str]]]:
 def one_sided_steps(batches: PackedBatches, replicas: int) -> int:
     """How many of the STEPS have a replica with pieces but no label beside one that has labels."""
     parts = list(
-        batches.training(1 + STEPS, 1, share=Share(0, replicas, replicas)).as_numpy_iterator()
+        batches.training(
+            1 + STEPS, 1, replicas=ReplicaRange(0, replicas, replicas)
+        ).as_numpy_iterator()
     )[: STEPS * replicas]
     steps = [parts[begin : begin + replicas] for begin in range(0, len(parts), replicas)]
     silent = [[x["segment_ids"].any() and not mask.any() for x, _, mask in step] for step in steps]
@@ -98,9 +100,9 @@ def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
     with devices.strategy.scope():
         model = compiled(parts, batches.steps_per_epoch)
     tags, before = tags_of_windows(model), model.head.kernel.numpy()
-    data = devices.distribute(lambda share: batches.training(1, share=share))
+    data = devices.distribute(lambda replicas: batches.training(1, replicas=replicas))
     first = model.fit(data, steps_per_epoch=batches.steps_per_epoch, verbose=0).history
-    data = devices.distribute(lambda share: batches.training(1 + STEPS, 1, share=share))
+    data = devices.distribute(lambda replicas: batches.training(1 + STEPS, 1, replicas=replicas))
     norms: list[float] = []
     note = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda *_: norms.append(float(model.optimizer.gradient_norm.numpy()))

@@ -1,1 +1,1 @@
-"""From documents to batches: tokens, windows, labels. The same TensorFlow ops train and serve."""
+"""Encode documents to windows, and put windows together into batches."""

@@ -1,7 +1,7 @@
-"""A corpus tokenized once: the encoded windows in a file that is named for all that they depend on.
+"""Tokenize a corpus once: the encoded windows are kept in a file named for all they depend on.
 
-What was lost while encoding is in the file too, so that a corpus from the cache has the same entries in the ledger. A file that is
-damaged or another's is written anew.
+What was dropped while encoding is in the file too, so that a corpus from the cache has the same
+entries in the ledger. A file that is damaged or another's is written anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 
 logger = logging.getLogger(__name__)
-ENCODING = 1  # one more whenever `encode` gives something else for the same input, or the file holds something else
+# one more whenever `encode` gives something else for the same input, or the file holds something else
+ENCODING = 1
 NAME_LENGTH = 32
 
 
@@ -40,7 +41,10 @@ def encode_cached(
     overlap: int,
     labelling: Labelling = "word",
 ) -> EncodedCorpus:
-    """What `encode` gives, from its file in `folder`, which is written where there is none; if it cannot be, the log says so."""
+    """Read what `encode` gives from its file in `folder`; encode and write it where there is none.
+
+    A file that cannot be written is logged and no error.
+    """
     settings = {"max_length": max_length, "overlap": overlap, "labelling": labelling}
     key = cache_key(documents, tokenizer, labels, settings)
     path = folder / f"{key[:NAME_LENGTH]}.corpus"
@@ -50,21 +54,14 @@ def encode_cached(
         except DataError as error:
             logger.warning("%s; encoding anew", error)
     found = Ledger()
-    corpus = encode(
-        documents,
-        tokenizer,
-        labels,
-        found,
-        max_length=max_length,
-        overlap=overlap,
-        labelling=labelling,
-    )
+    corpus = encode(documents, tokenizer, labels, found, **settings)
     ledger.entries.extend(found.entries)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_corpus(path, key, corpus, found)
     except OSError as error:
-        logger.warning("%s: the encoded corpus cannot be kept: %s", path, error.strerror or error)
+        reason = error.strerror or error
+        logger.warning("%s: the encoded corpus cannot be kept: %s", path, reason)
     return corpus
 
 
@@ -74,29 +71,22 @@ def cache_key(
     labels: LabelSet,
     settings: dict[str, Any],
 ) -> str:
-    """A hash of all that decides the encoded corpus and the ledger's entries, in hexadecimal digits."""
+    """Hash all that decides the encoded corpus and the ledger's entries, in hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=32)
-    facts = [
-        ENCODING,
-        tf.__version__,
-        tokenizer.fingerprint(),
-        labels.types,
-        labels.scheme,
-        settings,
-    ]
-    digest.update(json.dumps(facts, sort_keys=True).encode())
+    versions = [ENCODING, tf.__version__, tokenizer.fingerprint()]
+    decisive = [*versions, labels.types, labels.scheme, settings]
+    digest.update(json.dumps(decisive, sort_keys=True).encode())
     for document in documents:
         entities = [
             (entity.start, entity.end, entity.label, entity.text) for entity in document.entities
         ]
-        digest.update(
-            b"\n" + json.dumps([document.id, document.text, document.words, entities]).encode()
-        )
+        content = [document.id, document.text, document.words, entities]
+        digest.update(b"\n" + json.dumps(content).encode())
     return digest.hexdigest()
 
 
 def write_corpus(path: Path, key: str, corpus: EncodedCorpus, ledger: Ledger) -> None:
-    """Keep a corpus and what was lost while it was encoded."""
+    """Write a corpus and what was dropped while it was encoded."""
     arrays = {
         "splits": corpus.input_ids.row_splits.numpy(),
         "input_ids": corpus.input_ids.values.numpy(),
@@ -108,20 +98,20 @@ def write_corpus(path: Path, key: str, corpus: EncodedCorpus, ledger: Ledger) ->
 
 
 def read_corpus(path: Path, key: str, ledger: Ledger) -> EncodedCorpus:
-    """The corpus of this key; what was lost is entered in the ledger.
+    """Read the corpus of this key; what was dropped is entered in the ledger.
 
     Raises:
         DataError: the file is damaged, or holds something else.
     """
     header, arrays = read_arrays(path)
     if header.get("key") != key:
-        raise DataError(
-            f"{path}: expected the corpus with the key {key}, got {header.get('key', 'another kind of file')}"
-        )
+        got = header.get("key", "another kind of file")
+        raise DataError(f"{path}: expected the corpus with the key {key}, got {got}")
     ledger.entries.extend(Entry(*entry) for entry in header["lost"])
+
+    def ragged(values: np.ndarray) -> tf.RaggedTensor:
+        return tf.RaggedTensor.from_row_splits(values, arrays["splits"], validate=False)
+
     label_mask = arrays["label_mask"].astype(np.float32)
-    ids, labels, mask = (
-        tf.RaggedTensor.from_row_splits(values, arrays["splits"], validate=False)
-        for values in (arrays["input_ids"], arrays["labels"], label_mask)
-    )
-    return EncodedCorpus(ids, labels, mask, arrays["pieces"])
+    ids, tags = ragged(arrays["input_ids"]), ragged(arrays["labels"])
+    return EncodedCorpus(ids, tags, ragged(label_mask), arrays["pieces"])

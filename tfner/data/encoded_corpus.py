@@ -1,4 +1,4 @@
-"""Documents → encoded pieces with labels, kept ragged: what batches are cut from, tokenized once."""
+"""Encode documents to windows of pieces with labels, kept ragged: what batches are cut from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.corpus.ledger import Ledger
-from tfner.data.batching.batch_by_size import encode_text, portions
+from tfner.data.batching.batch_by_size import batch_by_padded_size, encode_text
 from tfner.data.batching.collate import Pieces
 from tfner.data.labels import inside_tags, tag_units
 from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
@@ -26,10 +26,12 @@ CHARACTERS_AT_ONCE = 1 << 20  # the tokenizer holds some tens of bytes for each
 
 @dataclass(frozen=True)
 class EncodedCorpus:
-    """The windows of a corpus; three ragged tensors [N, (T)] with [CLS] and [SEP] in place.
+    """Hold the windows of a corpus; three ragged tensors [N, (T)] with [CLS] and [SEP] in them.
 
-    `input_ids` int32; `labels` int32, a legal tag id everywhere; `label_mask` float32, 1 where a tag is learned: on labelled pieces
-    that the window owns. `pieces` counts the pieces of each document, int32 [D].
+    input_ids: int32.
+    labels: int32, a legal tag id everywhere.
+    label_mask: float32, 1 where a tag is learned: on labelled pieces that the window owns.
+    pieces: int32 [D], how many pieces each document has.
     """
 
     input_ids: tf.RaggedTensor
@@ -39,17 +41,24 @@ class EncodedCorpus:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Pieces of each window, [CLS] and [SEP] included; int32 [N]."""
+        """Count the pieces of each window, [CLS] and [SEP] included; int32 [N]."""
         return self.input_ids.row_lengths().numpy().astype(np.int32)
 
     def pieces_of(self, windows: Sequence[int] | np.ndarray) -> Pieces:
-        """The pieces of some windows, in the order given."""
+        """Gather the pieces of some windows, in the order given.
+
+        >>> ids = tf.ragged.constant([[101, 7, 102], [101, 8, 9, 102]])
+        >>> corpus = EncodedCorpus(ids, ids * 0, ids * 0, np.array([1, 2]))
+        >>> corpus.pieces_of([1, 0]).ids.tolist()
+        [101, 8, 9, 102, 101, 7, 102]
+        """
         windows = np.asarray(windows, np.int64)  # of no window too
-        starts, lengths = self._splits[windows], self._splits[windows + 1] - self._splits[windows]
-        where = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(
-            lengths.sum()
-        )
-        return Pieces(*(values[where] for values in self._flat))
+        starts = self._splits[windows]
+        lengths = self._splits[windows + 1] - starts
+        # what is at p on end begins at `begins`, and came from `starts`
+        begins = np.cumsum(lengths) - lengths
+        source = np.repeat(starts - begins, lengths) + np.arange(lengths.sum())
+        return Pieces(*(values[source] for values in self._flat))
 
     @cached_property
     def _splits(self) -> np.ndarray:
@@ -57,13 +66,12 @@ class EncodedCorpus:
 
     @cached_property
     def _flat(self) -> Pieces:
-        return Pieces(
-            *(rows.values.numpy() for rows in (self.input_ids, self.labels, self.label_mask))
-        )
+        members = self.input_ids, self.labels, self.label_mask
+        return Pieces(*(member.values.numpy() for member in members))
 
 
 class TokenRow(NamedTuple):
-    """The Tokens of one text as numpy arrays [T] and, for `unit_start` and `unit_end`, [U]; see `tokenizer.Tokens`."""
+    """Hold the Tokens of one text as numpy arrays: [T], and [U] of the last two."""
 
     ids: np.ndarray
     start: np.ndarray
@@ -77,7 +85,7 @@ class TokenRow(NamedTuple):
 
 @dataclass(frozen=True)
 class EncodedDocument:
-    """The pieces of one text before windows; arrays [T]."""
+    """Hold the pieces of one text before windows; arrays [T]."""
 
     ids: np.ndarray
     labels: np.ndarray
@@ -98,16 +106,14 @@ def encode(
     encoded = list(encode_documents(documents, tokenizer, labels, ledger, labelling))
     pieces = np.array([len(document.ids) for document in encoded], np.int32)
     windows = cut_windows(tf.constant(pieces), max_length - 2, overlap)
-    owned = owned_pieces(windows)
-    labelled = window_values(ragged([d.label_mask for d in encoded], np.bool_), windows)
-    label_mask = labelled.with_values(labelled.values & owned.values)
+    ids = window_values(ragged([document.ids for document in encoded], np.int32), windows)
+    tags = window_values(ragged([document.labels for document in encoded], np.int32), windows)
+    labelled = ragged([document.label_mask for document in encoded], np.bool_)
+    label_mask = window_values(labelled, windows)
+    label_mask = label_mask.with_values(label_mask.values & owned_pieces(windows).values)
     return EncodedCorpus(
-        frame(
-            window_values(ragged([d.ids for d in encoded], np.int32), windows),
-            tokenizer.cls_id,
-            tokenizer.sep_id,
-        ),
-        frame(window_values(ragged([d.labels for d in encoded], np.int32), windows), 0, 0),
+        frame(ids, tokenizer.cls_id, tokenizer.sep_id),
+        frame(tags, 0, 0),
         tf.cast(frame(label_mask, False, False), tf.float32),
         pieces,
     )
@@ -120,66 +126,83 @@ def encode_documents(
     ledger: Ledger,
     labelling: Labelling,
 ) -> Iterator[EncodedDocument]:
-    """Pieces, labels and label mask of each document, in order."""
+    """Give pieces, labels and label mask of each document, in order."""
     inside = inside_tags(labels)
     for document, tokens in tokenize(documents, tokenizer):
-        own = tag_document(document, tokens, labels, ledger)[tokens.unit]
-        yield EncodedDocument(
-            tokens.ids,
-            np.where(tokens.first_of_unit, own, inside[own]),
-            labelled_pieces(tokens, labelling),
-        )
+        tag_T = tag_document(document, tokens, labels, ledger)[tokens.unit]
+        piece_tag_T = np.where(tokens.first_of_unit, tag_T, inside[tag_T])
+        yield EncodedDocument(tokens.ids, piece_tag_T, labelled_pieces(tokens, labelling))
 
 
 def tag_document(
     document: Document, tokens: TokenRow, labels: LabelSet, ledger: Ledger
 ) -> np.ndarray:
-    """The tag id of each unit of a tokenized document; int32 [U]."""
+    """Give the tag id of each unit of a tokenized document; int32 [U]."""
     has_piece = np.zeros(len(tokens.unit_start), np.bool_)
     has_piece[tokens.unit] = True
-    units = (
-        document.words
-        if document.words is not None
-        else list(zip(tokens.unit_start.tolist(), tokens.unit_end.tolist(), strict=True))
-    )
+    units = document.words
+    if units is None:
+        starts, ends = tokens.unit_start.tolist(), tokens.unit_end.tolist()
+        units = list(zip(starts, ends, strict=True))
     return tag_units(document, units, has_piece, labels, ledger)
 
 
 def labelled_pieces(tokens: TokenRow, labelling: Labelling) -> np.ndarray:
-    """Which pieces learn a tag; bool [T]."""
+    """Choose which pieces learn a tag; bool [T].
+
+    Of `U.S. won`, whose pieces are `U`, `.`, `S`, `.`, `won`:
+
+        >>> first_of_unit = np.array([True, False, False, False, True])
+        >>> first_of_pretoken = np.array([True, True, True, True, True])
+        >>> other = np.zeros(5, np.int32)
+        >>> tokens = TokenRow(*[other] * 4, first_of_unit, first_of_pretoken, other, other)
+        >>> labelled_pieces(tokens, "word").astype(int).tolist()
+        [1, 0, 0, 0, 1]
+        >>> labelled_pieces(tokens, "pretoken").astype(int).tolist()
+        [1, 1, 1, 1, 1]
+    """
     if labelling == "word":
         return tokens.first_of_unit
-    return (
-        tokens.first_of_pretoken if labelling == "pretoken" else np.ones_like(tokens.first_of_unit)
-    )
+    if labelling == "pretoken":
+        return tokens.first_of_pretoken
+    return np.ones_like(tokens.first_of_unit)
 
 
 def tokenize(
     documents: Iterable[Document], tokenizer: Tokenizer
 ) -> Iterator[tuple[Document, TokenRow]]:
-    """Each document with its tokens: given words are the units, else the word rule finds them."""
-    for portion in portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
-        tokens = tokenize_portion(portion, tokenizer)
-        members = [getattr(tokens, name) for name in TokenRow._fields]
-        rows = [
-            np.split(member.values.numpy(), member.row_splits.numpy()[1:-1]) for member in members
-        ]
-        yield from zip(portion, map(TokenRow._make, zip(*rows, strict=True)), strict=True)
+    """Give each document with its tokens: given words are the units, else the tokenizer finds them."""
+    batches = batch_by_padded_size(
+        documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE
+    )
+    for batch in batches:
+        tokens = tokenize_batch(batch, tokenizer)
+        members = []
+        for name in TokenRow._fields:
+            member = getattr(tokens, name)
+            borders = member.row_splits.numpy()[1:-1]
+            members.append(np.split(member.values.numpy(), borders))
+        rows = map(TokenRow._make, zip(*members, strict=True))
+        yield from zip(batch, rows, strict=True)
 
 
-def tokenize_portion(documents: Sequence[Document], tokenizer: Tokenizer) -> Tokens:
-    """Tokens of some documents, all with given words or all without."""
+def tokenize_batch(documents: Sequence[Document], tokenizer: Tokenizer) -> Tokens:
+    """Tokenize some documents, all with given words or all without."""
     if documents[0].words is None:
-        return tokenizer.tokenize_text(
-            tf.constant([encode_text(document.text) for document in documents])
-        )
+        texts = [encode_text(document.text) for document in documents]
+        return tokenizer.tokenize_text(tf.constant(texts))
     words = [document.word_texts() for document in documents]
     flat = tf.constant([encode_text(word) for row in words for word in row], tf.string)
-    return tokenizer.tokenize_words(
-        tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in words])
-    )
+    counts = list(map(len, words))
+    return tokenizer.tokenize_words(tf.RaggedTensor.from_row_lengths(flat, counts))
 
 
 def ragged(rows: Sequence[np.ndarray], dtype: type) -> tf.RaggedTensor:
+    """Put arrays on end as a ragged tensor; a row each.
+
+    >>> ragged([np.array([1, 2]), np.array([3])], np.int32).to_list()
+    [[1, 2], [3]]
+    """
     flat = np.concatenate(rows).astype(dtype) if rows else np.zeros(0, dtype)
-    return tf.RaggedTensor.from_row_lengths(flat, np.array([len(row) for row in rows], np.int32))
+    lengths = np.array(list(map(len, rows)), np.int32)
+    return tf.RaggedTensor.from_row_lengths(flat, lengths)

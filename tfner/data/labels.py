@@ -1,10 +1,11 @@
-"""Entities → one tag per unit. Whatever a flat tagger cannot hold is entered in the ledger, by reason."""
+"""Give every unit one tag; what a flat tagger cannot hold is entered in the ledger, by reason."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,21 @@ from tfner.tagging.spans import keep_longest
 Span = tuple[int, int]
 
 
+class Units(NamedTuple):
+    """Hold the units of a document: spans in order, and which of them the encoder sees.
+
+    starts, ends: code points, [U] each. has_piece: bool [U].
+    """
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    has_piece: np.ndarray
+
+    def touched_by(self, entity: Entity) -> Span:
+        """Find the units that an entity touches: the first, and one past the last."""
+        return bisect_right(self.ends, entity.start), bisect_left(self.starts, entity.end)
+
+
 def tag_units(
     document: Document,
     units: Sequence[Span],
@@ -23,90 +39,96 @@ def tag_units(
     labels: LabelSet,
     ledger: Ledger,
 ) -> np.ndarray:
-    """The tag id of every unit; int32 [U].
+    """Give the tag id of every unit; int32 [U].
 
-    `units` are spans into the text in order, `has_piece` bool [U] says which of them the encoder sees. A unit without pieces is
-    skipped as if it were not there: the next unit of its entity carries the B-. An entity whose border falls inside a unit is
-    widened to whole units ("misaligned"); it stays a miss in the score unless the model finds its exact borders.
+    `units` are spans into the text in order, `has_piece` bool [U] says which of them the encoder
+    sees. A unit without pieces is skipped as if it were not there: the next unit of its entity
+    carries the B-. An entity whose border falls inside a unit is widened to whole units
+    ("misaligned"); it stays a miss in the score unless the model finds its exact borders.
+
+        >>> document = Document("Anna Lund's Oslo", (Entity(0, 9, "PER"), Entity(12, 16, "LOC")))
+        >>> units, labels, ledger = [(0, 4), (5, 11), (12, 16)], LabelSet(("LOC", "PER")), Ledger()
+        >>> tags = tag_units(document, units, np.array([True, True, True]), labels, ledger)
+        >>> [labels.tags[tag] for tag in tags]
+        ['B-PER', 'I-PER', 'B-LOC']
+        >>> ledger.counts
+        {'misaligned': 1}
     """
-    known = [entity for entity in document.entities if is_known(entity, document, labels, ledger)]
+    table = Units([start for start, _ in units], [end for _, end in units], has_piece)
+    unknown = [entity for entity in document.entities if entity.label not in labels.types]
+    known = [entity for entity in document.entities if entity.label in labels.types]
     apart, overlapping = keep_longest(known)
-    starts, ends = [start for start, _ in units], [end for _, end in units]
-    covers = [covering(entity, starts, ends, has_piece) for entity in apart]
-    enter(
-        ledger,
-        "vanished",
-        document,
-        [entity for entity, cover in zip(apart, covers, strict=True) if cover is None],
-    )
-    placed = [
-        (replace(entity, start=cover[0], end=cover[1]), entity)
-        for entity, cover in zip(apart, covers, strict=True)
-        if cover
-    ]
-    flat, _ = keep_longest(cover for cover, _ in placed)
-    held = {
-        id(cover) for cover in flat
-    }  # by identity: two entities in one unit may be equal once they are widened to it
-    enter(
-        ledger,
-        "overlapping",
-        document,
-        [*overlapping, *(entity for cover, entity in placed if id(cover) not in held)],
-    )
-    widened = [
-        entity
-        for cover, entity in placed
-        if id(cover) in held and is_misaligned(entity, starts, ends)
-    ]
-    enter(ledger, "misaligned", document, widened)
-    return tags_of(flat, has_piece, labels)
+    covers = [(entity, cover_of(entity, table)) for entity in apart]
+    vanished = [entity for entity, cover in covers if cover is None]
+    seen = [(entity, cover) for entity, cover in covers if cover is not None]
+    flat, _ = keep_longest(cover for _, cover in seen)
+    # by identity: two entities in one unit may be equal once they are widened to it
+    kept_ids = {id(cover) for cover in flat}
+    overlapping += [entity for entity, cover in seen if id(cover) not in kept_ids]
+    kept = [entity for entity, cover in seen if id(cover) in kept_ids]
+    enter(ledger, "unknown_label", document, unknown)
+    enter(ledger, "vanished", document, vanished)
+    enter(ledger, "overlapping", document, overlapping)
+    misaligned = [entity for entity in kept if is_misaligned(entity, table)]
+    enter(ledger, "misaligned", document, misaligned)
+    return write_tag_ids(flat, has_piece, labels)
 
 
-def is_known(entity: Entity, document: Document, labels: LabelSet, ledger: Ledger) -> bool:
-    if entity.label in labels.types:
-        return True
-    enter(ledger, "unknown_label", document, [entity])
-    return False
+def cover_of(entity: Entity, units: Units) -> Entity | None:
+    """Widen an entity to the units that it touches, in numbers of units.
+
+    Those at its edges that have no piece are left out; None if no other is there.
+    """
+    first, last = units.touched_by(entity)
+    visible = first + np.flatnonzero(units.has_piece[first:last])
+    if not len(visible):
+        return None
+    return replace(entity, start=int(visible[0]), end=int(visible[-1]) + 1)
 
 
-def covering(
-    entity: Entity, starts: Sequence[int], ends: Sequence[int], has_piece: np.ndarray
-) -> Span | None:
-    """The units (first, one past the last) that an entity touches, without those at its edges that have no piece."""
-    first, last = bisect_right(ends, entity.start), bisect_left(starts, entity.end)
-    visible = first + np.flatnonzero(has_piece[first:last])
-    return (int(visible[0]), int(visible[-1]) + 1) if len(visible) else None
+def is_misaligned(entity: Entity, units: Units) -> bool:
+    """Tell whether a border falls inside a unit; one between units, or outside them, does not."""
+    first, last = units.touched_by(entity)
+    if first >= last:
+        return False
+    return units.starts[first] < entity.start or units.ends[last - 1] > entity.end
 
 
-def is_misaligned(entity: Entity, starts: Sequence[int], ends: Sequence[int]) -> bool:
-    """Whether a border falls inside a unit; one between units, or in characters outside them, does not."""
-    first, last = bisect_right(ends, entity.start), bisect_left(starts, entity.end)
-    return first < last and (starts[first] < entity.start or ends[last - 1] > entity.end)
+def write_tag_ids(
+    entities: Sequence[Entity], has_piece: np.ndarray, labels: LabelSet
+) -> np.ndarray:
+    """Write the tag ids of units over those that have pieces; entities are in numbers of units.
 
-
-def tags_of(entities: Sequence[Entity], has_piece: np.ndarray, labels: LabelSet) -> np.ndarray:
-    """Tag ids of units from entities in unit positions, written over the units that have pieces."""
-    rank = np.concatenate([[0], np.cumsum(has_piece)])
-    spans = [(int(rank[entity.start]), int(rank[entity.end]), entity.label) for entity in entities]
+    >>> labels, has_piece = LabelSet(("LOC",)), np.array([True, False, True, True])
+    >>> tags = write_tag_ids([Entity(0, 3, "LOC")], has_piece, labels)
+    >>> [labels.tags[tag] for tag in tags]
+    ['B-LOC', 'O', 'I-LOC', 'O']
+    """
+    rank = np.append(0, np.cumsum(has_piece)).tolist()
+    spans = [(rank[entity.start], rank[entity.end], entity.label) for entity in entities]
+    written = write_tags(spans, rank[-1], labels.scheme)
     tags = np.zeros(len(has_piece), np.int32)
-    tags[np.flatnonzero(has_piece)] = [
-        labels.id(tag) for tag in write_tags(spans, int(rank[-1]), labels.scheme)
-    ]
+    tags[has_piece] = [labels.id(tag) for tag in written]
     return tags
 
 
-def enter(ledger: Ledger, reason: Reason, document: Document, entities: Sequence[Entity]) -> None:
+def enter(ledger: Ledger, reason: Reason, document: Document, entities: Iterable[Entity]) -> None:
+    """Enter entities in the ledger for one reason."""
     for entity in entities:
-        ledger.record(
-            reason, document.id, f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
-        )
+        detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
+        ledger.record(reason, document.id, detail)
 
 
 def inside_tags(labels: LabelSet) -> np.ndarray:
-    """For each tag, the tag of a unit's further pieces where those are labelled too; int32 [K]: B-X → I-X, S-X and E-X → E-X."""
-    return np.array([labels.id(f"{further(tag[0])}{tag[1:]}") for tag in labels.tags], np.int32)
+    """Give, for each tag, the tag of a unit's further pieces where those are labelled too.
 
+        >>> labels = LabelSet(("LOC",), "BIOES")
+        >>> {tag: labels.tags[id] for tag, id in zip(labels.tags, inside_tags(labels))}
+        {'O': 'O', 'B-LOC': 'I-LOC', 'I-LOC': 'I-LOC', 'E-LOC': 'E-LOC', 'S-LOC': 'E-LOC'}
 
-def further(prefix: str) -> str:
-    return {"B": "I", "S": "E"}.get(prefix, prefix)
+    Returns:
+        int32 [K].
+    """
+    further = {"B": "I", "S": "E"}
+    names = [f"{further.get(tag[0], tag[0])}{tag[1:]}" for tag in labels.tags]
+    return np.array(list(map(labels.id, names)), np.int32)

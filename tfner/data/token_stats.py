@@ -1,4 +1,7 @@
-"""What only a tokenizer can say of a corpus: lengths in pieces, entities that cannot be labelled, unknown characters."""
+"""Count what only a tokenizer can tell of a corpus.
+
+That is lengths in pieces, entities that cannot be labelled, and unknown characters.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.corpus.ledger import Ledger
-from tfner.corpus.statistics import TokenizerFacts
+from tfner.corpus.statistics import TokenStats
 from tfner.data.batching.batch_by_size import encode_text
 from tfner.data.encoded_corpus import tag_document, tokenize
 from tfner.documents import Document
@@ -17,19 +20,23 @@ from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 
 
-def tokenizer_facts(
+def collect_token_stats(
     documents: Iterable[Document], tokenizer: Tokenizer, labels: LabelSet, ledger: Ledger
-) -> TokenizerFacts:
-    """Tokenize and label a corpus as training would; what that loses is entered in the ledger."""
+) -> TokenStats:
+    """Tokenize and label a corpus as training would; what that drops goes into the ledger."""
     units, pieces, suspects = [], [], Counter()
+    unknown_id = -1 if tokenizer.unk_id is None else tokenizer.unk_id  # -1 is no piece
     for document, tokens in tokenize(documents, tokenizer):
         tag_document(document, tokens, labels, ledger)
         units.append(len(tokens.unit_start))
         pieces.append(len(tokens.ids))
-        text = " ".join(document.word_texts()) if document.words is not None else document.text
-        for i in np.flatnonzero(tokens.ids == tokenizer.unk_id):
-            suspects.update(text[tokens.start[i] : tokens.end[i]])
-    return TokenizerFacts(
+        unknown = np.flatnonzero(tokens.ids == unknown_id)
+        if len(unknown):
+            given = document.words is not None
+            text = " ".join(document.word_texts()) if given else document.text
+            for i in unknown:
+                suspects.update(text[tokens.start[i] : tokens.end[i]])
+    return TokenStats(
         units=units,
         pieces=pieces,
         losses=ledger.counts,
@@ -38,14 +45,13 @@ def tokenizer_facts(
 
 
 def unknown_alone(suspects: Counter[str], tokenizer: Tokenizer) -> dict[str, int]:
-    """Those characters that are [UNK] by themselves: in an unknown word most characters are not to blame."""
+    """Keep the characters that are unknown alone: in an unknown word most are not to blame."""
     if not suspects:
         return {}
-    ids = tokenizer.tokenize_text(
-        tf.constant([encode_text(character) for character in suspects])
-    ).ids.to_list()
-    return {
-        character: suspects[character]
-        for character, row in zip(suspects, ids, strict=True)
-        if tokenizer.unk_id in row
-    }
+    characters = list(suspects)
+    texts = [encode_text(character) for character in characters]
+    ids = tokenizer.tokenize_text(tf.constant(texts)).ids.to_list()
+    unknown = [
+        character for character, row in zip(characters, ids, strict=True) if tokenizer.unk_id in row
+    ]
+    return {character: suspects[character] for character in unknown}

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfner.config import TrainingSettings
 from tfner.data.batching.batches import Batches, PaddedSettings
-from tfner.data.batching.collate import ROUNDING
+from tfner.data.batching.collate import WIDTH_STEP
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.sharded_corpus import ShardedCorpus
@@ -54,7 +54,7 @@ def usual_row_length(lengths_N: np.ndarray, batch_size: int) -> int:
     """
     batch_pieces = round(batch_size * float(lengths_N.mean())) if len(lengths_N) else SHORTEST_ROW
     longest = int(lengths_N.max(initial=0))
-    rounded = -(-longest // ROUNDING) * ROUNDING
+    rounded = -(-longest // WIDTH_STEP) * WIDTH_STEP
     return max(longest, min(SHORTEST_ROW, batch_pieces), min(rounded, batch_pieces))
 
 

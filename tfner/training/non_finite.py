@@ -113,9 +113,9 @@ def prepared_windows(
             shard = int(blocks.shard[window.block])
             first_block = np.searchsorted(blocks.shard, shard)
             before = int(blocks.begin[window.block] - blocks.begin[first_block])
-            pieces = np.frombuffer(reader.windows(window.block)[window.place], PIECE)
+            pieces = np.frombuffer(reader.windows(window.block)[window.number], PIECE)
             ids = pieces["id"][1 : 1 + PIECES_SHOWN].tolist()
             text = " ".join(vocabulary[id] for id in ids).replace(" ##", "")
-            file, number = corpus.manifest.shards[shard].file, before + window.place + 1
+            file, number = corpus.manifest.shards[shard].file, before + window.number + 1
             names.append(f"{file} window {number} ({text!r} …)")
     return names

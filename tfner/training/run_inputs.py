@@ -17,7 +17,7 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
-from tfner.data.shards.manifest import LOSSES, Encoding
+from tfner.data.shards.manifest import DROPPED, Encoding
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
@@ -53,7 +53,7 @@ class Splits:
             if ledger.entries:
                 where = "python -m tfner.inspect DATA --list"
                 if self.prepared and split == "train":
-                    where = self.prepared.folder / LOSSES
+                    where = self.prepared.folder / DROPPED
                 logger.warning("data.%s: %s (%s names them)", split, ledger.summary(), where)
 
     def dropped(self) -> dict[str, dict[str, int]]:

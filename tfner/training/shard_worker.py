@@ -21,7 +21,7 @@ from tfner.documents import Document
 
 if TYPE_CHECKING:
     from tfner.data.encoded_corpus import Labelling
-    from tfner.data.shards.manifest import ShardFacts
+    from tfner.data.shards.manifest import ShardInfo
     from tfner.data.shards.sharded_corpus import ShardWriter
     from tfner.tagging.schemes import LabelSet
     from tfner.tokenizers.protocol import Tokenizer
@@ -106,7 +106,7 @@ def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
     return ledger.entries
 
 
-def finish(shard: int) -> tuple[ShardFacts, Counter[int]]:
+def finish(shard: int) -> tuple[ShardInfo, Counter[int]]:
     """Give a shard its name; -> (what it holds, windows by length)."""
     (worker,) = _of_this_process
     return writer_of(worker, shard).finish()

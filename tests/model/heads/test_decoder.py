@@ -14,7 +14,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import mark_rules
-from tfner.model.heads.decoder import Decoder, by_row, read_entities
+from tfner.model.heads.decoder import Decoder, pad_by_row, read_entities
 from tfner.model.heads.viterbi import FLOOR, best_paths, greedy, viterbi
 from tfner.tagging.schemes import LabelSet, read_spans
 
@@ -313,7 +313,7 @@ def reading(scheme: str):
     @tf.function(input_signature=spec)
     def read(tags_M, log_probs_MK, lengths_B):
         row_M = tf.repeat(tf.range(tf.size(lengths_B)), lengths_B)
-        return by_row(read_entities(tags_M, log_probs_MK, row_M, rules)[1], row_M, lengths_B, None)
+        return pad_by_row(read_entities(tags_M, log_probs_MK, row_M, rules)[1], row_M, lengths_B, None)
 
     return rules.types, read
 

@@ -1,4 +1,4 @@
-"""Cut a stream of documents into portions that are worked on at once, so that memory is bounded whatever the documents are."""
+"""Cut a stream of documents into batches that bound memory, whatever the documents are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class HasText(Protocol):
-    """A document, or something that carries one."""
+    """Be a document, or something that carries one."""
 
     @property
     def text(self) -> str: ...
@@ -21,47 +21,69 @@ class HasText(Protocol):
 Item = TypeVar("Item", bound=HasText)
 
 
-def blocks(documents: Iterable[Item], *, count: int, characters: int) -> Iterator[list[Item]]:
-    """Consecutive documents that are in memory together: at most `count`, and of at most `characters`, but at least one.
+def batch_by_size(
+    documents: Iterable[Item], *, count: int, characters: int
+) -> Iterator[list[Item]]:
+    """Batch consecutive documents: at most `count` of at most `characters`, but at least one.
 
-    Where a block ends depends on nothing but the documents.
+    Where a batch ends depends on nothing but the documents.
+
+        >>> documents = [Document(text) for text in ("one", "two", "a long one", "x")]
+        >>> batches = batch_by_size(documents, count=3, characters=8)
+        >>> [[document.text for document in batch] for batch in batches]
+        [['one', 'two'], ['a long one'], ['x']]
     """
-    block: list[Item] = []
+    batch: list[Item] = []
     held = 0
     for document in documents:
-        if block and (len(block) == count or held + len(document.text) > characters):
-            yield block
-            block, held = [], 0
-        block.append(document)
-        held += len(document.text)
-    if block:
-        yield block
+        size = len(document.text)
+        if batch and (len(batch) == count or held + size > characters):
+            yield batch
+            batch, held = [], 0
+        batch.append(document)
+        held += size
+    if batch:
+        yield batch
 
 
-def portions(
+def batch_by_padded_size(
     documents: Iterable[Document], *, count: int, characters: int
 ) -> Iterator[list[Document]]:
-    """Consecutive documents, all with given words or all without.
+    """Batch consecutive documents, all with given words or all without.
 
-    A portion holds at most `count` documents, and `characters` after all of them are padded to its longest one: a book does not make
-    its neighbours as long as itself. A document longer than that is a portion of its own.
+    A batch holds at most `count` documents, and `characters` after all of them are padded to its
+    longest: a book does not make its neighbours as long as itself. A document longer than that is a
+    batch of its own.
+
+        >>> documents = [Document(text) for text in ("one", "two", "a long one", "x")]
+        >>> batches = batch_by_padded_size(documents, count=3, characters=8)
+        >>> [[document.text for document in batch] for batch in batches]
+        [['one', 'two'], ['a long one'], ['x']]
+        >>> batches = batch_by_padded_size(documents, count=3, characters=20)
+        >>> [[document.text for document in batch] for batch in batches]
+        [['one', 'two'], ['a long one', 'x']]
     """
-    portion: list[Document] = []
+    batch: list[Document] = []
     longest = 0
     for document in documents:
-        widest = max(longest, len(document.text))
-        full = len(portion) == count or (len(portion) + 1) * widest > characters
-        if portion and (full or (document.words is None) != (portion[0].words is None)):
-            yield portion
-            portion, widest = [], len(document.text)
-        portion.append(document)
+        size = len(document.text)
+        widest = max(longest, size)
+        if batch:
+            full = len(batch) == count or (len(batch) + 1) * widest > characters
+            if full or (document.words is None) != (batch[0].words is None):
+                yield batch
+                batch, widest = [], size
+        batch.append(document)
         longest = widest
-    if portion:
-        yield portion
+    if batch:
+        yield batch
 
 
 def encode_text(text: str) -> bytes:
-    """UTF-8; a lone surrogate, which has none, becomes U+FFFD: one code point for one, so that offsets stay those of the str."""
+    """Encode as UTF-8; a lone surrogate, which has none, becomes U+FFFD.
+
+    One code point stands for one, so that offsets stay those of the str.
+    """
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""How many windows of which lengths stand together in a batch, from how many there are of each length."""
+"""Choose which windows are batched together, from how many there are of each length."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ Window = TypeVar("Window")
 
 @dataclass(frozen=True)
 class Buckets:
-    """Classes of lengths: `bounds` holds the longest length of each, int32, `sizes` the windows in a batch of it.
+    """Hold classes of lengths.
 
-    `steps` counts the batches of an epoch, the last and smaller one of each bucket included.
+    `bounds` holds the longest length of each, int32; `sizes` the windows in a batch of it; `steps`
+    counts the batches of an epoch, the last and smaller one of each bucket included.
     """
 
     bounds: np.ndarray
@@ -24,35 +25,47 @@ class Buckets:
 
     @classmethod
     def single(cls, counts_L: np.ndarray, batch_size: int) -> Buckets:
-        """All lengths together; `counts_L` [i] counts the windows of length i."""
-        return cls(
-            np.array([longest_of(counts_L)], np.int32),
-            [batch_size],
-            -(-int(counts_L.sum()) // batch_size),
-        )
+        """Put all lengths together; `counts_L` [i] counts the windows of length i."""
+        bounds = np.array([longest_of(counts_L)], np.int32)
+        windows = int(counts_L.sum())
+        return cls(bounds, [batch_size], -(-windows // batch_size))
 
     @classmethod
     def balanced(cls, counts_L: np.ndarray, batch_size: int, lengths: Sequence[int]) -> Buckets:
-        """Buckets up to each of `lengths`, whose batches have about as many pieces as `batch_size` windows of the mean length."""
+        """Make buckets up to each of `lengths`, whose batches have about as many pieces.
+
+        That is as many as `batch_size` windows of the mean length have. Six windows of 4 pieces and
+        two of 12 have 6 in the mean, so that a batch of 4 has 24: six short ones or two long ones.
+
+            >>> counts = np.bincount([4, 4, 4, 4, 4, 4, 12, 12])
+            >>> buckets = Buckets.balanced(counts, batch_size=4, lengths=[8])
+            >>> buckets.bounds.tolist(), buckets.sizes, buckets.steps
+            ([8, 12], [6, 2], 2)
+        """
         longest = longest_of(counts_L)
-        bounds = np.array([*(length for length in lengths if length < longest), longest], np.int32)
-        bucket_L = np.searchsorted(bounds, np.arange(len(counts_L)))
+        shorter = [length for length in lengths if length < longest]
+        bounds = np.array([*shorter, longest], np.int32)
+        length_L = np.arange(len(counts_L))
+        bucket_L = np.searchsorted(bounds, length_L)
         windows = np.bincount(bucket_L, counts_L, len(bounds))
-        pieces = np.bincount(bucket_L, counts_L * np.arange(len(counts_L)), len(bounds))
-        typical = np.where(windows > 0, pieces / np.maximum(windows, 1), bounds)
-        budget = batch_size * pieces.sum() / windows.sum() if windows.any() else 1.0
-        sizes = [max(1, round(budget / length)) for length in typical.tolist()]
-        return cls(
-            bounds,
-            sizes,
-            sum(-(-int(count) // size) for count, size in zip(windows, sizes, strict=True)),
-        )
+        pieces = np.bincount(bucket_L, counts_L * length_L, len(bounds))
+        mean_lengths = np.where(windows > 0, pieces / np.maximum(windows, 1), bounds)
+        pieces_a_batch = batch_size * pieces.sum() / windows.sum() if windows.any() else 1.0
+        sizes = [max(1, round(pieces_a_batch / length)) for length in mean_lengths.tolist()]
+        steps = sum(-(-int(count) // size) for count, size in zip(windows, sizes, strict=True))
+        return cls(bounds, sizes, steps)
 
     def group(
         self, windows: Iterable[Window], length_of: Callable[[Window], int]
     ) -> Iterator[list[Window]]:
-        """Windows of one bucket at a time, as soon as there are enough of them; those that are left over at the end."""
-        bucket_of = np.searchsorted(self.bounds, np.arange(self.bounds[-1] + 1)).tolist()
+        """Give a batch of one bucket as soon as it is full; those that are left over at the end.
+
+        >>> buckets = Buckets(np.array([2, 4]), sizes=[2, 1], steps=3)
+        >>> list(buckets.group(["ab", "abcd", "a", "b"], len))
+        [['abcd'], ['ab', 'a'], ['b']]
+        """
+        all_lengths = np.arange(self.bounds[-1] + 1)
+        bucket_of = np.searchsorted(self.bounds, all_lengths).tolist()
         waiting: list[list[Window]] = [[] for _ in self.sizes]
         for window in windows:
             bucket = bucket_of[length_of(window)]
@@ -64,4 +77,5 @@ class Buckets:
 
 
 def longest_of(counts_L: np.ndarray) -> int:
+    """Find the longest length that is counted, at least 1."""
     return max(1, len(counts_L) - 1)

@@ -1,4 +1,7 @@
-"""Windows → the tensors of a batch: x, labels and label mask, padded or in packed rows. Numpy: an epoch's graph would be slower."""
+"""Collate windows to the tensors of a batch: x, labels and label mask, padded or in packed rows.
+
+Numpy: an epoch's graph would be slower.
+"""
 
 from __future__ import annotations
 
@@ -8,73 +11,105 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-Batch = tuple[
-    dict[str, np.ndarray], np.ndarray, np.ndarray
-]  # x and y int32, label_mask float32, each [B, T]
-ROUNDING = 8  # batches are padded to a multiple of this: few shapes, so that kernels prepared for a shape are used again
+# x and y int32, label_mask float32, each [B, T]
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+WIDTH_STEP = 8  # widths are multiples of it: few shapes, so that prepared kernels are used again
 PADDED = ("input_ids", "attention_mask")  # members of x
 PACKED = ("input_ids", "segment_ids", "position_ids")
 PREFETCH = 8
 
 
 class Pieces(NamedTuple):
-    """The pieces of some windows, one window after the other; arrays [P]."""
+    """Hold the pieces of some windows, one window after the other; arrays [P]."""
 
     ids: np.ndarray
     labels: np.ndarray
     label_mask: np.ndarray
 
 
-def width_of(lengths_B: np.ndarray, longest: int) -> int:
-    """The width of a padded batch: its longest window's length rounded up, but at most `longest`."""
-    return min(-(-int(lengths_B.max()) // ROUNDING) * ROUNDING, longest)
+def padded_width(lengths_B: np.ndarray, longest: int) -> int:
+    """Round the longest window's length up to a multiple of WIDTH_STEP, but at most to `longest`.
+
+    >>> padded_width(np.array([3, 9]), longest=64), padded_width(np.array([3, 9]), longest=12)
+    (16, 12)
+    """
+    steps = -(-int(lengths_B.max()) // WIDTH_STEP)
+    return min(steps * WIDTH_STEP, longest)
 
 
-def pad(pieces: Pieces, lengths_B: np.ndarray, shape: tuple[int, int], pad_id: int) -> Batch:
-    """A window a row; rows without one complete the shape."""
-    lengths_R = np.zeros(shape[0], np.int32)
+def collate_padded(
+    pieces: Pieces, lengths_B: np.ndarray, shape: tuple[int, int], pad_id: int
+) -> Batch:
+    """Put a window in each row; rows without one complete the shape.
+
+    >>> pieces = Pieces(np.array([101, 7, 102, 101, 8, 9, 102]), np.arange(7), np.ones(7))
+    >>> x, y, label_mask = collate_padded(pieces, np.array([3, 4]), (3, 5), pad_id=0)
+    >>> x["input_ids"].tolist()
+    [[101, 7, 102, 0, 0], [101, 8, 9, 102, 0], [0, 0, 0, 0, 0]]
+    >>> x["attention_mask"].tolist()
+    [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+    >>> y.tolist()
+    [[0, 1, 2, 0, 0], [3, 4, 5, 6, 0], [0, 0, 0, 0, 0]]
+    """
+    rows, width = shape
+    lengths_R = np.zeros(rows, np.int32)
     lengths_R[: len(lengths_B)] = lengths_B
-    real_BT = np.arange(shape[1]) < lengths_R[:, None]
-    ids_BT, y_BT, mask_BT = fill(pieces, real_BT, pad_id)
-    return {"input_ids": ids_BT, "attention_mask": real_BT.astype(np.int32)}, y_BT, mask_BT
+    real_BT = np.arange(width) < lengths_R[:, None]
+    ids_BT, y_BT, mask_BT = scatter_pieces(pieces, real_BT, pad_id)
+    x = {"input_ids": ids_BT, "attention_mask": real_BT.astype(np.int32)}
+    return x, y_BT, mask_BT
 
 
-def join(
+def collate_packed(
     pieces: Pieces,
     lengths_N: np.ndarray,
     counts_R: Sequence[int],
     shape: tuple[int, int],
     pad_id: int,
 ) -> Batch:
-    """N windows, so many in each row; rows without a window complete the shape."""
-    windows = np.zeros(shape[0], np.int64)
-    windows[: len(counts_R)] = counts_R
+    """Put N windows into rows, `counts_R` [i] in row i; rows without a window complete the shape.
+
+    >>> pieces = Pieces(np.array([101, 7, 8, 102, 101, 9, 102]), np.zeros(7), np.ones(7))
+    >>> x, y, label_mask = collate_packed(pieces, np.array([4, 3]), [2], (1, 8), pad_id=0)
+    >>> x["input_ids"].tolist()
+    [[101, 7, 8, 102, 101, 9, 102, 0]]
+    >>> x["segment_ids"].tolist()
+    [[1, 1, 1, 1, 2, 2, 2, 0]]
+    >>> x["position_ids"].tolist()
+    [[0, 1, 2, 3, 0, 1, 2, 0]]
+    """
+    rows, width = shape
+    windows_R = np.zeros(rows, np.int64)
+    windows_R[: len(counts_R)] = counts_R
+    last_R = np.cumsum(windows_R)
     ends_N = np.cumsum(lengths_N)
-    first_R = np.cumsum(windows) - windows
-    pieces_R = np.diff(np.append(0, ends_N)[np.append(0, np.cumsum(windows))])
-    real_RT = np.arange(shape[1]) < pieces_R[:, None]
-    ids_RT, y_RT, mask_RT = fill(pieces, real_RT, pad_id)
-    segments_RT, positions_RT = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    segments_RT[real_RT] = np.repeat(
-        1 + np.arange(len(lengths_N)) - np.repeat(first_R, windows), lengths_N
-    )
-    positions_RT[real_RT] = np.arange(len(pieces.ids)) - np.repeat(ends_N - lengths_N, lengths_N)
-    return (
-        {"input_ids": ids_RT, "segment_ids": segments_RT, "position_ids": positions_RT},
-        y_RT,
-        mask_RT,
-    )
+    ends_R = np.append(0, ends_N)[np.append(0, last_R)]
+    real_RT = np.arange(width) < np.diff(ends_R)[:, None]
+    ids_RT, y_RT, mask_RT = scatter_pieces(pieces, real_RT, pad_id)
+    segments_RT = np.zeros(shape, np.int32)
+    first_N = np.repeat(last_R - windows_R, windows_R)  # the first window of each one's row
+    segment_N = 1 + np.arange(len(lengths_N)) - first_N
+    segments_RT[real_RT] = np.repeat(segment_N, lengths_N)
+    positions_RT = np.zeros(shape, np.int32)
+    begin_P = np.repeat(ends_N - lengths_N, lengths_N)
+    positions_RT[real_RT] = np.arange(len(pieces.ids)) - begin_P
+    x = {"input_ids": ids_RT, "segment_ids": segments_RT, "position_ids": positions_RT}
+    return x, y_RT, mask_RT
 
 
-def fill(
+def scatter_pieces(
     pieces: Pieces, real_BT: np.ndarray, pad_id: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids, labels and label mask, in order, at the real positions; each [B, T]."""
-    ids_BT, y_BT, mask_BT = (
-        np.full(real_BT.shape, pad_id, np.int32),
-        np.zeros(real_BT.shape, np.int32),
-        np.zeros(real_BT.shape, np.float32),
-    )
+    """Write ids, labels and label mask, in order, at the real positions; each [B, T].
+
+    >>> real = np.array([[True, False], [True, True]])
+    >>> pieces = Pieces(np.array([5, 6, 7]), np.array([1, 2, 0]), np.array([1, 0, 1]))
+    >>> [array.tolist() for array in scatter_pieces(pieces, real, pad_id=9)]
+    [[[5, 9], [6, 7]], [[1, 0], [2, 0]], [[1.0, 0.0], [0.0, 1.0]]]
+    """
+    ids_BT = np.full(real_BT.shape, pad_id, np.int32)
+    y_BT = np.zeros(real_BT.shape, np.int32)
+    mask_BT = np.zeros(real_BT.shape, np.float32)
     ids_BT[real_BT], y_BT[real_BT], mask_BT[real_BT] = pieces
     return ids_BT, y_BT, mask_BT
 
@@ -84,7 +119,8 @@ def dataset_of(
     members: Sequence[str],
     shape: tuple[int | None, int | None],
 ) -> tf.data.Dataset:
-    """What `stream` yields, some batches ahead of their use; `shape` is that of every tensor."""
+    """Wrap what `stream` yields, some batches prefetched; `shape` is that of every tensor."""
     x = {name: tf.TensorSpec(shape, tf.int32) for name in members}
     signature = x, tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32)
-    return tf.data.Dataset.from_generator(stream, output_signature=signature).prefetch(PREFETCH)
+    dataset = tf.data.Dataset.from_generator(stream, output_signature=signature)
+    return dataset.prefetch(PREFETCH)

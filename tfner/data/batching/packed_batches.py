@@ -1,6 +1,7 @@
-"""Windows → batches of packed rows (x, y, label_mask): static shapes and next to no padding.
+"""Make batches of packed rows (x, y, label_mask): static shapes and next to no padding.
 
-A row holds several windows; `segment_ids` say which piece belongs to which of them, and attention stays within a segment.
+A row holds several windows; `segment_ids` say which piece belongs to which of them, and attention
+stays within a segment.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfner.data.batching.collate import PACKED, Batch, dataset_of, join
+from tfner.data.batching.collate import PACKED, Batch, collate_packed, dataset_of
 from tfner.data.batching.packing import PackedShape, draws, pack
-from tfner.data.batching.prefetch import Ahead
-from tfner.data.batching.replica_range import WHOLE, Share
+from tfner.data.batching.prefetch import EpochPrefetcher
+from tfner.data.batching.replica_range import ONE_REPLICA, ReplicaRange
 from tfner.data.encoded_corpus import EncodedCorpus
 
 EpochRows = list[list[int]]  # the window numbers of each row
@@ -22,7 +23,11 @@ EpochRows = list[list[int]]  # the window numbers of each row
 
 @dataclass(frozen=True)
 class PackedSettings:
-    """`batch_size` windows of the corpus' mean length are what a batch holds, in rows of `row_length` pieces."""
+    """Say how windows become packed batches.
+
+    A batch holds as many pieces as `batch_size` windows of the corpus' mean length, in rows of
+    `row_length` pieces.
+    """
 
     batch_size: int
     row_length: int
@@ -31,11 +36,12 @@ class PackedSettings:
 
 
 class PackedBatches:
-    """The batches of a corpus, epoch by epoch; every window is in exactly one row of an epoch.
+    """Batch a corpus, epoch by epoch; every window is in exactly one row of an epoch.
 
-    A batch holds `rows_per_batch` rows, about as many pieces as `batch_size` windows have, so that an epoch has about as many updates as
-    with `batch_size` windows a batch. An epoch's rows are spread evenly over its batches; rows without a window complete them. The shape
-    is that of the first epoch; each further epoch is packed while the one before it is trained on.
+    A batch holds `rows_per_batch` rows, about as many pieces as `batch_size` windows have, so that
+    an epoch has about as many updates as with `batch_size` windows a batch. An epoch's rows are
+    spread evenly over its batches; rows without a window complete them. The shape is that of the
+    first epoch; each further epoch is packed while the one before it is trained on.
     """
 
     def __init__(self, corpus: EncodedCorpus, settings: PackedSettings):
@@ -43,18 +49,20 @@ class PackedBatches:
         self.settings = settings
         self.lengths = corpus.lengths
         self._first = self._pack(next(draws(settings.seed, 0)))
-        pieces = settings.batch_size * float(self.lengths.mean()) if len(self.lengths) else 1.0
-        self.steps_per_epoch, self.rows_per_batch = self._shape = PackedShape.of(
-            len(self._first), pieces, settings.row_length
+        self._shape = PackedShape.for_corpus(
+            len(self._first), self.lengths, settings.batch_size, settings.row_length
         )
+        self.steps_per_epoch, self.rows_per_batch = self._shape
 
     def _pack(self, seeds: list[int]) -> EpochRows:
+        """Pack all windows into rows, in an order that follows from `seeds`."""
         random = np.random.default_rng(seeds)
-        rows = pack(self.lengths, random.permutation(len(self.lengths)), self.settings.row_length)
+        order = random.permutation(len(self.lengths))
+        rows = pack(self.lengths, order, self.settings.row_length)
         return [rows[row] for row in random.permutation(len(rows))]
 
     def _pack_epoch(self, epoch: int) -> EpochRows:
-        """The rows of an epoch: a function of the seed and the epoch alone."""
+        """Pack the rows of an epoch: a function of the seed and the epoch alone."""
         if epoch > 0:
             for seeds in draws(self.settings.seed, epoch):
                 found = self._pack(seeds)
@@ -63,38 +71,46 @@ class PackedBatches:
         return self._first
 
     def training(
-        self, epochs: int, first_epoch: int = 0, first_step: int = 0, share: Share = WHOLE
+        self,
+        epochs: int,
+        first_epoch: int = 0,
+        first_step: int = 0,
+        replicas: ReplicaRange = ONE_REPLICA,
     ) -> tf.data.Dataset:
-        """All batches from a step of `first_epoch` on, each epoch in its own order; of each batch the parts of `share`, one by one."""
-        shape = share.rows_each(self.rows_per_batch), self.settings.row_length
+        """Give all batches from a step of `first_epoch` on, each epoch in its own order.
+
+        Of each batch come the rows of every replica in `replicas`, one replica after the other.
+        """
+        shape = replicas.rows_each(self.rows_per_batch), self.settings.row_length
 
         def stream() -> Iterator[Batch]:
-            packed = Ahead(self._pack_epoch, epochs)
+            rows_of = EpochPrefetcher(self._pack_epoch, epochs)
+            skipped = first_step
             for epoch in range(first_epoch, epochs):
-                for step in range(first_step if epoch == first_epoch else 0, self.steps_per_epoch):
-                    yield from self._parts(step, packed(epoch), share, shape)
+                rows = rows_of(epoch)
+                for step in range(skipped, self.steps_per_epoch):
+                    yield from self._collate(step, rows, replicas, shape)
+                skipped = 0
 
         return dataset_of(stream, PACKED, shape)
 
     def plan(self, epoch: int) -> list[list[int]]:
-        """The window numbers of each batch of an epoch."""
+        """List the window numbers of each batch of an epoch."""
         rows = self._pack_epoch(epoch)
-        return [
-            [window for row in rows[self._shape.rows_of(step, len(rows))] for window in row]
-            for step in range(self.steps_per_epoch)
-        ]
+        plan = []
+        for step in range(self.steps_per_epoch):
+            own = rows[self._shape.rows_of(step, len(rows))]
+            plan.append([window for row in own for window in row])
+        return plan
 
-    def _parts(
-        self, step: int, rows: EpochRows, share: Share, shape: tuple[int, int]
+    def _collate(
+        self, step: int, rows: EpochRows, replicas: ReplicaRange, shape: tuple[int, int]
     ) -> Iterator[Batch]:
+        """Collate the rows of each replica in a step."""
         batch = rows[self._shape.rows_of(step, len(rows))]
-        for part in share.parts(len(batch)):
-            windows = [window for row in batch[part] for window in row]
-            counts = list(map(len, batch[part]))
-            yield join(
-                self.corpus.pieces_of(windows),
-                self.lengths[windows],
-                counts,
-                shape,
-                self.settings.pad_id,
-            )
+        for rows_of_one in replicas.slices(len(batch)):
+            own = batch[rows_of_one]
+            windows = [window for row in own for window in row]
+            pieces, lengths = self.corpus.pieces_of(windows), self.lengths[windows]
+            counts = list(map(len, own))
+            yield collate_packed(pieces, lengths, counts, shape, self.settings.pad_id)

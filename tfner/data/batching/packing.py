@@ -1,7 +1,8 @@
-"""Windows → rows of one length, several in each, so that next to nothing is padding.
+"""Pack windows into rows of one length, several in each, so that next to nothing is padding.
 
-Best fit over a shuffle buffer (Johnson 1973): windows come in random order, those of one buffer are placed longest first, each in the
-row with the least room that holds it; rows stay open for the next buffer until they are full.
+Best fit over a shuffle buffer (Johnson 1973): windows come in random order, those of one buffer are
+packed longest first, each in the row with the least room that holds it; rows stay open for the next
+buffer until they are full.
 """
 
 from __future__ import annotations
@@ -14,37 +15,46 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 Window = TypeVar("Window")
-BUFFER = 1024  # windows that are looked at together: more fill rows no better, fewer leave gaps
-MOST_OPEN = 2048  # rows that a stream keeps open; more hold memory, fewer leave gaps where the rows' last windows are rare
+BUFFER = 1024  # windows looked at together: more fill rows no better, fewer leave gaps
+# rows that a stream keeps open; more hold memory, fewer leave gaps where rows' last windows are rare
+MOST_OPEN = 2048
 TRIES = 8
 
 
 class OpenRows:
-    """Rows of one capacity that still have room; a window goes into the fullest that holds it, of equals into the first begun."""
+    """Hold the rows that still have room.
+
+    A window goes into the fullest row that holds it, of equals into the one begun first.
+
+        >>> rows = OpenRows(capacity=8)
+        >>> [rows.add(length) for length in (5, 6, 3, 2, 4)]
+        [0, 1, 0, 1, 2]
+    """
 
     def __init__(self, capacity: int):
         self.capacity = capacity
         self.begun = 0
-        self._by_room: list[list[int]] = [
-            [] for _ in range(capacity)
-        ]  # a heap of row numbers for each room left
+        # a heap of row numbers for each room left
+        self._by_room: list[list[int]] = [[] for _ in range(capacity)]
         self._rooms = 0  # bit r: some row has room r
 
-    def place(self, length: int) -> int:
-        """The number of the row that a window of this length goes into, a new one where none holds it."""
+    def add(self, length: int) -> int:
+        """Put a window into a row, a new one where none holds it; give the row's number."""
         fitting = self._rooms >> length
         if fitting:
-            room = length + (fitting & -fitting).bit_length() - 1
+            lowest_bit = fitting & -fitting
+            room = length + lowest_bit.bit_length() - 1
             row = self._take(room)
         else:
             room, row = self.capacity, self.begun
             self.begun += 1
-        heappush(self._by_room[room - length], row)
-        self._rooms |= 1 << (room - length)
+        left = room - length
+        heappush(self._by_room[left], row)
+        self._rooms |= 1 << left
         return row
 
     def close(self, shortest: int, most: int) -> list[int]:
-        """Take out the rows that no window of at least `shortest` pieces fits into, then the fullest until at most `most` are left."""
+        """Take out the rows with less room than `shortest`, then the fullest until `most` are left."""
         left = sum(map(len, self._by_room))
         closed: list[int] = []
         for room, heap in enumerate(self._by_room):
@@ -53,6 +63,7 @@ class OpenRows:
         return closed
 
     def _take(self, room: int) -> int:
+        """Take the row begun first of those with so much room."""
         heap = self._by_room[room]
         row = heappop(heap)
         if not heap:
@@ -63,21 +74,26 @@ class OpenRows:
 def pack(
     lengths_N: np.ndarray, order_N: np.ndarray, capacity: int, buffer: int = BUFFER
 ) -> list[list[int]]:
-    """Rows of window numbers; every window is in exactly one row.
+    """Pack window numbers into rows; every window is in exactly one row.
+
+        >>> pack(np.array([5, 6, 3, 2, 4]), np.arange(5), capacity=8)
+        [[1, 3], [0, 2], [4]]
 
     Args:
         lengths_N: pieces of each window, at most `capacity`.
         order_N: window numbers in the order in which they come.
         capacity: pieces that a row holds.
-        buffer: windows that are placed together.
+        buffer: windows that are packed together.
     """
     rows: list[list[int]] = []
     open_rows = OpenRows(capacity)
     for begin in range(0, len(order_N), buffer):
         together = order_N[begin : begin + buffer]
-        together = together[np.argsort(-lengths_N[together], kind="stable")]
-        for window, length in zip(together.tolist(), lengths_N[together].tolist(), strict=True):
-            row = open_rows.place(length)
+        longest_first = np.argsort(-lengths_N[together], kind="stable")
+        together = together[longest_first]
+        lengths = lengths_N[together].tolist()
+        for window, length in zip(together.tolist(), lengths, strict=True):
+            row = open_rows.add(length)
             if row == len(rows):
                 rows.append([])
             rows[row].append(window)
@@ -94,9 +110,17 @@ def pack_stream(
     buffer: int = BUFFER,
     most_open: int = MOST_OPEN,
 ) -> Iterator[list[Window]]:
-    """The same for a stream of any length, in bounded memory: rows come out, shuffled among themselves, as they are closed.
+    """Pack a stream of any length in bounded memory: rows come out, shuffled, as they are closed.
 
-    How many rows there are depends on the lengths alone, not on what else a window is. `shortest` is the least length that comes.
+    How many rows there are depends on the lengths alone, not on what else a window is.
+
+        >>> random = np.random.default_rng(1)
+        >>> list(pack_stream(["abcde", "ab", "abcdef", "a"], len, 7, random, shortest=1))
+        [['abcde', 'ab'], ['abcdef', 'a']]
+
+    Args:
+        shortest: the least length that comes.
+        most_open: rows that wait for more windows.
     """
     stream = iter(windows)
     open_rows = OpenRows(capacity)
@@ -104,7 +128,8 @@ def pack_stream(
     while together := list(islice(stream, buffer)):
         together.sort(key=length_of, reverse=True)
         for window in together:
-            rows.setdefault(open_rows.place(length_of(window)), []).append(window)
+            row = open_rows.add(length_of(window))
+            rows.setdefault(row, []).append(window)
         yield from take_rows(rows, open_rows.close(shortest, most_open), random)
     yield from take_rows(rows, open_rows.close(shortest, 0), random)
 
@@ -112,34 +137,55 @@ def pack_stream(
 def take_rows(
     rows: dict[int, list[Window]], numbers: list[int], random: np.random.Generator
 ) -> Iterator[list[Window]]:
-    """Some rows in random order: those that were closed together are alike."""
-    for place in random.permutation(len(numbers)).tolist():
-        yield rows.pop(numbers[place])
+    """Take rows out in random order: those that were closed together are alike."""
+    for index in random.permutation(len(numbers)).tolist():
+        yield rows.pop(numbers[index])
 
 
 class PackedShape(NamedTuple):
-    """Batches of an epoch, and rows in each."""
+    """Hold the batches of an epoch, and the rows in each."""
 
     steps: int
     rows: int
 
     @classmethod
+    def for_corpus(
+        cls, rows: int, lengths_N: np.ndarray, batch_size: int, row_length: int
+    ) -> PackedShape:
+        """Shape batches of `rows` rows that hold as many pieces as `batch_size` windows."""
+        pieces = batch_size * float(lengths_N.mean()) if len(lengths_N) else 1.0
+        return cls.of(rows, pieces, row_length)
+
+    @classmethod
     def of(cls, rows: int, pieces: float, row_length: int) -> PackedShape:
-        """The fewest rows a batch so that `rows` of them take as many batches as batches of about `pieces` pieces would."""
+        """Find the fewest rows a batch that give as many batches as about `pieces` in each would.
+
+        >>> PackedShape.of(rows=10, pieces=48.0, row_length=16)
+        PackedShape(steps=4, rows=3)
+        """
         steps = -(-rows // max(1, round(pieces / row_length)))
         return cls(steps, -(-rows // max(steps, 1)))
 
     @property
     def capacity(self) -> int:
+        """Count the rows that all batches hold."""
         return self.steps * self.rows
 
     def rows_of(self, step: int, rows: int) -> slice:
-        """Which of an epoch's rows are in a step: they are spread evenly."""
+        """Choose which of an epoch's rows are in a step: they are spread evenly.
+
+        >>> shape = PackedShape(steps=4, rows=3)
+        >>> [len(range(10)[shape.rows_of(step, 10)]) for step in range(4)]
+        [2, 3, 2, 3]
+        """
         return slice(step * rows // self.steps, (step + 1) * rows // self.steps)
 
 
 def draws(seed: int, epoch: int) -> Iterator[list[int]]:
-    """Seeds of an epoch's order, a function of seed and epoch; the later ones are for an order that packs into too many rows."""
+    """Give seeds of an epoch's order, a function of seed and epoch.
+
+    The later ones are for an order that packs into too many rows.
+    """
     yield [seed, epoch]
     for number in range(1, TRIES):
         yield [seed, epoch, number]

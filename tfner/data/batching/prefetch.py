@@ -1,4 +1,4 @@
-"""What an epoch needs is worked out in the background while the epoch before it is trained on."""
+"""Work out what an epoch needs in the background while the epoch before it is trained on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Ahead(Generic[Result]):
-    """`make(epoch)` for one epoch after another; whoever gets an epoch's sets the next one going. Those of earlier epochs are let go."""
+class EpochPrefetcher(Generic[Result]):
+    """Call `make(epoch)` for one epoch after another.
+
+    Whoever gets an epoch's result starts the next one; results of earlier epochs are dropped.
+    """
 
     def __init__(self, make: Callable[[int], Result], epochs: int):
         self._make = make
@@ -20,25 +23,25 @@ class Ahead(Generic[Result]):
         self._lock = Lock()
 
     def __call__(self, epoch: int) -> Result:
-        """The result for an epoch; an error of `make` is raised here."""
+        """Wait for the result of an epoch; an error of `make` is raised here."""
         result = self._start(epoch).result()
         if epoch + 1 < self._epochs:
             self._start(epoch + 1)
         return result
 
     def _start(self, epoch: int) -> Future[Result]:
+        """Start an epoch's thread unless it was started before."""
         with self._lock:
-            self._results = {
-                number: result for number, result in self._results.items() if number >= epoch - 1
-            }
+            for earlier in [number for number in self._results if number < epoch - 1]:
+                del self._results[earlier]
             if epoch not in self._results:
                 result = self._results[epoch] = Future()
-                Thread(
-                    target=self._work, args=(epoch, result), name=f"epoch-{epoch}", daemon=True
-                ).start()
+                name = f"epoch-{epoch}"
+                Thread(target=self._work, args=(epoch, result), name=name, daemon=True).start()
             return self._results[epoch]
 
     def _work(self, epoch: int, result: Future[Result]) -> None:
+        """Run `make` in the thread and hand over its result or its error."""
         try:
             result.set_result(self._make(epoch))
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""How the rows of a batch are shared out among replicas: each has as many as the others, some of them empty where the rows are too few."""
+"""Divide the rows of a batch among replicas: each has as many as the others, some of them empty."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ from itertools import pairwise
 from typing import NamedTuple
 
 
-class Share(NamedTuple):
-    """What one process puts together of every batch: the parts of the replicas from `first` to before `last`, of `replicas` in all."""
+class ReplicaRange(NamedTuple):
+    """Name the replicas that one process feeds: `first` to before `last`, of `replicas` in all."""
 
     first: int = 0
     last: int = 1
     replicas: int = 1
 
-    def parts(self, rows: int) -> list[slice]:
-        """Which of a batch's rows each of the process' replicas works on; sizes differ by one at most."""
-        ends = [-(-rows * part // self.replicas) for part in range(self.first, self.last + 1)]
+    def slices(self, rows: int) -> list[slice]:
+        """Give each of the process' replicas its rows of a batch; sizes differ by one at most.
+
+        >>> ReplicaRange(0, 3, 3).slices(7)
+        [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
+        >>> ReplicaRange(2, 3, 3).slices(7)
+        [slice(5, 7, None)]
+        """
+        replicas = range(self.first, self.last + 1)
+        ends = [-(-rows * replica // self.replicas) for replica in replicas]
         return [slice(begin, end) for begin, end in pairwise(ends)]
 
     def rows_each(self, rows: int) -> int:
-        """The rows of every replica, empty ones included."""
+        """Count the rows of every replica, empty ones included.
+
+        >>> ReplicaRange(0, 3, 3).rows_each(7)
+        3
+        """
         return -(-rows // self.replicas)
 
 
-WHOLE = Share()
+ONE_REPLICA = ReplicaRange()

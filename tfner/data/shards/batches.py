@@ -1,8 +1,9 @@
-"""Shards on disk → the batches that `Batches` and `PackedBatches` make of a corpus in memory, in bounded memory.
+"""Batch shards on disk as `Batches` and `PackedBatches` do a corpus in memory, in bounded memory.
 
-The order of an epoch is a function of the seed and the epoch's number alone. How many batches it has is known beforehand: of buckets from
-the lengths of all windows; of packed rows from the first epoch, packed by lengths alone. Each further epoch is tried out in the same way,
-while the one before it is trained on, so that its rows fit.
+The order of an epoch is a function of the seed and the epoch's number alone. How many batches it has
+is known beforehand: of buckets from the lengths of all windows; of packed rows from the first epoch,
+packed by lengths alone. Each further epoch is tried out in the same way, while the one before it is
+trained on, so that its rows fit.
 """
 
 from __future__ import annotations
@@ -21,118 +22,123 @@ from tfner.data.batching.collate import (
     PADDED,
     Batch,
     Pieces,
+    collate_packed,
+    collate_padded,
     dataset_of,
-    join,
-    pad,
-    width_of,
+    padded_width,
 )
 from tfner.data.batching.packed_batches import PackedSettings
 from tfner.data.batching.packing import PackedShape, draws, pack_stream
-from tfner.data.batching.prefetch import Ahead
-from tfner.data.batching.replica_range import WHOLE, Share
+from tfner.data.batching.prefetch import EpochPrefetcher
+from tfner.data.batching.replica_range import ONE_REPLICA, ReplicaRange
 from tfner.data.shards.order import Window, windows_in_order
 from tfner.data.shards.sharded_corpus import PIECE, ShardedCorpus, ShardReader
 from tfner.exceptions import DataError
 
-Read = Callable[[int], list[bytes]]  # the windows of a block
+Read = Callable[[int], list[Window]]  # the windows of a block, by its number
 
 
 class Epochs(Protocol):
-    """How windows become batches. `members` are those of x, `steps` counts the batches of an epoch."""
+    """Say how windows become batches.
+
+    `members` are those of x, `steps` counts the batches of an epoch.
+    """
 
     members: tuple[str, ...]
     steps: int
 
-    def shape(self, share: Share) -> tuple[int | None, int | None]:
-        """That of every tensor of a replica's part of a batch."""
+    def shape(self, replicas: ReplicaRange) -> tuple[int | None, int | None]:
+        """Give the shape of every tensor of a replica's rows of a batch."""
         ...
 
     def draw(self, epoch: int) -> Any:
-        """What the order of an epoch follows from."""
+        """Work out what the order of an epoch follows from."""
         ...
 
     def groups(
-        self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: Any
+        self, read: Read[Window], length: Callable[[Window], int], drawn: Any
     ) -> Iterator[list[Window]]:
-        """What `read` gives of each window, batch by batch."""
+        """Give what `read` gives of each window, batch by batch."""
         ...
 
-    def batches(self, read: Read, drawn: Any, first_step: int, share: Share) -> Iterator[Batch]:
-        """The parts of the batches of an epoch from a step on; what comes before is read, but not put together."""
+    def batches(
+        self, read: Read[bytes], drawn: Any, first_step: int, replicas: ReplicaRange
+    ) -> Iterator[Batch]:
+        """Collate the batches of an epoch from a step on; what comes before is only read."""
         ...
 
 
 class WindowAt(NamedTuple):
-    """Where a window is, and how many pieces it has."""
+    """Say where a window is, and how many pieces it has."""
 
     block: int
-    place: int
+    number: int  # within the block
     length: int
 
 
 class ShardBatches:
-    """The batches of a corpus on disk, epoch by epoch; nothing is dropped. `failure` is the error that ended a dataset, if one did."""
+    """Batch a corpus on disk, epoch by epoch; nothing is dropped.
+
+    `failure` is the error that ended a dataset, if one did.
+    """
 
     def __init__(self, corpus: ShardedCorpus, settings: PaddedSettings | PackedSettings):
         self.corpus = corpus
         self.lengths = corpus.blocks.lengths
         self.failure: DataError | None = None
-        self._epochs: Epochs = (
-            PackedEpochs(corpus, settings)
-            if isinstance(settings, PackedSettings)
-            else PaddedEpochs(corpus, settings)
-        )
+        self._epochs: Epochs
+        if isinstance(settings, PackedSettings):
+            self._epochs = PackedEpochs(corpus, settings)
+        else:
+            self._epochs = PaddedEpochs(corpus, settings)
         self.steps_per_epoch = self._epochs.steps
 
     def training(
-        self, epochs: int, first_epoch: int = 0, first_step: int = 0, share: Share = WHOLE
+        self,
+        epochs: int,
+        first_epoch: int = 0,
+        first_step: int = 0,
+        replicas: ReplicaRange = ONE_REPLICA,
     ) -> tf.data.Dataset:
-        """All batches from a step of `first_epoch` on, each epoch in its own order; of each batch the parts of `share`, one by one."""
-        return dataset_of(
-            lambda: self._stream(epochs, first_epoch, first_step, share),
-            self._epochs.members,
-            self._epochs.shape(share),
-        )
+        """Give all batches from a step of `first_epoch` on, each epoch in its own order.
+
+        Of each batch come the rows of every replica in `replicas`, one replica after the other.
+        """
+
+        def stream() -> Iterator[Batch]:
+            return self._stream(epochs, first_epoch, first_step, replicas)
+
+        return dataset_of(stream, self._epochs.members, self._epochs.shape(replicas))
 
     def _stream(
-        self, epochs: int, first_epoch: int, first_step: int, share: Share
+        self, epochs: int, first_epoch: int, first_step: int, replicas: ReplicaRange
     ) -> Iterator[Batch]:
-        drawn = Ahead(self._epochs.draw, epochs)
+        drawn = EpochPrefetcher(self._epochs.draw, epochs)
+        skipped = first_step
         try:
             with ShardReader(self.corpus) as reader:
                 for epoch in range(first_epoch, epochs):
-                    yield from self._epochs.batches(
-                        reader.windows,
-                        drawn(epoch),
-                        first_step if epoch == first_epoch else 0,
-                        share,
-                    )
+                    yield from self._epochs.batches(reader.windows, drawn(epoch), skipped, replicas)
+                    skipped = 0
         except DataError as error:
-            self.failure = (
-                error  # TensorFlow would pass on its text alone, with a traceback around it
-            )
+            # TensorFlow would pass on its text alone, with a traceback around it
+            self.failure = error
             raise
 
     def windows_of(self, epoch: int, step: int) -> list[WindowAt]:
-        """The windows of a batch, found by lengths alone."""
+        """Find the windows of a batch by lengths alone."""
 
-        def places(block: int) -> list[WindowAt]:
-            return [
-                WindowAt(block, place, length)
-                for place, length in enumerate(self.corpus.blocks.lengths_of(block))
-            ]
+        def windows_at(block: int) -> list[WindowAt]:
+            lengths = self.corpus.blocks.lengths_of(block)
+            return [WindowAt(block, number, length) for number, length in enumerate(lengths)]
 
-        return next(
-            islice(
-                self._epochs.groups(places, attrgetter("length"), self._epochs.draw(epoch)),
-                step,
-                None,
-            )
-        )
+        drawn = self._epochs.draw(epoch)
+        groups = self._epochs.groups(windows_at, attrgetter("length"), drawn)
+        return next(islice(groups, step, None))
 
 
 class PaddedEpochs:
-    """Batches of windows padded to the longest of them, by buckets of lengths or without, as `PaddedSettings` says."""
+    """Batch windows padded to the longest of them, in buckets or not, as `PaddedSettings` says."""
 
     members = PADDED
 
@@ -142,58 +148,63 @@ class PaddedEpochs:
         self._buckets = buckets_of(corpus.counts, settings)
         self.steps = self._buckets.steps
 
-    def shape(self, share: Share) -> tuple[None, None]:
+    def shape(self, replicas: ReplicaRange) -> tuple[None, None]:
+        """Leave rows and width open: both differ from batch to batch."""
         return None, None
 
     def draw(self, epoch: int) -> list[int]:
+        """Give the seeds of an epoch's order."""
         return next(draws(self._settings.seed, epoch))
 
     def groups(
-        self, read: Callable[[int], list[Window]], length: Callable[[Window], int], drawn: list[int]
+        self, read: Read[Window], length: Callable[[Window], int], drawn: list[int]
     ) -> Iterator[list[Window]]:
-        return self._buckets.group(
-            windows_in_order(len(self._corpus.blocks), read, np.random.default_rng(drawn)), length
-        )
+        """Give what `read` gives of each window, batch by batch."""
+        random = np.random.default_rng(drawn)
+        windows = windows_in_order(len(self._corpus.blocks), read, random)
+        return self._buckets.group(windows, length)
 
     def batches(
-        self, read: Read, drawn: list[int], first_step: int, share: Share
+        self, read: Read[bytes], drawn: list[int], first_step: int, replicas: ReplicaRange
     ) -> Iterator[Batch]:
+        """Collate the batches of an epoch from a step on; what comes before is only read."""
         for together in islice(self.groups(read, length_of, drawn), first_step, None):
-            width = width_of(
-                np.array(list(map(length_of, together))), int(self._buckets.bounds[-1])
-            )
-            for part in share.parts(len(together)):
-                yield pad(
-                    *pieces_of(together[part]),
-                    (share.rows_each(len(together)), width),
-                    self._settings.pad_id,
-                )
+            lengths = np.array(list(map(length_of, together)))
+            width = padded_width(lengths, int(self._buckets.bounds[-1]))
+            shape = replicas.rows_each(len(together)), width
+            for rows in replicas.slices(len(together)):
+                pieces, own_lengths = pieces_of(together[rows])
+                yield collate_padded(pieces, own_lengths, shape, self._settings.pad_id)
 
 
 class PackedEpochs:
-    """Batches of rows that hold several windows, in one shape, as `PackedSettings` says."""
+    """Batch rows that hold several windows, in one shape, as `PackedSettings` says."""
 
     members = PACKED
 
     def __init__(self, corpus: ShardedCorpus, settings: PackedSettings):
         self._corpus = corpus
         self._settings = settings
-        self._shortest = int(corpus.blocks.lengths.min(initial=settings.row_length))
+        lengths = corpus.blocks.lengths
+        self._shortest = int(lengths.min(initial=settings.row_length))
         seeds = next(draws(settings.seed, 0))
-        self._first = seeds, self._count(seeds)
-        pieces = (
-            settings.batch_size * float(corpus.blocks.lengths.mean())
-            if len(corpus.blocks.lengths)
-            else 1.0
+        rows = self._count(seeds)
+        self._first = seeds, rows
+        self._shape = PackedShape.for_corpus(
+            rows, lengths, settings.batch_size, settings.row_length
         )
-        self._shape = PackedShape.of(self._first[1], pieces, settings.row_length)
         self.steps = self._shape.steps
 
-    def shape(self, share: Share) -> tuple[int, int]:
-        return share.rows_each(self._shape.rows), self._settings.row_length
+    def shape(self, replicas: ReplicaRange) -> tuple[int, int]:
+        """Give the one shape of all batches."""
+        return replicas.rows_each(self._shape.rows), self._settings.row_length
 
     def draw(self, epoch: int) -> tuple[list[int], int]:
-        """Seeds whose rows fit into the batches, and how many rows there are; at the worst those of the first epoch."""
+        """Find seeds whose rows fit into the batches; at the worst those of the first epoch.
+
+        Returns:
+            The seeds, and how many rows there are.
+        """
         for seeds in draws(self._settings.seed, epoch) if epoch else ():
             rows = self._count(seeds)
             if rows <= self._shape.capacity:
@@ -201,34 +212,32 @@ class PackedEpochs:
         return self._first
 
     def batches(
-        self, read: Read, drawn: tuple[list[int], int], first_step: int, share: Share
+        self,
+        read: Read[bytes],
+        drawn: tuple[list[int], int],
+        first_step: int,
+        replicas: ReplicaRange,
     ) -> Iterator[Batch]:
-        shape = self.shape(share)
+        """Collate the batches of an epoch from a step on; what comes before is only read."""
+        shape = self.shape(replicas)
         for rows in islice(self._rows_by_step(read, length_of, drawn), first_step, None):
-            for own in share.parts(len(rows)):
-                windows = [window for row in rows[own] for window in row]
-                yield join(
-                    *pieces_of(windows), list(map(len, rows[own])), shape, self._settings.pad_id
-                )
+            for rows_of_one in replicas.slices(len(rows)):
+                own = rows[rows_of_one]
+                pieces, lengths = pieces_of([window for row in own for window in row])
+                counts = list(map(len, own))
+                yield collate_packed(pieces, lengths, counts, shape, self._settings.pad_id)
 
     def groups(
-        self,
-        read: Callable[[int], list[Window]],
-        length: Callable[[Window], int],
-        drawn: tuple[list[int], int],
+        self, read: Read[Window], length: Callable[[Window], int], drawn: tuple[list[int], int]
     ) -> Iterator[list[Window]]:
-        return (
-            [window for row in rows for window in row]
-            for rows in self._rows_by_step(read, length, drawn)
-        )
+        """Give what `read` gives of each window, batch by batch."""
+        for rows in self._rows_by_step(read, length, drawn):
+            yield [window for row in rows for window in row]
 
     def _rows_by_step(
-        self,
-        read: Callable[[int], list[Window]],
-        length: Callable[[Window], int],
-        drawn: tuple[list[int], int],
+        self, read: Read[Window], length: Callable[[Window], int], drawn: tuple[list[int], int]
     ) -> Iterator[list[list[Window]]]:
-        """The rows of each batch, without those that hold no window."""
+        """Give the rows of each batch, without those that hold no window."""
         seeds, count = drawn
         rows = self._rows(read, length, seeds)
         for step in range(self.steps):
@@ -236,26 +245,32 @@ class PackedEpochs:
             yield list(islice(rows, span.stop - span.start))
 
     def _count(self, seeds: list[int]) -> int:
-        """How many rows the windows come to, by their lengths."""
+        """Count the rows that the windows come to, by their lengths."""
         return sum(1 for _ in self._rows(self._corpus.blocks.lengths_of, int, seeds))
 
     def _rows(
-        self, read: Callable[[int], list[Window]], length: Callable[[Window], int], seeds: list[int]
+        self, read: Read[Window], length: Callable[[Window], int], seeds: list[int]
     ) -> Iterator[list[Window]]:
+        """Pack all windows into rows, in an order that follows from `seeds`."""
         order, within = np.random.default_rng(seeds).spawn(2)
         windows = windows_in_order(len(self._corpus.blocks), read, order)
-        return pack_stream(
-            windows, length, self._settings.row_length, within, shortest=self._shortest
-        )
+        row_length = self._settings.row_length
+        return pack_stream(windows, length, row_length, within, shortest=self._shortest)
 
 
 def length_of(window: bytes) -> int:
+    """Count the pieces of a window as it is on disk."""
     return len(window) // PIECE.itemsize
 
 
 def pieces_of(windows: list[bytes]) -> tuple[Pieces, np.ndarray]:
-    """The pieces of some windows as they are on disk, and how many each window has."""
+    """Join the pieces of some windows as they are on disk, and count those of each.
+
+    >>> window = np.array([(101, 0, 0), (7, 2, 1), (102, 0, 0)], PIECE).tobytes()
+    >>> pieces, lengths = pieces_of([window, window[: PIECE.itemsize]])
+    >>> pieces.ids.tolist(), pieces.labels.tolist(), lengths.tolist()
+    ([101, 7, 102, 101], [0, 2, 0, 0], [3, 1])
+    """
     pieces = np.frombuffer(b"".join(windows), PIECE)
-    return Pieces(pieces["id"], pieces["label"], pieces["labelled"]), np.array(
-        [length_of(window) for window in windows], np.int32
-    )
+    lengths = np.array(list(map(length_of, windows)), np.int32)
+    return Pieces(pieces["id"], pieces["label"], pieces["labelled"]), lengths

@@ -1,4 +1,4 @@
-"""What a folder of prepared windows says of itself: `manifest.json`, written last, so that a folder without it is not complete."""
+"""Describe a folder of prepared windows: `manifest.json`, without which the folder is incomplete."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tfner.safeio.printable import show
 from tfner.safeio.validation import validate
 from tfner.safeio.whole_files import written_whole
 
-MANIFEST = "manifest.json"
-LOSSES = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
+MANIFEST = "manifest.json"  # written last
+DROPPED = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
 
 
 def check_file_name(value: str) -> str:
-    """A shard lies in the folder of its manifest."""
+    """Refuse a path: a shard lies in the folder of its manifest."""
     if value != Path(value).name:
         raise ValueError(f"expected the name of a file in this folder, got {show(value)}")
     return value
 
 
-class ShardFacts(Settings):
-    """What one shard holds; `bytes` of its file of records."""
+class ShardInfo(Settings):
+    """Say what one shard holds; `bytes` of its file of records."""
 
     file: Annotated[str, AfterValidator(check_file_name)]
     documents: int
@@ -37,7 +37,7 @@ class ShardFacts(Settings):
 
 
 class Encoding(Settings):
-    """What decides the windows besides the data; `tokenizer` is a fingerprint."""
+    """Say what decides the windows besides the data; `tokenizer` is a fingerprint."""
 
     labels: tuple[str, ...]
     tag_scheme: Literal["IOB2", "BIOES"]
@@ -48,7 +48,11 @@ class Encoding(Settings):
 
 
 class Manifest(Settings):
-    """The facts of a prepared corpus; `pieces` are counted before windows, `lengths` are windows by their length, as text."""
+    """Describe a prepared corpus.
+
+    `pieces` are counted before windows; `lost` counts what was dropped, by reason; `lengths` are
+    windows by their length, as text.
+    """
 
     format: Literal[1] = 1
     source: str
@@ -59,20 +63,19 @@ class Manifest(Settings):
     pieces: int
     lost: dict[str, int]
     lengths: dict[int, int]
-    shards: tuple[ShardFacts, ...] = Field(min_length=1)
+    shards: tuple[ShardInfo, ...] = Field(min_length=1)
 
     def write(self, folder: Path) -> Path:
+        """Write it into the folder, whole or not at all."""
         path = folder / MANIFEST
+        content = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
         with written_whole(path) as temporary:
-            temporary.write_text(
-                json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n",
-                encoding="utf-8",
-            )
+            temporary.write_text(content + "\n", encoding="utf-8")
         return path
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check it.
+    """Read and check the manifest of a folder.
 
     Raises:
         DataError: there is none, or it is no JSON object.
@@ -80,7 +83,6 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise DataError(
-            f"{path}: cannot be read: No such file; a folder that python -m tfner.prepare wrote to its end has this file"
-        )
+        expected = "a folder that python -m tfner.prepare wrote to its end has this file"
+        raise DataError(f"{path}: cannot be read: No such file; {expected}")
     return validate(read_json_object(path), Manifest, str(path))

@@ -1,4 +1,4 @@
-"""The order in which an epoch's windows come off the disk: blocks from everywhere, mixed in a shuffle buffer of bounded size."""
+"""Order an epoch's windows as they come off the disk: blocks from everywhere, mixed in a buffer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 Window = TypeVar("Window")
-SHUFFLE = 16_384  # windows; with blocks of 256, some 64 blocks from anywhere in the corpus are mixed at any time
+# windows; with blocks of 256, some 64 blocks from anywhere in the corpus are mixed at any time
+SHUFFLE = 16_384
 
 
 def windows_in_order(
@@ -17,21 +18,32 @@ def windows_in_order(
     random: np.random.Generator,
     shuffle: int = SHUFFLE,
 ) -> Iterator[Window]:
-    """Every window of every block once; the order depends on `random` and the sizes of blocks alone, not on what `read` gives."""
-    return mix((read(block) for block in random.permutation(blocks).tolist()), random, shuffle)
+    """Give every window of every block once.
+
+    The order depends on `random` and the sizes of blocks alone, not on what `read` gives.
+
+        >>> blocks = [["a1", "a2"], ["b1", "b2"], ["c1"]]
+        >>> random = np.random.default_rng(1)
+        >>> list(windows_in_order(3, blocks.__getitem__, random, shuffle=2))
+        ['c1', 'b1', 'a1', 'b2', 'a2']
+    """
+    order = random.permutation(blocks).tolist()
+    return mix((read(block) for block in order), random, shuffle)
 
 
 def mix(blocks: Iterable[list[Window]], random: np.random.Generator, size: int) -> Iterator[Window]:
-    """A shuffle buffer that is filled again block by block: as many windows as a block has leave it from random places."""
+    """Shuffle in a buffer that is filled again block by block.
+
+    As many windows as a block has leave the buffer from random positions.
+    """
     buffer: list[Window] = []
     for block in blocks:
         if len(buffer) < max(size, len(block)):
             buffer.extend(block)
             continue
-        for place, window in zip(
-            random.choice(len(buffer), len(block), replace=False).tolist(), block, strict=True
-        ):
-            yield buffer[place]
-            buffer[place] = window
-    for place in random.permutation(len(buffer)).tolist():
-        yield buffer[place]
+        leaving = random.choice(len(buffer), len(block), replace=False).tolist()
+        for position, window in zip(leaving, block, strict=True):
+            yield buffer[position]
+            buffer[position] = window
+    for position in random.permutation(len(buffer)).tolist():
+        yield buffer[position]

@@ -1,8 +1,10 @@
-"""Encoded windows on disk, for corpora beyond memory: TFRecord files, read block by block in any order.
+"""Keep encoded windows on disk, for corpora beyond memory, and read them block by block.
 
-A shard is two files. `shard-00000-of-00016.tfrecord` holds a tf.train.Example a block of up to BLOCK windows, with four bytes features,
-little-endian and without anything between windows: `lengths` int32 [N], `input_ids` int32, `labels` int16 and `label_mask` uint8 [sum of
-lengths]. `shard-00000-of-00016.index` says where the blocks are, with a checksum of each, and how long the windows are.
+A shard is two files. `shard-00000-of-00016.tfrecord` holds a tf.train.Example a block of up to BLOCK
+windows, with four bytes features, little-endian and without anything between windows: `lengths`
+int32 [N], `input_ids` int32, `labels` int16 and `label_mask` uint8 [sum of lengths].
+`shard-00000-of-00016.index` says where the blocks are, with a checksum of each, and how long the
+windows are.
 """
 
 from __future__ import annotations
@@ -23,23 +25,23 @@ from google.protobuf.message import DecodeError
 
 from tfner.corpus.ledger import Entry, Ledger
 from tfner.data.encoded_corpus import EncodedCorpus
-from tfner.data.shards.manifest import LOSSES, MANIFEST, Manifest, ShardFacts, read_manifest
+from tfner.data.shards.manifest import DROPPED, MANIFEST, Manifest, ShardInfo, read_manifest
 from tfner.exceptions import DataError
 from tfner.safeio.whole_files import read_arrays, write_arrays
 from tfner.tagging.schemes import LabelSet
 
-BLOCK = 256  # windows in a record: enough that reading costs little for each, few enough that blocks from everywhere fit a shuffle buffer
+# windows in a record: enough that reading costs little for each, few enough that blocks from
+# everywhere fit a shuffle buffer
+BLOCK = 256
 PIECE = np.dtype([("id", "<i4"), ("label", "<i2"), ("labelled", "u1")])
-FRAME = {
-    "before": 12,
-    "after": 4,
-}  # bytes of a TFRecord around its data: its length and two checksums
+# bytes of a TFRecord around its data: its length and two checksums
+BEFORE_RECORD, AFTER_RECORD = 12, 4
 UNFINISHED = ".tmp"
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What goes wrong, in Python or in TensorFlow, is one kind of error, which other processes can read."""
+    """Re-raise I/O errors, Python's or TensorFlow's, as a DataError, which can be pickled."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
@@ -47,7 +49,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class ShardWriter:
-    """Writes one shard; it has its name once `finish` has been called.
+    """Write one shard; it has its name once `finish` has been called.
 
     Raises:
         DataError: it cannot be written.
@@ -58,8 +60,9 @@ class ShardWriter:
         self._temporary = self.path.with_name(f"{self.path.name}{UNFINISHED}")
         with writing(self.path):
             self._file = tf.io.TFRecordWriter(str(self._temporary))
-        self._blocks: list[tuple[int, int, int, int]] = []  # offset, size, checksum, windows
-        self._lengths: list[np.ndarray] = []
+        # of each block
+        self._index = {name: [] for name in ("offset", "size", "checksum", "windows")}
+        self._lengths = [np.zeros(0, np.uint16)]
         self._end = self._documents = self._pieces = 0
 
     def add(self, corpus: EncodedCorpus) -> None:
@@ -74,77 +77,82 @@ class ShardWriter:
             "label_mask": corpus.label_mask.values.numpy().astype("u1"),
         }
         for begin in range(0, len(lengths), BLOCK):
-            own = lengths[begin : begin + BLOCK]
-            pieces = slice(splits[begin], splits[begin + len(own)])
-            self._write({"lengths": own, **{name: values[pieces] for name, values in flat.items()}})
-            self._lengths.append(own.astype(np.uint16))
+            end = min(begin + BLOCK, len(lengths))
+            own = {name: values[splits[begin] : splits[end]] for name, values in flat.items()}
+            self._write({"lengths": lengths[begin:end], **own})
+            self._lengths.append(lengths[begin:end].astype(np.uint16))
 
     def _write(self, members: dict[str, np.ndarray]) -> None:
-        features = {
-            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[array.tobytes()]))
-            for name, array in members.items()
-        }
-        record = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
-            deterministic=True
-        )
+        """Write one block and note where it is."""
+        example = tf.train.Example()
+        for name, array in members.items():
+            example.features.feature[name].bytes_list.value.append(array.tobytes())
+        record = example.SerializeToString(deterministic=True)
         with writing(self.path):
             self._file.write(record)
-        self._blocks.append(
-            (self._end + FRAME["before"], len(record), zlib.crc32(record), len(members["lengths"]))
-        )
-        self._end += FRAME["before"] + len(record) + FRAME["after"]
+        offset = self._end + BEFORE_RECORD
+        self._index["offset"].append(offset)
+        self._index["size"].append(len(record))
+        self._index["checksum"].append(zlib.crc32(record))
+        self._index["windows"].append(len(members["lengths"]))
+        self._end = offset + len(record) + AFTER_RECORD
 
-    def finish(self) -> tuple[ShardFacts, Counter[int]]:
-        """Give the shard its name; -> (what it holds, windows by length)."""
-        lengths = np.concatenate([np.zeros(0, np.uint16), *self._lengths])
-        offset, size, checksum, windows = (
-            np.array([block[i] for block in self._blocks], np.int64) for i in range(4)
-        )
-        index = {
-            "offset": offset,
-            "size": size,
-            "checksum": checksum,
-            "windows": windows,
-            "lengths": lengths,
-        }
+    def finish(self) -> tuple[ShardInfo, Counter[int]]:
+        """Give the shard its name.
+
+        Returns:
+            What it holds, and its windows by length.
+        """
+        lengths = np.concatenate(self._lengths)
+        index = {name: np.array(values, np.int64) for name, values in self._index.items()}
         with writing(self.path):
             self._file.close()
-            write_arrays(self.path.with_suffix(".index"), {"shard": self.path.name}, index)
+            header = {"shard": self.path.name}
+            write_arrays(self.path.with_suffix(".index"), header, {**index, "lengths": lengths})
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
             self._temporary.replace(self.path)
-        facts = ShardFacts(
+        info = ShardInfo(
             file=self.path.name,
             documents=self._documents,
             windows=len(lengths),
             pieces=self._pieces,
             bytes=self._end,
         )
-        return facts, Counter(lengths.tolist())
+        return info, Counter(lengths.tolist())
 
 
 class Blocks(NamedTuple):
-    """Where the blocks of all shards are; `shard`, `offset`, `size`, `checksum` int64 [B], `lengths` uint16 [N], `begin` int64 [B + 1]."""
+    """Say where the blocks of all shards are.
+
+    shard, offset, size, checksum: int64 [B].
+    lengths: uint16 [N], of every window, in the order of blocks.
+    begin: int64 [B + 1], the first window of each block.
+    """
 
     shard: np.ndarray
     offset: np.ndarray
     size: np.ndarray
     checksum: np.ndarray
-    lengths: np.ndarray  # of every window, in the order of blocks
-    begin: np.ndarray  # the first window of each block
+    lengths: np.ndarray
+    begin: np.ndarray
 
     def __len__(self) -> int:
         return len(self.shard)
 
     def lengths_of(self, block: int) -> list[int]:
+        """List the lengths of a block's windows."""
         return self.lengths[self.begin[block] : self.begin[block + 1]].tolist()
 
 
 class ShardedCorpus:
-    """A folder that `python -m tfner.prepare` wrote; in memory are only the lengths of windows and the places of blocks.
+    """Open a folder that `python -m tfner.prepare` wrote.
+
+    In memory are only the lengths of windows and the offsets of blocks.
 
     Raises:
-        DataError, ConfigError: a file is missing, cut off or damaged, as far as can be seen without reading the shards.
+        DataError, ConfigError: a file is missing, cut off or damaged, as far as can be seen without
+            reading the shards.
     """
 
     def __init__(self, folder: Path):
@@ -154,61 +162,57 @@ class ShardedCorpus:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """How many windows there are of each length; int64 [L + 1]."""
+        """Count the windows of each length; int64 [L + 1]."""
         return np.bincount(self.blocks.lengths)
 
     @property
     def labels(self) -> LabelSet:
+        """Give the labels that its tags are ids of."""
         return LabelSet(self.manifest.encoding.labels, self.manifest.encoding.tag_scheme)
 
     @property
     def ledger(self) -> Ledger:
-        """What was lost while preparing, by reason; losses.jsonl has the details of each entry."""
-        where = str(self.folder / LOSSES)
-        return Ledger(
-            [
-                entry
-                for reason, count in self.manifest.lost.items()
-                for entry in [Entry(reason, where, "")] * count
-            ]
-        )
+        """Count what preparing dropped, by reason; losses.jsonl has the details of each entry."""
+        where = str(self.folder / DROPPED)
+        entries = []
+        for reason, count in self.manifest.lost.items():
+            entries += [Entry(reason, where, "")] * count
+        return Ledger(entries)
 
 
 def read_blocks(folder: Path, manifest: Manifest) -> Blocks:
-    """The indexes of all shards as one."""
-    indexes = [read_index(folder, facts) for facts in manifest.shards]
-    shard = np.repeat(np.arange(len(indexes)), [len(index["offset"]) for index in indexes])
-    joined = {
-        name: np.concatenate([index[name] for index in indexes])
-        for name in ("offset", "size", "checksum", "windows", "lengths")
-    }
+    """Join the indexes of all shards."""
+    indexes = [read_index(folder, info) for info in manifest.shards]
+    blocks_of_each = [len(index["offset"]) for index in indexes]
+    joined = {}
+    for name in ("offset", "size", "checksum", "windows", "lengths"):
+        joined[name] = np.concatenate([index[name] for index in indexes])
     begin = np.concatenate([[0], np.cumsum(joined.pop("windows"))])
+    shard = np.repeat(np.arange(len(indexes)), blocks_of_each)
     return Blocks(shard=shard, begin=begin, **joined)
 
 
-def read_index(folder: Path, facts: ShardFacts) -> dict[str, np.ndarray]:
-    """The index of one shard, checked against the manifest and the size of the shard's file."""
-    path = folder / facts.file
-    header, index = read_arrays(path.with_suffix(".index"))
-    found = (header.get("shard"), len(index.get("lengths", ())))
-    if found != (facts.file, facts.windows):
-        expected = (
-            f"expected the index of {facts.file} with {facts.windows} windows, as {MANIFEST} says"
-        )
-        raise DataError(
-            f"{path.with_suffix('.index')}: {expected}, got that of {found[0]} with {found[1]}"
-        )
+def read_index(folder: Path, info: ShardInfo) -> dict[str, np.ndarray]:
+    """Read the index of one shard; check it against the manifest and the size of the shard's file."""
+    path = folder / info.file
+    index_path = path.with_suffix(".index")
+    header, index = read_arrays(index_path)
+    found = header.get("shard"), len(index.get("lengths", ()))
+    if found != (info.file, info.windows):
+        expected = f"the index of {info.file} with {info.windows} windows, as {MANIFEST} says"
+        got = f"that of {found[0]} with {found[1]}"
+        raise DataError(f"{index_path}: expected {expected}, got {got}")
     try:
         size = path.stat().st_size
     except OSError as error:
         raise unreadable(path, error) from None
-    if size != facts.bytes:
-        raise DataError(f"{path}: expected {facts.bytes} bytes, got {size}: prepare the data again")
+    if size != info.bytes:
+        raise DataError(f"{path}: expected {info.bytes} bytes, got {size}: prepare the data again")
     return index
 
 
 class ShardReader:
-    """Reads blocks in any order; a context that closes the files."""
+    """Read blocks in any order; a context that closes the files."""
 
     def __init__(self, corpus: ShardedCorpus):
         self._corpus = corpus
@@ -222,14 +226,14 @@ class ShardReader:
             file.close()
 
     def windows(self, block: int) -> list[bytes]:
-        """The windows of a block, each the bytes of an array of PIECE.
+        """Read the windows of a block, each the bytes of an array of PIECE.
 
         Raises:
             DataError: the shard cannot be read, or is not as it was written.
         """
-        corpus = self._corpus
-        shard, offset, size = (int(member[block]) for member in corpus.blocks[:3])
-        path = corpus.folder / corpus.manifest.shards[shard].file
+        blocks = self._corpus.blocks
+        shard, offset, size = (int(member[block]) for member in blocks[:3])
+        path = self._corpus.folder / self._corpus.manifest.shards[shard].file
         try:
             if shard not in self._files:
                 self._files[shard] = path.open("rb")
@@ -237,37 +241,36 @@ class ShardReader:
             record = self._files[shard].read(size)
         except OSError as error:
             raise unreadable(path, error) from None
-        found, wanted = zlib.crc32(record), int(corpus.blocks.checksum[block])
+        found, wanted = zlib.crc32(record), int(blocks.checksum[block])
         if found != wanted:
-            where = f"{size} bytes from byte {offset} on with the checksum {wanted:08x}"
-            raise DataError(
-                f"{path}: expected {where}, got {len(record)} with {found:08x}: the file is damaged, prepare the data again"
-            )
+            expected = f"{size} bytes from byte {offset} on with the checksum {wanted:08x}"
+            got = f"{len(record)} with {found:08x}: the file is damaged, prepare the data again"
+            raise DataError(f"{path}: expected {expected}, got {got}")
         try:
             return list(split_record(record))
         except (ValueError, IndexError, DecodeError) as error:  # a checksum is no signature
-            raise DataError(
-                f"{path}: expected a record of windows from byte {offset} on, got another: {error}"
-            ) from None
+            expected = f"a record of windows from byte {offset} on"
+            raise DataError(f"{path}: expected {expected}, got another: {error}") from None
 
 
 def split_record(record: bytes) -> Iterator[bytes]:
-    """The windows of a record that is as it was written."""
+    """Cut a record into its windows, each the bytes of an array of PIECE."""
     features = tf.train.Example.FromString(record).features.feature
 
     def member(name: str, dtype: str) -> np.ndarray:
         return np.frombuffer(features[name].bytes_list.value[0], dtype)
 
-    pieces = np.empty(len(member("label_mask", "u1")), PIECE)
-    pieces["id"], pieces["label"], pieces["labelled"] = (
-        member("input_ids", "<i4"),
-        member("labels", "<i2"),
-        member("label_mask", "u1"),
-    )
-    content, ends = pieces.tobytes(), np.cumsum(member("lengths", "<i4")) * PIECE.itemsize
+    label_mask = member("label_mask", "u1")
+    pieces = np.empty(len(label_mask), PIECE)
+    pieces["id"] = member("input_ids", "<i4")
+    pieces["label"] = member("labels", "<i2")
+    pieces["labelled"] = label_mask
+    content = pieces.tobytes()
+    ends = np.cumsum(member("lengths", "<i4")) * PIECE.itemsize
     for begin, end in pairwise([0, *ends.tolist()]):
         yield content[begin:end]
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
+    """Say that a file cannot be read, and why."""
     return DataError(f"{path}: cannot be read: {error.strerror or error}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfner.data.batching.batch_by_size import Item, blocks, encode_text, portions
+from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_by_size, encode_text
 from tfner.documents import Document, Entity, entity_at
 from tfner.tagging.schemes import read_spans
 
@@ -81,7 +81,7 @@ class Recognizer:
             key=lambda place: (block[place].words is None, -len(block[place].text)),
         )
         asked = list(
-            portions(
+            batch_by_padded_size(
                 (block[place] for place in order),
                 count=DOCUMENTS_AT_ONCE,
                 characters=CHARACTERS_AT_ONCE,
@@ -117,7 +117,7 @@ class Recognizer:
 
 def in_blocks(documents: Iterable[Item]) -> Iterator[list[Item]]:
     """A stream of documents in the blocks that a recognizer works through; which they are depends on the documents alone."""
-    return blocks(documents, count=DOCUMENTS_IN_BLOCK, characters=CHARACTERS_IN_BLOCK)
+    return batch_by_size(documents, count=DOCUMENTS_IN_BLOCK, characters=CHARACTERS_IN_BLOCK)
 
 
 def padded_words(sentences: Sequence[Sequence[str]]) -> list[list[bytes]]:

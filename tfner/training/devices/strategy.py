@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from tfner.data.batching.replica_range import WHOLE, Share
+from tfner.data.batching.replica_range import ONE_REPLICA, ReplicaRange
 from tfner.exceptions import ConfigError, WorkerLostError
 from tfner.monitoring.machine import has_accelerator
 from tfner.training.devices.cluster import VARIABLE, Cluster, read_cluster, several_workers
@@ -42,14 +42,14 @@ class Devices:
         """How many copies of the model work on parts of one batch."""
         return self.strategy.num_replicas_in_sync
 
-    def distribute(self, parts: Callable[[Share], tf.data.Dataset]) -> tf.data.Dataset:
+    def distribute(self, parts: Callable[[ReplicaRange], tf.data.Dataset]) -> tf.data.Dataset:
         """Batches for `fit`: `parts` makes the dataset of a process, with the parts of its replicas one by one."""
         if self.kind in ("cpu", "gpu"):
-            return parts(WHOLE)
+            return parts(ONE_REPLICA)
 
         def of_process(context: tf.distribute.InputContext) -> tf.data.Dataset:
             each = context.num_replicas_in_sync // context.num_input_pipelines
-            own = Share(
+            own = ReplicaRange(
                 context.input_pipeline_id * each,
                 (context.input_pipeline_id + 1) * each,
                 context.num_replicas_in_sync,
