@@ -46,7 +46,7 @@ def expand_path(value: str) -> str:
 
 
 def check_run_name(value: str) -> str:
-    """Check a run's name, which becomes a folder's name and a model's name in TensorFlow Serving."""
+    """Check a run's name, which names a folder, and a model in TensorFlow Serving."""
     if not PORTABLE_NAME.fullmatch(value):
         allowed = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
         raise ValueError(f"expected {allowed}, got {show(value)}")
@@ -276,7 +276,7 @@ def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSetti
     Raises:
         ConfigError: a key is unknown or a value of the wrong type.
     """
-    values = settings.export.model_dump(mode="json")
+    values = settings.export.model_dump(mode="json", exclude_defaults=True)
     for override in overrides:
         apply_override(values, override, group="export.")
     export = validate(values, ExportSettings, "command line")

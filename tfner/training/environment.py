@@ -180,7 +180,7 @@ def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
 
 
 def read_data(environment: Path) -> dict[str, dict[str, Any]]:
-    """Read what `environment.json` tells of each split; nothing where it is damaged or not there."""
+    """Read what `environment.json` tells of each split; nothing where it is damaged or missing."""
     try:
         data = json.loads(environment.read_text(encoding="utf-8"))["data"]
         return {split: dict(described) for split, described in data.items()}

@@ -1,4 +1,4 @@
-"""Load what a run needs before its first step: splits, labels, tokenizer, encoded corpora, folder."""
+"""Load what a run needs before its first step: splits, labels, tokenizer, encoded corpora."""
 
 from __future__ import annotations
 
