@@ -1,1 +1,1 @@
-"""Hold the quickstart's corpus, vocabulary and encoder, which settings name `embedded:quickstart/…`."""
+"""Hold the quickstart's corpus and encoder: `embedded:quickstart/…` in a configuration."""

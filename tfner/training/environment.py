@@ -80,8 +80,10 @@ def versions() -> dict[str, str]:
 def devices() -> list[dict[str, Any]]:
     """List the devices that TensorFlow sees; none where it is not loaded, so as not to load it."""
     tf = sys.modules.get("tensorflow")
+    if tf is None:
+        return []
     found = []
-    for device in tf.config.list_physical_devices() if tf else ():
+    for device in tf.config.list_physical_devices():
         details = tf.config.experimental.get_device_details(device)
         found.append({"name": device.name, "type": device.device_type, **details})
     return found
