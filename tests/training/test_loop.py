@@ -95,7 +95,6 @@ def whole(tmp_path_factory):
 def test_a_training_that_was_stopped_anywhere_goes_on_as_if_it_had_not_been(
     whole, tmp_path, stop_after
 ):
-    epoch, step = stop_after
     first, _, interrupted = carry_out(tmp_path, stop_after=stop_after)
     second, weights, goes_on = carry_out(tmp_path)
     assert (interrupted, goes_on) == (True, False)
@@ -104,7 +103,7 @@ def test_a_training_that_was_stopped_anywhere_goes_on_as_if_it_had_not_been(
     assert learned(tmp_path) == whole[2]
     stopped_at = whole[0].index(stop_after)
     assert first == [*whole[0][: stopped_at + 1], "end"]
-    again = ("epoch", epoch, STEPS, EPOCHS)
+    again = ("epoch", stop_after[0], STEPS, EPOCHS)
     assert second == ["begin", again, *whole[0][stopped_at + 1 :]]
 
 
