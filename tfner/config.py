@@ -90,6 +90,11 @@ class DataSettings(ReadSettings):
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
 
+    def sources(self) -> dict[str, str]:
+        """Collect the sources of the splits that are given, by split."""
+        named = {"train": self.train, "dev": self.dev, "test": self.test}
+        return {split: source for split, source in named.items() if source is not None}
+
 
 class EncoderSettings(Settings):
     """Choose the encoder: a checkpoint folder or a hub name, and how long its windows are."""
@@ -328,8 +333,6 @@ def rename_old_keys(values: dict[str, Any]) -> list[str]:
 
 def check_inputs(settings: RunSettings) -> None:
     """Check the files that the settings name, as far as can be done without TensorFlow."""
-    for split in ("train", "dev", "test"):
-        source = getattr(settings.data, split)
-        if source is not None:
-            check_source(f"data.{split}", source)
+    for split, source in settings.data.sources().items():
+        check_source(f"data.{split}", source)
     check_encoder(settings.encoder.checkpoint, settings.encoder.max_length)

@@ -66,6 +66,8 @@ def carry_out(folder, *more, stop_after=None):
     layers = [keras.layers.Dense(5, input_shape=(3,)), keras.layers.Dropout(0.5)]
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.1), "mse", metrics=["mae"])
+    # A TokenClassifier has its metrics ready for a state to be restored, others once they ran.
+    model.evaluate(dataset_from(TrainingPosition()), steps=1, verbose=0)
     heard = Heard(stop_after)
     best, throughput = BestWeights(folder / "best", monitor=None), Throughput(STEPS * ROWS)
     resume = ResumeCheckpoint(folder / "last", best, throughput)

@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -48,7 +48,7 @@ def describe_environment(
         counts: documents and entities by split.
     """
     data = {}
-    for split, source in sources(settings):
+    for split, source in settings.data.sources().items():
         described = describe_source(source, documents.get(split, ()))
         data[split] = {**described, **counts.get(split, {})}
     return {
@@ -120,14 +120,6 @@ def ask_git(folder: Path, *question: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def sources(settings: RunSettings) -> Iterator[tuple[str, str]]:
-    """Yield (split, source) for the splits that are given."""
-    for split in ("train", "dev", "test"):
-        source = getattr(settings.data, split)
-        if source is not None:
-            yield split, source
 
 
 def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from tfner.training.environment import changed_splits, describe_environment
 from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass
@@ -140,10 +139,7 @@ def read_splits(settings: RunSettings) -> Splits:
         DataError: a split cannot be read, or holds no documents.
     """
     splits = Splits()
-    for split in SPLITS:
-        source = getattr(settings.data, split)
-        if source is None:
-            continue
+    for split, source in settings.data.sources().items():
         if source.startswith(PREPARED):
             splits.prepared = ShardedCorpus(Path(source.removeprefix(PREPARED)))
             splits.ledgers[split] = splits.prepared.ledger
