@@ -1,4 +1,7 @@
-"""The commands as a user meets them: help at once, results on standard output, mistakes in one line and exit code 2."""
+"""Meet the commands as a user does: help at once, results on standard output, exit codes.
+
+A mistake is one line and exit code 2.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ COMMANDS = ("train", "prepare", "evaluate", "predict", "beam", "export", "inspec
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, tfner; print(sorted({'tensorflow', 'tf_keras', 'keras', 'transformers', 'pydantic'} & set(sys.modules)))"
+    heavy = {"tensorflow", "tf_keras", "keras", "transformers", "pydantic"}
+    code = f"import sys, tfner; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

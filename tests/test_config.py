@@ -74,7 +74,8 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
         (["data.xyzzy=1"], "data.xyzzy: unknown; known here: data.format, data.encoding"),
         (
             ["training.epochs=many"],
-            "training.epochs: input should be a valid integer, unable to parse string as an integer, got 'many'",
+            "training.epochs: input should be a valid integer, unable to parse string as an "
+            "integer, got 'many'",
         ),
         (
             ["training.epochs=0"],
@@ -82,7 +83,8 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
         ),
         (
             ["training.precision=float64"],
-            "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got 'float64'",
+            "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got "
+            "'float64'",
         ),
         (
             ["training.batching=sorted"],
@@ -107,7 +109,8 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
         ),
         (
             ["name=a/b"],
-            "name: expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got 'a/b'",
+            "name: expected letters, digits, '.', '_' and '-', beginning with a letter or digit, "
+            "got 'a/b'",
         ),
         (["name=.."], "name: expected letters"),
         (["encoder.max_length=65"], "encoder.max_length: at most 64, the positions of"),
@@ -166,7 +169,8 @@ def test_an_encoder_folder_must_hold_a_vocabulary_and_a_configuration(write, enc
     (encoder / "vocab.txt").unlink()
     with pytest.raises(
         ConfigError,
-        match=r"expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither",
+        match=r"expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found "
+        r"neither",
     ):
         load_settings(write())
     (encoder / "config.json").write_text("{}")

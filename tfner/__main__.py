@@ -37,9 +37,8 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-VERSION = typer.Option(
-    "--version", callback=print_version, is_eager=True, help="Print the version."
-)
+VERSION_HELP = "Print the version and exit."
+VERSION = typer.Option("--version", callback=print_version, is_eager=True, help=VERSION_HELP)
 
 
 def greet(context: typer.Context, version: Annotated[bool, VERSION] = False) -> None:

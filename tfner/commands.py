@@ -78,13 +78,6 @@ def new_app(**options: Any) -> typer.Typer:
     )
 
 
-def prepare_process() -> None:
-    """Quieten libraries and set up the log."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    set_up_log()
-
-
 def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option `--log-json`, which all commands have, to a command."""
 
@@ -163,7 +156,9 @@ def run(command: Callable[..., Any]) -> None:
 
 def run_app(app: typer.Typer) -> None:
     """Run a typer application with this project's exit codes."""
-    prepare_process()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    set_up_log()
     try:
         app()
     except WorkerLostError as error:

@@ -46,7 +46,7 @@ def expand_path(value: str) -> str:
 
 
 def check_run_name(value: str) -> str:
-    """Check a run's name, which becomes a folder's name and a model's name in TensorFlow Serving."""
+    """Check a run's name, which names a folder, and a model in TensorFlow Serving."""
     if not PORTABLE_NAME.fullmatch(value):
         allowed = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
         raise ValueError(f"expected {allowed}, got {show(value)}")
@@ -89,6 +89,11 @@ class DataSettings(ReadSettings):
     test: PathText | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
+
+    def sources(self) -> dict[str, str]:
+        """Collect the sources of the splits that are given, by split."""
+        named = {"train": self.train, "dev": self.dev, "test": self.test}
+        return {split: source for split, source in named.items() if source is not None}
 
 
 class EncoderSettings(Settings):
@@ -277,7 +282,7 @@ def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSetti
     Raises:
         ConfigError: a key is unknown or a value of the wrong type.
     """
-    values = settings.export.model_dump(mode="json")
+    values = settings.export.model_dump(mode="json", exclude_defaults=True)
     for override in overrides:
         apply_override(values, override, group="export.")
     export = validate(values, ExportSettings, "command line")
@@ -329,8 +334,6 @@ def rename_old_keys(values: dict[str, Any]) -> list[str]:
 
 def check_inputs(settings: RunSettings) -> None:
     """Check the files that the settings name, as far as can be done without TensorFlow."""
-    for split in ("train", "dev", "test"):
-        source = getattr(settings.data, split)
-        if source is not None:
-            check_source(f"data.{split}", source)
+    for split, source in settings.data.sources().items():
+        check_source(f"data.{split}", source)
     check_encoder(settings.encoder.checkpoint, settings.encoder.max_length)

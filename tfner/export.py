@@ -1,4 +1,4 @@
-"""`python -m tfner.export RUN`: export the best weights of a run once more, or publish a version to a server's folder."""
+"""`python -m tfner.export RUN`: export the best weights of a run again, or publish a version."""
 
 from __future__ import annotations
 
@@ -12,68 +12,43 @@ import typer
 from tfner.commands import load_tensorflow, output, run
 from tfner.exceptions import ConfigError
 
+RUN_HELP = (
+    "Folder of a run, such as runs/wnut17; to publish also an export, such as saved_models/wnut17."
+)
+KEEP_HELP = (
+    "After --publish: remove all but the newest N versions and those that models.config uses."
+)
+SETTINGS_HELP = "Settings of the group export, as precision=bfloat16 or threshold.PER=0.5."
+TO_HELP = "Folder that receives the version; default: as the run's settings say."
+PUBLISH_HELP = "Folder that a server watches: add the next version, an export's files as they are."
+CONFIG_HELP = "The server's models.config; default: DIR/../models.config where there is one."
+
 
 def export(
-    run_folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="Folder of a run, such as runs/wnut17; to publish also an export, saved_models/wnut17.",
-        ),
-    ],
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
     overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE …]",
-            help="Settings of the group export, as precision=bfloat16 or threshold.PER=0.5.",
-        ),
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE …]", help=SETTINGS_HELP)
     ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option(help="Folder that receives the version; default: as the run's settings say."),
-    ] = None,
-    publish: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder that a server watches: add the next version, an export's files as they are.",
-        ),
-    ] = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="After --publish: remove all but the newest N versions and those that models.config uses.",
-        ),
-    ] = None,
-    models_config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The server's models.config; default: DIR/../models.config where there is one.",
-        ),
-    ] = None,
+    to: Annotated[Path | None, typer.Option(help=TO_HELP)] = None,
+    publish: Annotated[Path | None, typer.Option(metavar="DIR", help=PUBLISH_HELP)] = None,
+    keep: Annotated[int | None, typer.Option(min=1, metavar="N", help=KEEP_HELP)] = None,
+    models_config: Annotated[Path | None, typer.Option(metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
-    """Export the best weights of a run as the next version of its SavedModel, or publish a version to the folder that a server watches."""
+    """Export the best weights of a run as the next version, or publish one to a server's folder."""
     check_options(to, publish, keep, models_config)
     is_run = (run_folder / "config.yaml").is_file()
     if publish is not None and overrides and not is_run:
-        raise ConfigError(
-            f"command line: {overrides[0]}: settings are for a run; {run_folder} is an export, and published as it is"
-        )
+        refusal = f"settings are for a run; {run_folder} is an export, and published as it is"
+        raise ConfigError(f"command line: {overrides[0]}: {refusal}")
     load_tensorflow()
     from tfner.serving.export.publish import copy_version
     from tfner.training.restore import export_run
 
+    export_to = partial(export_run, run_folder, overrides=overrides or ())
     if publish is None:
-        output().print(f"exported: {export_run(run_folder, to, overrides=overrides or ())}")
+        output().print(f"exported: {export_to(to)}")
         return
-    add = (
-        partial(export_run, run_folder, overrides=overrides or ())
-        if is_run
-        else partial(copy_version, run_folder)
-    )
+    add = export_to if is_run else partial(copy_version, run_folder)
     publish_version(add, publish, keep, models_config)
 
 
@@ -85,9 +60,8 @@ def check_options(
     if keep is not None and publish is None:
         raise ConfigError("command line: --keep: expected together with --publish")
     if models_config is not None and keep is None:
-        raise ConfigError(
-            "command line: --models-config: expected together with --keep, which is what reads it"
-        )
+        expected = "expected together with --keep, which is what reads it"
+        raise ConfigError(f"command line: --models-config: {expected}")
 
 
 def publish_version(

@@ -1,4 +1,4 @@
-"""`python -m tfner.prepare CONFIG.yaml [key=value …] --to FOLDER`: encode a corpus that does not fit into memory."""
+"""`python -m tfner.prepare CONFIG.yaml [key=value …] --to FOLDER`: encode a corpus of any size."""
 
 from __future__ import annotations
 
@@ -31,20 +31,17 @@ def prepare(
         int | None, typer.Option(min=1, help="Processes that encode; by default one a core.")
     ] = None,
 ) -> None:
-    """Tokenize, label and window data.train once, in parallel and in bounded memory, into shards that training streams."""
+    """Tokenize, label and window data.train once, into shards that training streams."""
     settings = load_settings(config, overrides or ())
     manifest = prepare_shards(
         settings, to, messages(), shards=shards, workers=workers, load=load_tensorflow
     )
     console = output()
-    console.print(
-        f"{manifest.documents} documents, {manifest.windows} windows, {manifest.pieces} pieces in {len(manifest.shards)} shards"
-    )
+    counts = f"{manifest.documents} documents, {manifest.windows} windows, {manifest.pieces} pieces"
+    console.print(f"{counts} in {len(manifest.shards)} shards")
     if manifest.lost:
-        lost = ", ".join(
-            f"{count} {reason.replace('_', ' ')}" for reason, count in manifest.lost.items()
-        )
-        console.print(f"{lost} ({to / DROPPED} names them)")
+        dropped = [f"{count} {reason.replace('_', ' ')}" for reason, count in manifest.lost.items()]
+        console.print(f"{', '.join(dropped)} ({to / DROPPED} names them)")
     console.print(f"to train from it: data.train=prepared:{to}")
 
 

@@ -35,7 +35,7 @@ def runs(
     """List the runs in a folder: state, epochs, best F1, time, and where they were exported."""
     found = list_runs(folder)
     if as_json:
-        print(json.dumps([asdict(run) for run in found], indent=2))
+        print(json.dumps([asdict(each) for each in found], indent=2))
         return
     console = output()
     if not console.is_terminal:
@@ -51,12 +51,12 @@ def print_table(found: list[RunSummary], console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for name in COLUMNS:
         table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
-    for run in found:
-        table.add_row(*map(Text, cells(run)), style=COLOURS.get(run.state))
+    for each in found:
+        table.add_row(*map(Text, cells(each)), style=COLOURS.get(each.state))
     console.print(table)
-    for run in found:
-        for problem in run.problems:
-            console.print(Text(printable(f"{run.name}: {problem}"), style="red"))
+    for each in found:
+        for problem in each.problems:
+            console.print(Text(printable(f"{each.name}: {problem}"), style="red"))
 
 
 def cells(run: RunSummary) -> list[str]:

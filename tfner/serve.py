@@ -1,4 +1,4 @@
-"""`python -m tfner.serve saved_models/NAME`: a local server with TensorFlow Serving's paths and messages, for development."""
+"""`python -m tfner.serve saved_models/NAME`: serve a model locally, for development."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def serve(
         float,
         typer.Option(
             min=0,
-            help="Milliseconds to wait for one more request, at most; never over a tenth of a call's own time.",
+            help="Milliseconds to wait for one more request, at most; never over a tenth of a "
+            "call's own time.",
         ),
     ] = 20.0,
     parallel: Annotated[int, typer.Option(min=1, help="Batches of a signature at once.")] = 1,
@@ -69,7 +70,10 @@ def serve(
         float, typer.Option(min=0, help="Seconds that requests under way get after SIGTERM.")
     ] = 30.0,
 ) -> None:
-    """Serve an exported model on this machine as tensorflow_model_server would, with a page to try it; for development."""
+    """Serve an exported model on this machine as tensorflow_model_server would; for development.
+
+    It has a page to try the model.
+    """
     require_packages()
     labels = read_labels(label or ())
     load_tensorflow()
@@ -95,7 +99,7 @@ def serve(
 
 
 def read_labels(options: Sequence[str]) -> dict[str, int]:
-    """`canary=3` names version 3.
+    """Read labels of versions: `canary=3` names version 3.
 
     Raises:
         ConfigError: an option is of another form, or a label is given twice.

@@ -1,4 +1,4 @@
-"""The same training whatever it runs on: one device, two or four, two processes; and what is said of devices that are not there."""
+"""Train alike on one device, two or four, or two processes; refuse devices that are not there."""
 
 from __future__ import annotations
 
@@ -86,9 +86,8 @@ def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, case,
     )  # before clipping: neither a mean nor twice the sum
     assert min(expected["norm"]) < 0.5 < max(expected["norm"])  # what clipping begins at
     for number, (found, wanted) in enumerate(zip(weights, expected_weights, strict=True)):
-        if (
-            number == KEY_BIAS
-        ):  # it moves all scores of a query alike and changes nothing: its gradient is 0 but for rounding
+        # It moves all scores of a query alike: its gradient is 0 but for rounding.
+        if number == KEY_BIAS:
             assert found.shape == (32,)
             continue
         np.testing.assert_allclose(
@@ -336,7 +335,8 @@ def test_the_kubernetes_job_is_whole_and_its_command_ours(tmp_path):
 def test_the_slurm_script_gives_each_task_its_place(tmp_path):
     stand_ins = {
         "scontrol": '[ "$*" = "show hostnames node[1-2]" ] && printf "node1\\nnode2\\n"',
-        "srun": '[ "$1" = --kill-on-bad-exit=1 ] || exit 1\nshift\nfor SLURM_PROCID in 0 1; do SLURM_PROCID=$SLURM_PROCID "$@"; done',
+        "srun": '[ "$1" = --kill-on-bad-exit=1 ] || exit 1\nshift\nfor SLURM_PROCID in 0 1; do '
+        'SLURM_PROCID=$SLURM_PROCID "$@"; done',
         "python": 'echo "$TF_CONFIG"; echo "python $*"',
     }
     for name, script in stand_ins.items():

@@ -48,7 +48,8 @@ def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
     with (
         pytest.raises(
             BusyError,
-            match=rf"^{tmp_path}/run: another .*: process {process.pid} on {socket.gethostname()}, since 20",
+            match=rf"^{tmp_path}/run: another .*: process {process.pid} on "
+            rf"{socket.gethostname()}, since 20",
         ),
         locked(tmp_path / "run"),
     ):
@@ -161,8 +162,12 @@ with terminable(float(sys.argv[2])):
 
 
 def terminate(how: str, grace: float = 60.0):
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", TERMINABLE, how, str(grace)],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", TERMINABLE, how, str(grace)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout.readline() == "ready\n"
     process.terminate()
     return process

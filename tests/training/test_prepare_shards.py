@@ -1,4 +1,4 @@
-"""A corpus encoded by other processes: the same windows and losses as in this one, whole or not at all, and training from them."""
+"""Prepare shards as one process would, whatever the number of processes, and stop cleanly."""
 
 from __future__ import annotations
 
@@ -171,7 +171,8 @@ def test_the_files_do_not_depend_on_the_number_of_processes(prepared, home, in_t
     assert contents(home / "alone") == contents(prepared)
     assert set(contents(prepared)) == {
         "manifest.json", "losses.jsonl",
-        *(f"shard-0000{number}-of-00003.{kind}" for number in range(3) for kind in ("index", "tfrecord")),
+        *(f"shard-0000{number}-of-00003.{kind}" for number in range(3) for kind in (
+            "index", "tfrecord")),
     }  # fmt: skip
 
 
@@ -209,7 +210,9 @@ def test_a_finished_folder_is_not_written_again_and_an_unfinished_one_is(
         (folder / name).write_text("")
     in_this_process(settings_for(home), folder, quiet(), shards=1)
     assert set(contents(folder)) == {
-        "manifest.json", "losses.jsonl", "notes.txt", "shard-00000-of-00001.index", "shard-00000-of-00001.tfrecord",
+        "manifest.json",
+            "losses.jsonl",
+                "notes.txt", "shard-00000-of-00001.index", "shard-00000-of-00001.tfrecord",
     }  # fmt: skip
     with pytest.raises(ConfigError, match=r"train\.jsonl: cannot be made: "):
         prepare_shards(settings_for(home), home / "train.jsonl", quiet())
@@ -322,7 +325,8 @@ def test_a_shard_that_is_damaged_ends_a_run_with_its_name(prepared, home, tmp_pa
         )
     with pytest.raises(
         DataError,
-        match=r"^\S+shard-00001-of-00003.tfrecord: expected \d+ bytes from byte 12 on with the checksum",
+        match=r"^\S+shard-00001-of-00003.tfrecord: expected \d+ bytes from byte 12 on with the "
+        r"checksum",
     ):
         train(settings_for(home, f"data.train=prepared:{folder}", name="damaged"), quiet())
 

@@ -1,4 +1,4 @@
-"""Runs that are killed, asked to end, refused, or run out of disk, in processes of their own: what is learned in the end is the same."""
+"""Kill, stop and refuse runs in processes of their own: they learn the same in the end."""
 
 from __future__ import annotations
 

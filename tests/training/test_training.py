@@ -1,4 +1,4 @@
-"""A whole run on a tiny encoder: what it leaves behind, how it goes on, how it ends early, and what can be made of it."""
+"""Carry out a whole run on a tiny encoder: what it leaves, how it goes on and ends early."""
 
 from __future__ import annotations
 
@@ -349,9 +349,14 @@ def test_without_dev_the_last_epoch_is_kept_and_said(home, caplog):
 
 
 def test_mixed_precision_accumulation_and_options_train(home):
-    options = ("training.precision=mixed_bfloat16", "training.gradient_accumulation=3", "training.label_smoothing=0.1",
-               "training.class_weights={O: 0.5}", "training.schedule=cosine", "training.head_learning_rate=0.01",
-               "training.batching=padded", "model.tag_scheme=BIOES", "model.labelling=piece", "model.decoder=greedy")  # fmt: skip
+    options = (
+        "training.precision=mixed_bfloat16",
+            "training.gradient_accumulation=3", "training.label_smoothing=0.1",
+               "training.class_weights={O: 0.5}",
+                   "training.schedule=cosine", "training.head_learning_rate=0.01",
+               "training.batching=padded",
+                   "model.tag_scheme=BIOES",
+                       "model.labelling=piece", "model.decoder=greedy")  # fmt: skip
     outcome = train(settings_for(home, "options", "training.epochs=1", *options), quiet())
     assert np.isfinite(
         [json.loads(line)["loss"] for line in outcome.folder.metrics.read_text().splitlines()]

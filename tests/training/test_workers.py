@@ -1,4 +1,4 @@
-"""Whole runs on several devices: in two processes, of which one writes and a killed one ends the other, and on two in this process."""
+"""Run on several devices: two processes, of which one writes, and two replicas in this process."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def last_state(folder: Path) -> dict[str, np.ndarray]:
 
 
 def kill_after(processes: list[subprocess.Popen], victim: int, folder: Path, state: str) -> float:
-    """SIGKILL one process once there is a checkpoint later than `state`; -> seconds until the other had ended."""
+    """Kill one process after a checkpoint later than `state`; -> seconds until the other ended."""
     deadline = time.monotonic() + 200
     while not [name for name in states(folder) if name > state]:
         assert time.monotonic() < deadline, [
@@ -198,7 +198,8 @@ def check_same(alone: Path, together: Path) -> None:
     loaded = start(
         [
             "-c",
-            f"import tfner; print(tfner.load({str(together / 'exports/run')!r})('anna borisov met the bank in oslo'))",
+            f"import tfner; print(tfner.load({str(together / 'exports/run')!r})('anna borisov "
+            f"met the bank in oslo'))",
         ]
     )
     said, _ = loaded.communicate(timeout=120)

@@ -1,1 +1,1 @@
-"""The quickstart's own corpus, vocabulary and encoder configuration: `embedded:quickstart/…` in a configuration."""
+"""Hold the quickstart's corpus and encoder: `embedded:quickstart/…` in a configuration."""

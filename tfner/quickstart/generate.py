@@ -1,8 +1,9 @@
-"""Writes the quickstart corpus: `python -m tfner.quickstart.generate FOLDER` gives train.jsonl, dev.jsonl and test.jsonl.
+"""Write the quickstart corpus: `python -m tfner.quickstart.generate FOLDER`.
 
-The texts are our own: hand-written templates (`templates/`) filled with invented names, each used once. So no name of
-dev or test occurs in train, and a third of dev and of test comes from templates that train does not have. The same
-bytes come out on every machine.
+It makes train.jsonl, dev.jsonl and test.jsonl. The texts are our own: hand-written templates
+(`templates/`) filled with invented names, each used once. So no name of dev or test occurs in
+train, and a third of dev and of test comes from templates that train does not have. The same bytes
+come out on every machine.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ POSSESSIVE = "'s"
 
 
 class Split(NamedTuple):
-    """How many sentences a split takes from the templates of train, and how many from a file of its own."""
+    """Count the sentences of a split: from the templates of train, and from a file of its own."""
 
     name: str
     seen: int
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def write_corpus(folder: Path) -> list[Path]:
-    """Write the three files to `folder`, which is made where it is missing; gives their paths."""
+    """Write the three files to `folder`, which is made where it is missing; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     grammar = quickstart_grammar()
     return [write_split(folder / f"{split.name}.jsonl", split, grammar) for split in SPLITS]
@@ -60,36 +61,43 @@ def write_corpus(folder: Path) -> list[Path]:
 
 def write_split(target: Path, split: Split, grammar: Grammar) -> Path:
     """Write one split, a record a line: id, text, entities and whether train has its template."""
-    lines = (
-        json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        for record in records(split, grammar)
-    )
-    target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+    lines = [compact.encode(record) + "\n" for record in records(split, grammar)]
+    target.write_text("".join(lines), encoding="utf-8", newline="\n")
     return target
 
 
 def quickstart_grammar() -> Grammar:
-    """The rules of the template files, with an inventor that avoids all their words."""
-    rules = {**read_rules(template_text("fillers.txt")), **read_rules(template_text("names.txt"))}
-    files = ("seen.txt", "unseen_dev.txt", "unseen_test.txt", "fillers.txt", "names.txt")
-    ordinary = {word for file in files for word in re.findall(r"\w+", template_text(file))}
+    """Read the rules of the template files, with an inventor that avoids all their words."""
+    rule_files = ("fillers.txt", "names.txt")
+    template_files = ("seen.txt", "unseen_dev.txt", "unseen_test.txt")
+    rules, ordinary = {}, set()
+    for file in (*template_files, *rule_files):
+        text = template_text(file)
+        ordinary.update(re.findall(r"\w+", text))
+        if file in rule_files:
+            rules.update(read_rules(text))
     return Grammar(rules, Inventor(Random(SEED), ordinary))
 
 
 def template_text(name: str) -> str:
-    """The text of a file in `templates/`."""
-    return embedded_path(f"embedded:quickstart/templates/{name}").read_text(encoding="utf-8")
+    """Read a file in `templates/`."""
+    path = embedded_path(f"embedded:quickstart/templates/{name}")
+    return path.read_text(encoding="utf-8")
 
 
 def records(split: Split, grammar: Grammar) -> Iterator[dict]:
-    """The sentences of a split, those of its own templates last; every template comes about equally often."""
+    """Yield the sentences of a split, those of its own templates last.
+
+    Every template comes about equally often.
+    """
     plan = [("seen", template) for template in deal("seen.txt", split.seen)]
     plan += [("unseen", template) for template in deal(split.unseen_templates, split.unseen)]
     for number, (origin, template) in enumerate(plan, start=1):
-        text, entities = assemble(
-            grammar.expand(with_opener(template.removeprefix(CASE_AS_WRITTEN), grammar))
-        )
-        if not template.startswith(CASE_AS_WRITTEN):
+        as_written = template.startswith(CASE_AS_WRITTEN)
+        opened = with_opener(template.removeprefix(CASE_AS_WRITTEN), grammar)
+        text, entities = assemble(grammar.expand(opened))
+        if not as_written:
             text = text[0].upper() + text[1:]
         yield {
             "id": f"{split.name}-{number}",
@@ -100,7 +108,7 @@ def records(split: Split, grammar: Grammar) -> Iterator[dict]:
 
 
 def with_opener(template: str, grammar: Grammar) -> str:
-    """Now and then `However, ` or the like before a template that is marked for it."""
+    """Put `However, ` or the like now and then before a template that is marked for it."""
     if not template.startswith(BEARS_OPENER):
         return template
     opener = "{opener} " if grammar.inventor.chance(OPENER_SHARE) else ""
@@ -108,19 +116,22 @@ def with_opener(template: str, grammar: Grammar) -> str:
 
 
 def deal(file: str, count: int) -> list[str]:
-    """`count` templates of a file in turn, beginning again at its end."""
+    """Take `count` templates of a file in turn, beginning again at its end."""
     templates = content_lines(template_text(file)) if count else []
     return [templates[number % len(templates)] for number in range(count)]
 
 
 def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
-    """Join segments to a text and the entities in it, with offsets in code points."""
+    """Join segments to a text and the entities in it, with offsets in code points.
+
+    >>> assemble(iter([Segment("In "), Segment("Oslo", "LOC"), Segment(".")]))
+    ('In Oslo.', [{'start': 3, 'end': 7, 'label': 'LOC'}])
+    """
     text, entities = "", []
     for segment in segments:
         if segment.label:
-            entities.append(
-                {"start": len(text), "end": len(text) + len(segment.text), "label": segment.label}
-            )
+            end = len(text) + len(segment.text)
+            entities.append({"start": len(text), "end": end, "label": segment.label})
             text += segment.text
         else:
             text += shorten_possessive(text, segment.text)
@@ -128,12 +139,14 @@ def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
 
 
 def shorten_possessive(before: str, after: str) -> str:
-    """`Haldas's boat` is written `Haldas' boat`."""
-    return (
-        "'" + after.removeprefix(POSSESSIVE)
-        if before[-1:] in "sxz" and after.startswith(POSSESSIVE)
-        else after
-    )
+    """Write `Haldas's boat` as `Haldas' boat`.
+
+    >>> shorten_possessive("Haldas", "'s boat")
+    "' boat"
+    """
+    if before[-1:] in "sxz" and after.startswith(POSSESSIVE):
+        return "'" + after.removeprefix(POSSESSIVE)
+    return after
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The small language of the templates: `{slot}`, `{LABEL}`, `{LABEL:form}` and `<one|other>`, expanded at random."""
+"""Expand the templates' language at random: `{slot}`, `{LABEL}`, `{LABEL:form}`, `<one|other>`."""
 
 from __future__ import annotations
 
@@ -15,32 +15,39 @@ Rules = Mapping[str, Sequence[str]]
 
 
 class Segment(NamedTuple):
-    """A stretch of a sentence; `label` is empty outside names."""
+    """Hold a piece of a sentence's text; `label` is empty outside names."""
 
     text: str
     label: str = ""
 
 
 def read_rules(text: str) -> dict[str, list[str]]:
-    """Lines of `name: choice | choice`; an indented line continues the one before it."""
-    pairs = (line.split(": ", 1) for line in content_lines(CONTINUATION.sub(" ", text)))
-    return {name: choices.split(" | ") for name, choices in pairs}
+    """Read lines of `name: choice | choice`; an indented line continues the one before it.
+
+    >>> read_rules("town: Oslo |\\n  Lima")
+    {'town': ['Oslo', 'Lima']}
+    """
+    rules = {}
+    for line in content_lines(CONTINUATION.sub(" ", text)):
+        name, choices = line.split(": ", 1)
+        rules[name] = choices.split(" | ")
+    return rules
 
 
 def content_lines(text: str) -> list[str]:
-    """The lines that are neither empty nor comments."""
+    """Select the lines that are neither empty nor comments."""
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 class Grammar:
-    """Expands templates with `rules`; slots that no rule names are words for the inventor."""
+    """Expand templates with `rules`; slots that no rule names are words for the inventor."""
 
     def __init__(self, rules: Rules, inventor: Inventor):
         self.rules = rules
         self.inventor = inventor
 
     def expand(self, template: str) -> Iterator[Segment]:
-        """The segments of one sentence; a slot in capitals becomes one segment with a label."""
+        """Yield the segments of one sentence; a slot in capitals becomes one with a label."""
         for literal, slot in slots(self._choose(template)):
             if literal:
                 yield Segment(literal)
@@ -59,12 +66,18 @@ class Grammar:
 
     def _choose(self, template: str) -> str:
         while match := INNERMOST_CHOICE.search(template):
+            before, after = template[: match.start()], template[match.end() :]
             choice = self.inventor.pick(match[1].split("|"))
-            template = template[: match.start()] + choice + template[match.end() :]
+            template = before + choice + after
         return template
 
 
 def slots(template: str) -> Iterator[tuple[str, str]]:
-    """Pairs of literal text and the slot after it; the last slot is empty."""
-    parts = SLOT.split(template)
-    return zip(parts[::2], [*parts[1::2], ""], strict=True)
+    """Pair each literal text with the slot after it; the last slot is empty.
+
+    >>> list(slots("In {town}."))
+    [('In ', 'town'), ('.', '')]
+    """
+    texts_and_slots = SLOT.split(template)
+    texts, names = texts_and_slots[::2], texts_and_slots[1::2]
+    return zip(texts, [*names, ""], strict=True)

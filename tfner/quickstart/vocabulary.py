@@ -1,8 +1,11 @@
-"""Trains the quickstart's WordPiece vocabulary: `python -m tfner.quickstart.vocabulary TRAIN.jsonl VOCAB.txt`.
+"""Train the quickstart's WordPiece vocabulary.
 
-Pieces are merged as in byte-pair encoding, the commonest neighbours first (Wu et al. 2016 describe WordPiece; its usual
-trainers count so too). Every printable ASCII character and every other character of the training texts is a piece, at
-the beginning of a word and inside it, so that names never seen before split into known pieces.
+    python -m tfner.quickstart.vocabulary TRAIN.jsonl VOCAB.txt
+
+Pieces are merged as in byte-pair encoding, the commonest neighbours first (Wu et al. 2016 describe
+WordPiece; its usual trainers count so too). Every printable ASCII character and every other
+character of the training texts is a piece, at the beginning of a word and inside it, so that names
+never seen before split into known pieces.
 """
 
 from __future__ import annotations
@@ -28,17 +31,17 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     lines = Path(arguments[0]).read_text(encoding="utf-8").splitlines()
     pieces = train(json.loads(line)["text"] for line in lines)
-    Path(arguments[1]).write_text(
-        "".join(f"{piece}\n" for piece in pieces), encoding="utf-8", newline="\n"
-    )
+    content = "\n".join(pieces) + "\n"
+    Path(arguments[1]).write_text(content, encoding="utf-8", newline="\n")
     return 0
 
 
 def train(texts: Iterable[str], size: int = SIZE) -> list[str]:
-    """The vocabulary of `texts`: special tokens, characters, then merged pieces in the order of their merging."""
+    """Make the vocabulary of `texts`: special tokens, characters, then merged pieces."""
     counts = Counter(word for text in texts for word in split_words(text))
     alphabet = sorted({chr(code) for code in range(0x21, 0x7F)}.union(*counts))
-    known = dict.fromkeys([*SPECIAL, *alphabet, *(INSIDE + letter for letter in alphabet)])
+    inside = [INSIDE + letter for letter in alphabet]
+    known = dict.fromkeys([*SPECIAL, *alphabet, *inside])
     merges = Merges({split_letters(word): count for word, count in counts.items()})
     while len(known) < size and (merged := merges.merge_commonest()):
         known[merged] = None
@@ -46,24 +49,33 @@ def train(texts: Iterable[str], size: int = SIZE) -> list[str]:
 
 
 def split_words(text: str) -> Iterator[str]:
-    """BERT's words of a text: cut at white space, each punctuation mark a word of its own."""
+    """Cut a text as BERT does: at white space, each punctuation mark a word of its own.
+
+    >>> list(split_words("Mara's boat."))
+    ['Mara', "'", 's', 'boat', '.']
+    """
     spaced = "".join(f" {letter} " if is_punctuation(letter) else letter for letter in text)
     yield from spaced.split()
 
 
 def is_punctuation(letter: str) -> bool:
-    """Whether BERT cuts there: Unicode's punctuation and ASCII's symbols."""
+    """Tell whether BERT cuts there: Unicode's punctuation and ASCII's symbols."""
     ascii_symbol = "!" <= letter <= "~" and not letter.isalnum()
     return ascii_symbol or unicodedata.category(letter).startswith("P")
 
 
 def split_letters(word: str) -> Word:
-    """`cat` -> `c ##a ##t`."""
-    return (word[0], *(INSIDE + letter for letter in word[1:]))
+    """Split a word into its characters' pieces.
+
+    >>> split_letters("cat")
+    ('c', '##a', '##t')
+    """
+    inside = [INSIDE + letter for letter in word[1:]]
+    return (word[0], *inside)
 
 
 class Merges:
-    """Words as pieces with their counts; knows which neighbours are commonest without counting anew after each merge."""
+    """Hold words as pieces with their counts, and keep the counts of neighbours up to date."""
 
     def __init__(self, counts: dict[Word, int]):
         self.counts = counts
@@ -73,10 +85,13 @@ class Merges:
             self._enter(word)
 
     def merge_commonest(self) -> str:
-        """Join the commonest pair of neighbours everywhere, of equals the first in code point order; empty if none is left."""
-        pair, count = min(
-            self.pairs.items(), key=lambda item: (-item[1], item[0]), default=(("", ""), 0)
-        )
+        """Join the commonest pair of neighbours everywhere; return the piece, "" if none is left.
+
+        Of equally common pairs it is the first in code point order.
+        """
+        none_left = (("", ""), 0)
+        pairs = self.pairs.items()
+        pair, count = min(pairs, key=lambda item: (-item[1], item[0]), default=none_left)
         if count <= 0:
             return ""
         merged = pair[0] + pair[1].removeprefix(INSIDE)
@@ -100,7 +115,11 @@ class Merges:
 
 
 def join(word: Word, pair: tuple[str, str], merged: str) -> Word:
-    """Replace each occurrence of `pair` in `word`, from the left."""
+    """Replace each occurrence of `pair` in `word`, from the left.
+
+    >>> join(("a", "##b", "##c"), ("a", "##b"), "ab")
+    ('ab', '##c')
+    """
     pieces: list[str] = []
     for piece in word:
         if pieces and (pieces[-1], piece) == pair:

@@ -1,7 +1,8 @@
-"""Invents the words that names are made of, each used once in the whole corpus.
+"""Invent the words that names are made of, each used once in the whole corpus.
 
-A word is built of syllables and of an ending that leans to one kind of name without proving it: `-ford` ends places and
-surnames, `-ix` companies and products. A model must weigh a word's shape against the words around it.
+A word is built of syllables and of an ending that leans to one kind of name without proving it:
+`-ford` ends places and surnames, `-ix` companies and products. A model must weigh a word's shape
+against the words around it.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ ENDINGS = {
     "brand": "ax co corp dyne ec ix nor on ora os tec tron",
     "ware": "eez eo it ium ix ly ol on ora ovo um yx",
 }
+# Any kind of word may have these: then only the words around it tell which it is.
 SHARED_ENDINGS = "a ard el ell en er is o on ova"
-"""Any kind of word may have these: then only the words around it tell which it is."""
 SHARED_SHARE = 0.05
+# A rare letter in the second place keeps invented abbreviations from being real ones.
 LETTERS, RARE_LETTERS = "BCDFGHJKLMNPRSTVWZ", "VWXZ"
-"""A rare letter in the second place keeps invented abbreviations from being real ones."""
 
 
 class Inventor:
-    """Draws words from `random`; none comes twice and none is one of `ordinary`, the words of the templates.
+    """Draw words from `random`; none comes twice, none is one of `ordinary`, the templates' words.
 
     Only `random.random()` is used, the one method whose results Python promises to keep.
     """
@@ -40,15 +41,15 @@ class Inventor:
         self.taken = {word.lower() for word in ordinary}
 
     def pick(self, choices: Sequence[str]) -> str:
-        """One of `choices`, all equally likely."""
+        """Draw one of `choices`, all equally likely."""
         return choices[int(self.random.random() * len(choices))]
 
     def chance(self, share: float) -> bool:
-        """True in `share` of all draws."""
+        """Draw True in `share` of all draws."""
         return self.random.random() < share
 
     def word(self, kind: str) -> str:
-        """A new word of a kind: `letters` or a key of ENDINGS."""
+        """Invent a new word of a kind: `letters` or a key of ENDINGS."""
         if kind == "letters":
             return self._unused(self._abbreviation)
         endings = (SHARED_ENDINGS if self.chance(SHARED_SHARE) else ENDINGS[kind]).split()
@@ -64,18 +65,16 @@ class Inventor:
         stem = self._syllable("onset") + self._syllable("vowel")
         if self.chance(0.4):
             stem += self._syllable("before vowel") + self._syllable("vowel")
-        return (
-            stem
-            + self._syllable("before vowel" if ending[0] in "aeiouy" else "before consonant")
-            + ending
-        )
+        kind = "before vowel" if ending[0] in "aeiouy" else "before consonant"
+        return stem + self._syllable(kind) + ending
 
     def _syllable(self, part: str) -> str:
         return self.pick(SYLLABLES[part].split())
 
     def _abbreviation(self) -> str:
         last = self.pick(LETTERS) if self.chance(0.5) else ""
-        return self.pick(LETTERS) + self.pick(RARE_LETTERS) + self.pick(LETTERS) + last
+        first, second, third = map(self.pick, (LETTERS, RARE_LETTERS, LETTERS))
+        return first + second + third + last
 
 
 KINDS = (*ENDINGS, "letters")

@@ -6,7 +6,6 @@ import zlib
 
 import numpy as np
 
-from tfner.config import TrainingSettings
 from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.collate import WIDTH_STEP
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
@@ -22,21 +21,17 @@ def make_batches(inputs: RunInputs) -> TrainingBatches:
     """Make the batches of the training split, as `training.batching` says."""
     settings, corpus = inputs.settings.training, inputs.corpora["train"]
     pad_id, seed = inputs.tokenizer.pad_id, inputs.settings.seed
-    if settings.batching == "packed":
+    batch_size, batching = settings.batch_size, settings.batching
+    if batching == "packed":
         sharded = isinstance(corpus, ShardedCorpus)
         lengths = corpus.blocks.lengths if sharded else corpus.lengths
-        row_length = settings.row_length or usual_row_length(lengths, settings.batch_size)
-        packed = PackedSettings(settings.batch_size, row_length, pad_id, seed)
+        row_length = settings.row_length or usual_row_length(lengths, batch_size)
+        packed = PackedSettings(batch_size, row_length, pad_id, seed)
         return ShardBatches(corpus, packed) if sharded else PackedBatches(corpus, packed)
-    padded = padded_settings(settings, pad_id, seed)
+    padded = PaddedSettings(batch_size, batching, settings.bucket_lengths, pad_id, seed)
     if isinstance(corpus, ShardedCorpus):
         return ShardBatches(corpus, padded)
     return Batches(corpus, padded)
-
-
-def padded_settings(settings: TrainingSettings, pad_id: int, seed: int) -> PaddedSettings:
-    batching, bounds = settings.batching, settings.bucket_lengths
-    return PaddedSettings(settings.batch_size, batching, bounds, pad_id, seed)
 
 
 def usual_row_length(lengths_N: np.ndarray, batch_size: int) -> int:

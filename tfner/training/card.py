@@ -9,7 +9,7 @@ from typing import Any
 from tfner.config import RunSettings
 from tfner.model.inference.tagger import Tagger
 from tfner.serving.export.bundle import make_card
-from tfner.training.environment import sources, versions
+from tfner.training.environment import versions
 
 
 def card_of_run(
@@ -28,7 +28,7 @@ def card_of_run(
     """
     encoder, export = settings.encoder, settings.export
     data = {}
-    for split, source in sources(settings):
+    for split, source in settings.data.sources().items():
         name = Path(source).name  # without the folders of the machine
         data[split] = {"source": name, **counts.get(split, {}), "lost": dropped.get(split)}
     return make_card(

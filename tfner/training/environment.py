@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -48,7 +48,7 @@ def describe_environment(
         counts: documents and entities by split.
     """
     data = {}
-    for split, source in sources(settings):
+    for split, source in settings.data.sources().items():
         described = describe_source(source, documents.get(split, ()))
         data[split] = {**described, **counts.get(split, {})}
     return {
@@ -80,8 +80,10 @@ def versions() -> dict[str, str]:
 def devices() -> list[dict[str, Any]]:
     """List the devices that TensorFlow sees; none where it is not loaded, so as not to load it."""
     tf = sys.modules.get("tensorflow")
+    if tf is None:
+        return []
     found = []
-    for device in tf.config.list_physical_devices() if tf else ():
+    for device in tf.config.list_physical_devices():
         details = tf.config.experimental.get_device_details(device)
         found.append({"name": device.name, "type": device.device_type, **details})
     return found
@@ -118,14 +120,6 @@ def ask_git(folder: Path, *question: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def sources(settings: RunSettings) -> Iterator[tuple[str, str]]:
-    """Yield (split, source) for the splits that are given."""
-    for split in ("train", "dev", "test"):
-        source = getattr(settings.data, split)
-        if source is not None:
-            yield split, source
 
 
 def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any]:
@@ -180,7 +174,7 @@ def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
 
 
 def read_data(environment: Path) -> dict[str, dict[str, Any]]:
-    """Read what `environment.json` tells of each split; nothing where it is damaged or not there."""
+    """Read what `environment.json` tells of each split; nothing where it is damaged or missing."""
     try:
         data = json.loads(environment.read_text(encoding="utf-8"))["data"]
         return {split: dict(described) for split, described in data.items()}

@@ -29,7 +29,6 @@ from tfner.training.loop import OneTraining, fit_until_stopped
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
 from tfner.training.run_inputs import RunInputs, class_weights
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
-from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 Callbacks = list[keras.callbacks.Callback]
@@ -106,19 +105,17 @@ class RunCallbacks:
         for callback in (self.best, self.resume):
             callback.set_model(model)
         documents_of = documents_by_step(inputs, batches)
+        metrics, scalars = callbacks.MetricsLog(folder.metrics), Scalars(folder.tensorboard)
+        writers = [metrics, self.bar, EventLines(), scalars]
         self.ordered = [
             StepFacts(self.input_monitor),
             self.throughput,
             NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume),
             *dev_report(inputs, model, devices),
             self.best,
-            *(self._writers(folder) if devices.chief else ()),
+            *(writers if devices.chief else ()),
             self.resume,
         ]
-
-    def _writers(self, folder: RunFolder) -> Callbacks:
-        metrics, scalars = callbacks.MetricsLog(folder.metrics), Scalars(folder.tensorboard)
-        return [metrics, self.bar, EventLines(), scalars]
 
 
 def warn_unlabelled(model: TokenClassifier) -> None:

@@ -1,4 +1,7 @@
-"""A corpus of any size → a folder of shards that training streams: read here, encoded and written by other processes."""
+"""Turn a corpus of any size into a folder of shards that training streams.
+
+This process reads the corpus; others encode it and write the shards.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.corpus.ledger import REASONS, Entry, Ledger
 from tfner.data.batching.batch_by_size import batch_by_padded_size
-from tfner.data.shards.manifest import DROPPED, MANIFEST, Encoding, Manifest
+from tfner.data.shards.manifest import DROPPED, MANIFEST, Encoding, Manifest, ShardInfo
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
@@ -34,7 +37,7 @@ from tfner.training.shard_worker import Task
 SHARDS = 16
 DOCUMENTS_AT_ONCE = 2048  # cutting windows costs as much for one document as for many
 CHARACTERS_AT_ONCE = 1 << 22
-WAITING = 4  # portions that a process is given before it has done them
+WAITING = 4  # batches of documents that a process is given before it has done them
 
 
 def import_tensorflow() -> None:
@@ -50,16 +53,20 @@ def prepare_shards(
     workers: int | None = None,
     load: Callable[[], None] = import_tensorflow,
 ) -> Manifest:
-    """Encode `data.train` into `shards` files in `folder`, with so many processes, by default one a core.
+    """Encode `data.train` into `shards` files in `folder`.
 
-    The files depend on the data, the settings and `shards` alone. A folder without `manifest.json`, which is written last, is not
-    complete; what goes wrong leaves no shard behind. `load` is how each process loads TensorFlow, a function of a module.
+    The files depend on the data, the settings and `shards` alone. A folder without `manifest.json`,
+    which is written last, is not complete; a failure leaves no shard behind.
+
+    Args:
+        workers: processes that encode; None = one a core.
+        load: how each process loads TensorFlow, a function of a module.
 
     Raises:
         ConfigError: `folder` holds prepared data already, or `data.train` is not given.
-        DataError, ModelError: the data or the encoder cannot be used, or a file cannot be written.
+        DataError, ModelError: the data or the encoder cannot be used, or a file not be written.
     """
-    claim(folder)
+    open_empty(folder)
     checkpoint = local_checkpoint(settings.encoder.checkpoint)
     labels, total = find_labels(settings, console)
     encoder = settings.encoder
@@ -73,32 +80,27 @@ def prepare_shards(
         encoder.overlap,
         load,
     )
+    processes = min(workers or available_cores(), shards)
+    show = partial(track, console=console, what="encoding", total=total)
     try:
-        with Processes(task, min(workers or available_cores(), shards)) as processes:
-            manifest = write_shards(
-                settings,
-                task,
-                processes,
-                partial(track, console=console, what="encoding", total=total),
-            )
+        with Processes(task, processes) as pool:
+            manifest = write_shards(settings, task, pool, show)
         manifest.write(folder)
     except OSError as error:
         clear(folder)
-        raise DataError(
-            f"{error.filename or folder}: cannot be written: {error.strerror or error}"
-        ) from None
+        reason = error.strerror or error
+        raise DataError(f"{error.filename or folder}: cannot be written: {reason}") from None
     except BaseException:
         clear(folder)
         raise
     return manifest
 
 
-def claim(folder: Path) -> None:
+def open_empty(folder: Path) -> None:
     """Make the folder, and delete what an unfinished preparation left in it."""
     if (folder / MANIFEST).exists():
-        raise ConfigError(
-            f"{folder} holds prepared data already; delete it or choose another folder"
-        )
+        advice = "delete it or choose another folder"
+        raise ConfigError(f"{folder} holds prepared data already; {advice}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -113,7 +115,7 @@ def clear(folder: Path) -> None:
 
 
 def local_checkpoint(checkpoint: str) -> Path:
-    """The folder of a checkpoint; only one of the hub needs TensorFlow in this process."""
+    """Find the folder of a checkpoint; only one of the hub loads TensorFlow into this process."""
     folder = encoder_folder(checkpoint)
     if folder is not None:
         return folder
@@ -123,7 +125,9 @@ def local_checkpoint(checkpoint: str) -> Path:
 
 
 def available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def source_of(settings: RunSettings) -> str:
@@ -133,55 +137,63 @@ def source_of(settings: RunSettings) -> str:
 
 
 def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int | None]:
-    """The given labels, or the entity types of the data, for which all of it is read once; -> (labels, documents where counted)."""
+    """Take the given labels, or read all of the data once for its entity types.
+
+    Returns:
+        The labels, and the number of documents where they have been counted.
+    """
+    scheme = settings.model.tag_scheme
     if settings.labels is not None:
-        return LabelSet(settings.labels, settings.model.tag_scheme), None
+        return LabelSet(settings.labels, scheme), None
     source, ledger, types, count = source_of(settings), Ledger(), set(), 0
-    for document in track(
-        read_documents(source, settings.data, ledger), console, "looking for labels"
-    ):
+    documents = read_documents(source, settings.data, ledger)
+    for document in track(documents, console, "looking for labels"):
         types.update(entity.label for entity in document.entities)
         count += 1
         ledger.entries.clear()  # they come again when the documents are encoded
     if not types:
         raise DataError(f"{source}: expected entities to learn, found none in {count} documents")
-    return LabelSet(tuple(sorted(types)), settings.model.tag_scheme), count
+    return LabelSet(tuple(sorted(types)), scheme), count
 
 
 def write_shards(
     settings: RunSettings,
     task: Task,
     processes: Processes,
-    shown: Callable[[Iterable[Document]], Iterator[Document]],
+    show: Callable[[Iterable[Document]], Iterator[Document]],
 ) -> Manifest:
-    """Deal the documents out to shards, portion by portion; -> the facts of all shards."""
+    """Deal the documents out to shards, some thousand at a time; return the manifest of all."""
     source, ledger, lost = source_of(settings), Ledger(), Counter()
-    with losses_file(task.folder, lost) as enter:
-        documents = shown(read_documents(source, settings.data, ledger))
-        for number, portion in enumerate(
-            batch_by_padded_size(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE)
-        ):
-            enter(processes.add(number % task.shards, portion))
+    entities = 0
+    with dropped_file(task.folder, lost) as enter:
+        documents = show(read_documents(source, settings.data, ledger))
+        batches = batch_by_padded_size(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE)
+        for number, batch in enumerate(batches):
+            entities += sum(len(document.entities) for document in batch)
+            enter(processes.add(number % task.shards, batch))
             enter(take(ledger))
         enter(processes.rest())
         enter(take(ledger))
-    manifest = describe(source, task, processes, lost)
+    manifest = finish_shards(source, task, processes, lost, entities)
     if not manifest.documents:
         raise DataError(f"{source}: expected documents for data.train, found none")
     return manifest
 
 
-def describe(source: str, task: Task, processes: Processes, lost: Counter[str]) -> Manifest:
-    """Have all shards finished; -> their facts."""
+def finish_shards(
+    source: str, task: Task, processes: Processes, lost: Counter[str], entities: int
+) -> Manifest:
+    """Have all shards finished; sum up what they hold."""
     finished = processes.finish()
-    shards = tuple(facts for facts, _ in finished)
+    shards = tuple(shard for shard, _ in finished)
     lengths = sum((lengths for _, lengths in finished), Counter())
     return Manifest(
         source=Path(source).name,
         encoding=encoding_of(task, processes.tokenizer),
-        documents=sum(facts.documents for facts in shards),
-        windows=sum(facts.windows for facts in shards),
-        pieces=sum(facts.pieces for facts in shards),
+        documents=sum(shard.documents for shard in shards),
+        entities=entities,
+        windows=sum(shard.windows for shard in shards),
+        pieces=sum(shard.pieces for shard in shards),
         lost={reason: lost[reason] for reason in REASONS if lost[reason]},
         lengths=dict(sorted(lengths.items())),
         shards=shards,
@@ -189,25 +201,25 @@ def describe(source: str, task: Task, processes: Processes, lost: Counter[str]) 
 
 
 def take(ledger: Ledger) -> list[Entry]:
-    """The entries so far, which the ledger lets go."""
+    """Take the entries so far out of the ledger."""
     entries, ledger.entries = ledger.entries, []
     return entries
 
 
 @contextmanager
-def losses_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterable[Entry]], None]]:
-    """Gives a function that writes entries to a file, a line each, and counts them by reason."""
+def dropped_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterable[Entry]], None]]:
+    """Yield a function that writes entries to a file, a line each, and counts them by reason."""
     with (
         written_whole(folder / DROPPED) as temporary,
         temporary.open("w", encoding="utf-8") as file,
     ):
-        yield lambda entries: write_losses(entries, file, lost)
 
+        def enter(entries: Iterable[Entry]) -> None:
+            for entry in entries:
+                file.write(json.dumps(entry) + "\n")
+                lost[entry.reason] += 1
 
-def write_losses(entries: Iterable[Entry], file: TextIO, lost: Counter[str]) -> None:
-    for entry in entries:
-        file.write(json.dumps(entry) + "\n")
-        lost[entry.reason] += 1
+        yield enter
 
 
 def encoding_of(task: Task, tokenizer: str) -> Encoding:
@@ -222,7 +234,9 @@ def encoding_of(task: Task, tokenizer: str) -> Encoding:
 
 
 class Processes:
-    """Processes that encode and write: each shard is always the same one's, so that its windows come in one order.
+    """Encode and write in several processes.
+
+    Each shard belongs to one of them, so that its windows come in one order.
 
     Attributes:
         tokenizer: its fingerprint.
@@ -233,17 +247,16 @@ class Processes:
         self._count = count
         self._pending: deque[Future[list[Entry]]] = deque()
         context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
-        self._executors = [
-            ProcessPoolExecutor(1, context, shard_worker.set_up_process) for _ in range(count)
-        ]
+        set_up = shard_worker.set_up_process
+        self._executors = [ProcessPoolExecutor(1, context, set_up) for _ in range(count)]
         self.tokenizer = ""
 
     def __enter__(self) -> Processes:
         try:
-            begun = [
-                executor.submit(shard_worker.begin, self._task) for executor in self._executors
-            ]
-            self.tokenizer = [self._result(future) for future in begun][-1]
+            begin, task = shard_worker.begin, self._task
+            begun = [executor.submit(begin, task) for executor in self._executors]
+            fingerprints = [self._result(future) for future in begun]
+            self.tokenizer = fingerprints[-1]
         except BaseException:
             self.__exit__()
             raise
@@ -256,24 +269,25 @@ class Processes:
             executor.shutdown()
 
     def add(self, shard: int, documents: list[Document]) -> list[Entry]:
-        """Have documents appended to a shard; gives what was lost of earlier ones, in order, when many are waiting."""
+        """Have documents appended to a shard.
+
+        Returns:
+            What was dropped of earlier ones, in order, when many are waiting.
+        """
         self._pending.append(self._submit(shard, shard_worker.add, shard, documents))
-        return (
-            self._result(self._pending.popleft())
-            if len(self._pending) > WAITING * self._count
-            else []
-        )
+        if len(self._pending) <= WAITING * self._count:
+            return []
+        return self._result(self._pending.popleft())
 
     def rest(self) -> Iterator[Entry]:
-        """What was lost of all that is waiting."""
+        """Yield what was dropped of all that is waiting."""
         while self._pending:
             yield from self._result(self._pending.popleft())
 
-    def finish(self) -> list[Any]:
-        """Give the shards their names; -> for each (what it holds, windows by length)."""
-        futures = [
-            self._submit(shard, shard_worker.finish, shard) for shard in range(self._task.shards)
-        ]
+    def finish(self) -> list[tuple[ShardInfo, Counter[int]]]:
+        """Give the shards their names; return what each holds, and its windows by length."""
+        shards, finish = range(self._task.shards), shard_worker.finish
+        futures = [self._submit(shard, finish, shard) for shard in shards]
         return [self._result(future) for future in futures]
 
     def _submit(self, shard: int, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -289,6 +303,5 @@ class Processes:
             raise self._ended() from None
 
     def _ended(self) -> ConfigError:
-        return ConfigError(
-            f"--workers {self._count}: a process ended before its work, as one does when memory runs out; try fewer"
-        )
+        ended = "a process ended before its work, as one does when memory runs out"
+        return ConfigError(f"--workers {self._count}: {ended}; try fewer")

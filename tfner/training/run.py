@@ -120,17 +120,18 @@ def run_training(
     chief = devices.chief
     inputs = load_run_inputs(settings, folder, console, writes=chief, overwrite=overwrite)
     model, interrupted = fit(inputs, devices)
-    outcome = Outcome(folder, "interrupted" if interrupted else "finished")
+    state = "interrupted" if interrupted else "finished"
+    outcome = Outcome(folder, state)
     if not chief:
         return outcome
     if interrupted:
         folder.note_interruption()
     if not interrupted or folder.has_best():
         outcome = evaluate_and_export(inputs, model, interrupted)
-    folder.write_report(report_of(inputs, outcome), outcome.state)
+    folder.write_report(report_of(inputs, outcome), state)
     f1 = {split: report.scores.micro.f1 for split, report in outcome.reports.items()}
     exported = str(outcome.export) if outcome.export else None
-    log_event("run_end", run=folder.path.name, state=outcome.state, f1=f1, exported=exported)
+    log_event("run_end", run=folder.path.name, state=state, f1=f1, exported=exported)
     return outcome
 
 

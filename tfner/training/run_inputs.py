@@ -1,4 +1,4 @@
-"""Load what a run needs before its first step: splits, labels, tokenizer, encoded corpora, folder."""
+"""Load what a run needs before its first step: splits, labels, tokenizer, encoded corpora."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from tfner.training.environment import changed_splits, describe_environment
 from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass
@@ -142,10 +141,7 @@ def read_splits(settings: RunSettings) -> Splits:
         DataError: a split cannot be read, or holds no documents.
     """
     splits = Splits()
-    for split in SPLITS:
-        source = getattr(settings.data, split)
-        if source is None:
-            continue
+    for split, source in settings.data.sources().items():
         if source.startswith(PREPARED):
             splits.prepared = ShardedCorpus(Path(source.removeprefix(PREPARED)))
             splits.ledgers[split] = splits.prepared.ledger

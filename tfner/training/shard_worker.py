@@ -1,4 +1,4 @@
-"""What a process of `python -m tfner.prepare` does: it encodes documents and appends their windows to the shards that are its own.
+"""Encode documents and append their windows to shards, in a process of `python -m tfner.prepare`.
 
 TensorFlow is loaded in these processes only; the one that reads the data stays small.
 """
@@ -21,7 +21,6 @@ from tfner.documents import Document
 
 if TYPE_CHECKING:
     from tfner.data.encoded_corpus import Labelling
-    from tfner.data.shards.manifest import ShardInfo
     from tfner.data.shards.sharded_corpus import ShardWriter
     from tfner.tagging.schemes import LabelSet
     from tfner.tokenizers.protocol import Tokenizer
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """How documents are encoded, and into how many shards of a folder."""
+    """Say how documents are encoded, and into how many shards of a folder."""
 
     folder: Path
     shards: int
@@ -43,7 +42,7 @@ class Task:
 
 @dataclass
 class Worker:
-    """A process's tokenizer and the shards that it has begun."""
+    """Hold a process's tokenizer and the shards that it has begun."""
 
     task: Task
     tokenizer: Tokenizer
@@ -54,13 +53,13 @@ _of_this_process: list[Worker] = []
 
 
 def set_up_process() -> None:
-    """Ctrl-C reaches every process of a terminal, but it is the parent that ends its children, and with it they end."""
+    """Leave Ctrl-C, which reaches every process of a terminal, to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=end_with_the_parent, daemon=True).start()
 
 
 def end_with_the_parent() -> None:
-    """One that is killed tells nobody."""
+    """Wait for the parent's end: one that is killed tells nobody."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -68,14 +67,13 @@ def end_with_the_parent() -> None:
 
 
 def begin(task: Task) -> str:
-    """Load what is needed; gives the tokenizer's fingerprint.
+    """Load what is needed; return the tokenizer's fingerprint.
 
     Raises:
         ModelError: the checkpoint has no tokenizer of BERT's kind.
     """
-    os.environ.setdefault(
-        "CUDA_VISIBLE_DEVICES", "-1"
-    )  # encoding takes no GPU, and must not take its memory
+    # Encoding takes no GPU, and must not take its memory.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     task.load()
     use_one_core()
     from tfner.tokenizers.registry import open_tokenizer
@@ -86,7 +84,7 @@ def begin(task: Task) -> str:
 
 
 def use_one_core() -> None:
-    """There are as many processes as cores."""
+    """Limit this process to one thread of each kind: there are as many processes as cores."""
     import tensorflow as tf
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -94,20 +92,19 @@ def use_one_core() -> None:
 
 
 def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
-    """Encode documents into a shard; gives what was lost."""
+    """Encode documents into a shard; return what was dropped."""
     from tfner.data.encoded_corpus import encode
 
     (worker,) = _of_this_process
     task, ledger = worker.task, Ledger()
     options = {"max_length": task.max_length, "overlap": task.overlap, "labelling": task.labelling}
-    writer_of(worker, shard).add(
-        encode(documents, worker.tokenizer, task.labels, ledger, **options)
-    )
+    encoded = encode(documents, worker.tokenizer, task.labels, ledger, **options)
+    writer_of(worker, shard).add(encoded)
     return ledger.entries
 
 
 def finish(shard: int) -> tuple[ShardInfo, Counter[int]]:
-    """Give a shard its name; -> (what it holds, windows by length)."""
+    """Give a shard its name; return what it holds, and its windows by length."""
     (worker,) = _of_this_process
     return writer_of(worker, shard).finish()
 

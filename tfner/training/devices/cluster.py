@@ -1,4 +1,4 @@
-"""TF_CONFIG, the environment variable that tells a process which worker of which cluster it is."""
+"""Read TF_CONFIG, the environment variable that tells a process which worker of a cluster it is."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import Any, NamedTuple
 from tfner.exceptions import ConfigError
 
 VARIABLE = "TF_CONFIG"
-EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+EXAMPLE = (
+    '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
 ADDRESS = re.compile(r"[^\s:/]+:\d+|\[[0-9A-Fa-f:]+\]:\d+")  # host:port, or [IPv6]:port
-TRAINS = ("chief", "worker")  # the kinds of task that train, in the order in which they are counted
+TRAINS = ("chief", "worker")  # the kinds of task that train, in the order of their numbers
 
 
 class Cluster(NamedTuple):
-    """The addresses of all workers, the chief's first, and which of them this process is."""
+    """Hold the addresses of all workers, the chief's first, and which of them this process is."""
 
     addresses: tuple[str, ...]
     worker: int
 
 
 def read_cluster(text: str) -> Cluster:
-    """The cluster that a value of TF_CONFIG describes.
+    """Read the cluster that a value of TF_CONFIG describes.
 
     Raises:
         ConfigError: it is not JSON, lacks something, or names a kind of task that does not train.
@@ -30,40 +33,46 @@ def read_cluster(text: str) -> Cluster:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise ConfigError(
-            f"{VARIABLE}: expected JSON such as {EXAMPLE}, got {text[:200]!r} ({error})"
-        ) from None
+        got = f"got {text[:200]!r} ({error})"
+        raise ConfigError(f"{VARIABLE}: expected JSON such as {EXAMPLE}, {got}") from None
     cluster, task = (member_of(values, name, dict, VARIABLE) for name in ("cluster", "task"))
+    addresses = read_addresses(cluster)
+    kind = member_of(task, "type", str, f"{VARIABLE}: task")
+    index = member_of(task, "index", int, f"{VARIABLE}: task")
+    if not 0 <= index < len(addresses.get(kind, ())):
+        known = ", ".join(f"{name} 0 to {len(own) - 1}" for name, own in addresses.items())
+        expected = f"expected one of the cluster ({known})"
+        raise ConfigError(f"{VARIABLE}: task: {expected}, got {kind} {index}")
+    before = len(addresses.get("chief", ())) if kind == "worker" else 0
+    return Cluster(sum(addresses.values(), ()), before + index)
+
+
+def read_addresses(cluster: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Read the addresses of each kind of task, in the order of TRAINS."""
+    where = f"{VARIABLE}: cluster"
     other = sorted(set(cluster) - set(TRAINS))
     if other:
-        raise ConfigError(
-            f"{VARIABLE}: cluster: expected the members {' and '.join(TRAINS)}, got {', '.join(map(repr, other))}"
-        )
+        got = ", ".join(map(repr, other))
+        raise ConfigError(f"{where}: expected the members {' and '.join(TRAINS)}, got {got}")
     addresses = {kind: check_addresses(kind, cluster[kind]) for kind in TRAINS if kind in cluster}
     everyone = sum(addresses.values(), ())
     if not everyone or len(set(everyone)) < len(everyone):
         raise ConfigError(
-            f"{VARIABLE}: cluster: expected the address of each worker once, got {list(everyone)}"
+            f"{where}: expected the address of each worker once, got {list(everyone)}"
         )
-    kind, index = (
-        member_of(task, "type", str, f"{VARIABLE}: task"),
-        member_of(task, "index", int, f"{VARIABLE}: task"),
-    )
-    if not 0 <= index < len(addresses.get(kind, ())):
-        known = ", ".join(f"{name} 0 to {len(own) - 1}" for name, own in addresses.items())
-        raise ConfigError(
-            f"{VARIABLE}: task: expected one of the cluster ({known}), got {kind} {index}"
-        )
-    return Cluster(everyone, index + (len(addresses.get("chief", ())) if kind == "worker" else 0))
+    return addresses
 
 
 def several_workers(text: str) -> bool:
-    """Whether a value of TF_CONFIG describes more than one; platforms set it for single machines too, and to `{}`.
+    """Tell whether a value of TF_CONFIG describes more than one worker.
+
+    Platforms set it for single machines too, and to `{}`.
 
     Raises:
         ConfigError: it describes a cluster, but not a right one.
     """
-    return text.replace(" ", "") not in ("", "{}") and len(read_cluster(text).addresses) > 1
+    empty = text.replace(" ", "") in ("", "{}")
+    return not empty and len(read_cluster(text).addresses) > 1
 
 
 def member_of(values: Any, name: str, type_: type, where: str) -> Any:
@@ -74,12 +83,10 @@ def member_of(values: Any, name: str, type_: type, where: str) -> Any:
 
 
 def check_addresses(kind: str, found: Any) -> tuple[str, ...]:
-    if not isinstance(found, list) or not all(
-        isinstance(address, str) and ADDRESS.fullmatch(address) for address in found
-    ):
-        raise ConfigError(
-            f"{VARIABLE}: cluster: {kind}: expected a list of HOST:PORT, got {found!r}"
-        )
+    where = f"{VARIABLE}: cluster: {kind}"
+    texts = isinstance(found, list) and all(isinstance(each, str) for each in found)
+    if not texts or not all(ADDRESS.fullmatch(each) for each in found):
+        raise ConfigError(f"{where}: expected a list of HOST:PORT, got {found!r}")
     if kind == "chief" and len(found) != 1:
-        raise ConfigError(f"{VARIABLE}: cluster: chief: expected one address, got {len(found)}")
+        raise ConfigError(f"{where}: expected one address, got {len(found)}")
     return tuple(found)

@@ -1,9 +1,9 @@
-"""What the processes of a run that are not its chief do in place of writing: they take over what the chief has."""
+"""Give the processes of a run that do not write what the chief has: checkpoints and scores."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tfner.training.state.checkpoints import Checkpoints
 
 
 class NoCheckpoints(Checkpoints):
-    """Writes nothing and finds all in order: for a process that another writes for."""
+    """Write and restore nothing: checkpoints for a process that another one writes for."""
 
     def __init__(self) -> None:
         super().__init__(Path(), "none")
@@ -34,7 +34,10 @@ class NoCheckpoints(Checkpoints):
 
 
 class SharedCheckpoints(Checkpoints):
-    """The chief's checkpoints: it alone writes and reads them, and what it reads all processes get, so they need no common disk."""
+    """Let the chief write and read checkpoints, and broadcast to all processes what it reads.
+
+    So they need no common disk.
+    """
 
     def __init__(self, own: Checkpoints, devices: Devices):
         super().__init__(own.folder, own.kind, own.kept)
@@ -48,43 +51,38 @@ class SharedCheckpoints(Checkpoints):
     def restore(
         self, checkpoint: tf.train.Checkpoint, newest: str | None = None
     ) -> tuple[str, dict[str, Any]] | None:
-        found = broadcast_text(
-            self._devices,
-            json.dumps(super().restore(checkpoint, newest)) if self._devices.chief else "",
-        )
-        if json.loads(found) is None:
+        chief = self._devices.chief
+        own = json.dumps(super().restore(checkpoint, newest)) if chief else ""
+        found = json.loads(broadcast_text(self._devices, own))
+        if found is None:
             return None
         for variable in variables_of(checkpoint):
-            variable.assign(self._devices.broadcast_from_chief(variable.numpy()))
-        name, facts = json.loads(found)
+            value = self._devices.broadcast_from_chief(variable.numpy())
+            variable.assign(value)
+        name, facts = found
         return name, facts
 
 
-def variables_of(checkpoint: tf.train.Checkpoint) -> Iterator[tf.Variable]:
-    """All variables of a checkpoint, in an order that is the same in all processes."""
-    return (
-        each
-        for each in tf.train.TrackableView(checkpoint).descendants()
-        if isinstance(each, tf.Variable)
-    )
+def variables_of(checkpoint: tf.train.Checkpoint) -> list[tf.Variable]:
+    """List the variables of a checkpoint in an order that is the same in all processes."""
+    tracked = tf.train.TrackableView(checkpoint).descendants()
+    return [each for each in tracked if isinstance(each, tf.Variable)]
 
 
 def broadcast_text(devices: Devices, text: str) -> str:
-    """The chief's text in all processes."""
+    """Give all processes the chief's text."""
     content = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
     size = int(devices.broadcast_from_chief(np.array(len(content), np.int32)))
-    return (
-        devices.broadcast_from_chief(content if devices.chief else np.zeros(size, np.int32))
-        .astype(np.uint8)
-        .tobytes()
-        .decode()
-    )
+    own = content if devices.chief else np.zeros(size, np.int32)
+    received = devices.broadcast_from_chief(own)
+    return received.astype(np.uint8).tobytes().decode()
 
 
 class BroadcastScores(keras.callbacks.Callback):
-    """Put the chief's values of some metrics into the logs of all processes, so that they decide alike what is best and when to stop.
+    """Put the chief's values of some metrics into the logs of all processes.
 
-    The chief measures them in a callback before this one; the others wait here.
+    So they decide alike what is best and when to stop. The chief measures them in a callback before
+    this one; the others wait here.
     """
 
     def __init__(self, devices: Devices, names: Sequence[str]):
@@ -95,4 +93,5 @@ class BroadcastScores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
         own = np.array([logs.get(name, 0.0) for name in self.names], np.float64)
-        logs.update(zip(self.names, self.devices.broadcast_from_chief(own).tolist(), strict=True))
+        values = self.devices.broadcast_from_chief(own).tolist()
+        logs.update(zip(self.names, values, strict=True))

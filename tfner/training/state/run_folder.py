@@ -71,7 +71,7 @@ class RunFolder:
 
     @property
     def encoder(self) -> Path:
-        """Name the copy of the encoder's configuration and vocabulary: no other folder is needed."""
+        """Name the copy of the encoder's configuration and vocabulary, which a run can rely on."""
         return self.path / "encoder"
 
     def state(self) -> Literal["absent", "unfinished", "finished"]:
@@ -146,7 +146,7 @@ class RunFolder:
                 write_whole(self.interrupted, now() + "\n")
 
     def delete(self) -> None:
-        """Remove all but the lock, which this process holds; config.yaml, which makes it a run, last."""
+        """Remove all but the lock, which this process holds; config.yaml goes last."""
         self.report.unlink(missing_ok=True)
         for path in self.path.iterdir():
             if path.is_dir():
