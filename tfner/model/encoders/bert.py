@@ -21,9 +21,9 @@ from tfner.model.encoders.weight_files import (
     TENSORFLOW,
     check_weights,
     find_weights,
-    first_line,
     read_safetensors,
 )
+from tfner.safeio.printable import first_line
 from tfner.safeio.sources import check_inside, encoder_folder
 
 SMALL_FILES = (

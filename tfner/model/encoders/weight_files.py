@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.printable import show
+from tfner.safeio.printable import first_line, show
 from tfner.safeio.sources import check_inside
 
 NOT_OF_THE_ENCODER = re.compile(
@@ -162,8 +162,3 @@ def check_tensorflow_file(path: Path) -> None:
         ) from None
     if fault:
         raise ModelError(f"{path}: {fault}")
-
-
-def first_line(error: Exception) -> str:
-    """Libraries explain themselves at length; a user's message holds one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.printable import show
-from tfner.serving.export.graph_guard import check_files, check_graph, check_variables, first_line
+from tfner.safeio.printable import first_line, show
+from tfner.serving.export.graph_guard import check_files, check_graph, check_variables
 from tfner.serving.runtime.recognizer import Answer, Recognizer
 from tfner.tokenizers.text_ops import load_text_ops
 

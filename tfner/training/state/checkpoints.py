@@ -14,7 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfner.exceptions import ModelError
-from tfner.training.state.storage import first_line, sync, writing
+from tfner.safeio.printable import first_line
+from tfner.training.state.storage import sync, writing
 
 logger = logging.getLogger(__name__)
 STATE = "state.json"

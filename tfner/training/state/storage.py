@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfner.exceptions import StorageError
+from tfner.safeio.printable import first_line
 
 REFUSALS = (
     errno.ENOSPC,
@@ -60,10 +61,6 @@ def reason_of(error: tf.errors.OpError) -> str | None:
     return next(
         (os.strerror(number) for number in REFUSALS if os.strerror(number) in str(error)), None
     )
-
-
-def first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def sync(path: Path) -> None:
