@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
 from tfner.monitoring.step_metrics import describe_facts, is_due
+from tfner.safeio.whole_files import write_text_whole
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.storage import writing
 
@@ -190,12 +191,9 @@ class MetricsLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         line = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         kept = [text for text in self._lines() if json.loads(text)["epoch"] <= epoch]
-        temporary = self.path.with_suffix(".tmp")
+        text = "".join(f"{text}\n" for text in [*kept, json.dumps(line)])
         with writing(self.path):
-            temporary.write_text(
-                "".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8"
-            )
-            temporary.replace(self.path)
+            write_text_whole(self.path, text)
 
     def _lines(self) -> list[str]:
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []

@@ -7,7 +7,6 @@ lengths]. `shard-00000-of-00016.index` says where the blocks are, with a checksu
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from tfner.corpus.ledger import Entry, Ledger
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.manifest import LOSSES, MANIFEST, Manifest, ShardFacts, read_manifest
 from tfner.exceptions import DataError
-from tfner.safeio.whole_files import read_arrays, write_arrays
+from tfner.safeio.whole_files import name_file, read_arrays, write_arrays
 from tfner.tagging.schemes import LabelSet
 
 BLOCK = 256  # windows in a record: enough that reading costs little for each, few enough that blocks from everywhere fit a shuffle buffer
@@ -110,9 +109,7 @@ class ShardWriter:
         with writing(self.path):
             self._file.close()
             write_arrays(self.path.with_suffix(".index"), {"shard": self.path.name}, index)
-            with self._temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            self._temporary.replace(self.path)
+            name_file(self._temporary, self.path)
         facts = ShardFacts(
             file=self.path.name,
             documents=self._documents,

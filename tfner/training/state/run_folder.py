@@ -20,7 +20,7 @@ from tfner.exceptions import ConfigError, ModelError
 from tfner.safeio.json_text import read_json
 from tfner.safeio.printable import show
 from tfner.safeio.validation import validate
-from tfner.safeio.whole_files import written_whole
+from tfner.safeio.whole_files import write_text_whole, written_whole
 from tfner.tagging.schemes import LabelSet
 from tfner.training.state.lock import LOCK
 
@@ -103,8 +103,10 @@ class RunFolder:
             if (encoder / name).is_file():
                 with written_whole(self.encoder / name) as temporary:
                     shutil.copyfile(encoder / name, temporary)
-        write_whole(self.environment, json.dumps(environment, indent=2) + "\n")
-        write_whole(self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}")
+        write_text_whole(self.environment, json.dumps(environment, indent=2) + "\n")
+        write_text_whole(
+            self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}"
+        )
         self.interrupted.unlink(missing_ok=True)
 
     def has_best(self) -> bool:
@@ -135,7 +137,7 @@ class RunFolder:
         """Somebody has stopped the run, which may go on; on a full disk it only looks as if it had been killed."""
         if self.config.exists():
             with contextlib.suppress(OSError):
-                write_whole(self.interrupted, now() + "\n")
+                write_text_whole(self.interrupted, now() + "\n")
 
     def delete(self) -> None:
         """Remove all but the lock, which this process holds; last the file that says that there is a run."""
@@ -173,7 +175,9 @@ class RunFolder:
             )
 
     def save_labels(self, labels: LabelSet) -> None:
-        write_whole(self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False))
+        write_text_whole(
+            self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False)
+        )
 
     def load_labels(self) -> LabelSet:
         path = self.path / "labels.json"
@@ -190,11 +194,6 @@ class RunFolder:
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def write_whole(path: Path, text: str) -> None:
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
