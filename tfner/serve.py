@@ -10,6 +10,7 @@ import typer
 
 from tfner.commands import load_tensorflow, output, run
 from tfner.exceptions import ConfigError
+from tfner.serving.export.version_numbers import version_number
 from tfner.serving.server import require_packages
 
 if TYPE_CHECKING:
@@ -107,11 +108,12 @@ def read_labels(options: Sequence[str]) -> dict[str, int]:
     labels: dict[str, int] = {}
     for option in options:
         label, _, version = option.partition("=")
-        if not label or set(label) & set("/:") or not version.isdecimal():
+        number = version_number(version)
+        if not label or set(label) & set("/:") or number is None:
             raise ConfigError(f"--label {option}: expected LABEL=VERSION, for example canary=3")
         if label in labels:
             raise ConfigError(f"--label {option}: {label} is version {labels[label]} already")
-        labels[label] = int(version)
+        labels[label] = number
     return labels
 
 

@@ -19,7 +19,7 @@ from tfner.evaluation.errors import analyse_errors
 from tfner.evaluation.report.examples import marked_context
 from tfner.evaluation.report.markup import element, join
 from tfner.evaluation.report.page import duration, percent, render
-from tfner.evaluation.report.report import Report, write_atomically
+from tfner.evaluation.report.report import Report, write_report
 from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.safeio.printable import printable
 
@@ -146,14 +146,14 @@ def test_slices_have_their_own_micro_scores():
 
 def test_writing_replaces_the_old_file_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "new" / "report.json"
-    write_atomically(target, "old")
+    write_report(target, "old")
 
     def fail(self, target):
         raise OSError("disk full")
 
     monkeypatch.setattr(type(target), "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_atomically(target, "new")
+        write_report(target, "new")
     assert [path.name for path in target.parent.iterdir()] == ["report.json"]
     assert target.read_text() == "old"
 

@@ -16,7 +16,8 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfner.serving.export import bundle
 from tfner.serving.export.bundle import export_model, make_card
-from tfner.serving.export.versions import claim_version, versions_in
+from tfner.serving.export.version_numbers import numbered_folders
+from tfner.serving.export.versions import claim_version
 from tfner.serving.runtime.saved_model import CARD
 
 CARD_OF_TINY = {"format": 1, "tag_scheme": "IOB2"}
@@ -56,7 +57,7 @@ def test_versions_count_upwards_beside_whatever_else_is_there(quick, tmp_path):
     (folder / "README.md").touch()
     (folder / "7").mkdir()
     assert export_model(tiny.tagger(), CARD_OF_TINY, folder) == folder / "8"
-    assert versions_in(folder) == [1, 7, 8]
+    assert list(numbered_folders(folder)) == [1, 7, 8]
     assert sorted(path.name for path in folder.iterdir()) == ["1", "7", "8", "README.md"]
     assert json.loads((folder / "8" / CARD).read_text()) == CARD_OF_TINY
 
@@ -103,7 +104,7 @@ def test_exporters_at_the_same_moment_get_versions_of_their_own(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert versions_in(tmp_path) == list(range(1, 9))
+    assert list(numbered_folders(tmp_path)) == list(range(1, 9))
     assert sorted((tmp_path / str(version) / "who").read_text() for version in range(1, 9)) == [
         str(number) for number in range(8)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import os
 import shutil
@@ -18,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfner.exceptions import ConfigError, MissingExtraError, ModelError
+from tfner.exceptions import ConfigError, ModelError
 from tfner.export import check_options, export
 from tfner.serving.export import publish as publish_module
 from tfner.serving.export.models_config import versions_in_use
@@ -320,25 +319,6 @@ def test_a_configuration_that_cannot_be_read_is_refused_before_anything_is_publi
         with pytest.raises(ConfigError, match=f"{broken}.*{message}"):
             publish(add, folder, keep=1, models_config=broken)
     assert names(folder) == ["1", "2", "3"]
-
-
-def test_the_extra_is_asked_for_only_where_there_is_a_configuration(add, folder, monkeypatch):
-    imported = builtins.__import__
-
-    def refuse(name, *arguments, **options):
-        if name.startswith("tensorflow_serving"):
-            raise ImportError(name)
-        return imported(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    publish(add, folder, keep=3)
-    assert names(folder) == ["2", "3", "4"]
-    models_config(folder.parent / "models.config", "")
-    with pytest.raises(
-        MissingExtraError, match=r"tensorflow-serving-api.*pip install 'tfner\[serving\]'"
-    ):
-        publish(add, folder, keep=3)
-    assert names(folder) == ["2", "3", "4"]
 
 
 def test_what_is_not_ours_is_left_alone(add, folder, tmp_path):

@@ -38,3 +38,11 @@ def show(value: Any, longest: int = 80) -> str:
     except RecursionError:
         return "…"
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def first_line(error: Exception) -> str:
+    """Cut an error's message to its first line that is not blank, else give the error's type.
+
+    Libraries explain themselves at length; a user's message holds one line.
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

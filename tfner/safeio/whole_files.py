@@ -1,4 +1,17 @@
-"""Files that are there whole or not at all, and arrays in a file that is read only if every byte is what was written."""
+"""Write files and folders that are whole or absent, and arrays that are read as they were written.
+
+Everything that is read back later goes through here, under one policy:
+
+1. Written beside its place under another name, so a reader never sees half of it.
+2. Brought to the disk (fsync) before it gets its name: a machine that loses power leaves the old
+   file or the new one. Without that, the name could be on the disk before the bytes.
+3. The list of names is brought to the disk for folders alone (checkpoints, exported versions),
+   because older ones are deleted after them. A file's new name may be lost with the power; the old
+   file is there then.
+
+Streams of predictions are not of this kind: they grow line by line, and `--resume` cuts off what is
+not whole.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +36,56 @@ LENGTH_BYTES = 8
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`: what is written there takes its place when the block ends well, else it is deleted."""
+    """Give a path to write to; what is there takes the place of `path` when the block ends well.
+
+    Where the block raises, the file is deleted and `path` stays as it was.
+    """
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # or a machine that stops may leave the name without the bytes
-        temporary.replace(path)
+        name_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def write_text_whole(path: Path, text: str) -> None:
+    r"""Write a text in UTF-8; a lone surrogate, which has none, becomes `\udc80`, as JSON has it."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def name_file(temporary: Path, path: Path) -> None:
+    """Bring a complete file to the disk and give it its name, in place of what has it now."""
+    sync(temporary)
+    temporary.replace(path)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring all files below a folder, and all lists of names, to the disk: before it gets its name.
+
+    The list that the folder itself is named in is brought there by `sync(folder.parent)`, later.
+    """
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Write a header, plain values, and arrays of numbers, with a checksum over all.
+
+    The file is MAGIC, the length of a JSON text (8 bytes, little-endian), that text, the arrays'
+    bytes one after another, and BLAKE2b over all of it (32 bytes). For `write_arrays(path,
+    {"key": "k"}, {"ids": np.arange(3, dtype="<i4")})` the text is:
+
+        {"header": {"key": "k"}, "arrays": [["ids", "<i4", [3]]]}
 
     Raises:
         OSError: the file cannot be written; there is none then.
@@ -43,56 +93,52 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, np.
     described = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
     head = json.dumps({"header": header, "arrays": described}).encode()
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    opening = (MAGIC, len(head).to_bytes(LENGTH_BYTES, "little"), head)
     with written_whole(path) as temporary, temporary.open("wb") as file:
-        for part in (
-            MAGIC,
-            len(head).to_bytes(LENGTH_BYTES, "little"),
-            head,
-            *(array.tobytes() for array in arrays.values()),
-        ):
+        for part in (*opening, *(array.tobytes() for array in arrays.values())):
             digest.update(part)
             file.write(part)
         file.write(digest.digest())
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays of a file that `write_arrays` wrote.
+    """Read what `write_arrays` wrote.
+
+    Returns:
+        The header and the arrays, which are views of one buffer and cannot be written.
 
     Raises:
-        DataError: it cannot be read, is another file, or is not as it was written.
+        DataError: the file cannot be read, is another one, or is not as it was written.
     """
     try:
         content = memoryview(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if bytes(content[: len(MAGIC)]) != MAGIC:
-        raise DataError(
-            f"{path}: expected a file that begins with {MAGIC!r}, got {bytes(content[: len(MAGIC)])!r}"
-        )
+    magic = bytes(content[: len(MAGIC)])
+    if magic != MAGIC:
+        raise DataError(f"{path}: expected a file that begins with {MAGIC!r}, got {magic!r}")
     body, written = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
     if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != written:
         raise DataError(
-            f"{path}: expected content that fits its checksum, got {len(content)} bytes that do not: damaged or cut off"
+            f"{path}: expected content that fits its checksum, got {len(content)} bytes that do not:"
+            " damaged or cut off"
         )
     try:
         return parse_body(body[len(MAGIC) :])
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        RecursionError,
-        OverflowError,
-    ) as error:  # a checksum is no signature
+    # A checksum is no signature: whoever made the file may have made a checksum for anything.
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise DataError(
             f"{path}: expected arrays as they are written, got others: {error}"
         ) from None
 
 
 def parse_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read the header and the arrays behind MAGIC."""
     begin = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
     head = json.loads(bytes(body[LENGTH_BYTES:begin]))
     arrays = {}
     for name, dtype, shape in head["arrays"]:
-        arrays[name] = np.frombuffer(body, dtype, math.prod(shape), begin).reshape(shape)
-        begin += arrays[name].nbytes
+        flat = np.frombuffer(body, dtype, math.prod(shape), begin)
+        arrays[name] = flat.reshape(shape)
+        begin += flat.nbytes
     return head["header"], arrays

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
 from tfner.monitoring.step_metrics import describe_facts, is_due
+from tfner.safeio.whole_files import write_text_whole
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.storage import writing
 
@@ -231,10 +232,8 @@ class MetricsLog(keras.callbacks.Callback):
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
         kept.append(json.dumps({"epoch": epoch + 1, **values}))
-        temporary = self.path.with_suffix(".tmp")
         with writing(self.path):
-            temporary.write_text("\n".join(kept) + "\n", encoding="utf-8")
-            temporary.replace(self.path)
+            write_text_whole(self.path, "\n".join(kept) + "\n")
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -10,8 +10,9 @@ import pytest
 import server_fakes as fakes
 
 from tfner.exceptions import ModelError
+from tfner.serving.export.version_numbers import complete_versions
 from tfner.serving.server import model_versions as module
-from tfner.serving.server.model_versions import ModelSpec, ModelVersions, numbered_versions
+from tfner.serving.server.model_versions import ModelSpec, ModelVersions
 from tfner.serving.server.request_error import RequestError
 
 ANY = ModelSpec("tagger")
@@ -50,7 +51,7 @@ class Folder:
         return fakes.servable(fakes.FakeModel(), version)
 
     def models(self, **labels: int) -> ModelVersions:
-        return ModelVersions("tagger", lambda: numbered_versions(self.path), self.load, labels)
+        return ModelVersions("tagger", lambda: complete_versions(self.path), self.load, labels)
 
 
 def states(models):

@@ -13,7 +13,7 @@ from tfner.exceptions import DataError
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 from tfner.safeio.validation import validate
-from tfner.safeio.whole_files import written_whole
+from tfner.safeio.whole_files import write_text_whole
 
 MANIFEST = "manifest.json"  # written last
 DROPPED = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
@@ -68,9 +68,8 @@ class Manifest(Settings):
     def write(self, folder: Path) -> Path:
         """Write it into the folder, whole or not at all."""
         path = folder / MANIFEST
-        content = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        with written_whole(path) as temporary:
-            temporary.write_text(content + "\n", encoding="utf-8")
+        values = self.model_dump(mode="json")
+        write_text_whole(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
         return path
 
 

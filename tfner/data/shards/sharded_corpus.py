@@ -9,7 +9,6 @@ windows are.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from tfner.corpus.ledger import Entry, Ledger
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.manifest import DROPPED, MANIFEST, Manifest, ShardInfo, read_manifest
 from tfner.exceptions import DataError
-from tfner.safeio.whole_files import read_arrays, write_arrays
+from tfner.safeio.whole_files import name_file, read_arrays, write_arrays
 from tfner.tagging.schemes import LabelSet
 
 # windows in a record: enough that reading costs little for each, few enough that blocks from
@@ -109,9 +108,7 @@ class ShardWriter:
             self._file.close()
             header = {"shard": self.path.name}
             write_arrays(self.path.with_suffix(".index"), header, {**index, "lengths": lengths})
-            with self._temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            self._temporary.replace(self.path)
+            name_file(self._temporary, self.path)
         info = ShardInfo(
             file=self.path.name,
             documents=self._documents,

@@ -18,6 +18,7 @@ from tfner.evaluation.errors import ErrorAnalysis
 from tfner.evaluation.report.page import percent, render
 from tfner.evaluation.scores import EntityScores, Score
 from tfner.safeio.printable import printable
+from tfner.safeio.whole_files import write_text_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +78,11 @@ class Report:
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write `to_dict()` as UTF-8; a reader sees the old file or the whole new one."""
-        write_atomically(
-            Path(path), json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
-        )
+        write_report(Path(path), json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
         """Write the page: one file, nothing from outside, no script."""
-        write_atomically(Path(path), render(self.to_dict()))
+        write_report(Path(path), render(self.to_dict()))
 
     def print_table(self, console: Console) -> None:
         """Print a row for each type, the averages, and what was lost in the data."""
@@ -102,16 +101,10 @@ class Report:
         )
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Write beside the file, then take its place, so that a crash leaves no half file; makes the folder."""
+def write_report(path: Path, content: str) -> None:
+    """Write a file of the report, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # A lone surrogate has no UTF-8; written as \udc80 it is right in JSON and legible in a page.
-        temporary.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text_whole(path, content)
 
 
 def _score_table(scores: EntityScores, title: str) -> Table:

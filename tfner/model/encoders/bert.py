@@ -30,11 +30,11 @@ from tfner.model.encoders.weight_files import (
     TENSORFLOW,
     check_weights,
     find_weights,
-    first_line,
     read_safetensors,
 )
 from tfner.model.export_copy import ExportCopy
 from tfner.model.keras_internals import SeedSource
+from tfner.safeio.printable import first_line
 from tfner.safeio.sources import check_inside
 
 OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names of a tf_model.h5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfner.exceptions import ModelError
-from tfner.model.encoders.weight_files import first_line
+from tfner.safeio.printable import first_line
 from tfner.safeio.sources import encoder_folder
 
 SMALL_FILES = (

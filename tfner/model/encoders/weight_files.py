@@ -14,7 +14,7 @@ from typing import Any
 
 from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.printable import show
+from tfner.safeio.printable import first_line, show
 from tfner.safeio.sources import check_inside
 
 NOT_OF_THE_ENCODER = re.compile(
@@ -153,8 +153,3 @@ def check_tensorflow_file(path: Path) -> None:
         fault = f"damaged, or no file of TensorFlow weights: {first_line(error)}"
     if fault:
         raise ModelError(f"{path}: {fault}")
-
-
-def first_line(error: Exception) -> str:
-    """Take the first line of what a library explains at length: a user's message holds one."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

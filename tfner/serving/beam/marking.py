@@ -22,6 +22,7 @@ from tfner.exceptions import ConfigError, ModelError
 from tfner.formats.writers import JsonlWriter, PredictionWriter, open_writer, prediction_record
 from tfner.serving.beam.entries import Block, Entry, refused_line
 from tfner.serving.beam.sources import is_remote
+from tfner.serving.export.version_numbers import version_number
 from tfner.serving.runtime.bulk import count_words
 from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
 from tfner.tagging.word_tags import with_words
@@ -69,12 +70,14 @@ def resolve_remote(model: str) -> str:
     if here.metadata_list:
         return model
     versions = [file.path.split("/")[-2] for file in below.metadata_list]
-    numbers = [version for version in versions if version.isdecimal()]
+    numbers = {
+        number: version for version in versions if (number := version_number(version)) is not None
+    }
     if not numbers:
         raise ModelError(
             f"{model}: expected a SavedModel or numbered versions of one, found neither"
         )
-    return f"{model}/{max(numbers, key=int)}"
+    return f"{model}/{numbers[max(numbers)]}"
 
 
 def open_model(model: str) -> Recognizer:

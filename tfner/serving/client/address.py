@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from tfner.exceptions import ConfigError
+from tfner.serving.export.version_numbers import version_number
 
-CHOICE = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?/?"
+CHOICE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?/?"
 REST_PATH = re.compile(rf"(?P<prefix>.*?)/v1/models/(?P<name>[^/:]+){CHOICE}")
 GRPC_PATH = re.compile(rf"(?P<prefix>)/(?P<name>[^/:]+){CHOICE}")
 PATHS = {"http": REST_PATH, "https": REST_PATH, "grpc": GRPC_PATH, "grpcs": GRPC_PATH}
@@ -90,7 +91,7 @@ def read_url(url: str) -> Address:
         host=parts.netloc.rpartition("@")[2],
         prefix=path["prefix"],
         name=unquote(path["name"]),
-        version=int(path["version"]) if path["version"] else None,
+        version=version_number(path["version"] or ""),
         label=unquote(path["label"]) if path["label"] else None,
         login=(unquote(parts.username), unquote(parts.password or ""))
         if parts.username is not None

@@ -1,14 +1,14 @@
-"""What a SavedModel from elsewhere may hold: files of its own folder, of the sizes it claims, and a graph that touches no file.
+"""Check a SavedModel from elsewhere before it is loaded.
 
-A SavedModel is a program. Ours need arithmetic, strings and TF.Text; an op that reads, writes or calls out has no place in one.
+It may hold files of its own folder, variables of the sizes that are there, and a graph of
+operations that compute and do nothing else: those of `allowed_ops`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -16,25 +16,19 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfner.exceptions import ModelError
 from tfner.safeio.bounded import read_at_most
-from tfner.safeio.printable import show
+from tfner.safeio.printable import first_line, one_line, show
 from tfner.safeio.sources import check_inside
+from tfner.serving.export.allowed_ops import FUNCTION_OPS, GRAPH_OPS, RESTORE_OPS, SAVE_OPS
 
 GRAPH = "saved_model.pb"
 SERVE = "serve"  # the tag of the graph that servers run
 LARGEST_GRAPH = (2 << 30) - 1  # bytes; no protocol buffer is larger
 VARIABLES = Path("variables") / "variables"
-OF_THE_SAVER = re.compile(
-    r"__inference__traced_(save|restore)_\d+"
-)  # every SavedModel has ops on files in these; no signature calls them
-TOUCHES_FILES = re.compile(
-    r"(Read|Write)File|MatchingFiles|(Eager)?PyFunc(Stateless)?|Save\w*|Restore\w*|MergeV2Checkpoints|\w*Reader(V2)?"
-    r"|InitializeTableFromTextFile(V2)?(TextLine|TFRecord|FixedLengthRecord|CSV|Sql|LMDB|Cache|Snapshot|Load|DataService|Generator)Dataset(V\d)?|DatasetToTFRecord"
-    r"|CreateSummary\w*|RpcCall|RpcClient|RpcServer\w*|RemoteCall|XlaLaunch\w*Host\w*|\w*HostCall\w*"
-)
+LONGEST_LIST = 200  # characters of a message
 
 
 def check_files(folder: Path) -> None:
-    """Every file of a version is a file of its folder.
+    """Check that every file of a version is a file of its folder.
 
     Raises:
         ModelError: a file is a link to somewhere else or no plain file.
@@ -46,7 +40,7 @@ def check_files(folder: Path) -> None:
 
 
 def check_variables(folder: Path) -> None:
-    """The variables of a version have the sizes that their index claims, before memory is set aside for them.
+    """Check that variables have the sizes that their index claims, before memory is set aside.
 
     Raises:
         ModelError: the index is damaged, or claims more than is there.
@@ -60,68 +54,125 @@ def check_variables(folder: Path) -> None:
         raise ModelError(
             f"{prefix}.index: damaged, or no index of variables: {first_line(error)}"
         ) from None
+    numbers = [name for name in shapes if dtypes[name] != tf.string]
     claimed = sum(
-        dtypes[name].size * tf.TensorShape(shape).num_elements()
-        for name, shape in shapes.items()
-        if dtypes[name] != tf.string
+        dtypes[name].size * tf.TensorShape(shapes[name]).num_elements() for name in numbers
     )
     there = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
     if claimed > there:
         raise ModelError(
-            f"{prefix}.index: expected variables of at most the {there:,} bytes that are there, got sizes for {claimed:,}"
+            f"{prefix}.index: expected variables of at most the {there:,} bytes that are there,"
+            f" got sizes for {claimed:,}"
         )
 
 
 def check_graph(folder: Path) -> None:
-    """The graph of a version touches no file and calls no Python.
+    """Check that a version's graph and every function in it hold allowed operations alone.
 
     Raises:
-        ModelError: it cannot be read, or does.
+        ModelError: the graph cannot be read, or holds another operation.
     """
     path = folder / GRAPH
+    graphs = read_graphs(path)
+    if not any(SERVE in graph.meta_info_def.tags for graph in graphs):
+        raise ModelError(f"{path}: expected a graph with the tag {SERVE}, found none")
+    for graph in graphs:
+        check_meta_graph(path, graph)
+
+
+def read_graphs(path: Path) -> Iterable[Any]:
+    """Read the MetaGraphDefs of a SavedModel."""
     try:
-        graphs = saved_model_pb2.SavedModel.FromString(
-            read_at_most(path, LARGEST_GRAPH)
-        ).meta_graphs
+        content = read_at_most(path, LARGEST_GRAPH)
+        return saved_model_pb2.SavedModel.FromString(content).meta_graphs
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except DecodeError as error:
         raise ModelError(f"{path}: cannot be read as a SavedModel: {first_line(error)}") from None
-    if not any(SERVE in graph.meta_info_def.tags for graph in graphs):
-        raise ModelError(f"{path}: expected a graph with the tag {SERVE}, found none")
-    for graph in graphs:
-        functions = {
-            function.signature.name: function.node_def
-            for function in graph.graph_def.library.function
-        }
-        savers = {name for name in functions if OF_THE_SAVER.fullmatch(name)}
-        check_nodes(path, "the graph", graph.graph_def.node, set())
-        for name, nodes in functions.items():
-            if name not in savers:
-                check_nodes(path, show(name), nodes, savers)
 
 
-def check_nodes(path: Path, where: str, nodes: Iterable[Any], savers: set[str]) -> None:
+def check_meta_graph(path: Path, graph: Any) -> None:
+    """Check the graph, each function of its library, and who calls those that touch files."""
+    nodes = graph.graph_def.node
+    saver_nodes = saver_calls(graph)
+    savers = {
+        function: allowed
+        for node in nodes
+        if (allowed := saver_nodes.get(node.name))
+        for function in called_functions(node)
+    }
+    check_nodes(path, "the graph", nodes, GRAPH_OPS)
+    check_callers(path, "the graph", nodes, savers, exempt=saver_nodes)
+    for function in graph.graph_def.library.function:
+        name = function.signature.name
+        where = show(name)
+        check_nodes(path, where, function.node_def, savers.get(name, FUNCTION_OPS))
+        check_callers(path, where, function.node_def, savers)
+    if objects := savers.keys() & object_functions(graph.object_graph_def):
+        refuse_use(path, objects, "the objects")
+
+
+def saver_calls(graph: Any) -> dict[str, frozenset[str]]:
+    """Name the nodes by which variables are saved and restored, each with what it may run.
+
+    TensorFlow puts both into every SavedModel. The path that they act on comes from whoever loads
+    or saves; no signature and no object needs them.
+    """
+    saver = graph.saver_def
+    return {
+        saver.save_tensor_name.partition(":")[0]: SAVE_OPS,
+        saver.restore_op_name: RESTORE_OPS,
+    }
+
+
+def check_nodes(path: Path, where: str, nodes: Iterable[Any], allowed: frozenset[str]) -> None:
+    """Check that every node's operation is an allowed one."""
+    others = sorted({node.op for node in nodes} - allowed)
+    if others:
+        raise ModelError(
+            f"{path}: expected a graph of operations that only compute, got"
+            f" {one_line(', '.join(others), LONGEST_LIST)} in {where}"
+        )
+
+
+def check_callers(
+    path: Path,
+    where: str,
+    nodes: Iterable[Any],
+    savers: Mapping[str, frozenset[str]],
+    exempt: Mapping[str, frozenset[str]] | None = None,
+) -> None:
+    """Check that no node but the `exempt` calls a function of `savers` or uses its result."""
+    exempt = exempt or {}
     for node in nodes:
-        if TOUCHES_FILES.fullmatch(node.op):
-            raise ModelError(
-                f"{path}: expected a graph that touches no file and calls no Python, got the op {node.op} in {where}"
-            )
-        if called := savers & set(functions_of(node)):
-            raise ModelError(
-                f"{path}: expected a graph that touches no file, got a call of {min(called)} in {where}"
-            )
+        called = set() if node.name in exempt else savers.keys() & called_functions(node)
+        used = exempt.keys() & {name.lstrip("^").partition(":")[0] for name in node.input}
+        if called or used:
+            refuse_use(path, called | used, where)
 
 
-def functions_of(node: Any) -> Iterator[str]:
-    """The names of functions that a node calls."""
-    yield node.op
+def refuse_use(path: Path, used: Collection[str], where: str) -> NoReturn:
+    """Raise the ModelError for a use of the saver's functions by something else."""
+    raise ModelError(
+        f"{path}: expected the saver's functions to be called by the saver alone,"
+        f" got a use of {show(min(used))} in {where}"
+    )
+
+
+def called_functions(node: Any) -> set[str]:
+    """Collect the names of the functions that a node's attributes hold."""
+    names = set()
     for value in node.attr.values():
         if value.HasField("func"):
-            yield value.func.name
-        yield from (function.name for function in value.list.func)
+            names.add(value.func.name)
+        names.update(function.name for function in value.list.func)
+    return names
 
 
-def first_line(error: Exception) -> str:
-    """TensorFlow explains itself at length; a user's message holds one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def object_functions(objects: Any) -> set[str]:
+    """Collect the names of the functions that a loaded model's objects run."""
+    names = set(objects.concrete_functions)
+    for node in objects.nodes:
+        names.add(node.bare_concrete_function.concrete_function_name)
+        names.update(node.function.concrete_functions)
+    return names

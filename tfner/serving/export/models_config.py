@@ -1,4 +1,4 @@
-"""What a server's models.config says of a model: which of its versions are in use."""
+"""Read from a server's models.config which versions of a model are in use."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tfner.exceptions import ConfigError, MissingExtraError
+from tfner.exceptions import ConfigError
 
 
 def versions_in_use(path: Path, folder: Path, versions: Sequence[int]) -> dict[int, str] | None:
-    """What a server that reads `path` serves of a model's folder that holds `versions`, in rising order: version → how it is named there.
+    """Find the versions that a server which reads `path` serves of a model's folder.
 
-    An entry is about the folder if its name or the last part of its base path is the folder's name: a server may see the folder under
-    another path. None if there is no such entry: then nothing is known of what is in use.
+    An entry is about the folder if its name or the last part of its base path is the folder's name:
+    a server may see the folder under another path.
+
+    Args:
+        path: of the models.config.
+        versions: those that the folder holds, from low to high.
+
+    Returns:
+        By version how it is named there; None if there is no such entry: then nothing is known of
+        what is in use.
 
     Raises:
         ConfigError: the file cannot be read as a ModelServerConfig.
-        MissingExtraError: tensorflow-serving-api is not installed.
     """
     names = {folder.name, folder.resolve().name}
     models = read_models_config(path).model_config_list.config
@@ -34,7 +41,7 @@ def versions_in_use(path: Path, folder: Path, versions: Sequence[int]) -> dict[i
 
 
 def versions_of_entry(entry: Any, versions: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """The versions that one ModelConfig serves or gives a label."""
+    """List the versions that one ModelConfig serves or gives a label."""
     for label, version in sorted(entry.version_labels.items()):
         yield version, f"label {label}"
     policy = entry.model_version_policy
@@ -49,12 +56,10 @@ def versions_of_entry(entry: Any, versions: Sequence[int]) -> Iterator[tuple[int
 
 
 def read_models_config(path: Path) -> Any:
-    """The ModelServerConfig in a text file."""
-    try:
-        from google.protobuf import text_format
-        from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-    except ImportError:
-        raise MissingExtraError("tensorflow-serving-api", "serving", f"reading {path}") from None
+    """Read the ModelServerConfig in a text file; imports what few publications need."""
+    from google.protobuf import text_format
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig())
     except (OSError, UnicodeDecodeError) as error:

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.printable import show
-from tfner.serving.export.graph_guard import check_files, check_graph, check_variables, first_line
+from tfner.safeio.printable import first_line, show
+from tfner.serving.export.graph_guard import check_files, check_graph, check_variables
+from tfner.serving.export.version_numbers import complete_versions
 from tfner.serving.runtime.recognizer import Answer, Recognizer
 from tfner.tokenizers.text_ops import load_text_ops
 
@@ -80,16 +81,12 @@ def find_version(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise ModelError(f"{path}: no such folder")
-    versions = [
-        folder
-        for folder in path.iterdir()
-        if folder.name.isdecimal() and (folder / "saved_model.pb").is_file()
-    ]
+    versions = complete_versions(path)
     if not versions:
         raise ModelError(
             f"{path}: expected a SavedModel or numbered versions of one, found neither"
         )
-    return max(versions, key=lambda folder: int(folder.name))
+    return versions[max(versions)]
 
 
 def read_card(folder: Path) -> dict[str, Any]:

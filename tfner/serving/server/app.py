@@ -19,10 +19,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tfner.exceptions import ConfigError, ModelError
+from tfner.serving.export.version_numbers import complete_versions, version_number
 from tfner.serving.server.batching import BatchSettings
 from tfner.serving.server.grpc_service import add_services
 from tfner.serving.server.limits import Limits
-from tfner.serving.server.model_versions import Load, ModelVersions, numbered_versions
+from tfner.serving.server.model_versions import Load, ModelVersions
 from tfner.serving.server.page import Page
 from tfner.serving.server.rest import RestApi
 from tfner.serving.server.servable import load_servable
@@ -153,12 +154,12 @@ def open_models(settings: ServerSettings, load: Load) -> ModelVersions:
     folder = folder.resolve()
     if not (folder / "saved_model.pb").is_file():
         return ModelVersions(
-            settings.name or folder.name, lambda: numbered_versions(folder), load, settings.labels
+            settings.name or folder.name, lambda: complete_versions(folder), load, settings.labels
         )
-    numbered = folder.name.isdecimal()
-    only = {int(folder.name) if numbered else 1: folder}
+    number = version_number(folder.name)
+    only = {1 if number is None else number: folder}
     return ModelVersions(
-        settings.name or (folder.parent if numbered else folder).name,
+        settings.name or (folder if number is None else folder.parent).name,
         lambda: only,
         load,
         settings.labels,

@@ -193,14 +193,3 @@ def fingerprint(folder: Path) -> object:
     """What tells whether the files of a version have changed: a copy in the making fails to load, and is tried again when it has grown."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-
-
-def numbered_versions(folder: Path) -> dict[int, Path]:
-    """The versions in a model's folder."""
-    if not folder.is_dir():
-        return {}
-    return {
-        int(path.name): path
-        for path in folder.iterdir()
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
-    }

@@ -1,4 +1,7 @@
-"""Checkpoints that can be trusted: each is a folder with its checksums, there whole or not at all, and the one before it is kept."""
+"""Keep checkpoints that can be trusted: each a folder with checksums, whole or absent, the last two.
+
+A killed process, a full disk or damage costs the newest one at most; the one before it is used.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,22 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfner.exceptions import ModelError
-from tfner.training.state.storage import first_line, sync, writing
+from tfner.safeio.printable import first_line
+from tfner.safeio.whole_files import sync, sync_tree, write_text_whole
+from tfner.training.state.storage import writing
 
 logger = logging.getLogger(__name__)
 STATE = "state.json"
 WEIGHTS = "weights"
 FORMAT = 1
 KEPT = 2
-CHUNK = 1 << 20  # bytes
+BLOCK = 1 << 20  # bytes
 
 
 class DamagedError(ModelError):
@@ -29,11 +33,13 @@ class DamagedError(ModelError):
 
 
 class Checkpoints:
-    """A folder of named checkpoints, the last two of which are kept; names in alphabetical order are from old to new.
+    """A folder of named checkpoints, the last `kept` of which are kept.
 
-    Names begin with `kind`; what else is in the folder is left alone. `NAME/` holds TensorFlow's files and `state.json`: facts given to
-    `write`, size and SHA-256 of each file, and of itself. A checkpoint is written under another name, brought to the disk and renamed,
-    so whatever bears a name is whole, or has been damaged since.
+    Names begin with `kind`, and their alphabetical order is from old to new; what else is in the
+    folder is left alone. `NAME/` holds TensorFlow's files and `state.json`: the values given to
+    `write`, size and SHA-256 of each file, and a SHA-256 of all that. A checkpoint is written under
+    another name, brought to the disk and renamed, so whatever bears a name is whole, or has been
+    damaged since.
     """
 
     def __init__(self, folder: Path, kind: str, kept: int = KEPT):
@@ -41,18 +47,16 @@ class Checkpoints:
         self.kind = kind
         self.kept = kept
         self.mine = True  # written by this process
-        self._good: list[
-            str
-        ] = []  # from old to new, as far as they have been written or checked here
+        self._good: list[str] = []  # from old to new, those that were written or checked here
 
     def names(self) -> list[str]:
-        """All that there are, damaged ones included."""
+        """List all checkpoints from old to new, damaged ones included."""
         if not self.folder.is_dir():
             return []
         return sorted(path.name for path in self.folder.glob(f"{self.kind}-*") if path.is_dir())
 
-    def write(self, name: str, checkpoint: tf.train.Checkpoint, **facts: Any) -> None:
-        """Add a checkpoint, then remove those that are no longer needed.
+    def write(self, name: str, checkpoint: tf.train.Checkpoint, **values: Any) -> None:
+        """Add a checkpoint and what `restore` is to give with it, then remove old ones.
 
         Raises:
             StorageError: the disk refuses; the checkpoints that were there before still are.
@@ -63,12 +67,14 @@ class Checkpoints:
             try:
                 building.chmod(0o755)
                 checkpoint.write(str(building / WEIGHTS))
-                write_state(building, facts)
+                write_state(building, values)
+                sync_tree(building)
                 self._put(building, name)
             except BaseException:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
-        self._good = [*(other for other in self._good if other < name), name][-self.kept :]
+        older = [other for other in self._good if other < name]
+        self._good = [*older, name][-self.kept :]
         self._remove_others()
 
     def _put(self, building: Path, name: str) -> None:
@@ -80,6 +86,7 @@ class Checkpoints:
         sync(self.folder)
 
     def _remove_others(self) -> None:
+        """Remove checkpoints that are no longer needed, and what killed processes left."""
         for path in (*self.folder.glob(f"{self.kind}-*"), *self.folder.glob(f".{self.kind}-*")):
             if path.name not in self._good:
                 shutil.rmtree(path, ignore_errors=True)  # what stays is removed next time
@@ -90,33 +97,15 @@ class Checkpoints:
             if other > name:
                 shutil.rmtree(self.folder / other, ignore_errors=True)
 
-    def facts(self, name: str) -> dict[str, Any]:
-        """The facts of a checkpoint all of whose bytes have been looked at.
-
-        Raises:
-            DamagedError: they are not as they were written.
-        """
-        folder = self.folder / name
-        facts, files = read_state(folder)
-        for file, written in files.items():
-            try:
-                found = fingerprint(folder / file)
-            except OSError as error:
-                raise DamagedError(
-                    f"{folder / file}: cannot be read: {error.strerror or error}"
-                ) from None
-            if found != written:
-                raise DamagedError(
-                    f"{folder / file}: expected {show(written)}, got {show(found)}: damaged or cut off"
-                )
-        return facts
-
     def restore(
         self, checkpoint: tf.train.Checkpoint, newest: str | None = None
     ) -> tuple[str, dict[str, Any]] | None:
-        """Load the newest that is whole and say which are not; -> (name, facts), None where there is none at all.
+        """Load the newest checkpoint that is whole, and log which are not.
 
         Those after `newest`, if it is given, are left out.
+
+        Returns:
+            Its name and the values given to `write`; None where there is no checkpoint at all.
 
         Raises:
             ModelError: there are some, but none is whole, or they are of another model.
@@ -125,7 +114,7 @@ class Checkpoints:
         reasons: list[str] = []
         for name in reversed(names):
             try:
-                facts = self.facts(name)
+                values = read_checked_state(self.folder / name)
             except DamagedError as error:
                 reasons.append(str(error))
                 continue
@@ -133,46 +122,61 @@ class Checkpoints:
             self._good = [other for other in names if other <= name][-self.kept :]
             for reason in reasons:
                 logger.warning("%s; going back to %s", reason, self.folder / name)
-            return name, facts
+            return name, values
         if reasons:
             raise ModelError(
-                f"{self.folder}: expected a checkpoint that is whole, found none ({'; '.join(reasons)})"
+                f"{self.folder}: expected a checkpoint that is whole, found none"
+                f" ({'; '.join(reasons)})"
             )
         return None
 
     def _read(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
+        """Load TensorFlow's files of a checkpoint."""
         try:
-            checkpoint.read(
-                str(self.folder / name / WEIGHTS)
-            ).assert_existing_objects_matched().expect_partial()
+            status = checkpoint.read(str(self.folder / name / WEIGHTS))
+            status.assert_existing_objects_matched().expect_partial()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise ModelError(
                 f"{self.folder / name}: not a checkpoint of this model: {first_line(error)}"
             ) from None
 
 
-def write_state(folder: Path, facts: dict[str, Any]) -> None:
-    """Bring all files to the disk, and last the one that says what they are."""
-    files = {}
-    for path in sorted(folder.iterdir()):
-        sync(path)
-        files[path.name] = fingerprint(path)
-    content = {"format": FORMAT, "facts": facts, "files": files}
-    path = folder / STATE
-    path.write_text(
-        json.dumps({**content, "sha256": digest_of(content)}, indent=1), encoding="utf-8"
-    )
-    sync(path)
-    sync(folder)
+def write_state(folder: Path, values: dict[str, Any]) -> None:
+    """Write the file that says what the other files of a checkpoint are."""
+    files = {path.name: fingerprint(path) for path in sorted(folder.iterdir())}
+    content = {"format": FORMAT, "facts": values, "files": files}
+    signed = {**content, "sha256": digest_of(content)}
+    write_text_whole(folder / STATE, json.dumps(signed, indent=1))
+
+
+def read_checked_state(folder: Path) -> dict[str, Any]:
+    """Read the values of a checkpoint after comparing every byte of it with its checksums.
+
+    Raises:
+        DamagedError: the checkpoint is not as it was written.
+    """
+    values, files = read_state(folder)
+    for name, written in files.items():
+        path = folder / name
+        try:
+            found = fingerprint(path)
+        except OSError as error:
+            raise DamagedError(f"{path}: cannot be read: {error.strerror or error}") from None
+        if found != written:
+            raise DamagedError(
+                f"{path}: expected {describe_file(written)}, got {describe_file(found)}:"
+                " damaged or cut off"
+            )
+    return values
 
 
 def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """-> (facts, files)."""
+    """Read a checkpoint's values, and what `fingerprint` gave of each of its files."""
     path = folder / STATE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         written = content.pop("sha256")
-        facts, files, format = content["facts"], content["files"], content["format"]
+        values, files, format = content["facts"], content["files"], content["format"]
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(
             f"{path}: expected the state of a checkpoint: {type(error).__name__}: {error}"
@@ -183,27 +187,25 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ModelError(
             f"{path}: expected format {FORMAT}, got {format}: another version of tfner wrote it"
         )
-    return facts, files
+    return values, files
 
 
 def digest_of(content: dict[str, Any]) -> str:
+    """Hash plain values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
+    """Measure a file: `{"bytes": its size, "sha256": its hash in hexadecimal digits}`."""
     digest, size = hashlib.sha256(), 0
-    for chunk in chunks(path):
-        digest.update(chunk)
-        size += len(chunk)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += len(block)
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-
-
-def show(print_: dict[str, Any]) -> str:
-    return f"{print_.get('bytes')} bytes with the checksum {str(print_.get('sha256'))[:12]}"
+def describe_file(measured: dict[str, Any]) -> str:
+    """Put what `fingerprint` gave into words."""
+    checksum = str(measured.get("sha256"))
+    return f"{measured.get('bytes')} bytes with the checksum {checksum[:12]}"

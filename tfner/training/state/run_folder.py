@@ -19,7 +19,7 @@ from tfner.exceptions import ConfigError, ModelError
 from tfner.safeio.json_text import read_json
 from tfner.safeio.printable import show
 from tfner.safeio.validation import validate
-from tfner.safeio.whole_files import written_whole
+from tfner.safeio.whole_files import write_text_whole, written_whole
 from tfner.tagging.schemes import LabelSet
 from tfner.training.state.lock import LOCK
 
@@ -102,8 +102,10 @@ class RunFolder:
             if (encoder / name).is_file():
                 with written_whole(self.encoder / name) as temporary:
                     shutil.copyfile(encoder / name, temporary)
-        write_whole(self.environment, json.dumps(environment, indent=2) + "\n")
-        write_whole(self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}")
+        write_text_whole(self.environment, json.dumps(environment, indent=2) + "\n")
+        write_text_whole(
+            self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}"
+        )
         self.interrupted.unlink(missing_ok=True)
         if not self.has_final_report():
             self.report.unlink(missing_ok=True)
@@ -118,7 +120,7 @@ class RunFolder:
         name = report.name if state == "finished" else f"{report.name} ({state})"
         replace(report, name=name).write_html(self.page)
         content = json.dumps({**report.to_dict(), "state": state}, ensure_ascii=False, indent=2)
-        write_whole(self.report, content + "\n")
+        write_text_whole(self.report, content + "\n")
 
     def has_final_report(self) -> bool:
         """Tell whether there is a report, other than that of an interruption."""
@@ -143,7 +145,7 @@ class RunFolder:
         """Note that somebody stopped the run; on a full disk it only looks as if it was killed."""
         if self.config.exists():
             with contextlib.suppress(OSError):
-                write_whole(self.interrupted, now() + "\n")
+                write_text_whole(self.interrupted, now() + "\n")
 
     def delete(self) -> None:
         """Remove all but the lock, which this process holds; config.yaml goes last."""
@@ -182,7 +184,9 @@ class RunFolder:
             raise ConfigError(f"{self.path} {other}; choose another name or add --overwrite")
 
     def save_labels(self, labels: LabelSet) -> None:
-        write_whole(self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False))
+        write_text_whole(
+            self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False)
+        )
 
     def load_labels(self) -> LabelSet:
         path = self.path / "labels.json"
@@ -199,12 +203,6 @@ class RunFolder:
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def write_whole(path: Path, text: str) -> None:
-    with written_whole(path) as temporary:
-        # A lone surrogate has no UTF-8; written as \\udc80 it is right in JSON.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is said when a disk refuses: full, read-only, out of quota. Python and TensorFlow each tell it in their own way."""
+"""Turn the ways in which Python and TensorFlow say that a disk refuses into one error."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfner.exceptions import StorageError
+from tfner.safeio.printable import first_line
 
 REFUSALS = (
     errno.ENOSPC,
@@ -26,50 +27,38 @@ REFUSALS = (
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with a file in this block is one kind of error, which names the file or else `path`.
+    """Re-raise whatever goes wrong with a file in this block as a StorageError.
 
     Raises:
-        StorageError: Python or TensorFlow could not write.
+        StorageError: Python or TensorFlow could not write; it names the file, or else `path`.
     """
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{error.filename or path}: cannot be written: {error.strerror or error}"
-        ) from None
+        raise storage_error(error.filename or path, error.strerror or str(error)) from None
     except tf.errors.OpError as error:
-        raise StorageError(
-            f"{path}: cannot be written: {reason_of(error) or first_line(error)}"
-        ) from None
+        raise storage_error(path, find_refusal(error) or first_line(error)) from None
 
 
 def refusal(error: OSError | tf.errors.OpError, path: Path) -> StorageError | None:
-    """The same for an error from anywhere, if it is a disk's."""
+    """Translate an error from anywhere if it is a disk's; None if it is another."""
     if isinstance(error, OSError):
-        reason, where = (
-            (error.strerror if error.errno in REFUSALS else None),
-            error.filename or path,
-        )
+        reason = error.strerror if error.errno in REFUSALS else None
+        path = error.filename or path
     else:
-        reason, where = reason_of(error), path
-    return StorageError(f"{where}: cannot be written: {reason}") if reason else None
+        reason = find_refusal(error)
+    return storage_error(path, reason) if reason else None
 
 
-def reason_of(error: tf.errors.OpError) -> str | None:
-    """TensorFlow's errors hold the words of the operating system somewhere in their message."""
-    return next(
-        (os.strerror(number) for number in REFUSALS if os.strerror(number) in str(error)), None
-    )
+def storage_error(path: Path | str, reason: str) -> StorageError:
+    """Make the error for a path that cannot be written."""
+    return StorageError(f"{path}: cannot be written: {reason}")
 
 
-def first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold what a file, or a folder's list of names, is; a machine that stops would lose it otherwise."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def find_refusal(error: tf.errors.OpError) -> str | None:
+    """Find the operating system's words for a refusal in TensorFlow's message."""
+    for number in REFUSALS:
+        words = os.strerror(number)
+        if words in str(error):
+            return words
+    return None
