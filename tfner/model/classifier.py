@@ -12,7 +12,7 @@ import tf_keras as keras
 from tfner.model.encoders.bert_weights import encode_packed, fused_pass, read_weights
 from tfner.model.encoders.partial_embedding import TrainedRows
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
-from tfner.model.metrics import EntityCounts, LossOfLabels
+from tfner.model.metrics import EntityCountsMixin, LossOfLabels
 from tfner.model.skipping import apply_or_skip, skips
 
 Implementation = Literal["fused", "reference"]
@@ -210,7 +210,7 @@ class TokenClassifier(keras.Model):
             (sample_weight, compiled.weighted_metrics),
         ):
             for metric in tf.nest.flatten(metrics):
-                if isinstance(metric, EntityCounts):
+                if isinstance(metric, EntityCountsMixin):
                     metric.update_state(y, y_pred, mask, segment_ids)
                 elif metric is not None:
                     metric.update_state(y, y_pred, mask)
