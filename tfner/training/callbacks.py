@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
-from tfner.monitoring.step_metrics import describe_facts, is_due
+from tfner.monitoring.step_metrics import describe_metrics, is_due
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.storage import writing
 
@@ -202,7 +202,7 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar with rate, time left, loss and F1 on a terminal; lines where output is piped, with StepFacts' facts if it stands before.
+    """A bar with rate, time left, loss and F1 on a terminal; lines where output is piped, with StepMetrics' facts if it stands before.
 
     Lines come when `is_due` says, and after each epoch.
     """
@@ -271,7 +271,7 @@ def name_of_epoch(epoch: int) -> str:
 
 
 def describe(logs: dict[str, Any] | None) -> str:
-    """The figures a person watches: loss, training F1, dev F1, and what StepFacts has to say."""
+    """The figures a person watches: loss, training F1, dev F1, and what StepMetrics has to say."""
     logs = logs or {}
     shown = {
         "loss": "loss {:.4f}",
@@ -279,7 +279,7 @@ def describe(logs: dict[str, Any] | None) -> str:
         "val_entity_f1": "dev F1 {:.4f}",
     }
     scores = [form.format(float(logs[name])) for name, form in shown.items() if name in logs]
-    return "  ".join([*scores, *filter(None, [describe_facts(logs)])])
+    return "  ".join([*scores, *filter(None, [describe_metrics(logs)])])
 
 
 def current_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:

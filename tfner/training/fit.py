@@ -24,9 +24,9 @@ from tfner.model.classifier import TokenClassifier
 from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
-from tfner.monitoring.input_monitor import Supply
-from tfner.monitoring.machine import has_accelerator, processor_features, say_precision
-from tfner.monitoring.step_metrics import StepFacts
+from tfner.monitoring.input_monitor import InputMonitor
+from tfner.monitoring.machine import has_accelerator, log_precision, processor_features
+from tfner.monitoring.step_metrics import StepMetrics
 from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.serving.export.bundle import live_recognizer, make_card
 from tfner.training.callbacks import (
@@ -55,7 +55,7 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
     """Train until the end or Ctrl-C; the model comes back with the best weights, in the chief. -> (model, interrupted)"""
     settings, folder = prepared.settings, prepared.folder
     make_repeatable(settings)
-    say_precision(settings.training.precision, processor_features(), has_accelerator())
+    log_precision(settings.training.precision, processor_features(), has_accelerator())
     batches = make_batches(prepared)
     with devices.strategy.scope():
         model = compile_model(prepared, batches.steps_per_epoch)
@@ -73,7 +73,7 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
     if place != Place():
         logger.info("%s: going on from %s", folder.path, place)
     throughput = Throughput(len(batches.lengths))
-    supply, bar = Supply(), ProgressBar(prepared.console)
+    supply, bar = InputMonitor(), ProgressBar(prepared.console)
     written = (
         [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)]
         if devices.chief
@@ -83,7 +83,7 @@ def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
         settings.training.skipped_in_a_row, documents_by_step(prepared, batches), last
     )
     callbacks = [
-        StepFacts(supply),
+        StepMetrics(supply),
         throughput,
         non_finite,
         Settle(),
