@@ -236,18 +236,18 @@ def run_steps(step: Callable[[Any], Any], dataset: Any, steps: int) -> tuple[flo
     Returns:
         Seconds until the first batch, seconds of waiting for the others, seconds of work.
     """
-    from tfner.monitoring.input_monitor import Supply
+    from tfner.monitoring.input_monitor import InputMonitor
 
-    supply = Supply()
+    monitor = InputMonitor()
     start = time.perf_counter()
-    iterator = iter(supply.watch(dataset))
+    iterator = iter(monitor.watch(dataset))
     built = time.perf_counter()
     step(iterator)
-    first = supply.so_far.waited
+    first = monitor.totals.waited
     for _ in range(steps - 1):
         step(iterator)
-    worked = time.perf_counter() - built - supply.so_far.waited
-    return built - start + first, supply.so_far.waited - first, worked
+    worked = time.perf_counter() - built - monitor.totals.waited
+    return built - start + first, monitor.totals.waited - first, worked
 
 
 @contextmanager

@@ -41,17 +41,17 @@ def test_waiting_is_what_passes_before_a_batch_is_there(monkeypatch):
             return iter([3, 1, 1])
 
     class Watched:
-        so_far = SimpleNamespace(waited=0)
+        totals = SimpleNamespace(waited=0)
 
         def watch(self, dataset):
             return dataset
 
     def step(iterator):
         waited = next(iterator)
-        Watched.so_far.waited += waited
+        Watched.totals.waited += waited
         now[0] += waited + 5
 
-    monkeypatch.setattr("tfner.monitoring.input_monitor.Supply", Watched)
+    monkeypatch.setattr("tfner.monitoring.input_monitor.InputMonitor", Watched)
     assert pipeline.run_steps(step, Dataset(), 3) == (5, 2, 15)
 
 

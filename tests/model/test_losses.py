@@ -1,4 +1,4 @@
-"""The masked loss against slow numpy, against PyTorch's numbers, and whatever the split over replicas and micro-batches."""
+"""The masked loss against slow numpy and PyTorch's numbers; its split over replicas."""
 
 from __future__ import annotations
 
@@ -237,6 +237,17 @@ def test_two_replicas_add_up_to_one_device(class_weights):
         np.testing.assert_allclose(
             np.concatenate([one_gradient, other_gradient]), want_gradient, rtol=1e-5, atol=1e-7
         )
+
+
+def test_the_loss_of_a_replica_is_an_even_share_whatever_its_rows():
+    """`fit` averages what replicas report by their rows, which may be many where labels are few."""
+    batch = draw_batch(8, rows=7)
+    batch[2][1:4] = 0
+    loss = Loss(0.1)
+    run = on_replicas(two_replicas(), lambda *batch: (loss(*batch),))
+    (one,), (other,) = run([[array[:4] for array in batch], [array[4:] for array in batch]])
+    want = loss(*batch)
+    np.testing.assert_allclose([2 * one, 2 * other], [want, want], rtol=1e-6)
 
 
 def small_model() -> keras.Model:

@@ -1,8 +1,9 @@
-"""The streaming metrics against seqeval, on any tags, masks and batchings; and in a plain Keras model."""
+"""The streaming metrics against seqeval, on any tags, masks and batchings; in a Keras model."""
 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from tfner.model.entity_marks import left_align, mark_rules
 from tfner.model.metrics import (
     EntityF1,
     EntityPrecision,
+    EntityPrecisionRecallF1,
     EntityRecall,
-    EntityScores,
+    LossOfLabels,
     MaskedAccuracy,
 )
 
@@ -39,7 +41,7 @@ Row = list[tuple[int, int, int]]  # (gold id, predicted id or -1, mask) for each
 @functools.cache
 def counting(scheme: str, packed: bool = False):
     """One metric a tag set, traced once, so that Hypothesis can draw many batches."""
-    metric = EntityScores(TAG_SETS[scheme])
+    metric = EntityPrecisionRecallF1(TAG_SETS[scheme])
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)] * (4 if packed else 3))
     def update(*batch):
@@ -49,7 +51,7 @@ def counting(scheme: str, packed: bool = False):
 
 
 def pad(rows: list[Row]) -> np.ndarray:
-    """Rows of triples -> [3, B, T], masked where a row has ended; there stand ids that would be entities."""
+    """Pad rows of triples to [3, B, T], masked behind a row's end by ids that would be entities."""
     length = max(len(row) for row in rows)
     padded = [[*row, *[(1, 1, MASKED)] * (length - len(row))] for row in rows]
     return np.array(padded, np.int32).reshape(len(rows), length, 3).transpose(2, 0, 1)
@@ -146,7 +148,7 @@ def test_equals_seqeval_type_by_type(drawn):
 
 
 def test_sentence_borders_and_masked_middles():
-    """Two rows are two sequences; a masked continuation piece does not cut an entity, a labelled O does."""
+    """Two rows are two sequences; a masked piece does not cut an entity, a labelled O does."""
     tags = ["O", "B-PER", "I-PER"]
     metric = EntityF1(tags)
     metric.update_state([[0, 1], [2, 0]], [[0, 1], [2, 0]])
@@ -162,7 +164,7 @@ def test_an_entity_is_right_only_with_both_borders_and_the_type():
     tags = ["O", "B-A", "I-A", "B-B", "I-B"]
     gold = [[1, 2, 2, 0], [1, 2, 2, 0], [1, 2, 2, 0], [1, 2, 0, 0], [0, 0, 0, 0]]
     guess = [[1, 2, 0, 0], [0, 1, 2, 0], [3, 4, 4, 0], [1, 2, 0, 0], [0, 3, 0, 0]]
-    metric = EntityScores(tags)
+    metric = EntityPrecisionRecallF1(tags)
     metric.update_state(gold, guess)
     assert scores_by_type(metric)["A"] == pytest.approx(
         {"precision": 1 / 3, "recall": 1 / 4, "f1": 2 / 7, "support": 4}
@@ -195,7 +197,11 @@ def test_compiles_with_xla_and_reads_logits():
         + 2 * np.eye(len(tags), dtype=np.float32)[true]
     )
     logits[mask == 0] = np.nan
-    plain, compiled, accuracy = EntityScores(tags), EntityScores(tags), MaskedAccuracy()
+    plain, compiled, accuracy = (
+        EntityPrecisionRecallF1(tags),
+        EntityPrecisionRecallF1(tags),
+        MaskedAccuracy(),
+    )
 
     @tf.function(jit_compile=True)
     def step(true, logits, mask, segments):
@@ -274,12 +280,61 @@ def test_in_fit_of_a_plain_keras_model(tmp_path):
     )
 
 
+WRITTEN_BEFORE = Path(__file__).parent / "written_before"
+TAGS_BEFORE = ["O", "B-PER", "I-PER", "B-LOC"]
+
+
+def batch_before():
+    """The batch on which the files in written_before were made."""
+    random = np.random.default_rng(1)
+    x = random.integers(0, 20, (8, 6)).astype(np.int32)
+    return x, x % 4, (random.random((8, 6)) < 0.7).astype(np.float32)
+
+
+def test_a_model_saved_by_an_earlier_version_loads_with_its_loss_and_metrics():
+    x, y, mask = batch_before()
+    model = keras.models.load_model(WRITTEN_BEFORE / "model.keras")
+    got = model.evaluate(x, y, sample_weight=mask, verbose=0, return_dict=True)
+    assert got == pytest.approx(
+        {
+            "loss": 1.8958768844604492,
+            "accuracy": 1 / 3,
+            "entity_precision": 0.24,
+            "entity_recall": 6 / 17,
+            "entity_f1": 2 / 7,
+        },
+        rel=1e-6,
+    )
+    kinds = {type(metric) for metric in model.metrics}
+    assert {EntityF1, EntityPrecisionRecallF1, MaskedAccuracy} < kinds
+
+
+def test_totals_of_a_checkpoint_of_an_earlier_version_are_restored():
+    metrics = {
+        "loss": LossOfLabels(),
+        "accuracy": MaskedAccuracy(),
+        "entity": EntityPrecisionRecallF1(TAGS_BEFORE),
+    }
+    checkpoint = tf.train.Checkpoint(metrics=metrics)
+    checkpoint.read(str(WRITTEN_BEFORE / "metrics")).assert_consumed()
+    assert float(metrics["loss"].result()) == 0.75
+    assert float(metrics["accuracy"].result()) == pytest.approx(1 / 3)
+    scores = metrics["entity"].scores()
+    np.testing.assert_allclose(scores, [0.24, 6 / 17, 2 / 7], rtol=1e-6)
+
+
+def test_the_name_of_earlier_versions_is_importable():
+    from tfner.model import metrics
+
+    assert metrics.EntityScores is EntityPrecisionRecallF1
+
+
 def test_one_object_logs_all_three_scores():
     model = keras.Sequential([keras.layers.Embedding(30, 8), keras.layers.Dense(3)])
     model.compile(
         "sgd",
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        weighted_metrics=[EntityScores(["O", "B-A", "I-A"])],
+        weighted_metrics=[EntityPrecisionRecallF1(["O", "B-A", "I-A"])],
     )
     x = np.arange(30).reshape(5, 6)
     logs = model.fit(x, x % 3, verbose=0, validation_data=(x, x % 3)).history

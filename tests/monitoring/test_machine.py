@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tfner.monitoring.machine import processor_features, say_precision
+from tfner.monitoring.machine import log_precision, processor_features
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_elsewhere_nothing_is_known(tmp_path):
 )
 def test_the_log_says_what_half_precision_rests_on(caplog, precision, features, accelerator, said):
     with caplog.at_level(logging.INFO):
-        say_precision(precision, features, accelerator)
+        log_precision(precision, features, accelerator)
     assert said in caplog.text
     assert bool(caplog.text) == bool(said)

@@ -1,4 +1,4 @@
-"""What a training is watched by: true, the same in every place where it is shown, and no burden on the step."""
+"""What a training is watched by: true, the same wherever it is shown, and no burden on the step."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from replicas import two_replicas
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfner.model.optimizer import FusedAdamW
-from tfner.monitoring.input_monitor import Supplied, Supply
+from tfner.monitoring.input_monitor import InputMonitor, InputTotals
 from tfner.monitoring.machine import resident_memory
-from tfner.monitoring.step_metrics import MOST_STEPS, StepFacts, describe_facts, is_due
+from tfner.monitoring.step_metrics import MOST_STEPS, StepMetrics, describe_metrics, is_due
 from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.training.callbacks import MetricsLog
 
@@ -57,7 +57,7 @@ def small_model(optimizer=None):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Keeps a copy of what the callbacks behind StepFacts are shown."""
+    """Keeps a copy of what the callbacks behind StepMetrics are shown."""
 
     def __init__(self):
         super().__init__()
@@ -74,12 +74,12 @@ class Recorder(keras.callbacks.Callback):
 
 
 def watch(model, data, *callbacks, epochs=2, steps=STEPS):
-    supply, seen = Supply(), Recorder()
+    monitor, seen = InputMonitor(), Recorder()
     model.fit(
-        supply.watch(data),
+        monitor.watch(data),
         epochs=epochs,
         steps_per_epoch=steps,
-        callbacks=[StepFacts(supply), seen, *callbacks],
+        callbacks=[StepMetrics(monitor), seen, *callbacks],
         verbose=0,
     )
     return seen
@@ -119,7 +119,7 @@ def test_no_more_than_so_many_steps_go_by_without_a_line(steps):
     ]
 
 
-def test_facts_are_there_when_due_and_of_the_epoch_at_its_end(watched):
+def test_metrics_are_there_when_due_and_of_the_epoch_at_its_end(watched):
     _, seen, _ = watched
     assert [logs["step"] for logs in seen.steps] == [*range(1, STEPS)] * 2
     for logs in seen.steps + seen.epochs:
@@ -163,7 +163,7 @@ def test_skipped_steps_are_those_that_the_model_counts():
     model.skipped_steps = tf.Variable(3, trainable=False)
     seen = watch(model, batches(), epochs=1, steps=2)
     assert seen.epochs[0]["skipped_steps"] == 3
-    assert describe_facts(seen.epochs[0]).count("skipped 3") == 1
+    assert describe_metrics(seen.epochs[0]).count("skipped 3") == 1
 
 
 def test_events_metrics_and_tensorboard_say_the_same(watched):
@@ -205,16 +205,16 @@ def test_tensorboard_has_every_value_over_the_updates(watched, run, updates):
 
 
 def test_a_batch_that_is_not_there_is_waited_for():
-    supply, gate = Supply(), threading.Event()
-    iterator = iter(supply.watch(batches(lambda: gate.wait(10))))
+    monitor, gate = InputMonitor(), threading.Event()
+    iterator = iter(monitor.watch(batches(lambda: gate.wait(10))))
     threading.Timer(0.2, gate.set).start()
     next(iterator)
-    assert 0.1 < supply.so_far.waited < 10
+    assert 0.1 < monitor.totals.waited < 10
 
 
 def test_what_is_made_while_a_step_runs_is_not_waited_for():
-    supply, gate, begun, numbers = (
-        Supply(),
+    monitor, gate, begun, numbers = (
+        InputMonitor(),
         threading.Event(),
         threading.Semaphore(0),
         itertools.count(),
@@ -225,24 +225,26 @@ def test_what_is_made_while_a_step_runs_is_not_waited_for():
         if next(numbers) > 0:
             gate.wait(10)
 
-    iterator = iter(supply.watch(batches(make)))
+    iterator = iter(monitor.watch(batches(make)))
     next(iterator)
-    before = supply.so_far
+    before = monitor.totals
     start = time.perf_counter()
     threading.Timer(0.3, gate.set).start()
     for _ in range(3):
         assert begun.acquire(timeout=10)  # the second batch is there when the third is begun
     step = time.perf_counter() - start
     next(iterator)
-    assert supply.so_far.since(before).waited < 0.1 < step
+    assert monitor.totals.since(before).waited < 0.1 < step
 
 
 @pytest.mark.parametrize("member", ["attention_mask", "segment_ids"])
 def test_batches_pass_unchanged_and_are_counted(member):
-    supply, data = Supply(), batches(member=member).take(3)
-    for mine, theirs in zip(supply.watch(data), data, strict=True):
+    monitor, data = InputMonitor(), batches(member=member).take(3)
+    for mine, theirs in zip(monitor.watch(data), data, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, mine, theirs)
-    assert supply.so_far._replace(waited=0.0) == Supplied(3, 0.0, 3 * POSITIONS, 3 * sum(PIECES))
+    assert monitor.totals._replace(waited=0.0) == InputTotals(
+        3, 0.0, 3 * POSITIONS, 3 * sum(PIECES)
+    )
 
 
 def test_two_replicas_log_the_norm_and_padding_but_no_waiting():
@@ -254,14 +256,22 @@ def test_two_replicas_log_the_norm_and_padding_but_no_waiting():
     assert "waiting_share" not in seen.epochs[0]
 
 
-def test_facts_in_words():
-    logs = {"loss": 1.0, "learning_rate": 2e-4, "gradient_norm": 3.456, "padding_share": 0.021, "waiting_share": 0.004,
-            "skipped_steps": 0.0, "memory_mib": 1234.5, "peak_memory_mib": 2000.0}  # fmt: skip
+def test_metrics_in_words():
+    logs = {
+        "loss": 1.0,
+        "learning_rate": 2e-4,
+        "gradient_norm": 3.456,
+        "padding_share": 0.021,
+        "waiting_share": 0.004,
+        "skipped_steps": 0.0,
+        "memory_mib": 1234.5,
+        "peak_memory_mib": 2000.0,
+    }
     assert (
-        describe_facts(logs)
+        describe_metrics(logs)
         == "lr 2.00e-04  gradient norm 3.46  padding 2.1%  waiting 0.4%  1,234 MiB  (peak 2,000)"
     )
-    assert describe_facts({"loss": 1.0}) == ""
+    assert describe_metrics({"loss": 1.0}) == ""
 
 
 def test_memory_is_read_from_what_linux_says(tmp_path):

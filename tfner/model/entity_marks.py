@@ -1,8 +1,8 @@
-"""Where entities begin and end in a sequence of tags, in graph, read as conlleval and seqeval's
-default mode read them.
+"""Mark where entities begin and end in sequences of tags, and count them, in graph.
 
-Any sequence has a reading, legal or not. A position begins or ends an entity depending on its own
-tag and one neighbour, so the rules are two tables over pairs of tags.
+Any sequence has a reading, legal or not: that of seqeval's default mode, which is conlleval's as
+long as no tag is E or S (conlleval knows no BIOES). A position begins or ends an entity depending
+on its own tag and one neighbour, so the rules are two tables over pairs of tags.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ import tensorflow as tf
 
 from tfner.exceptions import ConfigError
 
-__all__ = ["EntityMarks", "MarkRules", "left_align", "mark_entities", "mark_rules"]
+__all__ = [
+    "EntityMarks",
+    "MarkRules",
+    "count_entities",
+    "left_align",
+    "mark_entities",
+    "mark_rules",
+]
 
 # Pairs of prefixes (left, right) of the same type between which an entity ends or begins; between
 # types both happen.
@@ -30,7 +37,7 @@ _BEGINS = {
 
 
 class MarkRules(NamedTuple):
-    """The tables for K tags; index K stands for O, also where the tags have no O of their own."""
+    """Hold the tables for K tags; index K stands for O, also where the tags have no O."""
 
     types: tuple[str, ...]
     type_of_tag: np.ndarray  # int32 [K + 1], index into types, -1 for O
@@ -39,7 +46,7 @@ class MarkRules(NamedTuple):
 
 
 class EntityMarks(NamedTuple):
-    """The entities of each row, marked at their first and last position; all [B, T]."""
+    """Hold the entities of each row, marked at their first and last position; all [B, T]."""
 
     begins: tf.Tensor  # bool
     ends: tf.Tensor  # bool
@@ -54,81 +61,160 @@ def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkR
         types: the order of the entity types; by default that of their first appearance.
 
     Raises:
-        ConfigError: a tag that has none of the prefixes B, I, E, S and O, or a type that is not
-            among `types`.
+        ConfigError: a tag has none of the prefixes B, I, E, S and O, or its type is not in `types`.
     """
     prefixes, names = zip(*(_split(tag) for tag in [*tags, "O"]), strict=True)
-    types = tuple(
-        types if types is not None else dict.fromkeys(name for name in names if name is not None)
-    )
-    unknown = sorted({name for name in names if name is not None} - set(types))
+    found = dict.fromkeys(name for name in names if name is not None)
+    types = tuple(found if types is None else types)
+    unknown = sorted(set(found) - set(types))
     if unknown:
-        raise ConfigError(
-            f"expected the types {list(types)}, got tags of the types {unknown} as well"
-        )
+        expected = f"expected the types {list(types)}"
+        raise ConfigError(f"{expected}, got tags of the types {unknown} as well")
     type_of_tag = np.array([-1 if name is None else types.index(name) for name in names], np.int32)
-    return MarkRules(
-        types,
-        type_of_tag,
-        _pairs(_BEGINS, prefixes, type_of_tag, 1),
-        _pairs(_ENDS, prefixes, type_of_tag, 0),
-    )
+    inside = type_of_tag >= 0
+    differ = type_of_tag[:, np.newaxis] != type_of_tag[np.newaxis, :]
+    begins = _pairs(_BEGINS, prefixes) | (differ & inside[np.newaxis, :])
+    ends = _pairs(_ENDS, prefixes) | (differ & inside[:, np.newaxis])
+    return MarkRules(types, type_of_tag, begins, ends)
 
 
 def mark_entities(
     rules: MarkRules, tags_BT: tf.Tensor, segments_BT: tf.Tensor | None = None
 ) -> EntityMarks:
-    """Mark the entities of each row: int32 [B, T] tag ids, -1 = no tag, which reads as O.
+    """Mark the entities of each row of tags.
 
-    Rows are sequences of their own; with `segments_BT` so is each run of equal segment ids within a
-    row.
+    Args:
+        rules: `mark_rules` of the tag names.
+        tags_BT: tag ids int [B, T]; -1 = no tag, which reads as O.
+        segments_BT: ids int [B, T]; no entity crosses from one segment into the next. None = each
+            row is one segment.
+
+    Returns:
+        The marks. The row `O B-PER I-PER B-LOC` holds two entities:
+
+        >>> rules = mark_rules(["O", "B-PER", "I-PER", "B-LOC"])
+        >>> marks = mark_entities(rules, tf.constant([[0, 1, 2, 3]]))
+        >>> marks.begins.numpy().astype(int).tolist()
+        [[0, 1, 0, 1]]
+        >>> marks.ends.numpy().astype(int).tolist()
+        [[0, 0, 1, 1]]
+        >>> marks.type.numpy().tolist()
+        [[-1, 0, 0, 1]]
     """
     outside = len(rules.type_of_tag) - 1
     tags_BT = tf.where(tags_BT < 0, outside, tf.cast(tags_BT, tf.int32))
-    before_BT = tf.pad(tags_BT[:, :-1], [[0, 0], [1, 0]], constant_values=outside)[
-        :, : tf.shape(tags_BT)[1]
-    ]
-    after_BT = tf.pad(tags_BT[:, 1:], [[0, 0], [0, 1]], constant_values=outside)[
-        :, : tf.shape(tags_BT)[1]
-    ]
+    left_BT = _left_neighbours(tags_BT, outside)
+    right_BT = _right_neighbours(tags_BT, outside)
     if segments_BT is not None:
-        same = segments_BT[:, 1:] == segments_BT[:, :-1]
-        before_BT = tf.where(
-            tf.pad(same, [[0, 0], [1, 0]])[:, : tf.shape(tags_BT)[1]], before_BT, outside
-        )
-        after_BT = tf.where(
-            tf.pad(same, [[0, 0], [0, 1]])[:, : tf.shape(tags_BT)[1]], after_BT, outside
-        )
-    return EntityMarks(
-        _look_up(rules.begins, before_BT, tags_BT),
-        _look_up(rules.ends, tags_BT, after_BT),
-        tf.gather(tf.constant(rules.type_of_tag), tags_BT),
-    )
+        same_left_BT = _left_neighbours(segments_BT, -1) == segments_BT
+        same_right_BT = _right_neighbours(segments_BT, -1) == segments_BT
+        left_BT = tf.where(same_left_BT, left_BT, outside)
+        right_BT = tf.where(same_right_BT, right_BT, outside)
+    begins_BT = _look_up(rules.begins, left_BT, tags_BT)
+    ends_BT = _look_up(rules.ends, tags_BT, right_BT)
+    return EntityMarks(begins_BT, ends_BT, tf.gather(tf.constant(rules.type_of_tag), tags_BT))
 
 
 def left_align(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
-    """Move each row's kept values to its front, in order, -1 behind.
+    """Move each row's kept values to its front, in order, and fill up with -1.
 
-    Int32 [B, T] >= -1, bool [B, T] -> int32 [B, T].
+    This is a scatter of static shape in place of `tf.boolean_mask`, which neither XLA nor a TPU
+    compiles.
 
-    A scatter of static shape instead of `boolean_mask`, which neither XLA nor a TPU compiles.
+    Args:
+        values_BT: int [B, T], not below -1.
+        keep_BT: bool [B, T].
+
+    Returns:
+        int32 [B, T].
+
+        >>> keep = tf.constant([[True, False, True, False], [False, False, True, True]])
+        >>> left_align(tf.constant([[5, 6, 7, 8], [1, 2, 3, 4]]), keep).numpy().tolist()
+        [[5, 7, -1, -1], [3, 4, -1, -1]]
     """
     shape = tf.shape(values_BT)
-    place_BT = (
-        tf.cumsum(tf.cast(keep_BT, tf.int32), axis=1, exclusive=True)
-        + tf.range(shape[0])[:, tf.newaxis] * shape[1]
-    )
-    shifted_BT = tf.where(
-        keep_BT, tf.cast(values_BT, tf.int32) + 1, 0
-    )  # what is dropped adds 0 to its neighbour's place
+    kept_before_BT = tf.cumsum(tf.cast(keep_BT, tf.int32), axis=1, exclusive=True)
+    target_BT = kept_before_BT + _row_starts(shape)
+    # A dropped value shares its target with the next kept one and so must add 0; kept values are
+    # raised by 1 for the time of the sum, so that 0 stands for "nothing", which becomes -1.
+    raised_BT = tf.where(keep_BT, tf.cast(values_BT, tf.int32) + 1, 0)
+    aligned = tf.math.unsorted_segment_sum(raised_BT, target_BT, shape[0] * shape[1])
+    return tf.reshape(aligned, shape) - 1
+
+
+def count_entities(
+    rules: MarkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Count the entities of each type in gold tags, in predictions, and in both alike.
+
+    Args:
+        rules: `mark_rules` of the tag names, with N types.
+        true_BT, predicted_BT: tag ids int [B, T], -1 = no tag.
+        labelled_BT: bool [B, T]; other positions are skipped as if absent.
+        segments_BT: as in `mark_entities`.
+
+    Returns:
+        Gold, predicted and correct entities, three times int32 [N]. Here PER is right, LOC missed:
+
+        >>> rules = mark_rules(["O", "B-PER", "I-PER", "B-LOC"])
+        >>> true, predicted = tf.constant([[1, 2, 0, 3]]), tf.constant([[1, 2, 0, 0]])
+        >>> counts = count_entities(rules, true, predicted, tf.ones([1, 4], tf.bool))
+        >>> [count.numpy().tolist() for count in counts]
+        [[1, 1], [1, 0], [1, 0]]
+    """
+    if segments_BT is not None:
+        segments_BT = left_align(segments_BT, labelled_BT)
+    true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
+    predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)
+    same_begin_BT = true.begins & predicted.begins & (true.type == predicted.type)
+    correct_BT = same_begin_BT & (_last_positions(true) == _last_positions(predicted))
     return (
-        tf.reshape(tf.math.unsorted_segment_sum(shifted_BT, place_BT, shape[0] * shape[1]), shape)
-        - 1
+        _count_types(rules, true.type, true.begins),
+        _count_types(rules, predicted.type, predicted.begins),
+        _count_types(rules, true.type, correct_BT),
     )
+
+
+def _last_positions(marks: EntityMarks) -> tf.Tensor:
+    """Give each entity's last position at its first: int32 [B, T], of no meaning elsewhere."""
+    shape = tf.shape(marks.begins)
+    number_BT = tf.cumsum(tf.cast(marks.begins, tf.int32), axis=1) - 1 + _row_starts(shape)
+    # A row that opens with O has no entity yet: its number points before the row.
+    number_BT = tf.maximum(number_BT, 0)
+    position_BT = tf.where(marks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
+    last = tf.math.unsorted_segment_sum(position_BT, number_BT, shape[0] * shape[1])
+    return tf.gather(last, number_BT)
+
+
+def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
+    """Count the marked positions by type: int32 [B, T], bool [B, T] -> int32 [N]."""
+    rest = len(rules.types)
+    slot_BT = tf.where(counted_BT, type_BT, rest)
+    return tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, rest + 1)[:rest]
+
+
+def _row_starts(shape: tf.Tensor) -> tf.Tensor:
+    """Number the first position of each of B rows of T in one line: int32 [2] -> int32 [B, 1]."""
+    return tf.range(shape[0])[:, tf.newaxis] * shape[1]
+
+
+def _left_neighbours(values_BT: tf.Tensor, edge: int) -> tf.Tensor:
+    """Shift each row to the right by one; `edge` stands left of the first position."""
+    return tf.pad(values_BT, [[0, 0], [1, 0]], constant_values=edge)[:, :-1]
+
+
+def _right_neighbours(values_BT: tf.Tensor, edge: int) -> tf.Tensor:
+    """Shift each row to the left by one; `edge` stands right of the last position."""
+    return tf.pad(values_BT, [[0, 0], [0, 1]], constant_values=edge)[:, 1:]
+
+
+def _look_up(table: np.ndarray, left_BT: tf.Tensor, right_BT: tf.Tensor) -> tf.Tensor:
+    """Read a table of pairs of tags for each position: bool [B, T]."""
+    return tf.gather(tf.constant(table.reshape(-1)), left_BT * len(table) + right_BT)
 
 
 def _split(tag: str) -> tuple[str, str | None]:
-    """B-PER -> (B, PER); O -> (O, None); a bare B has the type _, as in seqeval."""
+    """Split B-PER into (B, PER) and O into (O, None); a bare B has the type _, as in seqeval."""
     prefix, _, name = tag.partition("-")
     if tag == "O":
         return "O", None
@@ -137,18 +223,6 @@ def _split(tag: str) -> tuple[str, str | None]:
     return prefix, name or "_"
 
 
-def _pairs(
-    marked: set[str], prefixes: Sequence[str], type_of_tag: np.ndarray, inside: int
-) -> np.ndarray:
-    """The table of a rule: bool [K + 1, K + 1].
-
-    Where types differ it holds wherever the tag on the `inside` (0 left, 1 right) is no O.
-    """
-    table = np.array([[left + right in marked for right in prefixes] for left in prefixes])
-    differ = type_of_tag[:, np.newaxis] != type_of_tag[np.newaxis, :]
-    within = (type_of_tag >= 0)[np.newaxis, :] if inside else (type_of_tag >= 0)[:, np.newaxis]
-    return table | (differ & within)
-
-
-def _look_up(table: np.ndarray, left_BT: tf.Tensor, right_BT: tf.Tensor) -> tf.Tensor:
-    return tf.gather(tf.constant(table.reshape(-1)), left_BT * len(table) + right_BT)
+def _pairs(marked: set[str], prefixes: Sequence[str]) -> np.ndarray:
+    """Tabulate which pairs of tags are marked by their prefixes: bool [K + 1, K + 1]."""
+    return np.array([[left + right in marked for right in prefixes] for left in prefixes])

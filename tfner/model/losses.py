@@ -1,18 +1,23 @@
-"""Cross entropy over labelled positions only, divided by how many the whole global batch has."""
+"""Compute cross entropy over labelled positions, divided by their number in the global batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
-import tf_keras as keras
+import tf_keras
 
 from tfner.exceptions import ConfigError
+from tfner.model.keras_guard import refuse_other_keras
 
 __all__ = [
+    "MaskedLossMixin",
     "MaskedSparseCategoricalCrossentropy",
     "cross_entropy",
+    "divide_over_replicas",
     "masked_cross_entropy_sum",
+    "position_weights",
     "sum_over_replicas",
 ]
 
@@ -20,12 +25,13 @@ __all__ = [
 def cross_entropy(
     y_true, logits, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
 ) -> tf.Tensor:
-    """Cross entropy of each position: int [...], float [..., K] -> float32 [...].
+    """Compute the cross entropy of each position: int [...], float [..., K] -> float32 [...].
 
-    As PyTorch's: with smoothing e and class weights w a position of class y costs
+    It is PyTorch's: with smoothing e and class weights w a position of class y costs
     `(1 - e) * w[y] * nll[y] + e / K * sum_k w[k] * nll[k]`.
     """
-    y_true, logits = tf.cast(y_true, tf.int32), tf.cast(logits, tf.float32)
+    y_true = tf.cast(y_true, tf.int32)
+    logits = tf.cast(logits, tf.float32)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y_true, logits=logits)
     if class_weights is not None:
         loss *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
@@ -34,7 +40,8 @@ def cross_entropy(
     nll = -tf.nn.log_softmax(logits)
     if class_weights is not None:
         nll *= tf.constant(class_weights, tf.float32)
-    return (1.0 - label_smoothing) * loss + label_smoothing * tf.reduce_mean(nll, axis=-1)
+    uniform = tf.reduce_mean(nll, axis=-1)
+    return (1.0 - label_smoothing) * loss + label_smoothing * uniform
 
 
 def masked_cross_entropy_sum(
@@ -45,7 +52,7 @@ def masked_cross_entropy_sum(
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two parts of the loss, so that micro-batches can be added up and divided once.
+    """Sum up the loss and its divisor apart, so that micro-batches add up and divide once.
 
     Args:
         y_true: int [B, T]; where the mask is 0 it may hold anything.
@@ -57,17 +64,22 @@ def masked_cross_entropy_sum(
 
     Returns:
         The weighted sum of the losses and the sum of the weights, both float32 scalars of this
-        replica alone.
+        replica alone. Two of three positions are labelled; equal logits cost log(2) = 0.693 each,
+        and the NaN of the third stays out:
+
+        >>> logits = tf.constant([[[0.0, 0.0], [1.0, 1.0], [float("nan"), 0.0]]])
+        >>> total, weight = masked_cross_entropy_sum([[0, 1, -100]], logits, [[1.0, 1.0, 0.0]])
+        >>> round(float(total), 3), float(weight)
+        (1.386, 2.0)
     """
-    y_true, logits = tf.cast(y_true, tf.int32), tf.cast(logits, tf.float32)
-    weights = _position_weights(y_true, label_mask)
+    y_true = tf.cast(y_true, tf.int32)
+    logits = tf.cast(logits, tf.float32)
+    weights = position_weights(y_true, label_mask)
     labelled = weights > 0.0
-    # Selected twice: before, so that NaN gives no NaN gradient; after, so that a masked position
+    # Selected twice: here, so that NaN gives no NaN gradient, and below, so that a masked position
     # has none at all.
-    y_true, logits = (
-        tf.where(labelled, y_true, 0),
-        tf.where(tf.expand_dims(labelled, -1), logits, 0.0),
-    )
+    y_true = tf.where(labelled, y_true, 0)
+    logits = tf.where(tf.expand_dims(labelled, -1), logits, 0.0)
     losses = cross_entropy(
         y_true, logits, label_smoothing=label_smoothing, class_weights=class_weights
     )
@@ -77,27 +89,56 @@ def masked_cross_entropy_sum(
     return total, tf.reduce_sum(tf.where(labelled, weights, 0.0))
 
 
-def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """The sum of `value` over all replicas in a replica context of several.
+def position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
+    """Broadcast a mask to the shape of the labels, as float32; None = ones, [B] = whole rows.
 
-    Elsewhere `value` itself.
+    >>> position_weights(tf.constant([[1, 2], [3, 4]]), [1.0, 0.0]).numpy().tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
     """
+    if label_mask is None:
+        return tf.ones_like(y_true, tf.float32)
+    label_mask = tf.cast(label_mask, tf.float32)
+    while label_mask.shape.rank < y_true.shape.rank:
+        label_mask = tf.expand_dims(label_mask, -1)
+    return tf.broadcast_to(label_mask, tf.shape(y_true))
+
+
+def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Sum `value` over all replicas; return it as it is outside a replica context of several."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return value
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-@keras.saving.register_keras_serializable("tfner")
-class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
-    """Sum of the losses at labelled positions / number of labelled positions in the whole global
-    batch.
+def divide_over_replicas(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Divide a replica's sum by the weight of the global batch; 0 where that is 0.
+
+    Returns:
+        A float32 scalar. Over R replicas the values, and the gradients, add up to those of one
+        device with the whole batch. The gradient is that of this replica's own sum; the value is
+        1/R of the global loss on each replica, because `fit` logs R times the value, averaged by
+        rows, and rows say nothing of labels.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tf.math.divide_no_nan(total, tf.stop_gradient(weight))
+    sums = tf.stop_gradient(tf.stack([total, weight]))
+    global_total, global_weight = tf.unstack(sum_over_replicas(sums))
+    own_share = tf.math.divide_no_nan(total, global_weight)
+    loss = tf.math.divide_no_nan(global_total, global_weight)
+    even_share = loss / context.num_replicas_in_sync
+    return own_share + tf.stop_gradient(even_share - own_share)
+
+
+class MaskedLossMixin:
+    """Sum of the losses at labelled positions / their number in the whole global batch.
 
     Pass the label mask [B, T] as `sample_weight`, in `fit` or in a direct call; without one every
-    position counts. Under a strategy with several replicas the number is summed over the replicas,
-    so the replicas' losses and gradients *add up* (which is what a Keras optimizer does) to those
-    of one device with the whole batch. A batch without a labelled position has loss 0 and gradient
-    0. NaN or infinity at a masked position reaches neither loss nor gradient. All arithmetic is
+    position counts. Under a strategy with several replicas the number is that of all replicas, and
+    the replicas' losses and gradients *add up* (which is what a Keras optimizer does) to those of
+    one device with the whole batch. A batch without a labelled position has loss 0 and gradient 0.
+    NaN or infinity at a masked position reaches neither loss nor gradient. All arithmetic is
     float32 whatever the logits are.
 
     Args:
@@ -106,6 +147,9 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
             as in PyTorch's `CrossEntropyLoss`, so weighting does not change the scale of the loss.
     """
 
+    made_for: str  # the package of Keras that this is a loss of
+    name: str
+
     def __init__(
         self,
         label_smoothing: float = 0.0,
@@ -113,59 +157,37 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
         name: str = "masked_cross_entropy",
     ):
         if not 0.0 <= label_smoothing < 1.0:
-            raise ConfigError(
-                f"label_smoothing: expected a number in [0, 1), got {label_smoothing}"
-            )
-        # With SUM Keras does not divide by the number of replicas again; `fit` still logs the value
-        # of the whole batch.
-        super().__init__(reduction=keras.losses.Reduction.SUM, name=name)
+            message = f"label_smoothing: expected a number in [0, 1), got {label_smoothing}"
+            raise ConfigError(message)
+        # With "sum" Keras does not divide by the number of replicas again.
+        super().__init__(reduction="sum", name=name)  # type: ignore[call-arg]
         self.label_smoothing = label_smoothing
-        self.class_weights = (
-            None if class_weights is None else [float(weight) for weight in class_weights]
-        )
+        self.class_weights = None if class_weights is None else list(map(float, class_weights))
 
     def __call__(self, y_true, y_pred, sample_weight=None) -> tf.Tensor:
-        """int [B, T], logits [B, T, K], mask [B, T] or [B] or None -> float32 scalar."""
+        """Compute the loss: int [B, T], logits [B, T, K], mask [B, T], [B] or None -> scalar."""
+        refuse_other_keras(self, self.made_for)
         with tf.name_scope(self.name):
             total, weight = self.sums(y_true, y_pred, sample_weight)
-            return tf.math.divide_no_nan(total, tf.stop_gradient(sum_over_replicas(weight)))
+            return divide_over_replicas(total, weight)
 
     def call(self, y_true, y_pred) -> tf.Tensor:
-        """The losses of the single positions, unmasked.
-
-        Int [B, T], logits [B, T, K] -> float32 [B, T].
-        """
-        return cross_entropy(
-            y_true, y_pred, label_smoothing=self.label_smoothing, class_weights=self.class_weights
-        )
+        """Compute the loss of each position, unmasked: int [B, T], logits [B, T, K] -> [B, T]."""
+        return cross_entropy(y_true, y_pred, **self._options())
 
     def sums(self, y_true, y_pred, sample_weight=None) -> tuple[tf.Tensor, tf.Tensor]:
-        """The loss before its division, of this replica alone: see `masked_cross_entropy_sum`."""
-        return masked_cross_entropy_sum(
-            y_true,
-            y_pred,
-            sample_weight,
-            label_smoothing=self.label_smoothing,
-            class_weights=self.class_weights,
-        )
+        """Sum up loss and divisor of this replica alone, as `masked_cross_entropy_sum` does."""
+        return masked_cross_entropy_sum(y_true, y_pred, sample_weight, **self._options())
 
-    def get_config(self) -> dict:
-        """What `from_config` needs."""
-        return {
-            "label_smoothing": self.label_smoothing,
-            "class_weights": self.class_weights,
-            "name": self.name,
-        }
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**self._options(), "name": self.name}
+
+    def _options(self) -> dict[str, Any]:
+        return {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}
 
 
-def _position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
-    """The mask as float32 in the shape of `y_true`.
-
-    A mask of fewer dimensions holds for whole rows.
-    """
-    if label_mask is None:
-        return tf.ones_like(y_true, tf.float32)
-    label_mask = tf.cast(label_mask, tf.float32)
-    while label_mask.shape.rank < y_true.shape.rank:
-        label_mask = tf.expand_dims(label_mask, -1)
-    return tf.broadcast_to(label_mask, tf.shape(y_true))
+@tf_keras.saving.register_keras_serializable("tfner")
+class MaskedSparseCategoricalCrossentropy(MaskedLossMixin, tf_keras.losses.Loss):
+    __doc__ = MaskedLossMixin.__doc__
+    made_for = "tf_keras"

@@ -1,107 +1,100 @@
-"""Streaming token accuracy and entity precision, recall and F1.
+"""Count token accuracy and entity precision, recall and F1 in graph, batch by batch.
 
-Counters in graph, equal to seqeval's default mode.
+The scores equal those of seqeval's default mode. What is counted is the same for either Keras and
+stands in mixins; below them are the metrics of Keras 2, and in `tfner.keras` those of Keras 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
-import tf_keras as keras
+import tf_keras
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import EntityMarks, MarkRules, left_align, mark_entities, mark_rules
-from tfner.model.losses import sum_over_replicas
+from tfner.model.entity_marks import count_entities, mark_rules
+from tfner.model.keras_guard import refuse_other_keras
+from tfner.model.losses import position_weights, sum_over_replicas
 
 __all__ = [
-    "EntityCounts", "EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "LossOfLabels", "MaskedAccuracy", "count_entities",
-]  # fmt: skip
+    "EntityCountsMixin",
+    "EntityF1",
+    "EntityPrecision",
+    "EntityPrecisionRecallF1",
+    "EntityRecall",
+    "EntityScores",
+    "LossOfLabels",
+    "MaskedAccuracy",
+]
 
 
-class _Totals(keras.metrics.Metric):
-    """Totals over all replicas, the same on each.
+class TotalsMixin:
+    """Keep totals over all replicas, the same on each: any process reads or saves them alone."""
 
-    Any process can read or save them without the help of the others.
-    """
+    made_for: str  # the package of Keras that this is a metric of
+    # Creates a variable of zeros that is written on all replicas with the first one's value:
+    # (name, shape, dtype) -> variable.
+    add_total: Callable[..., Any]
 
-    def add_total(
-        self, name: str, shape: tuple[int, ...] = (), dtype: tf.DType = tf.float32
-    ) -> tf.Variable:
-        aggregation, synchronization = (
-            tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            tf.VariableSynchronization.ON_WRITE,
-        )
-        return self.add_weight(
-            name, shape, aggregation, synchronization, initializer="zeros", dtype=dtype
-        )
-
-    def add_to(self, totals: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
-        """Add to each total its value of this batch, which is to be less than 2**24 if it is a
-        count.
+    def add_to(self, totals: Sequence[Any], values: Sequence[tf.Tensor]) -> None:
+        """Add to each total its value of this batch, which is below 2**24 if it is a count.
 
         One sum over replicas for all of them, in float32, which every kind of device can sum.
         """
-        summed = sum_over_replicas(tf.stack([tf.cast(value, tf.float32) for value in values]))
-        for total, value in zip(totals, tf.unstack(summed), strict=True):
+        stacked = tf.stack([tf.cast(value, tf.float32) for value in values])
+        summed = tf.unstack(sum_over_replicas(stacked))
+        for total, value in zip(totals, summed, strict=True):
             total.assign_add(tf.cast(value, total.dtype))
 
-
-@keras.saving.register_keras_serializable("tfner")
-class LossOfLabels(_Totals):
-    """The loss of all labelled positions, however they were batched.
-
-    The sum of what they cost / the sum of their weights.
-    """
-
-    def __init__(self, name: str = "loss", dtype=None):
-        super().__init__(name=name, dtype=dtype)
-        self.total, self.weight = self.add_total("total"), self.add_total("weight")
-
-    def update_state(self, total, weight) -> None:
-        """Add the two sums of a batch, as `masked_cross_entropy_sum` gives them."""
-        self.add_to((self.total, self.weight), (total, weight))
-
-    def result(self) -> tf.Tensor:
-        """The loss of a position; 0 before anything was counted."""
-        return tf.math.divide_no_nan(self.total, self.weight)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Update the totals and return the result, as every metric does."""
+        refuse_other_keras(self, self.made_for)
+        return super().__call__(*args, **kwargs)  # type: ignore[misc]
 
 
-@keras.saving.register_keras_serializable("tfner")
-class MaskedAccuracy(_Totals):
+class MaskedAccuracyMixin(TotalsMixin):
     """Share of labelled positions with the right tag; a prediction of -1 (none) is never right.
 
     `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
     out may be NaN.
     """
 
-    def __init__(self, name: str = "accuracy", dtype=None):
-        super().__init__(name=name, dtype=dtype)
-        self.correct, self.total = self.add_total("correct"), self.add_total("total")
+    def __init__(self, name: str = "accuracy", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)  # type: ignore[call-arg]
+        self.correct = self.add_total("correct")
+        self.total = self.add_total("total")
 
     def update_state(self, y_true, y_pred, sample_weight=None, segment_ids=None) -> None:
         """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None.
 
-        Segments make no difference to single positions.
+        Segments, which packed rows have, make no difference to single positions.
         """
         y_true = tf.cast(y_true, tf.int32)
-        weights_BT = _mask_like(y_true, sample_weight)
+        weights_BT = position_weights(y_true, sample_weight)
         correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)
-        self.add_to(
-            (self.correct, self.total), (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT))
-        )
+        sums = (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT))
+        self.add_to((self.correct, self.total), sums)
 
     def result(self) -> tf.Tensor:
-        """Accuracy as a fraction; 0 before anything was counted."""
-        return tf.math.divide_no_nan(self.correct, self.total)
+        """Return accuracy as a fraction; 0 before anything was counted."""
+        return tf.math.divide_no_nan(_value(self.correct), _value(self.total))
 
 
-class EntityCounts(_Totals):
-    """Counts gold, predicted and correct entities by type; subclasses say what comes of it.
+class PrecisionRecallF1(NamedTuple):
+    """Hold fractions, float32 [] or one for each of N types [N]; 0 where nothing can be divided."""
+
+    precision: tf.Tensor
+    recall: tf.Tensor
+    f1: tf.Tensor
+
+
+class EntityCountsMixin(TotalsMixin):
+    """Count gold, predicted and correct entities by type; subclasses say which score is the result.
 
     Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if
     absent, in the middle of a row too: what stands left and right of them are neighbours. Tags are
-    read as conlleval reads them.
+    read as seqeval's default mode reads them, legal or not.
 
     Args:
         tags: the K tag names by id, for example ["O", "B-PER", "I-PER"].
@@ -109,202 +102,186 @@ class EntityCounts(_Totals):
             or prediction.
     """
 
+    default_name = "entity"
+
     def __init__(
-        self, tags: Sequence[str], average: str = "micro", name: str | None = None, dtype=None
+        self,
+        tags: Sequence[str],
+        average: str = "micro",
+        name: str | None = None,
+        dtype: Any = None,
     ):
         if average not in {"micro", "macro"}:
             raise ConfigError(f"average: expected 'micro' or 'macro', got {average!r}")
-        super().__init__(name=name, dtype=dtype)
-        self.tags, self.average = list(tags), average
+        super().__init__(name=name or self.default_name, dtype=dtype)  # type: ignore[call-arg]
+        self.tags = list(tags)
+        self.average = average
         self.rules = mark_rules(self.tags)
-        self.true, self.predicted, self.correct = (
-            self._add_counter(name) for name in ("true", "predicted", "correct")
-        )
+        shape = (len(self.rules.types),)
+        # int64: a float32 counter stops at 16,777,216
+        self.true = self.add_total("true", shape, "int64")
+        self.predicted = self.add_total("predicted", shape, "int64")
+        self.correct = self.add_total("correct", shape, "int64")
 
     def update_state(self, y_true, y_pred, sample_weight=None, segment_ids=None) -> None:
         """Count a batch.
 
         Args:
             y_true: tag ids int [B, T].
-            y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, which reads as
-                O.
+            y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, read as O.
             sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater
                 than 0 is labelled.
             segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the
                 next.
         """
         y_true = tf.cast(y_true, tf.int32)
-        labelled_BT = _mask_like(y_true, sample_weight) > 0.0
-        counts = count_entities(
-            self.rules, y_true, _tag_ids(y_pred, y_true), labelled_BT, segment_ids
-        )
+        y_pred = _tag_ids(y_pred, y_true)
+        labelled_BT = position_weights(y_true, sample_weight) > 0.0
+        counts = count_entities(self.rules, y_true, y_pred, labelled_BT, segment_ids)
         self.add_to((self.true, self.predicted, self.correct), counts)
 
-    def reset_state(self) -> None:
-        """Set all counters to 0."""
-        keras.backend.batch_set_value(
-            [(counter, [0] * len(self.rules.types)) for counter in self.variables]
-        )
-
-    def scores(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Precision, recall and F1 under `average`, scalars.
-
-        0 where nothing is there to divide by.
-        """
+    def scores(self) -> PrecisionRecallF1:
+        """Return precision, recall and F1 under `average`, scalars."""
+        counters = (self.true, self.predicted, self.correct)
+        true, predicted, correct = (tf.cast(_value(count), tf.float32) for count in counters)
         if self.average == "micro":
-            return _scores(
-                *(tf.reduce_sum(counter) for counter in (self.true, self.predicted, self.correct))
-            )
-        occurs_N = tf.cast(self.true + self.predicted > 0, tf.float32)
-        by_type = _scores(self.true, self.predicted, self.correct)
-        precision, recall, f1 = (
-            tf.math.divide_no_nan(tf.reduce_sum(score_N), tf.reduce_sum(occurs_N))
-            for score_N in by_type
-        )
-        return precision, recall, f1
+            return _scores(*(tf.reduce_sum(count) for count in (true, predicted, correct)))
+        occurring = tf.reduce_sum(tf.cast(true + predicted > 0, tf.float32))
+        by_type = _scores(true, predicted, correct)
+        means = (tf.math.divide_no_nan(tf.reduce_sum(score), occurring) for score in by_type)
+        return PrecisionRecallF1(*means)
 
-    def get_config(self) -> dict:
-        """What `from_config` needs."""
-        return {**super().get_config(), "tags": self.tags, "average": self.average}
-
-    def _add_counter(self, name: str) -> tf.Variable:
-        # int64: a float32 counter stops at 16,777,216
-        return self.add_total(name, (len(self.rules.types),), tf.int64)
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        config = super().get_config()  # type: ignore[misc]
+        return {**config, "tags": self.tags, "average": self.average}
 
 
-@keras.saving.register_keras_serializable("tfner")
-class EntityScores(EntityCounts):
+class EntityPrecisionRecallF1Mixin(EntityCountsMixin):
     """Precision, recall and F1 at once, from one set of counters.
 
-    `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`.
+    `fit` logs them as `NAME_precision`, `NAME_recall` and `NAME_f1`.
     """
-
-    def __init__(
-        self, tags: Sequence[str], average: str = "micro", name: str = "entity", dtype=None
-    ):
-        super().__init__(tags, average, name, dtype)
 
     def result(self) -> dict[str, tf.Tensor]:
-        """The three scores as fractions."""
-        return {
-            f"{self.name}_{key}": score
-            for key, score in zip(("precision", "recall", "f1"), self.scores(), strict=True)
-        }
+        """Return the three scores as fractions."""
+        scores = self.scores()._asdict()
+        return {f"{self.name}_{key}": score for key, score in scores.items()}
 
 
-@keras.saving.register_keras_serializable("tfner")
-class EntityPrecision(EntityCounts):
+class EntityPrecisionMixin(EntityCountsMixin):
     """Correct / predicted entities."""
 
-    def __init__(
-        self,
-        tags: Sequence[str],
-        average: str = "micro",
-        name: str = "entity_precision",
-        dtype=None,
-    ):
-        super().__init__(tags, average, name, dtype)
+    default_name = "entity_precision"
 
     def result(self) -> tf.Tensor:
-        """Precision as a fraction."""
-        return self.scores()[0]
+        """Return precision as a fraction."""
+        return self.scores().precision
 
 
-@keras.saving.register_keras_serializable("tfner")
-class EntityRecall(EntityCounts):
+class EntityRecallMixin(EntityCountsMixin):
     """Correct / gold entities."""
 
-    def __init__(
-        self, tags: Sequence[str], average: str = "micro", name: str = "entity_recall", dtype=None
-    ):
-        super().__init__(tags, average, name, dtype)
+    default_name = "entity_recall"
 
     def result(self) -> tf.Tensor:
-        """Recall as a fraction."""
-        return self.scores()[1]
+        """Return recall as a fraction."""
+        return self.scores().recall
 
 
-@keras.saving.register_keras_serializable("tfner")
-class EntityF1(EntityCounts):
+class EntityF1Mixin(EntityCountsMixin):
     """Harmonic mean of entity precision and recall."""
 
-    def __init__(
-        self, tags: Sequence[str], average: str = "micro", name: str = "entity_f1", dtype=None
-    ):
-        super().__init__(tags, average, name, dtype)
+    default_name = "entity_f1"
 
     def result(self) -> tf.Tensor:
-        """F1 as a fraction."""
-        return self.scores()[2]
+        """Return F1 as a fraction."""
+        return self.scores().f1
 
 
-def count_entities(
-    rules: MarkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gold, predicted and correct entities of each type.
+class _Keras2Metric(tf_keras.metrics.Metric):
+    """Make a metric of Keras 2 from one of the mixins."""
 
-    Ids [B, T] twice, bool [B, T], ids [B, T] or None -> 3 x int32 [N].
-    """
-    segments_BT = None if segments_BT is None else left_align(segments_BT, labelled_BT)
-    true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
-    predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)
-    same_BT = (
-        true.begins
-        & predicted.begins
-        & (true.type == predicted.type)
-        & (_last_of(true) == _last_of(predicted))
-    )
-    return (
-        _count_types(rules, true.type, true.begins),
-        _count_types(rules, predicted.type, predicted.begins),
-        _count_types(rules, true.type, same_BT),
-    )
+    made_for = "tf_keras"
+
+    def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
+        first, written = (
+            tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            tf.VariableSynchronization.ON_WRITE,
+        )
+        return self.add_weight(name, shape, first, written, initializer="zeros", dtype=dtype)
+
+    def reset_state(self) -> None:
+        """Set all totals to 0, of any shape."""
+        for variable in self.variables:
+            variable.assign(tf.zeros(variable.shape, variable.dtype))
 
 
-def _last_of(marks: EntityMarks) -> tf.Tensor:
-    """The last position of each entity, given at its first: int32 [B, T]; elsewhere meaningless."""
-    shape = tf.shape(marks.begins)
-    place_BT = (
-        tf.range(shape[0])[:, tf.newaxis] * shape[1]
-        + tf.cumsum(tf.cast(marks.begins, tf.int32), axis=1)
-        - 1
-    )
-    place_BT = tf.maximum(place_BT, 0)  # a row that opens with O points before itself
-    position_BT = tf.where(marks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
-    return tf.gather(
-        tf.math.unsorted_segment_sum(position_BT, place_BT, shape[0] * shape[1]), place_BT
-    )
+_registered = tf_keras.saving.register_keras_serializable("tfner")
 
 
-def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
-    number = len(rules.types)
-    slot_BT = tf.where(counted_BT, type_BT, number)
-    return tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, number + 1)[:number]
+@_registered
+class LossOfLabels(TotalsMixin, _Keras2Metric):
+    """Loss of all labelled positions, however they were batched: sum of costs / sum of weights."""
+
+    def __init__(self, name: str = "loss", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+        self.total = self.add_total("total")
+        self.weight = self.add_total("weight")
+
+    def update_state(self, total, weight) -> None:
+        """Add the two sums of a batch, as `masked_cross_entropy_sum` gives them."""
+        self.add_to((self.total, self.weight), (total, weight))
+
+    def result(self) -> tf.Tensor:
+        """Return the loss of a position; 0 before anything was counted."""
+        return tf.math.divide_no_nan(self.total, self.weight)
 
 
-def _scores(true, predicted, correct) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    true, predicted, correct = (tf.cast(count, tf.float32) for count in (true, predicted, correct))
+@_registered
+class MaskedAccuracy(MaskedAccuracyMixin, _Keras2Metric):
+    __doc__ = MaskedAccuracyMixin.__doc__
+
+
+@_registered
+class EntityPrecision(EntityPrecisionMixin, _Keras2Metric):
+    __doc__ = EntityPrecisionMixin.__doc__
+
+
+@_registered
+class EntityRecall(EntityRecallMixin, _Keras2Metric):
+    __doc__ = EntityRecallMixin.__doc__
+
+
+@_registered
+class EntityF1(EntityF1Mixin, _Keras2Metric):
+    __doc__ = EntityF1Mixin.__doc__
+
+
+# Registered under the name that saved models hold.
+@tf_keras.saving.register_keras_serializable("tfner", name="EntityScores")
+class EntityPrecisionRecallF1(EntityPrecisionRecallF1Mixin, _Keras2Metric):
+    __doc__ = EntityPrecisionRecallF1Mixin.__doc__
+
+
+EntityScores = EntityPrecisionRecallF1  # the name that programs of earlier versions import
+
+
+def _scores(true: tf.Tensor, predicted: tf.Tensor, correct: tf.Tensor) -> PrecisionRecallF1:
+    """Divide float32 counts of any one shape."""
     divide = tf.math.divide_no_nan
-    return (
-        divide(correct, predicted),
-        divide(correct, true),
-        divide(2.0 * correct, true + predicted),
-    )
+    f1 = divide(2.0 * correct, true + predicted)
+    return PrecisionRecallF1(divide(correct, predicted), divide(correct, true), f1)
+
+
+def _value(variable: Any) -> tf.Tensor:
+    """Read a variable of either Keras."""
+    return tf.convert_to_tensor(variable)
 
 
 def _tag_ids(y_pred, y_true: tf.Tensor) -> tf.Tensor:
-    """Ids as they are, or the best class of logits: int32 [B, T]."""
+    """Return ids as they are, or the best class of logits: int32 [B, T]."""
     y_pred = tf.convert_to_tensor(y_pred)
     if y_pred.shape.rank == y_true.shape.rank:
         return tf.cast(y_pred, tf.int32)
     return tf.argmax(y_pred, axis=-1, output_type=tf.int32)
-
-
-def _mask_like(y_true: tf.Tensor, mask) -> tf.Tensor:
-    """The mask as float32 in the shape of the labels; None = ones, [B] = whole rows."""
-    if mask is None:
-        return tf.ones_like(y_true, tf.float32)
-    mask = tf.cast(mask, tf.float32)
-    return tf.broadcast_to(
-        mask if mask.shape.rank == y_true.shape.rank else mask[:, tf.newaxis], tf.shape(y_true)
-    )

@@ -1,4 +1,4 @@
-"""The machine that a training runs on: its processor and the fast instructions it has, whether there is an accelerator, memory."""
+"""Describe the machine that a training runs on: processor, accelerator, memory."""
 
 from __future__ import annotations
 
@@ -10,61 +10,50 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 PROCESSOR = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
+# Flags of fast instructions, best first.
 FAST = {
     "amx_bf16": "AMX",
     "avx512_bf16": "AVX512-BF16",
     "avx512f": "AVX512",
     "avx2": "AVX2",
-}  # best first
+}
 BFLOAT16 = ("AMX", "AVX512-BF16")
 
 
 def processor_features(source: Path = PROCESSOR) -> list[str]:
-    """Those of FAST that the processor has, as Linux lists them; empty elsewhere."""
-    try:
-        flags = next(
-            line
-            for line in source.read_text(encoding="utf-8").splitlines()
-            if line.startswith("flags")
-        )
-    except (OSError, StopIteration):
-        return []
-    return [name for flag, name in FAST.items() if flag in flags.split()]
+    """List the values of FAST that the processor has; empty where the system is not Linux."""
+    found = re.search(r"^flags.*$", _text(source), re.MULTILINE)
+    flags = found[0].split() if found else []
+    return [name for flag, name in FAST.items() if flag in flags]
 
 
 def processor_name(source: Path = PROCESSOR) -> str | None:
-    """As Linux tells it; None elsewhere."""
-    try:
-        found = re.search(
-            r"^model name\s*:\s*(.+)$", source.read_text(encoding="utf-8"), re.MULTILINE
-        )
-    except OSError:
-        return None
+    """Read the processor's name; None where the system is not Linux."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _text(source), re.MULTILINE)
     return found[1] if found else None
 
 
 def has_accelerator() -> bool:
+    """Tell if TensorFlow sees a GPU or a TPU."""
     import tensorflow as tf
 
     return bool(tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"))
 
 
-def say_precision(precision: str, features: list[str], accelerator: bool) -> None:
-    """One line in the log on what half precision will be computed with, or that it will be slow."""
-    if precision != "mixed_bfloat16" or accelerator:
+def log_precision(precision: str, features: list[str], accelerator: bool) -> None:
+    """Log what bfloat16 will be computed with, or that it will be slow."""
+    if precision != "mixed_bfloat16" or accelerator or not features:
         return
     fast = [name for name in BFLOAT16 if name in features]
     if fast:
         logger.info("training.precision: bfloat16 products by %s", " and ".join(fast))
-    elif features:
-        logger.warning(
-            "training.precision: this processor has no bfloat16 instructions (%s): float32 may be faster",
-            ", ".join(features),
-        )
+        return
+    message = "this processor has no bfloat16 instructions (%s): float32 may be faster"
+    logger.warning(f"training.precision: {message}", ", ".join(features))
 
 
 def memory_of_machine() -> int | None:
-    """MiB, where the system tells it."""
+    """Return the machine's memory in MiB; None where the system does not tell it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     except (AttributeError, ValueError, OSError):
@@ -72,13 +61,18 @@ def memory_of_machine() -> int | None:
 
 
 def resident_memory(source: Path = STATUS) -> tuple[float, float]:
-    """MiB of memory that this process holds, and the most that it ever held, as Linux tells it; zeros elsewhere."""
+    """Return the memory that this process holds, and the most it ever held, in MiB.
+
+    Zeros where the system is not Linux.
+    """
+    found = re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", _text(source), re.MULTILINE)
+    kib = {name: int(size) for name, size in found}
+    return kib.get("VmRSS", 0) / 1024, kib.get("VmHWM", 0) / 1024
+
+
+def _text(source: Path) -> str:
+    """Read one of Linux's files on the machine; empty on other systems."""
     try:
-        found = dict(
-            re.findall(
-                r"^(VmRSS|VmHWM):\s+(\d+) kB", source.read_text(encoding="utf-8"), re.MULTILINE
-            )
-        )
+        return source.read_text(encoding="utf-8")
     except OSError:
-        found = {}
-    return int(found.get("VmRSS", 0)) / 1024, int(found.get("VmHWM", 0)) / 1024
+        return ""

@@ -1,4 +1,4 @@
-"""Progress of work on a stream: a bar on a terminal, a plain line now and then where output is piped."""
+"""Show progress on a stream: a bar on a terminal, a plain line now and then where it is piped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,12 +18,13 @@ LINE_SECONDS = 10.0
 
 
 class Meter:
-    """Counts what is done. `show` is called after each step.
+    """Count what is done, and show it after each step.
 
     Args:
-        what: is counted, for example "documents".
-        total: of these; None if nobody knows.
-        clock: seconds from any beginning.
+        what: the name of what is counted, for example "documents".
+        total: how many there are; None if nobody knows.
+        show: gets this meter after each step.
+        clock: gives seconds from any beginning.
     """
 
     def __init__(
@@ -41,24 +42,24 @@ class Meter:
         self._start = clock()
 
     def advance(self, count: int, words: int = 0) -> None:
-        """So many more are done, which have so many words."""
+        """Count so many more as done, with so many words."""
         self.done += count
         self.words += words
         self._show(self)
 
     def skip(self, count: int) -> None:
-        """So many more were done before; the rate is that of the others."""
+        """Count so many more as done by an earlier run; they do not enter the rate."""
         self._skipped += count
         self.advance(count)
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the beginning."""
         return max(self._clock() - self._start, 1e-9)
 
     @property
     def speed(self) -> str:
-        """For example `12,345 words/s, 0:01:02 left`; without words what is counted takes their place."""
+        """Format the rate, for example `12,345 words/s, 0:01:02 left`; without words `123/s`."""
         seconds = self.seconds
         per_second = (self.done - self._skipped) / seconds
         rate = f"{self.words / seconds:,.0f} words/s" if self.words else f"{per_second:,.0f}/s"
@@ -70,7 +71,7 @@ class Meter:
 
 @contextmanager
 def meter(console: Console, what: str, total: int | None = None) -> Iterator[Meter]:
-    """Show how many are done, how fast, and how long the rest will take where `total` is known."""
+    """Show how many are done and how fast; the time left if `total` is known."""
     if console.quiet or not console.is_terminal:
         yield Meter(what, total, PlainLines(console))
         return
@@ -83,15 +84,15 @@ def meter(console: Console, what: str, total: int | None = None) -> Iterator[Met
     )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(what, total=total, speed="")
-        yield Meter(
-            what,
-            total,
-            lambda meter: progress.update(task, completed=meter.done, speed=meter.speed),
-        )
+
+        def update(meter: Meter) -> None:
+            progress.update(task, completed=meter.done, speed=meter.speed)
+
+        yield Meter(what, total, update)
 
 
 class PlainLines:
-    """A line, and an event in the log, every LINE_SECONDS at most."""
+    """Print a line and log an event, every LINE_SECONDS at most."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self._console = console
@@ -99,27 +100,23 @@ class PlainLines:
         self._said = clock()
 
     def __call__(self, meter: Meter) -> None:
-        if self._clock() - self._said >= LINE_SECONDS:
-            self._said = self._clock()
-            of_total = f" of {meter.total:,}" if meter.total else ""
-            self._console.print(
-                f"{meter.what}: {meter.done:,}{of_total}, {meter.speed}", markup=False
-            )
-            words = {"words": meter.words} if meter.words else {}
-            log_event(
-                "progress",
-                what=meter.what,
-                done=meter.done,
-                total=meter.total,
-                **words,
-                seconds=round(meter.seconds, 3),
-            )
+        now = self._clock()
+        if now - self._said < LINE_SECONDS:
+            return
+        self._said = now
+        of_total = f" of {meter.total:,}" if meter.total else ""
+        line = f"{meter.what}: {meter.done:,}{of_total}, {meter.speed}"
+        self._console.print(line, markup=False)
+        fields: dict[str, Any] = {"what": meter.what, "done": meter.done, "total": meter.total}
+        if meter.words:
+            fields["words"] = meter.words
+        log_event("progress", **fields, seconds=round(meter.seconds, 3))
 
 
 def track(
     items: Iterable[Item], console: Console, what: str, total: int | None = None
 ) -> Iterator[Item]:
-    """Pass items on and show how many there were, how fast, and how long the rest will take where `total` is known."""
+    """Pass items on and show how many there were, how fast, and the time left until `total`."""
     with meter(console, what, total) as shown:
         for item in items:
             yield item

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
-from tfner.monitoring.step_metrics import describe_facts, is_due
+from tfner.monitoring.step_metrics import describe_metrics, is_due
 from tfner.safeio.whole_files import write_text_whole
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.storage import writing
@@ -239,7 +239,7 @@ class MetricsLog(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """Show rate, time left, loss and F1: as a bar on a terminal, as lines where output is piped.
 
-    Lines come when `is_due` says, and after each epoch. They hold the metrics of StepFacts if that
+    Lines come when `is_due` says, and after each epoch. They hold the metrics of StepMetrics if that
     stands before this callback.
     """
 
@@ -312,7 +312,7 @@ def name_of_epoch(epoch: int) -> str:
 
 
 def describe_logs(logs: dict[str, Any] | None) -> str:
-    """Format the figures that a person watches: loss, training F1, dev F1, metrics of StepFacts."""
+    """Format the figures that a person watches: loss, training F1, dev F1, metrics of StepMetrics."""
     logs = logs or {}
     forms = {
         "loss": "loss {:.4f}",
@@ -320,7 +320,7 @@ def describe_logs(logs: dict[str, Any] | None) -> str:
         "val_entity_f1": "dev F1 {:.4f}",
     }
     shown = [form.format(float(logs[name])) for name, form in forms.items() if name in logs]
-    shown.append(describe_facts(logs))
+    shown.append(describe_metrics(logs))
     return "  ".join(filter(None, shown))
 
 

@@ -16,9 +16,9 @@ from tfner.model.classifier import TokenClassifier
 from tfner.model.heads.head import LossOptions
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
-from tfner.monitoring.input_monitor import Supply
-from tfner.monitoring.machine import has_accelerator, processor_features, say_precision
-from tfner.monitoring.step_metrics import StepFacts
+from tfner.monitoring.input_monitor import InputMonitor
+from tfner.monitoring.machine import has_accelerator, log_precision, processor_features
+from tfner.monitoring.step_metrics import StepMetrics
 from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.serving.export.bundle import live_recognizer, make_card
 from tfner.training import callbacks
@@ -85,7 +85,7 @@ class RunCallbacks:
         self, inputs: RunInputs, devices: Devices, model: TokenClassifier, batches: TrainingBatches
     ):
         settings, folder = inputs.settings.training, inputs.folder
-        self.input_monitor = Supply()
+        self.input_monitor = InputMonitor()
         self.bar = callbacks.ProgressBar(inputs.console)
         self.throughput = callbacks.Throughput(len(batches.lengths))
         monitor = training_monitor(inputs)
@@ -108,7 +108,7 @@ class RunCallbacks:
         metrics, scalars = callbacks.MetricsLog(folder.metrics), Scalars(folder.tensorboard)
         writers = [metrics, self.bar, EventLines(), scalars]
         self.ordered = [
-            StepFacts(self.input_monitor),
+            StepMetrics(self.input_monitor),
             self.throughput,
             NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume),
             *dev_report(inputs, model, devices),
