@@ -170,7 +170,7 @@ def evaluate_splits(prepared: Prepared, recognize: Recognize) -> dict[str, Repor
                 prepared.splits.documents[split],
                 name=prepared.settings.name,
                 split=split,
-                losses={name: ledger.counts for name, ledger in prepared.splits.ledgers.items()},
+                dropped={name: ledger.counts for name, ledger in prepared.splits.ledgers.items()},
                 seconds=prepared.seconds,
                 versions=versions(),
             )
