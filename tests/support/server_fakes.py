@@ -1,4 +1,7 @@
-"""A model without TensorFlow for tests of the server: every capitalized word is an entity, and calls can be held up and counted."""
+"""A model without TensorFlow for tests of the server.
+
+Every capitalized word is an entity, and calls can be held up and counted.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,6 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from tfner.serving.server.app import (
     RestServer,
@@ -22,15 +23,14 @@ from tfner.serving.server.app import (
     grpc_server,
     rest_socket,
     uvicorn_config,
+    web_app,
 )
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.model_versions import ModelVersions, Servable
-from tfner.serving.server.page import Page
 from tfner.serving.server.request_error import invalid
-from tfner.serving.server.rest import RestApi
 from tfner.serving.server.service import Service
-from tfner.serving.server.signature import Signature, Tensors, TensorSpec
+from tfner.serving.server.signature import ServedSignature, Tensors, TensorSpec
 
 NAME = "fake"
 REFUSED = b"refuse me"
@@ -39,29 +39,29 @@ ENTITY_OUTPUTS = {"entity_start": "int32", "entity_end": "int32", "entity_start_
                   "entity_label": "string", "entity_score": "float"}  # fmt: skip
 PLANE = (-1, -1)
 SIGNATURES = {
-    "features": Signature(
+    "features": ServedSignature(
         {"input_ids": TensorSpec("int32", PLANE), "length": TensorSpec("int32", (-1,))},
         {"probabilities": TensorSpec("float", (-1, -1, 2))},
     ),
-    "serving_default": Signature(
+    "serving_default": ServedSignature(
         {"text": TensorSpec("string", (-1,))},
         {
             **{name: TensorSpec(dtype, PLANE) for name, dtype in ENTITY_OUTPUTS.items()},
             "entity_count": TensorSpec("int32", (-1,)),
         },
     ),
-    "words": Signature(
+    "words": ServedSignature(
         {"words": TensorSpec("string", PLANE)},
         {"tag": TensorSpec("string", PLANE), "score": TensorSpec("float", PLANE)},
     ),
-    "echo": Signature(
+    "echo": ServedSignature(
         {"some_bytes": TensorSpec("string", (-1,))}, {"some_bytes": TensorSpec("string", (-1,))}
     ),
-    "scalar": Signature(
+    "scalar": ServedSignature(
         {"x": TensorSpec("float", (-1,))},
         {"mean": TensorSpec("float", ()), "x": TensorSpec("float", (-1,))},
     ),
-    "uneven": Signature(
+    "uneven": ServedSignature(
         {"x": TensorSpec("float", (-1,))},
         {"more": TensorSpec("float", (-1,)), "x": TensorSpec("float", (-1,))},
     ),
@@ -144,7 +144,7 @@ def servable(model: FakeModel, version: int = 1) -> Servable:
 def service(
     model: FakeModel,
     limits: Limits | None = None,
-    batching: BatchSettings | None = None,
+    batching: ServerBatching | None = None,
     **versions,
 ) -> Service:
     """A service over one version, or over `folders` with `labels`; its versions are yet to be started."""
@@ -152,7 +152,7 @@ def service(
     models = ModelVersions(
         NAME, lambda: folders, lambda _, version: servable(model, version), **versions
     )
-    return Service(models, limits or Limits(), batching or BatchSettings())
+    return Service(models, limits or Limits(), batching or ServerBatching())
 
 
 @contextmanager
@@ -196,13 +196,8 @@ class Client:
     """Sends requests to REST and page in this thread: `with Client(service) as client: client.get(path)`."""
 
     def __init__(self, made: Service):
-        app = Starlette(
-            routes=[
-                Route("/", Page(made.models.name).respond),
-                Route("/v1/{rest:path}", RestApi(made)),
-            ]
-        )
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        transport = httpx.ASGITransport(web_app(made))
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://test")
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(made.models.start())
 

@@ -88,7 +88,7 @@ def analyse_errors(
         max_examples: at most so many examples a class, the most frequent first, equally frequent
             ones by alphabet.
     """
-    kinds: Counter[str] = Counter()
+    kinds: Counter[Kind] = Counter()
     types: Counter[tuple[str, str]] = Counter()
     firsts: dict[ErrorGroup, Example] = {}
     occurrences: Counter[ErrorGroup] = Counter()
@@ -104,7 +104,7 @@ def analyse_errors(
     missed = {gold: row.pop("") for gold, row in confusion.items() if "" in row}
     spurious = confusion.pop("", {})
     examples = _most_frequent(firsts, occurrences, max_examples)
-    counts = {kind: kinds[kind] for kind in ERROR_KINDS}
+    counts: dict[Kind, int] = {kind: kinds[kind] for kind in ERROR_KINDS}
     confusion = {gold: row for gold, row in confusion.items() if row}
     return ErrorAnalysis(kinds["correct"], counts, confusion, missed, spurious, examples)
 

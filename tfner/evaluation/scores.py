@@ -108,9 +108,9 @@ class EntityScores:
         for name, score in self.types.items():
             for index, value in enumerate(score[:3]):
                 weighted_sums[index] += weights[name] * value
-        fractions = [_ratio(weighted_sum, total) for weighted_sum in weighted_sums]
+        precision, recall, f1 = (_ratio(weighted_sum, total) for weighted_sum in weighted_sums)
         support = sum(score.support for score in self.types.values())
-        return Score(*fractions, support)
+        return Score(precision, recall, f1, support)
 
 
 def score_entities(pairs: Iterable[EntityPair]) -> EntityScores:

@@ -256,7 +256,12 @@ def test_options_reach_the_server(monkeypatch, tmp_path):
     assert (dict(given.labels), given.poll_seconds, given.drain_seconds) == ({"a": 3}, 9, 10)
     assert given.limits == Limits(1 << 19, 7, 8)
     batching = given.batching
-    assert (batching.enabled, batching.rows, batching.wait_seconds, batching.parallel) == (
+    assert (
+        batching.enabled,
+        batching.max_batch_size,
+        batching.wait_seconds,
+        batching.parallel,
+    ) == (
         False,
         4,
         0.005,

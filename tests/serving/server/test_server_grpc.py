@@ -26,7 +26,7 @@ from tensorflow_serving.apis import (
 
 from tfner.exceptions import ModelError
 from tfner.serving.server.app import ServerSettings, grpc_server, open_models
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.servable import WARM_UP, load_servable
 from tfner.serving.server.service import Service
@@ -63,7 +63,7 @@ def service(loaded, module_loop):
     settings = ServerSettings(tiny.exported().parent, name="tiny", labels={"stable": 1})
     models = open_models(settings, lambda folder, version: loaded)
     module_loop.run_until_complete(models.start())
-    return Service(models, Limits(body_bytes=1 << 16), BatchSettings())
+    return Service(models, Limits(body_bytes=1 << 16), ServerBatching())
 
 
 @pytest.fixture(scope="module")
@@ -356,9 +356,9 @@ def test_a_damaged_export_is_named(tmp_path):
 
 
 def test_metadata_is_plain_json(loaded):
-    from tfner.serving.server.servable import describe
+    from tfner.serving.server.servable import definitions_to_json
 
     assert (
-        json.loads(json.dumps(describe(loaded.definitions)))["words"]["method_name"]
+        json.loads(json.dumps(definitions_to_json(loaded.definitions)))["words"]["method_name"]
         == "tensorflow/serving/predict"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import server_fakes as fakes
 
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 
 MODEL = f"/v1/models/{fakes.NAME}"
@@ -253,7 +253,7 @@ def test_a_large_body_is_not_read():
     "inputs", [{"instances": ["a", "b", "c"]}, {"inputs": {"text": ["a", "b", "c"]}}]
 )
 def test_the_number_of_texts_is_limited(model, inputs):
-    with client_of(model, limits=Limits(rows=2)) as client:
+    with client_of(model, limits=Limits(batch_size=2)) as client:
         answer = client.post(PREDICT, json=inputs)
     assert (answer.status_code, answer.json()) == (
         400,
@@ -264,7 +264,7 @@ def test_the_number_of_texts_is_limited(model, inputs):
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_request_that_takes_too_long_is_given_up(model, enabled):
     with client_of(
-        model, limits=Limits(seconds=0.05), batching=BatchSettings(enabled=enabled)
+        model, limits=Limits(seconds=0.05), batching=ServerBatching(enabled=enabled)
     ) as client:
         model.gate.clear()
         answer = client.post(PREDICT, json={"instances": ["x"]})
