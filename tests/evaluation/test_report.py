@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tfner.corpus.ledger import Ledger
+from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document, Entity, entity_at
-from tfner.evaluation.errors import analyse_errors
+from tfner.evaluation.errors import ERROR_KINDS, analyse_errors
 from tfner.evaluation.report.examples import marked_pieces
-from tfner.evaluation.report.page import duration, percent, render
+from tfner.evaluation.report.page import MEANINGS, duration, percent, render
 from tfner.evaluation.report.report import Report, write_atomically
 from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.safeio.printable import printable
@@ -191,6 +191,10 @@ def test_the_page_shows_scores_losses_and_examples():
         assert text in page.text, text
     assert ("g", "Rome") in page.marks
     assert ("g p", "Bo") in page.marks
+
+
+def test_every_reason_and_kind_of_error_has_a_meaning_on_the_page():
+    assert {*REASONS, *ERROR_KINDS} <= set(MEANINGS)
 
 
 def test_text_of_the_data_stays_text():

@@ -35,7 +35,8 @@ from tfner.serving.server.signature import ServedSignature, Tensors, TensorSpec
 NAME = "fake"
 REFUSED = b"refuse me"
 LABELS = {"Acme": "ORG", "Evil": "<i id='evil'>PER</i>"}
-ENTITY_OUTPUTS = {"entity_start": "int32", "entity_end": "int32", "entity_start_byte": "int32", "entity_end_byte": "int32",
+ENTITY_OUTPUTS = {"entity_start": "int32", "entity_end": "int32", "entity_start_byte": "int32",
+ "entity_end_byte": "int32",
                   "entity_label": "string", "entity_score": "float"}  # fmt: skip
 PLANE = (-1, -1)
 SIGNATURES = {
@@ -108,7 +109,8 @@ def find_entities(text: str):
     for match in re.finditer(r"[A-ZА-Я\u0590-\u05ff]\w*", text):
         before, inside = len(text[: match.start()].encode()), len(match[0].encode())
         label = LABELS.get(match[0], "PER").encode()
-        yield {"start": match.start(), "end": match.end(), "start_byte": before, "end_byte": before + inside, "label": label,
+        yield {"start": match.start(), "end": match.end(), "start_byte": before,
+         "end_byte": before + inside, "label": label,
                "score": np.float32(0.9)}  # fmt: skip
 
 
@@ -147,7 +149,7 @@ def service(
     batching: ServerBatching | None = None,
     **versions,
 ) -> Service:
-    """A service over one version, or over `folders` with `labels`; its versions are yet to be started."""
+    """Make a service over one version, or over `folders` with `labels`; not yet started."""
     folders = versions.pop("folders", {1: Path("1")})
     models = ModelVersions(
         NAME, lambda: folders, lambda _, version: servable(model, version), **versions
@@ -157,7 +159,7 @@ def service(
 
 @contextmanager
 def running(make_service: Callable[[], Service]) -> Iterator[tuple[str, str]]:
-    """A server in another thread; gives the URL of its REST half and the address of its gRPC half."""
+    """Run a server in another thread; gives the URL of REST and the address of gRPC."""
     started: Future[tuple[str, str, Callable[[], object]]] = Future()
     with ThreadPoolExecutor(1) as thread:
         serving = thread.submit(lambda: asyncio.run(run_until_stopped(make_service(), started)))
@@ -193,7 +195,10 @@ async def run_until_stopped(made: Service, started: Future) -> None:
 
 
 class Client:
-    """Sends requests to REST and page in this thread: `with Client(service) as client: client.get(path)`."""
+    """Send requests to REST and page in this thread.
+
+    `with Client(service) as client: client.get(path)`
+    """
 
     def __init__(self, made: Service):
         transport = httpx.ASGITransport(web_app(made))

@@ -100,12 +100,9 @@ def analyse_errors(
                 group = _group(document, match)
                 occurrences[group] += 1
                 firsts.setdefault(group, _example(document, match))
-    confusion = _confusion(types)
-    missed = {gold: row.pop("") for gold, row in confusion.items() if "" in row}
-    spurious = confusion.pop("", {})
+    confusion, missed, spurious = _count_types(types)
     examples = _most_frequent(firsts, occurrences, max_examples)
     counts: dict[Kind, int] = {kind: kinds[kind] for kind in ERROR_KINDS}
-    confusion = {gold: row for gold, row in confusion.items() if row}
     return ErrorAnalysis(kinds["correct"], counts, confusion, missed, spurious, examples)
 
 
@@ -212,14 +209,25 @@ def _most_frequent(
     return {kind: tuple(found[:most]) for kind, found in examples.items()}
 
 
-def _confusion(types: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+def _count_types(
+    types: Counter[tuple[str, str]],
+) -> tuple[dict[str, dict[str, int]], dict[str, int], dict[str, int]]:
     """Nest the counts of (gold type, predicted type), "" where one side is missing.
 
-    >>> _confusion(Counter({("PER", "LOC"): 2, ("PER", ""): 1, ("", "LOC"): 3}))
-    {'': {'LOC': 3}, 'PER': {'': 1, 'LOC': 2}}
+    Returns:
+        Pairs as {gold: {predicted: count}}, then missed and spurious entities by type.
+
+    >>> _count_types(Counter({("PER", "LOC"): 2, ("PER", ""): 1, ("", "LOC"): 3}))
+    ({'PER': {'LOC': 2}}, {'PER': 1}, {'LOC': 3})
     """
-    table: dict[str, dict[str, int]] = {}
-    for gold, predicted in sorted(types):
-        row = table.setdefault(gold, {})
-        row[predicted] = types[gold, predicted]
-    return table
+    confusion: dict[str, dict[str, int]] = {}
+    missed: dict[str, int] = {}
+    spurious: dict[str, int] = {}
+    for (gold, predicted), count in sorted(types.items()):
+        if not predicted:
+            missed[gold] = count
+        elif not gold:
+            spurious[predicted] = count
+        else:
+            confusion.setdefault(gold, {})[predicted] = count
+    return confusion, missed, spurious

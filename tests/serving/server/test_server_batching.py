@@ -1,4 +1,4 @@
-"""Gathering requests: everyone gets what he would have got alone, together where that is faster, and nobody waits without need."""
+"""Gathering requests: each gets what it would have got alone, and nobody waits without need."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tfner.serving.server import batching
 from tfner.serving.server.batching import BatchScheduler, ServerBatching
-from tfner.serving.server.request_merger import merger_of
 from tfner.serving.server.request_error import RequestError
+from tfner.serving.server.request_merger import merger_of
 from tfner.serving.server.signature import ServedSignature, TensorSpec
 
 NEVER = {"wait_seconds": 1000.0, "wait_share": 1e9}  # longer than a test may take
@@ -146,7 +146,7 @@ def test_a_lone_client_never_waits():
 
 
 def test_clients_that_ask_again_at_once_are_answered_together():
-    """The first finds the model free; while it is asked the others come, and from then on all wait for each other."""
+    """The first finds the model free; others come meanwhile, and then all wait for each other."""
     model = fakes.FakeModel()
 
     async def client(scheduler, requests):

@@ -1,4 +1,4 @@
-"""The project's client against the project's server: the entities that a loaded model gives, over REST and over gRPC."""
+"""The project's client against its server: the entities of a loaded model, over REST and gRPC."""
 
 from __future__ import annotations
 

@@ -91,7 +91,8 @@ async def serve(settings: ServerSettings, ready: Ready, load: Load = load_servab
             await rpc.start()
             listener.listen(BACKLOG)  # so that whoever learns the address is not turned away
             rest = RestServer(uvicorn_config(service, settings))
-            host, rest_port = url_host(settings.host), listener.getsockname()[1]
+            host = url_host(settings.host)
+            rest_port = listener.getsockname()[1]
             rest_url = f"http://{host}:{rest_port}"
             addresses = Addresses(models.name, models.served, rest_url, f"{host}:{rpc_port}")
             running = asyncio.create_task(rest.serve([listener]))
@@ -164,16 +165,17 @@ def open_models(settings: ServerSettings, load: Load) -> ModelVersions:
     folder = folder.resolve()
     find = partial(numbered_versions, folder)
     if (folder / "saved_model.pb").is_file():
-        version, folder = (folder.name, folder.parent) if folder.name.isdecimal() else ("1", folder)
-        only = {int(version): settings.folder.resolve()}
-        find = partial(dict, only)
+        version = int(folder.name) if folder.name.isdecimal() else 1
+        find = partial(dict, {version: folder})
+        folder = folder.parent if folder.name.isdecimal() else folder
     return ModelVersions(settings.name or folder.name, find, load, settings.labels)
 
 
 def web_app(service: Service) -> Starlette:
     """Route the page and the REST paths."""
-    page = Page(service.models.name)
-    return Starlette(routes=[Route("/", page.respond), Route("/v1/{rest:path}", RestApi(service))])
+    page = Route("/", Page(service.models.name).respond)
+    rest = Route("/v1/{rest:path}", RestApi(service))
+    return Starlette(routes=[page, rest])
 
 
 def uvicorn_config(service: Service, settings: ServerSettings) -> uvicorn.Config:
@@ -205,7 +207,8 @@ def grpc_server(settings: ServerSettings, service: Service) -> tuple[grpc.aio.Se
     server = grpc.aio.server(options=list(options.items()))
     add_services(server, service)
     try:
-        port = server.add_insecure_port(f"{url_host(settings.host)}:{settings.grpc_port}")
+        host = url_host(settings.host)
+        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
     except RuntimeError as error:
         where = f"--grpc-port {settings.grpc_port}: cannot listen on {settings.host}"
         raise ConfigError(f"{where}: {error}") from None

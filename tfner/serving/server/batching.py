@@ -81,7 +81,10 @@ class BatchScheduler:
         size = len(tensor) if tensor.ndim else 1
         if self._queued and self._queued + size > self._settings.max_queue_size:
             raise RequestError("UNAVAILABLE", QUEUE_FULL)
-        longest = max(map(len, tensor.ravel().tolist()), default=0) if self._merger else 0
+        longest = 0
+        if self._merger is not None:
+            texts = tensor.ravel().tolist()
+            longest = max(map(len, texts), default=0)
         answer = asyncio.get_running_loop().create_future()
         request = QueuedRequest(inputs, size, longest, answer)
         self._queue.append(request)
@@ -145,7 +148,8 @@ class BatchScheduler:
 
     def _too_large(self, size: int, longest: int) -> bool:
         """Tell whether a call would have too many rows, or too many characters with padding."""
-        return size > self._settings.max_batch_size or size * longest > CHARACTERS_AT_ONCE
+        padded = size * longest
+        return size > self._settings.max_batch_size or padded > CHARACTERS_AT_ONCE
 
     def _call(self, requests: list[Tensors]) -> list[Outcome]:
         """Answer requests in order, on the thread of a call.

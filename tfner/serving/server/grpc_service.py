@@ -48,10 +48,12 @@ def answering(method: Method) -> Callable[[Any, Any, grpc.aio.ServicerContext], 
         try:
             return await method(self, request)
         except RequestError as error:
-            code, message = grpc.StatusCode[error.code], str(error)
+            code = grpc.StatusCode[error.code]
+            message = str(error)
         except Exception:
             logger.exception("%s failed", method.__name__)
-            code, message = grpc.StatusCode.INTERNAL, UNEXPECTED
+            code = grpc.StatusCode.INTERNAL
+            message = UNEXPECTED
         return await context.abort(code, message)
 
     return answer
@@ -74,7 +76,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             spec = write_spec(request.model_spec.name, name, servable)
             response = predict_pb2.PredictResponse(model_spec=spec)
             for key in chosen or answer:
-                response.outputs[key].CopyFrom(write_tensor(answer[key]))
+                proto = write_tensor(answer[key])
+                response.outputs[key].CopyFrom(proto)
             return response
 
     @answering
@@ -90,7 +93,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self._service.models.hold(spec) as servable:
             signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
-            response.model_spec.CopyFrom(write_spec(spec.name, "", servable))
+            answered = write_spec(spec.name, "", servable)
+        response.model_spec.CopyFrom(answered)
         response.metadata[SIGNATURES].Pack(signatures)
         return response
 
@@ -120,7 +124,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     async def GetModelStatus(self, request: get_model_status_pb2.GetModelStatusRequest) -> Any:  # noqa: N802
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
-        statuses = self._service.models.status(read_spec(request.model_spec))
+        spec = read_spec(request.model_spec)
+        statuses = self._service.models.status(spec)
         written = map(write_status, statuses)
         return get_model_status_pb2.GetModelStatusResponse(model_version_status=written)
 

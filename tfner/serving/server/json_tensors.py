@@ -54,7 +54,8 @@ def stack_of(items: list[Any], dtype: str, key: str = "") -> np.ndarray:
             if index == 0:
                 first = shape
             elif shape != first:
-                wanted, got = print_shape(first), print_shape(shape)
+                wanted = print_shape(first)
+                got = print_shape(shape)
                 raise invalid(f"Expecting shape {wanted} but got: {got}")
         except RequestError as error:
             raise failed_element(index, key, error) from None
@@ -201,4 +202,6 @@ def quote(value: Any) -> str:
         text = json.dumps(value)
     except RecursionError:
         text = "[…]"
-    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+    if len(text) > LONGEST_QUOTE:
+        text = f"{text[:LONGEST_QUOTE]}…"
+    return text

@@ -163,7 +163,9 @@ class ModelVersions:
             chosen = max(self._served) if version is None else version
             if chosen in self._served:
                 return self._served[chosen]
-        asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+        asked = f"Specific({spec.name}, {version})"
+        if version is None:
+            asked = f"Latest({spec.name})"
         raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
 
     def _version(self, spec: ModelSpec) -> int | None:
@@ -185,12 +187,14 @@ class ModelVersions:
             return
         self._status[version] = VersionStatus(version, "LOADING")
         try:
-            self._served[version] = await asyncio.to_thread(self._load, folder, version)
+            servable = await asyncio.to_thread(self._load, folder, version)
         except Exception as error:  # whatever it brings about, the others are still served
             self._failed[version] = files
-            self._status[version] = VersionStatus(version, "END", str(error) or repr(error))
+            reason = str(error) or repr(error)
+            self._status[version] = VersionStatus(version, "END", reason)
             logger.warning("%s", error, exc_info=not isinstance(error, ModelError))
             return
+        self._served[version] = servable
         self._failed.pop(version, None)
         self._status[version] = VersionStatus(version, "AVAILABLE")
         logger.info("%s: version %d is served", self.name, version)
@@ -235,8 +239,8 @@ def numbered_versions(folder: Path) -> dict[int, Path]:
     """Find the versions in a model's folder, by number."""
     if not folder.is_dir():
         return {}
-    return {
-        int(path.name): path
-        for path in folder.iterdir()
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
-    }
+    versions = {}
+    for path in folder.iterdir():
+        if path.name.isdecimal() and (path / "saved_model.pb").is_file():
+            versions[int(path.name)] = path
+    return versions

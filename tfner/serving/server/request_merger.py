@@ -113,8 +113,9 @@ def occupied_width(tensors: Iterable[np.ndarray], least: int = 0) -> int:
     width = least
     for tensor in tensors:
         beyond = tensor[:, width:]  # what other tensors have shown to be occupied is not compared
-        other_axes = (0, *range(2, tensor.ndim))
         absent = ABSENT.get(tensor.dtype.kind, 0)
-        (columns,) = np.nonzero((beyond != absent).any(axis=other_axes))
+        present = beyond != absent
+        other_axes = (0, *range(2, tensor.ndim))
+        (columns,) = np.nonzero(present.any(axis=other_axes))
         width += int(columns.max(initial=-1)) + 1
     return width

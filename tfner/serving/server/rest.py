@@ -45,17 +45,20 @@ class RestApi:
             body = await self._answer(scope, receive)
             status = 200
         except RequestError as error:
-            status, body = error.http_status, encode_error(str(error))
+            body = encode_error(str(error))
+            status = error.http_status
         except ClientGoneError:
             return
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            status, body = 500, encode_error(UNEXPECTED)
+            body = encode_error(UNEXPECTED)
+            status = 500
         await respond(send, status, body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         """Find what a path means, and give the body of the answer."""
-        method, path = scope["method"], scope["path"]
+        method = scope["method"]
+        path = scope["path"]
         if method == "POST" and (match := POST.fullmatch(path)):
             spec = read_spec(match)
             return await self._post(spec, match["method"].lower(), scope, receive)
@@ -92,10 +95,13 @@ def read_spec(match: re.Match[str]) -> ModelSpec:
     Raises:
         RequestError: the number of the version is too large.
     """
-    version = match["version"]
-    if version is not None and int(version[:20]) > LARGEST_VERSION:
-        raise invalid(f"Failed to convert version: {version} to numeric.")
-    return ModelSpec(match["name"], None if version is None else int(version), match["label"])
+    digits = match["version"]
+    if digits is None:
+        return ModelSpec(match["name"], label=match["label"])
+    version = int(digits.lstrip("0")[:20] or 0)  # 20 digits tell that more are too many
+    if version > LARGEST_VERSION:
+        raise invalid(f"Failed to convert version: {digits} to numeric.")
+    return ModelSpec(match["name"], version)
 
 
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:

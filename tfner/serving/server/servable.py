@@ -109,7 +109,8 @@ def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
 
 def read_signature(definition: meta_graph_pb2.SignatureDef) -> ServedSignature:
     """Read a signature as plain values."""
-    inputs, outputs = read_specs(definition.inputs), read_specs(definition.outputs)
+    inputs = read_specs(definition.inputs)
+    outputs = read_specs(definition.outputs)
     return ServedSignature(inputs, outputs, definition.method_name)
 
 

@@ -30,7 +30,8 @@ class TensorSpec(NamedTuple):
             return
         same_rank = len(shape) == len(self.shape)
         if not (same_rank and all(map(fits, self.shape, shape))):
-            wanted, got = print_shape(self.shape), print_shape(shape)
+            wanted = print_shape(self.shape)
+            got = print_shape(shape)
             raise invalid(f"input {name}: expected shape {wanted}, got {got}")
 
 
