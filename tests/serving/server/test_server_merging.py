@@ -8,7 +8,7 @@ import server_fakes as fakes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfner.serving.server.request_merger import SENTENCES, TEXTS, merger_of, occupied_width
+from tfner.serving.server.request_merger import SENTENCES, TEXTS, merger_of, occupied_widths
 from tfner.serving.server.signature import ServedSignature, TensorSpec
 
 PLANE = (-1, -1)
@@ -68,7 +68,7 @@ def test_unknown_outputs_of_texts_are_given_back_as_if_asked_alone(groups):
     assert_split_as_alone(merger, requests, answer_more)
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4)), min_size=1, max_size=4))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=4))
 def test_unknown_outputs_of_sentences_too(shapes):
     def answer(inputs):
         words = inputs["words"]
@@ -117,10 +117,12 @@ def test_other_inputs_are_not_merged():
     assert merger_of(ServedSignature(TEXTS | SENTENCES, outputs)) is None
 
 
-def test_width_counts_a_column_in_which_any_tensor_has_a_value():
+def test_widths_count_a_column_in_which_any_tensor_has_a_value():
     scores = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
-    assert occupied_width([]) == 0
-    assert occupied_width([scores]) == 2
-    assert occupied_width([scores], least=3) == 3
-    assert occupied_width([scores, np.array([[-1, -1, 0]])]) == 3
-    assert occupied_width([np.zeros((0, 3))]) == 0
+    boxes = np.zeros((2, 3, 2))
+    boxes[0, 0, 1] = 0.5
+    assert occupied_widths([scores]).tolist() == [0, 2]
+    assert occupied_widths([scores, np.array([[-1, -1, 0], [5, -1, -1]])]).tolist() == [3, 2]
+    assert occupied_widths([scores, boxes]).tolist() == [1, 2]
+    assert occupied_widths([np.zeros((0, 3))]).tolist() == []
+    assert occupied_widths([np.zeros((2, 0))]).tolist() == [0, 0]

@@ -67,6 +67,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @answering
     async def Predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:  # noqa: N802
+        """Give the outputs of a signature, all or those that a filter names."""
         with self._service.request(read_spec(request.model_spec)) as servable:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
             signature = find_signature(servable.signatures, name)
@@ -84,6 +85,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     async def GetModelMetadata(  # noqa: N802
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """Give the signatures of a version."""
         spec = read_spec(request.model_spec)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -100,16 +102,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @answering
     async def Classify(self, request: Any) -> Any:  # noqa: N802
+        """Refuse: no signature of ours classifies."""
         spec = read_spec(request.model_spec)
         raise self._service.refuse(spec, "classify", request.model_spec.signature_name)
 
     @answering
     async def Regress(self, request: Any) -> Any:  # noqa: N802
+        """Refuse: no signature of ours regresses."""
         spec = read_spec(request.model_spec)
         raise self._service.refuse(spec, "regress", request.model_spec.signature_name)
 
     @answering
     async def MultiInference(self, request: Any) -> Any:  # noqa: N802
+        """Refuse, as TensorFlow Serving does where signatures neither classify nor regress."""
         reason = "MultiInference is for signatures that classify or regress"
         raise RequestError("UNIMPLEMENTED", reason)
 
@@ -122,6 +127,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     @answering
     async def GetModelStatus(self, request: get_model_status_pb2.GetModelStatusRequest) -> Any:  # noqa: N802
+        """Report how versions do."""
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         spec = read_spec(request.model_spec)
@@ -131,6 +137,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     @answering
     async def HandleReloadConfigRequest(self, request: Any) -> Any:  # noqa: N802
+        """Refuse to serve other models than the command line says."""
         raise RequestError("UNIMPLEMENTED", "this server takes its models from its command line")
 
 

@@ -42,7 +42,7 @@ class Limits:
 
 
 class Deadline:
-    """`with Deadline(seconds):` ends what the current task awaits in it when the time is over.
+    """End what the current task awaits within `with Deadline(seconds):` when the time is over.
 
     asyncio.timeout is not in Python 3.10, and asyncio.wait_for starts a task for every request.
 

@@ -5,7 +5,7 @@ No output is named here: what is cut, and where, follows from the signature of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class RequestMerger:
     def split(self, answer: Tensors, requests: Sequence[Tensors]) -> list[Tensors]:
         """Cut an answer into those of its requests: each has the rows and the width it had alone.
 
+        Outputs of one size are cut alike, behind the last column in which one has a value.
         Two texts with one and two entities were asked together; the first gets one column back:
 
         >>> PLANE = TensorSpec("int32", (-1, -1))
@@ -52,29 +53,32 @@ class RequestMerger:
         [[[0]], [[0, 7]]]
         """
         tensors = [request[self._input] for request in requests]
-        widths = [tensor.shape[1] if tensor.ndim == 2 else 0 for tensor in tensors]
+        given = [tensor.shape[1] if tensor.ndim == 2 else 0 for tensor in tensors]
+        widths_B = self._widths(answer)
         answers, start = [], 0
-        for tensor, width in zip(tensors, widths, strict=True):
+        for tensor, width in zip(tensors, given, strict=True):
             stop = start + len(tensor)
+            # The words of a sentence have tags, whatever these are: cut to no less.
+            least = {max(given): width}
+            widths = {
+                size: own_B[start:stop].max(initial=least.get(size, 0))
+                for size, own_B in widths_B.items()
+            }
             rows = {name: value[start:stop] for name, value in answer.items()}
-            least = {max(widths): width}
-            answers.append(self._cut_padding(rows, least))
+            for name in self._padded:
+                own_width = widths[answer[name].shape[1]]
+                rows[name] = rows[name][:, :own_width]
+            answers.append(rows)
             start = stop
         return answers
 
-    def _cut_padding(self, rows: Tensors, least: dict[int, int]) -> Tensors:
-        """Cut the second axis of padded outputs behind the last column that holds a value.
-
-        Outputs of one size are cut alike, and to no less than `least` says of that size: the
-        words of a sentence have tags, whatever these are.
-        """
-        sizes = {name: rows[name].shape[1] for name in self._padded}
-        for size in set(sizes.values()):
-            alike = [name for name in self._padded if sizes[name] == size]
-            width = occupied_width((rows[name] for name in alike), least.get(size, 0))
-            for name in alike:
-                rows[name] = rows[name][:, :width]
-        return rows
+    def _widths(self, answer: Tensors) -> dict[int, np.ndarray]:
+        """Find each row's own width, int [B], for outputs that are padded to one size; by size."""
+        alike: dict[int, list[np.ndarray]] = {}
+        for name in self._padded:
+            tensor = answer[name]
+            alike.setdefault(tensor.shape[1], []).append(tensor)
+        return {size: occupied_widths(tensors) for size, tensors in alike.items()}
 
 
 def merger_of(signature: ServedSignature) -> RequestMerger | None:
@@ -104,18 +108,24 @@ def widen(words_BW: np.ndarray, width: int) -> np.ndarray:
     return widened
 
 
-def occupied_width(tensors: Iterable[np.ndarray], least: int = 0) -> int:
-    """Count the columns of [B, E, ...] tensors up to the last in which one holds a value.
+def occupied_widths(tensors: Sequence[np.ndarray]) -> np.ndarray:
+    """Count each row's columns up to the last that holds a value in one of the tensors.
 
-    >>> occupied_width([np.array([[3, -1, -1]]), np.array([[b"PER", b"LOC", b""]], object)])
-    2
+    Returns:
+        int [B], of tensors [B, E, ...].
+
+    >>> starts, labels = np.array([[0, -1], [-1, -1]]), np.array([[b"", b""], [b"", b"A"]], object)
+    >>> occupied_widths([starts, labels]).tolist()
+    [1, 2]
     """
-    width = least
+    rows, size = tensors[0].shape[:2]
+    columns = np.arange(1, size + 1)
+    widths_B = np.zeros(rows, int)
     for tensor in tensors:
-        beyond = tensor[:, width:]  # what other tensors have shown to be occupied is not compared
         absent = ABSENT.get(tensor.dtype.kind, 0)
-        present = beyond != absent
-        other_axes = (0, *range(2, tensor.ndim))
-        (columns,) = np.nonzero(present.any(axis=other_axes))
-        width += int(columns.max(initial=-1)) + 1
-    return width
+        present = tensor != absent
+        inner_axes = tuple(range(2, tensor.ndim))
+        present_BE = present.any(axis=inner_axes)
+        last_B = (present_BE * columns).max(axis=1, initial=0)
+        widths_B = np.maximum(widths_B, last_B)
+    return widths_B
