@@ -23,7 +23,7 @@ from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.safeio.printable import printable
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-NASTY = "<script>alert('x')</script> & \"quoted\" [bold]x[/bold] </style>"
+NASTY = "<script>alert('x')</script> & \"quoted\" [bold]x[/bold] </style> {{ 7 * 7 }} {% raw %}"
 
 
 class Page(HTMLParser):
