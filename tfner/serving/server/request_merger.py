@@ -54,12 +54,13 @@ class RequestMerger:
         """
         tensors = [request[self._input] for request in requests]
         given = [tensor.shape[1] if tensor.ndim == 2 else 0 for tensor in tensors]
+        asked = max(given)
         widths_B = self._widths(answer)
         answers, start = [], 0
         for tensor, width in zip(tensors, given, strict=True):
             stop = start + len(tensor)
             # The words of a sentence have tags, whatever these are: cut to no less.
-            least = {max(given): width}
+            least = {asked: width}
             widths = {
                 size: own_B[start:stop].max(initial=least.get(size, 0))
                 for size, own_B in widths_B.items()
