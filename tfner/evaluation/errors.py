@@ -37,6 +37,7 @@ class Match(NamedTuple):
         return gold, predicted
 
 
+TypeCounts = dict[str, int]  # entities by type
 # Mistakes that count as the same: kind, gold text, gold label, predicted text, predicted label.
 ErrorGroup = tuple[str, ...]
 
@@ -68,9 +69,9 @@ class ErrorAnalysis:
 
     correct: int
     counts: dict[Kind, int]
-    confusion: dict[str, dict[str, int]]
-    missed: dict[str, int]
-    spurious: dict[str, int]
+    confusion: dict[str, TypeCounts]
+    missed: TypeCounts
+    spurious: TypeCounts
     examples: dict[Kind, tuple[Example, ...]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,10 +89,9 @@ def analyse_errors(
         max_examples: at most so many examples a class, the most frequent first, equally frequent
             ones by alphabet.
     """
-    kinds: Counter[Kind] = Counter()
-    types: Counter[tuple[str, str]] = Counter()
+    kinds, types = Counter(), Counter()
     firsts: dict[ErrorGroup, Example] = {}
-    occurrences: Counter[ErrorGroup] = Counter()
+    occurrences = Counter()
     for document, predicted in pairs:
         for match in match_entities(document.entities, predicted):
             kinds[match.kind] += 1
@@ -179,12 +179,15 @@ def _shared(one: Entity, other: Entity) -> int:
 
 def _group(document: Document, match: Match) -> ErrorGroup:
     """Key mistakes by class, characters and labels."""
-    texts = []
-    for entity in (match.gold, match.predicted):
-        text = document.text[entity.start : entity.end] if entity else ""
-        texts.append(text)
-    (gold, predicted), (gold_label, predicted_label) = texts, match.types
+    gold = _text(document, match.gold)
+    predicted = _text(document, match.predicted)
+    gold_label, predicted_label = match.types
     return match.kind, gold, gold_label, predicted, predicted_label
+
+
+def _text(document: Document, entity: Entity | None) -> str:
+    """Give the characters of an entity, "" for none."""
+    return document.text[entity.start : entity.end] if entity else ""
 
 
 def _example(document: Document, match: Match) -> Example:
@@ -211,7 +214,7 @@ def _most_frequent(
 
 def _count_types(
     types: Counter[tuple[str, str]],
-) -> tuple[dict[str, dict[str, int]], dict[str, int], dict[str, int]]:
+) -> tuple[dict[str, TypeCounts], TypeCounts, TypeCounts]:
     """Nest the counts of (gold type, predicted type), "" where one side is missing.
 
     Returns:
@@ -220,14 +223,13 @@ def _count_types(
     >>> _count_types(Counter({("PER", "LOC"): 2, ("PER", ""): 1, ("", "LOC"): 3}))
     ({'PER': {'LOC': 2}}, {'PER': 1}, {'LOC': 3})
     """
-    confusion: dict[str, dict[str, int]] = {}
-    missed: dict[str, int] = {}
-    spurious: dict[str, int] = {}
+    confusion, missed, spurious = {}, {}, {}
     for (gold, predicted), count in sorted(types.items()):
         if not predicted:
             missed[gold] = count
         elif not gold:
             spurious[predicted] = count
         else:
-            confusion.setdefault(gold, {})[predicted] = count
+            row = confusion.setdefault(gold, {})
+            row[predicted] = count
     return confusion, missed, spurious

@@ -94,12 +94,14 @@ class EntityScores:
     @property
     def weighted(self) -> Score:
         """Average over types, each weighted by its number of gold entities."""
-        return self._mean({name: score.support for name, score in self.types.items()})
+        supports = {name: score.support for name, score in self.types.items()}
+        return self._mean(supports)
 
     def to_dict(self) -> dict[str, Any]:
         """Give `{"micro": {...}, "macro": {...}, "types": {NAME: {...}}}`, scores by name."""
+        scores = {"micro": self.micro.to_dict(), "macro": self.macro.to_dict()}
         types = {name: score.to_dict() for name, score in self.types.items()}
-        return {"micro": self.micro.to_dict(), "macro": self.macro.to_dict(), "types": types}
+        return {**scores, "types": types}
 
     def _mean(self, weights: Mapping[str, int]) -> Score:
         """Average the scores of the types by weight."""
@@ -143,7 +145,8 @@ def score_slices(pairs: Iterable[tuple[Document, Iterable[Entity]]]) -> dict[str
     slices: defaultdict[str, list[EntityPair]] = defaultdict(list)
     for document, predicted in pairs:
         if document.slice:
-            slices[document.slice].append((document.entities, predicted))
+            pair = (document.entities, predicted)
+            slices[document.slice].append(pair)
     return {name: score_entities(slices[name]) for name in sorted(slices)}
 
 
