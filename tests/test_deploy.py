@@ -1,4 +1,4 @@
-"""The deployment files: each is what the server reads, all say the same, and what the pages show is there."""
+"""The deployment files: the server can read them, all say the same, and the pages are true."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ PAGES = (
     "docs/labelling.md",
     "saved_models/README.md",
 )
-# Messages that tensorflow-serving-api does not bring, by field: (name, number, type, repeated). Sources, in github.com/tensorflow/serving:
-# tensorflow_serving/servables/tensorflow/session_bundle_config.proto and tensorflow_serving/config/monitoring_config.proto.
+# Messages that tensorflow-serving-api does not bring, by field: (name, number, type, repeated).
+# Sources, in github.com/tensorflow/serving/tensorflow_serving:
+# servables/tensorflow/session_bundle_config.proto and config/monitoring_config.proto.
 MESSAGES = {
     "BatchingParameters": (
         ("max_batch_size", 1, ".google.protobuf.Int64Value", False),
@@ -59,22 +60,26 @@ MESSAGES = {
 }
 # The flags of tensorflow_model_server: tensorflow_serving/model_servers/main.cc.
 FLAG_NAMES = """
-port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms rest_api_enable_cors_support enable_batching
-allow_version_labels_for_unavailable_models batching_parameters_file enable_per_model_batching_parameters model_config_file
-model_config_file_poll_wait_seconds model_name model_base_path num_load_threads num_unload_threads max_num_load_retries
-load_retry_interval_micros file_system_poll_wait_seconds flush_filesystem_caches tensorflow_session_parallelism
-tensorflow_session_config_file tensorflow_intra_op_parallelism tensorflow_inter_op_parallelism use_alts_credentials ssl_config_file
-platform_config_file per_process_gpu_memory_fraction saved_model_tags grpc_channel_arguments grpc_max_threads enable_model_warmup
-num_request_iterations_for_warmup version monitoring_config_file remove_unused_fields_from_bundle_metagraph prefer_tflite_model
-num_tflite_pools num_tflite_interpreters_per_pool enable_signature_method_name_check xla_cpu_compilation_enabled
-xla_gpu_compilation_enabled enable_profiler thread_pool_factory_config_file mixed_precision skip_initialize_tpu
-enable_grpc_healthcheck_service enable_serialization_as_tensor_content
+port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms
+rest_api_enable_cors_support enable_batching allow_version_labels_for_unavailable_models
+batching_parameters_file enable_per_model_batching_parameters model_config_file
+model_config_file_poll_wait_seconds model_name model_base_path num_load_threads num_unload_threads
+max_num_load_retries load_retry_interval_micros file_system_poll_wait_seconds
+flush_filesystem_caches tensorflow_session_parallelism tensorflow_session_config_file
+tensorflow_intra_op_parallelism tensorflow_inter_op_parallelism use_alts_credentials
+ssl_config_file platform_config_file per_process_gpu_memory_fraction saved_model_tags
+grpc_channel_arguments grpc_max_threads enable_model_warmup num_request_iterations_for_warmup
+version monitoring_config_file remove_unused_fields_from_bundle_metagraph prefer_tflite_model
+num_tflite_pools num_tflite_interpreters_per_pool enable_signature_method_name_check
+xla_cpu_compilation_enabled xla_gpu_compilation_enabled enable_profiler
+thread_pool_factory_config_file mixed_precision skip_initialize_tpu enable_grpc_healthcheck_service
+enable_serialization_as_tensor_content
 """
 FLAGS = frozenset(FLAG_NAMES.split())
 
 
 def message_class(name: str) -> Any:
-    """A class of one of MESSAGES."""
+    """Make the class of one of MESSAGES."""
     file = descriptor_pb2.FileDescriptorProto(
         name="tfner_test.proto", package="tfner.test", syntax="proto3"
     )
@@ -103,7 +108,7 @@ def message_class(name: str) -> Any:
 
 
 def model(text: str | None = None) -> Any:
-    """The one model of models.config, or of a text like it."""
+    """Read the one model of models.config, or of a text like it."""
     config = text_format.Parse(
         (DEPLOY / "models.config").read_text() if text is None else text, ModelServerConfig()
     )
@@ -146,7 +151,7 @@ def container() -> dict[str, Any]:
 
 
 def servers() -> list[tuple[str, dict[str, str]]]:
-    """Name and flags of every server that the files start."""
+    """List name and flags of every server that the files start."""
     commands = {
         name: service["command"]
         for name, service in compose_services().items()
@@ -164,7 +169,7 @@ def flags_of(command: list[str]) -> dict[str, str]:
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """Language and content of each code block of a page, in order."""
+    """Find language and content of each code block of a page, in order."""
     return re.findall(r"```(\w+)\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -335,7 +340,10 @@ def test_the_cluster_mounts_the_same_files_read_only():
     assert {str(path.parent) for path in named} == {mounts["config"]["mountPath"]}
 
 
-STATUS = '{{"model_version_status": [{{"version": "1", "state": "{}", "status": {{"error_code": "{}", "error_message": ""}}}}]}}'
+STATUS = (
+    '{{"model_version_status": [{{"version": "1", "state": "{}", '
+    '"status": {{"error_code": "{}", "error_message": ""}}}}]}}'
+)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the health check is bash's")
@@ -387,7 +395,10 @@ def check_health(port: int) -> int:
 
 
 def steps() -> Iterator[tuple[int, Any]]:
-    """Every state of models.config in the walk-through, with the number of versions that were published before it."""
+    """Give every state of models.config in the walk-through.
+
+    Each comes after the number of versions that were published before it.
+    """
     published = 0
     for language, content in blocks("deploy/README.md"):
         if language == "sh":
@@ -399,7 +410,10 @@ def steps() -> Iterator[tuple[int, Any]]:
 
 
 def test_each_step_of_the_walk_through_keeps_the_servers_rule():
-    """A label that names a version already moves only to one that is loaded: server_core.cc, UpdateModelVersionLabelMap."""
+    """A label that names a version already moves only to one that is loaded.
+
+    Source: UpdateModelVersionLabelMap in server_core.cc.
+    """
     loaded: set[int] = set()
     labels: dict[str, int] = {}
     seen = []
@@ -415,12 +429,13 @@ def test_each_step_of_the_walk_through_keeps_the_servers_rule():
         loaded, labels = served, dict(state.version_labels)
         seen.append((sorted(served), labels["stable"], labels["canary"]))
     assert seen == [
-        ([1], 1, 1), ([1, 2], 1, 1), ([1, 2], 1, 2), ([1, 2], 2, 2), ([1, 2], 1, 2), ([1, 2], 2, 2), ([2], 2, 2),
+        ([1], 1, 1), ([1, 2], 1, 1), ([1, 2], 1, 2), ([1, 2], 2, 2), ([1, 2], 1, 2), ([1, 2], 2, 2),
+        ([2], 2, 2),
     ]  # fmt: skip
 
 
 def commands() -> list[tuple[str, str, str]]:
-    """Page, module and arguments of every command of ours that the pages show."""
+    """Find page, module and arguments of every command of ours that the pages show."""
     found = []
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")

@@ -114,7 +114,7 @@ def evaluate_model(
             shown,
             name=str(card.get("name", model)),
             split=data,
-            losses={data: ledger.counts},
+            dropped={data: ledger.counts},
             versions=card.get("versions", {}),
         )
         for document, entities in zip(documents, found, strict=True):

@@ -79,7 +79,7 @@ def serve(
     labels = read_labels(label or ())
     load_tensorflow()
     from tfner.serving.server.app import ServerSettings, run_server
-    from tfner.serving.server.batching import BatchSettings
+    from tfner.serving.server.batching import ServerBatching
     from tfner.serving.server.limits import Limits
 
     settings = ServerSettings(
@@ -89,9 +89,12 @@ def serve(
         port=port,
         grpc_port=grpc_port,
         labels=labels,
-        limits=Limits(body_bytes=round(max_body * 2**20), rows=max_texts, seconds=timeout),
-        batching=BatchSettings(
-            enabled=batching, rows=batch_texts, wait_seconds=batch_wait / 1000, parallel=parallel
+        limits=Limits(body_bytes=round(max_body * 2**20), batch_size=max_texts, seconds=timeout),
+        batching=ServerBatching(
+            enabled=batching,
+            max_batch_size=batch_texts,
+            wait_seconds=batch_wait / 1000,
+            parallel=parallel,
         ),
         poll_seconds=poll,
         drain_seconds=drain,

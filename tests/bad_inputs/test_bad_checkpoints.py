@@ -1,4 +1,4 @@
-"""Checkpoint folders that are no BERT's, damaged, or made to do harm: vocabulary, configuration and weights."""
+"""Refuse checkpoints that are no BERT's, damaged or harmful: vocabulary, settings, weights."""
 
 from __future__ import annotations
 
@@ -61,62 +61,88 @@ def secret(name):
 
 
 TOKENIZERS = [
-    ("none", remove("vocab.txt"), "expected vocab.txt or tokenizer.json in checkpoint, found neither"),
-    ("not UTF-8", vocabulary(b"[PAD]\n[UNK]\nb\xe4r\n"), "checkpoint/vocab.txt:3: expected text in utf-8, got the byte 0xe4"),
-    ("a piece twice", vocabulary("[PAD]\na\nb\na\n"), "checkpoint/vocab.txt:4: expected every piece once, got 'a' again after line 2"),
+    ("none", remove("vocab.txt"),
+     "expected vocab.txt or tokenizer.json in checkpoint, found neither"),
+    ("not UTF-8", vocabulary(b"[PAD]\n[UNK]\nb\xe4r\n"),
+     "checkpoint/vocab.txt:3: expected text in utf-8, got the byte 0xe4"),
+    ("a piece twice", vocabulary("[PAD]\na\nb\na\n"),
+     "checkpoint/vocab.txt:4: expected every piece once, got 'a' again after line 2"),
     ("no special tokens", vocabulary("[PAD]\n[UNK]\na\n"),
      "checkpoint: expected the special tokens [CLS], [SEP], [MASK] in the vocabulary of 3 pieces"),
     ("more pieces than embeddings", config(vocab_size=100),
      "checkpoint: expected at most 100 pieces in the vocabulary, as config.json says, got 250"),
     ("one line", vocabulary("x" * 20_000),
-     "checkpoint/vocab.txt:1: expected a piece of at most 10000 characters, got a longer one: " + CUT.format("x" * 76)),
+     "checkpoint/vocab.txt:1: expected a piece of at most 10000 characters, got a longer one: "
+     + CUT.format("x" * 76)),
     ("a link out of the folder", secret("vocab.txt"),
-     "checkpoint/vocab.txt: expected a file of this folder, got a link to HERE/secret.txt, outside of it"),
+     "checkpoint/vocab.txt: expected a file of this folder, got a link to HERE/secret.txt, "
+     "outside of it"),
     ("a saved one linked", secret("tokenizer.json"),
-     "checkpoint/tokenizer.json: expected a file of this folder, got a link to HERE/secret.txt, outside of it"),
+     "checkpoint/tokenizer.json: expected a file of this folder, got a link to HERE/secret.txt, "
+     "outside of it"),
     ("cut off", lambda shop: shop.file("checkpoint/tokenizer.json", '{"model": {'),
-     "checkpoint/tokenizer.json:1:12: not valid JSON: expecting property name enclosed in double quotes"),
-    ("nested a million deep", lambda shop: shop.file("checkpoint/tokenizer.json", '{"model":\n' + DEEP),
+     "checkpoint/tokenizer.json:1:12: not valid JSON: expecting property name enclosed in double "
+     "quotes"),
+    ("nested a million deep",
+     lambda shop: shop.file("checkpoint/tokenizer.json", '{"model":\n' + DEEP),
      "checkpoint/tokenizer.json:2:500: not valid JSON: nested more than 500 deep"),
-    ("settings nested a million deep", lambda shop: shop.file("checkpoint/tokenizer_config.json", DEEP),
+    ("settings nested a million deep",
+     lambda shop: shop.file("checkpoint/tokenizer_config.json", DEEP),
      "checkpoint/tokenizer_config.json:1:501: not valid JSON: nested more than 500 deep"),
-    ("list", lambda shop: shop.json("checkpoint/tokenizer.json", [1]), "checkpoint/tokenizer.json: expected a JSON object, got [1]"),
-    ("another kind", model(type="BPE"), "checkpoint/tokenizer.json: expected a BERT tokenizer, whose model is WordPiece, got BPE"),
+    ("list", lambda shop: shop.json("checkpoint/tokenizer.json", [1]),
+     "checkpoint/tokenizer.json: expected a JSON object, got [1]"),
+    ("another kind", model(type="BPE"),
+     "checkpoint/tokenizer.json: expected a BERT tokenizer, whose model is WordPiece, got BPE"),
     ("a name for a model", saved(model="WordPiece"),
-     "checkpoint/tokenizer.json: expected a BERT tokenizer, whose model is WordPiece, got 'WordPiece'"),
+     "checkpoint/tokenizer.json: expected a BERT tokenizer, whose model is WordPiece, got "
+     "'WordPiece'"),
     ("ids that are none", model(vocab={"a": 0, "b": "1"}),
-     "checkpoint/tokenizer.json: expected model.vocab to be an object, which gives each piece a whole number, got {'a': 0, 'b': '1'}"),
+     "checkpoint/tokenizer.json: expected model.vocab to be an object, which gives each piece a "
+     "whole number, got {'a': 0, 'b': '1'}"),
     ("ids with gaps", model(vocab={"a": 0, "b": 2}),
-     "checkpoint/tokenizer.json: expected model.vocab to give the ids from 0 up, each to one piece"),
+     "checkpoint/tokenizer.json: expected model.vocab to give the ids from 0 up, "
+     "each to one piece"),
     ("half a character", model(vocab={"[PAD]": 0, "\ud800": 1}),
-     "checkpoint/tokenizer.json: model.vocab, id 1: expected a piece of whole characters, got '\\ud800'"),
+     "checkpoint/tokenizer.json: model.vocab, id 1: expected a piece of whole characters, got "
+     "'\\ud800'"),
     ("added tokens that are none", saved(added_tokens=[1]),
-     "checkpoint/tokenizer.json: expected added_tokens to be a list of objects with content, got [1]"),
+     "checkpoint/tokenizer.json: expected added_tokens to be a list of objects with content, got "
+     "[1]"),
     ("another vocabulary than vocab.txt", model(vocab={"[PAD]": 0}),
      "checkpoint: vocab.txt and tokenizer.json differ, expected the same pieces in the same order"),
-    ("a text for a switch", settings(do_lower_case="yes"), "checkpoint: the tokenizer's lowercase: expected true or false, got 'yes'"),
+    ("a text for a switch", settings(do_lower_case="yes"),
+     "checkpoint: the tokenizer's lowercase: expected true or false, got 'yes'"),
     ("words of any length", model(max_input_chars_per_word=10**30),
-     "checkpoint: the tokenizer's max_chars_per_word: expected 1 to 10000, got 1000000000000000000000000000000"),
+     "checkpoint: the tokenizer's max_chars_per_word: expected 1 to 10000, got "
+     "1000000000000000000000000000000"),
     ("another class", settings(tokenizer_class="BertJapaneseTokenizer"),
-     f"checkpoint: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), got BertJapaneseTokenizer"),
+     f"checkpoint: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), got "
+     f"BertJapaneseTokenizer"),
 ]  # fmt: skip
 
 CONFIGURATIONS = [
-    ("none", remove("config.json"), "encoder.checkpoint: checkpoint: expected a config.json in this folder, found none"),
+    ("none", remove("config.json"),
+     "encoder.checkpoint: checkpoint: expected a config.json in this folder, found none"),
     ("cut off", lambda shop: shop.file("checkpoint/config.json", '{"hidden_size": 32,'),
-     "checkpoint/config.json:1:20: not valid JSON: expecting property name enclosed in double quotes"),
-    ("nested a million deep", lambda shop: shop.file("checkpoint/config.json", '{"a": 1,\n"b": ' + DEEP),
+     "checkpoint/config.json:1:20: not valid JSON: expecting property name enclosed in double "
+     "quotes"),
+    ("nested a million deep",
+     lambda shop: shop.file("checkpoint/config.json", '{"a": 1,\n"b": ' + DEEP),
      "checkpoint/config.json:2:505: not valid JSON: nested more than 500 deep"),
-    ("list", lambda shop: shop.json("checkpoint/config.json", []), "checkpoint/config.json: expected a JSON object, got []"),
+    ("list", lambda shop: shop.json("checkpoint/config.json", []),
+     "checkpoint/config.json: expected a JSON object, got []"),
     ("not UTF-8", lambda shop: shop.file("checkpoint/config.json", b'{"a":\n"\xff"}'),
      "checkpoint/config.json:2: expected text in utf-8, got the byte 0xff"),
     ("no positions", lambda shop: shop.json("checkpoint/config.json", {}),
      "checkpoint/config.json: expected max_position_embeddings to be a whole number, got None"),
-    ("endless positions", lambda shop: shop.file("checkpoint/config.json", '{"max_position_embeddings": Infinity}'),
+    ("endless positions",
+     lambda shop: shop.file("checkpoint/config.json", '{"max_position_embeddings": Infinity}'),
      "checkpoint/config.json: expected max_position_embeddings to be a whole number, got inf"),
-    ("few positions", config(max_position_embeddings=16), "encoder.max_length: at most 16, the positions of checkpoint, got 32"),
+    ("few positions", config(max_position_embeddings=16),
+     "encoder.max_length: at most 16, the positions of checkpoint, got 32"),
     ("no vocabulary", remove("vocab.txt"),
-     "encoder.checkpoint: checkpoint: expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither"),
+     "encoder.checkpoint: checkpoint: expected the vocabulary, vocab.txt or tokenizer.json, in "
+     "this folder, found neither"),
 ]  # fmt: skip
 
 
@@ -191,7 +217,10 @@ def large_weights(shop):
 
 ONE = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
 DAMAGED = "checkpoint/model.safetensors: damaged or no safetensors file: …"
-LEADS_OUT = "checkpoint/model.safetensors.index.json: expected weight_map to name safetensors files of this folder, got "
+LEADS_OUT = (
+    "checkpoint/model.safetensors.index.json: expected weight_map to name safetensors files "
+    "of this folder, got "
+)
 NO_BERT = "checkpoint/config.json: no BERT can be built from it: "
 WEIGHTS = [
     ("no file", remove("model.safetensors"),
@@ -208,9 +237,11 @@ WEIGHTS = [
     ("cut off", cut_weights, DAMAGED),
     ("bytes that are no tensor's", described(a={**ONE, "data_offsets": [0, 16]}), DAMAGED),
     ("far more than the encoder has", large_weights,
-     "checkpoint: weights of another shape than config.json says: 160,000 numbers where the encoder has 29,312"),
+     "checkpoint: weights of another shape than config.json says: 160,000 numbers where the "
+     "encoder has 29,312"),
     ("a link out of the folder", linked_weights,
-     "checkpoint/model.safetensors: expected a file of this folder, got a link to HERE/elsewhere.safetensors, outside of it"),
+     "checkpoint/model.safetensors: expected a file of this folder, got a link to "
+     "HERE/elsewhere.safetensors, outside of it"),
     ("an index that leads out", index({"a": "../../weights.safetensors"}),
      LEADS_OUT + "'../../weights.safetensors'"),
     ("an index of an absolute path", index({"a": "/etc/passwd"}),
@@ -219,15 +250,19 @@ WEIGHTS = [
      "checkpoint/model-1.safetensors: damaged or no safetensors file: …"),
     ("a pickle", pickled,
      f"checkpoint: {NO_WEIGHTS}"),
-    ("a link in HDF5", hdf5(external), "checkpoint/tf_model.h5: expected weights inside of this file, got a link, weights"),
+    ("a link in HDF5", hdf5(external),
+     "checkpoint/tf_model.h5: expected weights inside of this file, got a link, weights"),
     ("numbers of another file in HDF5", hdf5(elsewhere),
-     "checkpoint/tf_model.h5: expected weights inside of this file, got weights, which names another"),
+     "checkpoint/tf_model.h5: expected weights inside of this file, got weights, which names "
+     "another"),
     ("a terabyte in HDF5", hdf5(enormous),
-     "checkpoint/tf_model.h5: expected weights as Keras writes them, got weights of 4,000,000,000,000 bytes that are not there"),
+     "checkpoint/tf_model.h5: expected weights as Keras writes them, got weights of "
+     "4,000,000,000,000 bytes that are not there"),
     ("a gigantic configuration", config(hidden_size=10**9),
      NO_BERT + "expected at most 4,000,000,000 weights, got sizes for 8,000,000,656,000,000,128"),
     ("more embeddings than bytes", config(vocab_size=10**7),
-     "checkpoint: weights of another shape than config.json says: 320,021,312 numbers in 121,224 bytes"),
+     "checkpoint: weights of another shape than config.json says: 320,021,312 numbers in 121,224 "
+     "bytes"),
     ("no heads", config(num_attention_heads=0),
      NO_BERT + "num_attention_heads: expected a whole number of at least 1, got 0"),
     ("heads that do not part", config(num_attention_heads=5),
@@ -238,8 +273,10 @@ WEIGHTS = [
      NO_BERT + "layer_norm_eps: expected a number from 0 to below 1, got 'small'"),
     ("no activation", config(hidden_act=["gelu"]),
      NO_BERT + "hidden_act: expected a name, got ['gelu']"),
-    ("a decoder", config(is_decoder=True), "checkpoint/config.json: expected an encoder, got is_decoder or add_cross_attention"),
-    ("another model's configuration", config(model_type="gpt2"), "checkpoint/config.json: expected model_type bert, got gpt2"),
+    ("a decoder", config(is_decoder=True),
+     "checkpoint/config.json: expected an encoder, got is_decoder or add_cross_attention"),
+    ("another model's configuration", config(model_type="gpt2"),
+     "checkpoint/config.json: expected model_type bert, got gpt2"),
 ]  # fmt: skip
 
 

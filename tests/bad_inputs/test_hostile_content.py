@@ -1,4 +1,7 @@
-"""Text, labels, ids and file names that mean something to a tokenizer, a shell, a browser or a terminal: here they mean nothing."""
+"""Put in text, labels, ids and file names that act in a tokenizer, shell, browser or terminal.
+
+Here they mean nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +33,19 @@ from tfner.tokenizers.vocabulary import read_checkpoint_tokenizer
 
 SCRIPT = "<script>document.title='Owned'</script>"
 LABELS = (
-    "[SEP]", "[PAD]", "O", "B-PER", "two words", "a/b", "../up", "--help", "-", SCRIPT, "</td></table>", "&lt;b&gt;", '"x" onload="y',
-    "[bold red]", "[/]", "%s", "{x}", "$HOME", "`id`", "a|b", "LOC\u202e", "\u0130", "名", "#", "x" * 300,
+    "[SEP]", "[PAD]", "O", "B-PER", "two words", "a/b", "../up", "--help", "-", SCRIPT,
+    "</td></table>", "&lt;b&gt;", '"x" onload="y',
+    "[bold red]", "[/]", "%s", "{x}", "$HOME", "`id`", "a|b", "LOC\u202e", "\u0130", "名", "#",
+    "x" * 300,
 )  # fmt: skip
 TEXTS = (
-    "[SEP]", "[PAD] anna [MASK] met [CLS] boris [UNK]", SCRIPT + " anna", "--help", "[/red] anna", "../../etc/passwd", "anna\u202e boris",
+    "[SEP]", "[PAD] anna [MASK] met [CLS] boris [UNK]", SCRIPT + " anna", "--help", "[/red] anna",
+    "../../etc/passwd", "anna\u202e boris",
 )  # fmt: skip
 
 
 class Elements(HTMLParser):
-    """What a browser makes of a page: its elements, their attributes, and the text outside of scripts."""
+    """Parse a page as a browser does: its elements, their attributes, and its text."""
 
     def __init__(self, page: str):
         super().__init__(convert_charrefs=True)
@@ -68,7 +74,7 @@ def recognizer(tagger):
 
 @pytest.fixture(scope="module")
 def marked() -> list[Document]:
-    """A document for each label, whose text, id and slice are hostile too."""
+    """Make a document for each label, whose text, id and slice are hostile too."""
     return [
         Document(
             text,
@@ -145,7 +151,7 @@ def test_a_report_shows_markup_and_runs_none(recognizer, marked, tmp_path):
         marked,
         name=SCRIPT,
         split=SCRIPT,
-        losses={SCRIPT: {"repaired": 1}},
+        dropped={SCRIPT: {"repaired": 1}},
         versions={SCRIPT: SCRIPT},
     )
     report.write_html(tmp_path / "report.html")
@@ -214,13 +220,15 @@ def test_a_link_in_a_brat_folder_leads_nowhere(shop, line):
         shop.link(f"corpus/{name}", shop.folder / "secret")
         refused(
             line("inspect", "corpus"),
-            f"corpus/{name}: expected a file of this folder, got a link to HERE/secret, outside of it",
+            f"corpus/{name}: expected a file of this folder, got a link to HERE/secret, outside "
+            f"of it",
         )
         (shop.folder / f"corpus/{name}").unlink()
     shop.link("texts/b.txt", "../secret")
     with pytest.raises(
         DataError,
-        match=r"texts/b\.txt: expected a file of this folder, got a link to .*secret, outside of it",
+        match=r"texts/b\.txt: expected a file of this folder, "
+        "got a link to .*secret, outside of it",
     ):
         list(read_whole_files(Path("texts"), "utf-8"))
 
@@ -266,6 +274,7 @@ def test_the_hubs_own_links_are_followed_and_no_others(tmp_path):
     (snapshot / "vocab.txt").symlink_to("../../../elsewhere")
     with pytest.raises(
         ModelError,
-        match=r"vocab\.txt: expected a file of this folder, got a link to .*elsewhere, outside of it",
+        match=r"vocab\.txt: expected a file of this folder, got a link to .*elsewhere, outside of "
+        r"it",
     ):
         read_checkpoint_tokenizer(snapshot)

@@ -1,4 +1,7 @@
-"""What no input can bring about: a connection, code of its own, an output that is lost, memory without bound."""
+"""Hold back what no input may bring about.
+
+A connection, code of its own, an output that is lost, memory without bound.
+"""
 
 from __future__ import annotations
 
@@ -116,19 +119,22 @@ def test_a_bad_line_costs_nothing_before_it_and_the_rest_is_resumed(shop, line):
 
 EARLIER = [
     ("a model that is none", ["none", "in.txt"], "none: no such folder"),
-    ("an input that is none", ["model", "none.txt"], "none.txt: cannot be read: No such file or directory"),
+    ("an input that is none", ["model", "none.txt"],
+     "none.txt: cannot be read: No such file or directory"),
     ("an input that cannot be read", ["model", "bad.jsonl"],
      "bad.jsonl:1:2: not valid JSON: expecting property name enclosed in double quotes"),
     ("a line that is too long", ["model", "in.txt", "--max-line", "3"],
      "in.txt:1: expected a line of at most 3 characters (max_line), got a longer one: 'anna '"),
-    ("a document that is too large", ["model", "in.txt", "--input-format", "document", "--max-file", "3"],
+    ("a document that is too large",
+     ["model", "in.txt", "--input-format", "document", "--max-file", "3"],
      "in.txt: cannot be read: expected at most 3 bytes, got 15 (max_file)"),
     ("a limit that is none", ["model", "in.txt", "--max-line", "0"],
      "command line: max_line: input should be greater than or equal to 1, got 0"),
     ("a format that is none", ["model", "in.txt", "--format", "pdf"],
      "output format: expected one of jsonl, columns, conlleval, brat, text, got 'pdf'"),
     ("another input", ["model", "in.txt", "--resume"],
-     "out.jsonl: record 1: expected document 'in.txt:1' of this input, got another; --resume goes on only with the same input and format"),
+     "out.jsonl: record 1: expected document 'in.txt:1' of this input, got another; --resume goes "
+     "on only with the same input and format"),
 ]  # fmt: skip
 
 
@@ -146,7 +152,7 @@ def test_an_earlier_output_survives_a_mistake(shop, line, arguments, message):
 
 
 def in_a_process(*arguments: str, megabytes: int, **options) -> subprocess.CompletedProcess:
-    """A command in a process of its own, with so much memory and not more than twenty seconds of a processor."""
+    """Run a command in a process of its own, with so much memory and twenty seconds of a CPU."""
 
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
@@ -167,7 +173,8 @@ PROCESSES = [
      + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)),
      "run.yaml:4:5: not valid YAML: with its aliases more than 10,000 values"),
     ("a line of 100 MB", "tfner.inspect", "long.conll", "x" * 100_000_000,
-     f"long.conll:1: expected a line of at most 16,777,216 characters (max_line), got a longer one: '{'x' * 76}..."),
+     f"long.conll:1: expected a line of at most 16,777,216 characters (max_line), got a longer "
+     f"one: '{'x' * 76}..."),
     ("JSON nested a million deep", "tfner.inspect", "deep.jsonl", "[" * 1_000_000,
      "deep.jsonl:1:501: not valid JSON: nested more than 500 deep"),
 ]  # fmt: skip

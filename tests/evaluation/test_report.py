@@ -1,4 +1,4 @@
-"""The report: its JSON holds what was measured, its page needs nothing and trusts nothing, its table adds up."""
+"""The report: JSON holds what was measured, the page trusts nothing, the table adds up."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tfner.corpus.ledger import Ledger
+from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document, Entity, entity_at
-from tfner.evaluation.errors import analyse_errors
-from tfner.evaluation.report.examples import marked_context
-from tfner.evaluation.report.markup import element, join
-from tfner.evaluation.report.page import duration, percent, render
+from tfner.evaluation.errors import ERROR_KINDS, analyse_errors
+from tfner.evaluation.report.examples import marked_pieces
+from tfner.evaluation.report.page import MEANINGS, duration, percent, render
 from tfner.evaluation.report.report import Report, write_report
 from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.safeio.printable import printable
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-NASTY = "<script>alert('x')</script> & \"quoted\" [bold]x[/bold] </style>"
+NASTY = "<script>alert('x')</script> & \"quoted\" [bold]x[/bold] </style> {{ 7 * 7 }} {% raw %}"
 
 
 class Page(HTMLParser):
@@ -74,7 +73,7 @@ def make_report(**changes):
         scores=score_entities((gold.entities, predicted) for gold, predicted in pairs),
         name="small",
         split="dev",
-        losses={"train": ledger.counts, "dev": {"repaired": 1, "vanished": 4}},
+        dropped={"train": ledger.counts, "dev": {"repaired": 1, "vanished": 4}},
         seconds={"train": 65.0, "evaluate": 1.25},
         versions={"tfner": "0.1.0"},
         errors=analyse_errors(pairs),
@@ -194,6 +193,10 @@ def test_the_page_shows_scores_losses_and_examples():
     assert ("g p", "Bo") in page.marks
 
 
+def test_every_reason_and_kind_of_error_has_a_meaning_on_the_page():
+    assert {*REASONS, *ERROR_KINDS} <= set(MEANINGS)
+
+
 def test_text_of_the_data_stays_text():
     gold = document(f"{NASTY} Anna", (0, 8, NASTY), id=NASTY)
     pairs = [(gold, [Entity(4, 12, NASTY)]), (gold, [])]
@@ -201,7 +204,7 @@ def test_text_of_the_data_stays_text():
         scores=score_entities((gold.entities, predicted) for gold, predicted in pairs),
         name=NASTY,
         split=NASTY,
-        losses={NASTY: {"repaired": 1}},
+        dropped={NASTY: {"repaired": 1}},
         seconds={NASTY: 1.0},
         versions={NASTY: NASTY},
         errors=analyse_errors(pairs),
@@ -259,26 +262,36 @@ def test_marks_stand_where_the_entities_are(text, gold, predicted):
     pairs = [(Document(text, (entity_at(text, *gold, "A"),)), [entity_at(text, *predicted, "B")])]
     for examples in analyse_errors(pairs).to_dict()["examples"].values():
         for example in examples:
-            html = marked_context(example)
-            marks = Page(html).marks
-            for name, key in (("g", "gold"), ("p", "predicted")):
-                marked = "".join(part for classes, part in marks if name in classes.split())
+            pieces = marked_pieces(example)
+            assert "".join(piece for piece, _ in pieces) == example["context"]
+            for mark, key in (("g", "gold"), ("p", "predicted")):
+                marked = "".join(piece for piece, marks in pieces if mark in marks.split())
                 entity = example[key]
-                assert marked == (
-                    printable(text[entity["start"] : entity["end"]]) if entity else ""
-                )
+                assert marked == (text[entity["start"] : entity["end"]] if entity else "")
 
 
-@given(st.text())
-def test_element_gives_back_its_text_and_attribute(value):
-    page = Page(element("p", value, title=value))
-    assert page.text == printable(value)
-    assert page.attributes == [("title", printable(value))]
-    assert page.names == ["p"]
+def test_the_page_marks_the_pieces_and_says_where_the_text_goes_on():
+    text = "<" * 50 + "Anna & Bo" + ">" * 50
+    pairs = [(document(text, (50, 54, "A")), [entity_at(text, 52, 59, "A")])]
+    page = Page(render(make_report(errors=analyse_errors(pairs)).to_dict()))
+    assert page.marks == [
+        ("g", "gold"),
+        ("p", "predicted"),
+        ("g", "An"),
+        ("g p", "na"),
+        ("p", " & Bo"),
+    ]
+    assert f"…{'<' * 40}Anna & Bo{'>' * 40}…" in page.text
 
 
-def test_markup_inside_markup_is_not_escaped_twice():
-    assert join(element("b", "<"), None, 3, "&") == "<b>&lt;</b>3&amp;"
+@given(st.text(min_size=1))
+def test_any_text_comes_back_from_the_page(value):
+    """In a title, a heading and a cell, as printable text and never as markup."""
+    plain = Page(render(make_report(name="x", slices={"x": EntityScores()}).to_dict()))
+    page = Page(render(make_report(name=value, slices={value: EntityScores()}).to_dict()))
+    assert page.names == plain.names
+    assert page.attributes == plain.attributes
+    assert page.text.count(printable(value)) >= 3
 
 
 @given(st.text(st.characters()))

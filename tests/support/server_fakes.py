@@ -1,4 +1,7 @@
-"""A model without TensorFlow for tests of the server: every capitalized word is an entity, and calls can be held up and counted."""
+"""A model without TensorFlow for tests of the server.
+
+Every capitalized word is an entity, and calls can be held up and counted.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,6 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from tfner.serving.server.app import (
     RestServer,
@@ -22,46 +23,46 @@ from tfner.serving.server.app import (
     grpc_server,
     rest_socket,
     uvicorn_config,
+    web_app,
 )
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.model_versions import ModelVersions, Servable
-from tfner.serving.server.page import Page
 from tfner.serving.server.request_error import invalid
-from tfner.serving.server.rest import RestApi
 from tfner.serving.server.service import Service
-from tfner.serving.server.signature import Signature, Tensors, TensorSpec
+from tfner.serving.server.signature import ServedSignature, Tensors, TensorSpec
 
 NAME = "fake"
 REFUSED = b"refuse me"
 LABELS = {"Acme": "ORG", "Evil": "<i id='evil'>PER</i>"}
-ENTITY_OUTPUTS = {"entity_start": "int32", "entity_end": "int32", "entity_start_byte": "int32", "entity_end_byte": "int32",
+ENTITY_OUTPUTS = {"entity_start": "int32", "entity_end": "int32", "entity_start_byte": "int32",
+ "entity_end_byte": "int32",
                   "entity_label": "string", "entity_score": "float"}  # fmt: skip
 PLANE = (-1, -1)
 SIGNATURES = {
-    "features": Signature(
+    "features": ServedSignature(
         {"input_ids": TensorSpec("int32", PLANE), "length": TensorSpec("int32", (-1,))},
         {"probabilities": TensorSpec("float", (-1, -1, 2))},
     ),
-    "serving_default": Signature(
+    "serving_default": ServedSignature(
         {"text": TensorSpec("string", (-1,))},
         {
             **{name: TensorSpec(dtype, PLANE) for name, dtype in ENTITY_OUTPUTS.items()},
             "entity_count": TensorSpec("int32", (-1,)),
         },
     ),
-    "words": Signature(
+    "words": ServedSignature(
         {"words": TensorSpec("string", PLANE)},
         {"tag": TensorSpec("string", PLANE), "score": TensorSpec("float", PLANE)},
     ),
-    "echo": Signature(
+    "echo": ServedSignature(
         {"some_bytes": TensorSpec("string", (-1,))}, {"some_bytes": TensorSpec("string", (-1,))}
     ),
-    "scalar": Signature(
+    "scalar": ServedSignature(
         {"x": TensorSpec("float", (-1,))},
         {"mean": TensorSpec("float", ()), "x": TensorSpec("float", (-1,))},
     ),
-    "uneven": Signature(
+    "uneven": ServedSignature(
         {"x": TensorSpec("float", (-1,))},
         {"more": TensorSpec("float", (-1,)), "x": TensorSpec("float", (-1,))},
     ),
@@ -108,18 +109,16 @@ def find_entities(text: str):
     for match in re.finditer(r"[A-ZА-Я\u0590-\u05ff]\w*", text):
         before, inside = len(text[: match.start()].encode()), len(match[0].encode())
         label = LABELS.get(match[0], "PER").encode()
-        yield {"start": match.start(), "end": match.end(), "start_byte": before, "end_byte": before + inside, "label": label,
+        yield {"start": match.start(), "end": match.end(), "start_byte": before,
+         "end_byte": before + inside, "label": label,
                "score": np.float32(0.9)}  # fmt: skip
 
 
 def answer_words(inputs: Tensors) -> Tensors:
     words_BW = inputs["words"]
-    tags = [
-        [b"" if not word else b"B-PER" if word[:1].isupper() else b"O" for word in row]
-        for row in words_BW.tolist()
-    ]
-    tags_BW = np.empty(words_BW.shape, object)
-    tags_BW[:] = tags
+    capital = np.array([word[:1].isupper() for word in words_BW.ravel()], bool)
+    tags_BW = np.where(capital.reshape(words_BW.shape), b"B-PER", b"O").astype(object)
+    tags_BW[words_BW == b""] = b""
     return {"score": np.where(words_BW == b"", 0, 0.5).astype(np.float32), "tag": tags_BW}
 
 
@@ -144,20 +143,20 @@ def servable(model: FakeModel, version: int = 1) -> Servable:
 def service(
     model: FakeModel,
     limits: Limits | None = None,
-    batching: BatchSettings | None = None,
+    batching: ServerBatching | None = None,
     **versions,
 ) -> Service:
-    """A service over one version, or over `folders` with `labels`; its versions are yet to be started."""
+    """Make a service over one version, or over `folders` with `labels`; not yet started."""
     folders = versions.pop("folders", {1: Path("1")})
     models = ModelVersions(
         NAME, lambda: folders, lambda _, version: servable(model, version), **versions
     )
-    return Service(models, limits or Limits(), batching or BatchSettings())
+    return Service(models, limits or Limits(), batching or ServerBatching())
 
 
 @contextmanager
 def running(make_service: Callable[[], Service]) -> Iterator[tuple[str, str]]:
-    """A server in another thread; gives the URL of its REST half and the address of its gRPC half."""
+    """Run a server in another thread; gives the URL of REST and the address of gRPC."""
     started: Future[tuple[str, str, Callable[[], object]]] = Future()
     with ThreadPoolExecutor(1) as thread:
         serving = thread.submit(lambda: asyncio.run(run_until_stopped(make_service(), started)))
@@ -193,16 +192,14 @@ async def run_until_stopped(made: Service, started: Future) -> None:
 
 
 class Client:
-    """Sends requests to REST and page in this thread: `with Client(service) as client: client.get(path)`."""
+    """Send requests to REST and page in this thread.
+
+    `with Client(service) as client: client.get(path)`
+    """
 
     def __init__(self, made: Service):
-        app = Starlette(
-            routes=[
-                Route("/", Page(made.models.name).respond),
-                Route("/v1/{rest:path}", RestApi(made)),
-            ]
-        )
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        transport = httpx.ASGITransport(web_app(made))
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://test")
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(made.models.start())
 

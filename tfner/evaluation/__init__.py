@@ -1,1 +1,1 @@
-"""How good predictions are: scores, kinds of errors and the report that shows both. No TensorFlow here."""
+"""Judge predictions: scores, kinds of errors and the report that shows both. No TensorFlow here."""

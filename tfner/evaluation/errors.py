@@ -1,4 +1,4 @@
-"""What kinds of mistakes there are: every gold and every predicted entity is put in exactly one class."""
+"""Sort mistakes by kind: every gold and every predicted entity is put in exactly one class."""
 
 from __future__ import annotations
 
@@ -23,18 +23,31 @@ CONTEXT = 40  # characters shown on either side of an example
 
 
 class Match(NamedTuple):
-    """A gold entity and the prediction it was matched with, or one of them alone."""
+    """Pair a gold entity with its prediction; one of them is None where it stands alone."""
 
     kind: Kind
     gold: Entity | None
     predicted: Entity | None
 
+    @property
+    def types(self) -> tuple[str, str]:
+        """Give the gold and the predicted label, "" for no entity."""
+        gold = self.gold.label if self.gold else ""
+        predicted = self.predicted.label if self.predicted else ""
+        return gold, predicted
+
+
+TypeCounts = dict[str, int]  # entities by type
+# Mistakes that count as the same: kind, gold text, gold label, predicted text, predicted label.
+ErrorGroup = tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Example:
-    """One mistake, as it first stood, and how often the same characters and labels went wrong in the same way.
+    """Show one mistake where it first stood, and count those with the same characters and labels.
 
-    `gold` and `predicted` keep their place in the document; `context` begins at its code point `offset`.
+    `gold` and `predicted` keep their spans in the document; `context` begins at its code point
+    `offset`.
     """
 
     kind: Kind
@@ -48,21 +61,21 @@ class Example:
 
 @dataclass(frozen=True)
 class ErrorAnalysis:
-    """Mistakes counted by class and by type, with examples.
+    """Count mistakes by class and by type, with examples.
 
-    `confusion` counts matched pairs, correct ones included, as {gold type: {predicted type: n}}; `missed` and
-    `spurious` count by type what was matched with nothing.
+    `confusion` counts matched pairs, correct ones included, as {gold type: {predicted type: n}};
+    `missed` and `spurious` count by type what was matched with nothing.
     """
 
     correct: int
     counts: dict[Kind, int]
-    confusion: dict[str, dict[str, int]]
-    missed: dict[str, int]
-    spurious: dict[str, int]
+    confusion: dict[str, TypeCounts]
+    missed: TypeCounts
+    spurious: TypeCounts
     examples: dict[Kind, tuple[Example, ...]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts and lists, for JSON."""
+        """Give plain dicts and lists, for JSON."""
         return asdict(self)
 
 
@@ -73,115 +86,150 @@ def analyse_errors(
 
     Args:
         pairs: documents with predictions, in code points of the document's text.
-        max_examples: at most so many examples a class, the most frequent first, equally frequent ones by alphabet.
+        max_examples: at most so many examples a class, the most frequent first, equally frequent
+            ones by alphabet.
     """
-    kinds: Counter[str] = Counter()
-    types: Counter[tuple[str, str]] = Counter()
-    firsts: dict[tuple[str, ...], Example] = {}
-    occurrences: Counter[tuple[str, ...]] = Counter()
+    kinds, types = Counter(), Counter()
+    firsts: dict[ErrorGroup, Example] = {}
+    occurrences = Counter()
     for document, predicted in pairs:
         for match in match_entities(document.entities, predicted):
             kinds[match.kind] += 1
-            types[_label(match.gold), _label(match.predicted)] += 1
+            types[match.types] += 1
             if match.kind != "correct":
                 group = _group(document, match)
                 occurrences[group] += 1
                 firsts.setdefault(group, _example(document, match))
-    return ErrorAnalysis(
-        kinds["correct"],
-        {kind: kinds[kind] for kind in ERROR_KINDS},
-        _confusion(types),
-        {gold: n for (gold, predicted), n in sorted(types.items()) if not predicted},
-        {predicted: n for (gold, predicted), n in sorted(types.items()) if not gold},
-        {kind: _most_frequent(kind, firsts, occurrences, max_examples) for kind in ERROR_KINDS},
-    )
+    confusion, missed, spurious = _count_types(types)
+    examples = _most_frequent(firsts, occurrences, max_examples)
+    counts: dict[Kind, int] = {kind: kinds[kind] for kind in ERROR_KINDS}
+    return ErrorAnalysis(kinds["correct"], counts, confusion, missed, spurious, examples)
 
 
 def match_entities(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Match]:
-    """Match each entity with at most one of the other side, so that the classes add up to the numbers of entities.
+    """Match each entity with at most one of the other side, so that classes add up to entities.
 
-    Equal entities come first, then the same span, then overlapping spans of the same label, then overlapping spans;
-    within these the longest overlap, then the place in the text. What is left over is missed or spurious: of two
-    predictions inside one gold entity, one has a wrong border and the other is spurious.
+    Equal entities come first, then the same span, then overlapping spans of the same label, then
+    overlapping spans; within these the longest overlap, then the order in the text. What is left
+    over is missed or spurious: of two predictions inside one gold entity, one has a wrong border
+    and the other is spurious.
+
+    >>> gold = [Entity(0, 14, "ORG"), Entity(20, 24, "LOC")]
+    >>> predicted = [Entity(0, 3, "ORG"), Entity(4, 14, "ORG"), Entity(20, 24, "PER")]
+    >>> for kind, expected, found in match_entities(gold, predicted):
+    ...     print(kind, expected and expected.key, found and found.key)
+    wrong_type (20, 24, 'LOC') (20, 24, 'PER')
+    wrong_border (0, 14, 'ORG') (4, 14, 'ORG')
+    spurious None (0, 3, 'ORG')
     """
-    candidates = sorted(_candidates(gold, predicted), key=lambda candidate: candidate[:-1])
-    open_gold, open_predicted = set(range(len(gold))), set(range(len(predicted)))
+    candidates = sorted(_candidates(gold, predicted))
+    open_gold = set(range(len(gold)))
+    open_predicted = set(range(len(predicted)))
     matches = []
     for *_, g, p, kind in candidates:
         if g in open_gold and p in open_predicted:
             open_gold.remove(g)
             open_predicted.remove(p)
-            matches.append(Match(kind, gold[g], predicted[p]))
-    matches += [Match("missed", gold[g], None) for g in sorted(open_gold)]
-    matches += [Match("spurious", None, predicted[p]) for p in sorted(open_predicted)]
+            match = Match(kind, gold[g], predicted[p])
+            matches.append(match)
+    for g in sorted(open_gold):
+        matches.append(Match("missed", gold[g], None))
+    for p in sorted(open_predicted):
+        matches.append(Match("spurious", None, predicted[p]))
     return matches
 
 
 def _candidates(gold: Sequence[Entity], predicted: Sequence[Entity]) -> Iterator[tuple]:
-    """Yield (rank, -shared characters, places, index of gold, index of predicted, kind) for pairs that could be matched."""
-    by_start = sorted(range(len(gold)), key=lambda g: gold[g].start)
-    starts = [gold[g].start for g in by_start]
-    longest = max((entity.end - entity.start for entity in gold), default=0)
+    """Yield the pairs that could be matched, as tuples that sort by preference.
+
+    Returns:
+        (rank, -shared characters, gold key, predicted key, gold index, predicted index, kind).
+    """
+    by_start = sorted(enumerate(gold), key=lambda item: item[1].start)
+    starts = [entity.start for _, entity in by_start]
+    lengths = [entity.end - entity.start for entity in gold]
+    longest = max(lengths, default=0)
     for p, guess in enumerate(predicted):
-        # No gold entity that begins further left than the longest one is long can reach this one.
-        first, last = (
-            bisect_left(starts, guess.start - longest),
-            bisect_left(starts, max(guess.end, guess.start + 1)),
-        )
-        for g in by_start[first:last]:
-            rank, kind = _compare(gold[g], guess)
+        # A gold entity that begins further left than the longest one is long cannot reach this one.
+        first = bisect_left(starts, guess.start - longest)
+        behind = max(guess.end, guess.start + 1)
+        last = bisect_left(starts, behind)
+        for g, entity in by_start[first:last]:
+            rank, kind = _compare(entity, guess)
             if kind is not None:
-                yield rank, -_shared(gold[g], guess), gold[g].key, guess.key, g, p, kind
+                shared = _shared(entity, guess)
+                yield rank, -shared, entity.key, guess.key, g, p, kind
 
 
 def _compare(gold: Entity, predicted: Entity) -> tuple[int, Kind | None]:
+    """Rank a pair, 0 the best, and name its class; None where the two share nothing."""
+    same_label = gold.label == predicted.label
     if (gold.start, gold.end) == (predicted.start, predicted.end):
-        return (0, "correct") if gold.label == predicted.label else (1, "wrong_type")
+        return (0, "correct") if same_label else (1, "wrong_type")
     if _shared(gold, predicted) > 0:
-        return (
-            (2, "wrong_border") if gold.label == predicted.label else (3, "wrong_border_and_type")
-        )
+        return (2, "wrong_border") if same_label else (3, "wrong_border_and_type")
     return 4, None
 
 
 def _shared(one: Entity, other: Entity) -> int:
-    return min(one.end, other.end) - max(one.start, other.start)
+    """Count the characters that two entities share; negative where they are apart."""
+    end = min(one.end, other.end)
+    return end - max(one.start, other.start)
 
 
-def _label(entity: Entity | None) -> str:
-    return entity.label if entity else ""
+def _group(document: Document, match: Match) -> ErrorGroup:
+    """Key mistakes by class, characters and labels."""
+    gold = _text(document, match.gold)
+    predicted = _text(document, match.predicted)
+    gold_label, predicted_label = match.types
+    return match.kind, gold, gold_label, predicted, predicted_label
 
 
-def _group(document: Document, match: Match) -> tuple[str, ...]:
-    def parts(entity: Entity | None) -> tuple[str, str]:
-        return (document.text[entity.start : entity.end], entity.label) if entity else ("", "")
-
-    return match.kind, *parts(match.gold), *parts(match.predicted)
+def _text(document: Document, entity: Entity | None) -> str:
+    """Give the characters of an entity, "" for none."""
+    return document.text[entity.start : entity.end] if entity else ""
 
 
 def _example(document: Document, match: Match) -> Example:
-    entities = [entity for entity in (match.gold, match.predicted) if entity]
-    offset = max(0, min(entity.start for entity in entities) - CONTEXT)
-    context = document.text[offset : max(entity.end for entity in entities) + CONTEXT]
+    """Cut the context of a mistake out of its document."""
+    entities = list(filter(None, (match.gold, match.predicted)))
+    first = min(entity.start for entity in entities)
+    last = max(entity.end for entity in entities)
+    offset = max(0, first - CONTEXT)
+    context = document.text[offset : last + CONTEXT]
     return Example(match.kind, 1, document.id, context, offset, match.gold, match.predicted)
 
 
 def _most_frequent(
-    kind: Kind,
-    firsts: dict[tuple[str, ...], Example],
-    occurrences: Counter[tuple[str, ...]],
-    most: int,
-) -> tuple[Example, ...]:
-    groups = sorted(
-        (group for group in firsts if group[0] == kind),
-        key=lambda group: (-occurrences[group], group),
-    )
-    return tuple(replace(firsts[group], count=occurrences[group]) for group in groups[:most])
+    firsts: dict[ErrorGroup, Example], occurrences: Counter[ErrorGroup], most: int
+) -> dict[Kind, tuple[Example, ...]]:
+    """Choose for each class the examples that stand for most mistakes, then by alphabet."""
+    examples: dict[Kind, list[Example]] = {kind: [] for kind in ERROR_KINDS}
+    alphabetical = sorted(firsts)
+    for group in sorted(alphabetical, key=occurrences.__getitem__, reverse=True):
+        example = replace(firsts[group], count=occurrences[group])
+        examples[example.kind].append(example)
+    return {kind: tuple(found[:most]) for kind, found in examples.items()}
 
 
-def _confusion(types: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    table: dict[str, dict[str, int]] = {}
+def _count_types(
+    types: Counter[tuple[str, str]],
+) -> tuple[dict[str, TypeCounts], TypeCounts, TypeCounts]:
+    """Nest the counts of (gold type, predicted type), "" where one side is missing.
+
+    Returns:
+        Pairs as {gold: {predicted: count}}, then missed and spurious entities by type.
+
+    >>> _count_types(Counter({("PER", "LOC"): 2, ("PER", ""): 1, ("", "LOC"): 3}))
+    ({'PER': {'LOC': 2}}, {'PER': 1}, {'LOC': 3})
+    """
+    confusion, missed, spurious = {}, {}, {}
     for (gold, predicted), count in sorted(types.items()):
-        if gold and predicted:
-            table.setdefault(gold, {})[predicted] = count
-    return table
+        if not predicted:
+            missed[gold] = count
+        elif not gold:
+            spurious[predicted] = count
+        else:
+            row = confusion.setdefault(gold, {})
+            row[predicted] = count
+    return confusion, missed, spurious

@@ -1,4 +1,4 @@
-"""Predictions against gold: from documents and something that recognizes entities to a Report."""
+"""Score predictions against gold: from documents and a recognizer to a Report."""
 
 from __future__ import annotations
 
@@ -15,23 +15,30 @@ Recognize = Callable[[Iterable[Document]], Iterator[list[Entity]]]
 
 def score_documents(recognize: Recognize, documents: Sequence[Document]) -> EntityScores:
     """Score predictions for documents against the entities that stand in them."""
-    return score_entities(
-        zip((document.entities for document in documents), recognize(documents), strict=True)
-    )
+    gold = (document.entities for document in documents)
+    return score_entities(zip(gold, recognize(documents), strict=True))
 
 
 def evaluate_documents(
-    recognize: Recognize, documents: Sequence[Document], **facts: Any
+    recognize: Recognize, documents: Sequence[Document], **report_fields: Any
 ) -> tuple[Report, list[list[Entity]]]:
-    """A full report with error analysis and slices, and the predictions; `facts` go into the Report as they are."""
+    """Recognize entities and make a full report, with error analysis and slices.
+
+    `report_fields` are further fields of the Report.
+
+    Returns:
+        The report, and each document's predictions.
+    """
     predicted = list(recognize(documents))
     pairs = list(zip(documents, predicted, strict=True))
+    scores = score_entities((document.entities, found) for document, found in pairs)
+    units = sum(len(document.words or document.text.split()) for document in documents)
     report = Report(
-        scores=score_entities((document.entities, found) for document, found in pairs),
+        scores=scores,
         errors=analyse_errors(pairs),
         slices=score_slices(pairs),
         documents=len(documents),
-        units=sum(len(document.words or document.text.split()) for document in documents),
-        **facts,
+        units=units,
+        **report_fields,
     )
     return report, predicted

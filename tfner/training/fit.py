@@ -42,7 +42,7 @@ def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
     """
     settings = inputs.settings
     make_repeatable(settings)
-    say_precision(settings.training.precision, processor_features(), has_accelerator())
+    log_precision(settings.training.precision, processor_features(), has_accelerator())
     batches = make_batches(inputs)
     with devices.strategy.scope():
         model = compile_model(inputs, batches.steps_per_epoch)

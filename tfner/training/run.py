@@ -188,7 +188,7 @@ def describe_run(inputs: RunInputs) -> dict[str, Any]:
     """Collect what every report of a run holds besides scores."""
     return {
         "name": inputs.settings.name,
-        "losses": inputs.splits.dropped(),
+        "dropped": inputs.splits.dropped(),
         "seconds": inputs.seconds,
         "versions": versions(),
     }

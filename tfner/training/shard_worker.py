@@ -21,6 +21,7 @@ from tfner.documents import Document
 
 if TYPE_CHECKING:
     from tfner.data.encoded_corpus import Labelling
+    from tfner.data.shards.manifest import ShardInfo
     from tfner.data.shards.sharded_corpus import ShardWriter
     from tfner.tagging.schemes import LabelSet
     from tfner.tokenizers.protocol import Tokenizer

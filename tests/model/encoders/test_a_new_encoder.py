@@ -24,7 +24,7 @@ from tfner.model.encoders.encoder import Encoder, EncoderInput
 from tfner.model.encoders.families import Family, build_encoder, find_family
 from tfner.safeio.json_text import read_json_object
 from tfner.serving.server.app import ServerSettings, open_models
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.servable import load_servable
 from tfner.serving.server.service import Service
@@ -146,7 +146,7 @@ def test_its_export_and_its_run_are_loaded_and_say_the_same(outcome, settings):
 def test_its_export_is_served(outcome):
     def service() -> Service:
         settings = ServerSettings(outcome.export.parent, name="bag")
-        return Service(open_models(settings, load_servable), Limits(), BatchSettings())
+        return Service(open_models(settings, load_servable), Limits(), ServerBatching())
 
     with running(service) as (rest, _):
         assert found(tfner.connect(f"{rest}/v1/models/bag")) == WANTED

@@ -1,4 +1,4 @@
-"""The server as a process: it says where it listens, drains on SIGTERM, and tells a mistake in one line."""
+"""The server as a process: where it listens, how it drains, what it says of a mistake."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def folder(tmp_path):
 
 
 def while_serving(scenario, folder, model, **options):
-    """Run `scenario(addresses, client)` beside a server, which it has to end by a signal; gives what the scenario gives."""
+    """Run `scenario(addresses, client)` beside a server, which it has to end by a signal.
+
+    Returns what the scenario returns.
+    """
     settings = ServerSettings(
         folder, **{"port": 0, "grpc_port": 0, "poll_seconds": 0.01, **options}
     )
@@ -161,7 +164,8 @@ def test_a_port_in_use_is_told_before_a_model_is_loaded(folder, model, option):
         taken.listen()
         with pytest.raises(
             ConfigError,
-            match=f"^--{option.replace('_', '-')} {taken.getsockname()[1]}: cannot listen on 127.0.0.1: ",
+            match=f"^--{option.replace('_', '-')} {taken.getsockname()[1]}: cannot listen on "
+            f"127.0.0.1: ",
         ):
             asyncio.run(
                 serve(
@@ -241,9 +245,12 @@ def test_options_reach_the_server(monkeypatch, tmp_path):
     )
     app = entry.typer.Typer()
     app.command()(entry.serve)
-    options = "--port 1 --grpc-port 2 --host :: --name n --label a=3 --no-batching --batch-texts 4 --batch-wait 5 --parallel 6"
-    more = "--max-body 0.5 --max-texts 7 --timeout 8 --poll 9 --drain 10"
-    result = CliRunner().invoke(app, [str(tmp_path), *options.split(), *more.split()])
+    options = "--port 1 --grpc-port 2 --host :: --name n --label a=3"
+    more = "--no-batching --batch-texts 4 --batch-wait 5 --parallel 6"
+    limits = "--max-body 0.5 --max-texts 7 --timeout 8 --poll 9 --drain 10"
+    result = CliRunner().invoke(
+        app, [str(tmp_path), *options.split(), *more.split(), *limits.split()]
+    )
     assert result.exit_code == 0, result.output
     (given,) = settings
     assert (given.folder, given.port, given.grpc_port, given.host, given.name) == (
@@ -256,7 +263,12 @@ def test_options_reach_the_server(monkeypatch, tmp_path):
     assert (dict(given.labels), given.poll_seconds, given.drain_seconds) == ({"a": 3}, 9, 10)
     assert given.limits == Limits(1 << 19, 7, 8)
     batching = given.batching
-    assert (batching.enabled, batching.rows, batching.wait_seconds, batching.parallel) == (
+    assert (
+        batching.enabled,
+        batching.max_batch_size,
+        batching.wait_seconds,
+        batching.parallel,
+    ) == (
         False,
         4,
         0.005,
@@ -265,7 +277,8 @@ def test_options_reach_the_server(monkeypatch, tmp_path):
 
 
 def test_help_loads_no_tensorflow_and_a_mistake_is_one_line():
-    code = "import sys, tfner.serve; print(sorted({'tensorflow', 'starlette', 'uvicorn', 'grpc'} & set(sys.modules)))"
+    heavy = "{'tensorflow', 'starlette', 'uvicorn', 'grpc'}"
+    code = f"import sys, tfner.serve; print(sorted({heavy} & set(sys.modules)))"
     assert call("tfner.serve", "--help").returncode == 0
     result = call("tfner.serve", "none", "--label", "x")
     assert (result.returncode, result.stdout) == (2, "")

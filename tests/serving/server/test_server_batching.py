@@ -1,4 +1,4 @@
-"""Gathering requests: everyone gets what he would have got alone, together where that is faster, and nobody waits without need."""
+"""Gathering requests: each gets what it would have got alone, and nobody waits without need."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfner.serving.server import batching
-from tfner.serving.server.batching import BatchSettings, Caller, merge_of
+from tfner.serving.server.batching import BatchScheduler, ServerBatching
 from tfner.serving.server.request_error import RequestError
-from tfner.serving.server.signature import Signature, TensorSpec
+from tfner.serving.server.request_merger import merger_of
+from tfner.serving.server.signature import ServedSignature, TensorSpec
 
 NEVER = {"wait_seconds": 1000.0, "wait_share": 1e9}  # longer than a test may take
 WORDS = st.sampled_from(["Anna", "Bo", "met", "שלום", "a", "Émile"])
@@ -35,16 +36,16 @@ def words(rows):
     return {"words": tensor}
 
 
-def with_caller(scenario, model, signature="serving_default", **settings):
-    """Run `scenario(caller)` in an event loop, over threads of its own."""
+def with_scheduler(scenario, model, signature="serving_default", **settings):
+    """Run `scenario(scheduler)` in an event loop, over threads of its own."""
     with ThreadPoolExecutor(4) as executor:
-        settings = BatchSettings(**{"wait_seconds": 0.001, **settings})
+        settings = ServerBatching(**{"wait_seconds": 0.001, **settings})
 
         async def main():
             return await scenario(
-                Caller(
+                BatchScheduler(
                     partial(model, signature),
-                    merge_of(fakes.SIGNATURES[signature]),
+                    merger_of(fakes.SIGNATURES[signature]),
                     settings,
                     executor,
                 )
@@ -53,8 +54,8 @@ def with_caller(scenario, model, signature="serving_default", **settings):
         return asyncio.run(main())
 
 
-async def ask_all(requests, caller):
-    return await asyncio.gather(*map(caller.ask, requests), return_exceptions=True)
+async def ask_all(requests, scheduler):
+    return await asyncio.gather(*map(scheduler.ask, requests), return_exceptions=True)
 
 
 def assert_same(answers, requests, signature):
@@ -66,13 +67,13 @@ def assert_same(answers, requests, signature):
             assert answer[name].shape == value.shape
 
 
-async def ask_behind(first, requests, caller, model):
+async def ask_behind(first, requests, scheduler, model):
     """Let `first` occupy the model, queue the others, then let go."""
     model.gate.clear()
-    leading = asyncio.ensure_future(caller.ask(first))
+    leading = asyncio.ensure_future(scheduler.ask(first))
     await asyncio.to_thread(model.entered.acquire)
-    rest = asyncio.ensure_future(ask_all(requests, caller))
-    while len(caller._waiting) < len(requests):
+    rest = asyncio.ensure_future(ask_all(requests, scheduler))
+    while len(scheduler._queue) < len(requests):
         await asyncio.sleep(0)
     model.gate.set()
     return await leading, await rest
@@ -81,25 +82,25 @@ async def ask_behind(first, requests, caller, model):
 @given(st.lists(TEXTS, min_size=1, max_size=6), st.integers(1, 8))
 def test_texts_asked_together_are_answered_as_if_alone(groups, rows):
     requests = [texts(*group) for group in groups]
-    answers = with_caller(partial(ask_all, requests), fakes.FakeModel(), rows=rows)
+    answers = with_scheduler(partial(ask_all, requests), fakes.FakeModel(), max_batch_size=rows)
     assert_same(answers, requests, "serving_default")
 
 
 @given(st.lists(SENTENCES, min_size=1, max_size=5))
 def test_words_asked_together_are_answered_as_if_alone(groups):
     requests = list(map(words, groups))
-    answers = with_caller(partial(ask_all, requests), fakes.FakeModel(), "words")
+    answers = with_scheduler(partial(ask_all, requests), fakes.FakeModel(), "words")
     assert_same(answers, requests, "words")
 
 
 def test_what_waits_goes_into_one_call_in_order_of_arrival():
     model = fakes.FakeModel()
     requests = [texts(f"A{number}") for number in range(5)]
-    with_caller(
-        lambda caller: ask_behind(texts("first"), requests, caller, model),
+    with_scheduler(
+        lambda scheduler: ask_behind(texts("first"), requests, scheduler, model),
         model,
         parallel=1,
-        rows=4,
+        max_batch_size=4,
     )
     assert [inputs["text"].tolist() for _, inputs in model.calls] == [
         [b"first"],
@@ -112,15 +113,17 @@ def test_a_long_text_is_not_padded_onto_others(monkeypatch):
     monkeypatch.setattr(batching, "CHARACTERS_AT_ONCE", 30)
     model = fakes.FakeModel()
     requests = [texts("a"), texts("b"), texts("long " * 5), texts("c")]
-    with_caller(
-        lambda caller: ask_behind(texts("first"), requests, caller, model), model, parallel=1
+    with_scheduler(
+        lambda scheduler: ask_behind(texts("first"), requests, scheduler, model), model, parallel=1
     )
     assert [len(inputs["text"]) for _, inputs in model.calls] == [1, 2, 1, 1]
 
 
 def test_a_large_request_stays_in_one_piece():
     model = fakes.FakeModel()
-    answer = with_caller(lambda caller: caller.ask(texts(*"abcdef")), model, rows=2)
+    answer = with_scheduler(
+        lambda scheduler: scheduler.ask(texts(*"abcdef")), model, max_batch_size=2
+    )
     assert len(answer["entity_count"]) == 6
     assert len(model.calls) == 1
 
@@ -128,48 +131,48 @@ def test_a_large_request_stays_in_one_piece():
 def test_one_bad_request_spoils_no_other():
     model = fakes.FakeModel()
     requests = [texts("Anna"), texts(fakes.REFUSED.decode()), texts("Bo")]
-    _, (first, refused, last) = with_caller(
-        lambda caller: ask_behind(texts("x"), requests, caller, model), model, parallel=1
+    _, (first, refused, last) = with_scheduler(
+        lambda scheduler: ask_behind(texts("x"), requests, scheduler, model), model, parallel=1
     )
     assert isinstance(refused, RequestError)
     assert_same([first, last], [requests[0], requests[2]], "serving_default")
 
 
 def test_a_lone_client_never_waits():
-    async def one_after_another(caller):
-        return [await caller.ask(texts("Anna")) for _ in range(3)]
+    async def one_after_another(scheduler):
+        return [await scheduler.ask(texts("Anna")) for _ in range(3)]
 
-    with_caller(one_after_another, fakes.FakeModel(), **NEVER)
+    with_scheduler(one_after_another, fakes.FakeModel(), **NEVER)
 
 
 def test_clients_that_ask_again_at_once_are_answered_together():
-    """The first finds the model free; while it is asked the others come, and from then on all wait for each other."""
+    """The first finds the model free; others come meanwhile, and then all wait for each other."""
     model = fakes.FakeModel()
 
-    async def client(caller, requests):
+    async def client(scheduler, requests):
         for _ in range(requests):
-            await caller.ask(texts("Anna"))
+            await scheduler.ask(texts("Anna"))
 
-    async def scenario(caller):
-        await asyncio.gather(client(caller, 4), client(caller, 3), client(caller, 3))
+    async def scenario(scheduler):
+        await asyncio.gather(client(scheduler, 4), client(scheduler, 3), client(scheduler, 3))
 
-    with_caller(scenario, model, parallel=1, **NEVER)
+    with_scheduler(scenario, model, parallel=1, **NEVER)
     assert [len(inputs["text"]) for _, inputs in model.calls] == [1, 3, 3, 3]
 
 
 def test_after_the_wait_a_batch_leaves_with_what_it_has():
     model = fakes.FakeModel()
 
-    async def scenario(caller):
-        await ask_behind(texts("x"), [texts("a"), texts("b"), texts("c")], caller, model)
-        return await caller.ask(texts("Anna"))
+    async def scenario(scheduler):
+        await ask_behind(texts("x"), [texts("a"), texts("b"), texts("c")], scheduler, model)
+        return await scheduler.ask(texts("Anna"))
 
-    assert with_caller(scenario, model, wait_seconds=0.001, parallel=1)["entity_count"] == [1]
+    assert with_scheduler(scenario, model, wait_seconds=0.001, parallel=1)["entity_count"] == [1]
 
 
 def test_without_batching_every_request_is_a_call():
     model = fakes.FakeModel()
-    with_caller(partial(ask_all, [texts("a"), texts("b"), texts("c")]), model, enabled=False)
+    with_scheduler(partial(ask_all, [texts("a"), texts("b"), texts("c")]), model, enabled=False)
     assert [len(inputs["text"]) for _, inputs in model.calls] == [1, 1, 1]
 
 
@@ -177,11 +180,11 @@ def test_a_full_queue_turns_requests_away():
     model = fakes.FakeModel()
     requests = [texts("a"), texts("b"), texts("c")]
 
-    async def scenario(caller):
+    async def scenario(scheduler):
         model.gate.clear()
-        first = asyncio.ensure_future(caller.ask(texts("first")))
+        first = asyncio.ensure_future(scheduler.ask(texts("first")))
         await asyncio.to_thread(model.entered.acquire)
-        rest = [asyncio.ensure_future(caller.ask(request)) for request in requests]
+        rest = [asyncio.ensure_future(scheduler.ask(request)) for request in requests]
         with pytest.raises(
             RequestError, match="queue to which this task was submitted is full"
         ) as caught:
@@ -190,18 +193,18 @@ def test_a_full_queue_turns_requests_away():
         await asyncio.gather(first, *rest[:-1])
         return caught.value.code
 
-    assert with_caller(scenario, model, parallel=1, queue_rows=2) == "UNAVAILABLE"
+    assert with_scheduler(scenario, model, parallel=1, max_queue_size=2) == "UNAVAILABLE"
 
 
 def test_a_request_that_was_given_up_is_not_asked():
     model = fakes.FakeModel()
 
-    async def scenario(caller):
+    async def scenario(scheduler):
         model.gate.clear()
-        first = asyncio.ensure_future(caller.ask(texts("first")))
+        first = asyncio.ensure_future(scheduler.ask(texts("first")))
         await asyncio.to_thread(model.entered.acquire)
         given_up, kept = (
-            asyncio.ensure_future(caller.ask(texts(name))) for name in ("gone", "kept")
+            asyncio.ensure_future(scheduler.ask(texts(name))) for name in ("gone", "kept")
         )
         await asyncio.sleep(0)
         given_up.cancel()
@@ -209,11 +212,13 @@ def test_a_request_that_was_given_up_is_not_asked():
         model.gate.set()
         await asyncio.gather(first, kept)
 
-    with_caller(scenario, model, parallel=1)
+    with_scheduler(scenario, model, parallel=1)
     assert [inputs["text"].tolist() for _, inputs in model.calls] == [[b"first"], [b"kept"]]
 
 
 def test_signatures_of_other_models_are_not_merged():
-    scores = Signature({"text": TensorSpec("string", (-1,))}, {"score": TensorSpec("float", (-1,))})
-    assert merge_of(scores) is None
-    assert merge_of(fakes.SIGNATURES["features"]) is None
+    scores = ServedSignature(
+        {"text": TensorSpec("string", (-1,))}, {"score": TensorSpec("float", (-1,))}
+    )
+    assert merger_of(scores) is None
+    assert merger_of(fakes.SIGNATURES["features"]) is None

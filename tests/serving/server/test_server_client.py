@@ -1,4 +1,4 @@
-"""The project's client against the project's server: the entities that a loaded model gives, over REST and over gRPC."""
+"""The project's client against its server: the entities of a loaded model, over REST and gRPC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfner.documents import Document
 from tfner.exceptions import ServerError
 from tfner.serving.client import asynchronous as client_async
 from tfner.serving.server.app import ServerSettings, open_models
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.servable import load_servable
 from tfner.serving.server.service import Service
@@ -32,7 +32,9 @@ DOCUMENTS = [
 def addresses():
     def service():
         settings = ServerSettings(tiny.exported().parent, name="tiny", labels={"stable": 1})
-        return Service(open_models(settings, load_servable), Limits(rows=64), BatchSettings())
+        return Service(
+            open_models(settings, load_servable), Limits(batch_size=64), ServerBatching()
+        )
 
     with fakes.running(service) as (rest, rpc):
         yield [f"{rest}/v1/models/tiny", f"grpc://{rpc}/tiny"]

@@ -1,4 +1,7 @@
-"""gRPC over loopback and REST beside it, over an exported model: both give what the SavedModel gives, and the same errors."""
+"""gRPC over loopback and REST beside it, over an exported model.
+
+Both give what the SavedModel gives, and the same errors.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tensorflow_serving.apis import (
 
 from tfner.exceptions import ModelError
 from tfner.serving.server.app import ServerSettings, grpc_server, open_models
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.servable import WARM_UP, load_servable
 from tfner.serving.server.service import Service
@@ -63,7 +66,7 @@ def service(loaded, module_loop):
     settings = ServerSettings(tiny.exported().parent, name="tiny", labels={"stable": 1})
     models = open_models(settings, lambda folder, version: loaded)
     module_loop.run_until_complete(models.start())
-    return Service(models, Limits(body_bytes=1 << 16), BatchSettings())
+    return Service(models, Limits(body_bytes=1 << 16), ServerBatching())
 
 
 @pytest.fixture(scope="module")
@@ -228,22 +231,35 @@ TWO = tf.TensorShape([2]).as_proto()
         (request(name=""), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         (request("none"), "FAILED_PRECONDITION", 'Serving signature key "none" not found.'),
         (request(inputs={}), "INVALID_ARGUMENT",
-         "input size does not match signature: 0!=1 len({}) != len({text}). Sent extra: {}. Missing but required: {text}."),
+         "input size does not match signature: 0!=1 len({}) != len({text}). Sent extra: {}. "
+         "Missing but required: {text}."),
         (request(inputs={"txt": ["a"]}), "INVALID_ARGUMENT",
-         "input tensor alias not found in signature: txt. Inputs expected to be in the set {text}."),
-        (request(inputs={"text": [1]}), "INVALID_ARGUMENT", "input text: expected type string, got int32"),
-        (request(inputs={"text": [["a"]]}), "INVALID_ARGUMENT", "input text: expected shape [?], got [1,1]"),
+         "input tensor alias not found in signature: txt. "
+         "Inputs expected to be in the set {text}."),
+        (request(inputs={"text": [1]}), "INVALID_ARGUMENT",
+         "input text: expected type string, got int32"),
+        (request(inputs={"text": [["a"]]}), "INVALID_ARGUMENT",
+         "input text: expected shape [?], got [1,1]"),
         (filtered("none"), "INVALID_ARGUMENT",
-         "output tensor alias not found in signature: none Outputs expected to be in the set {entity_count,"),
-        (filtered("entity_count", "entity_count"), "INVALID_ARGUMENT", "duplicate output tensor alias: entity_count"),
-        (with_proto(dtype=types_pb2.DT_STRING, tensor_shape=HUGE, string_val=[b"a"]), "INVALID_ARGUMENT", "values for the shape"),
-        (with_proto(dtype=types_pb2.DT_STRING, tensor_shape=TWO), "INVALID_ARGUMENT", "expected 2 values for the shape [2], got 0"),
-        (with_proto(dtype=types_pb2.DT_STRING, tensor_shape=TWO, tensor_content=b"ab"), "INVALID_ARGUMENT", "tensor_content"),
-        (with_proto(dtype=99, tensor_shape=TWO), "INVALID_ARGUMENT", "input text: expected type string, got 99"),
-        (request(inputs={"text": ["a"] * 1025}), "INVALID_ARGUMENT", "batch: expected at most 1024 texts in a request, got 1025"),
+         "output tensor alias not found in signature: none Outputs expected to be in the set "
+         "{entity_count,"),
+        (filtered("entity_count", "entity_count"), "INVALID_ARGUMENT",
+         "duplicate output tensor alias: entity_count"),
+        (with_proto(dtype=types_pb2.DT_STRING, tensor_shape=HUGE, string_val=[b"a"]),
+         "INVALID_ARGUMENT", "values for the shape"),
+        (with_proto(dtype=types_pb2.DT_STRING, tensor_shape=TWO), "INVALID_ARGUMENT",
+         "expected 2 values for the shape [2], got 0"),
+        (with_proto(dtype=types_pb2.DT_STRING, tensor_shape=TWO, tensor_content=b"ab"),
+         "INVALID_ARGUMENT", "tensor_content"),
+        (with_proto(dtype=99, tensor_shape=TWO), "INVALID_ARGUMENT",
+         "input text: expected type string, got 99"),
+        (request(inputs={"text": ["a"] * 1025}), "INVALID_ARGUMENT",
+         "batch: expected at most 1024 texts in a request, got 1025"),
         (request(inputs={"text": ["a" * (1 << 17)]}), "RESOURCE_EXHAUSTED", ""),
-        (request("features", {"input_ids": [[10**6]], "length": [1]}), "INVALID_ARGUMENT", "1000000"),
-        (request("__saved_model_init_op", {}), "FAILED_PRECONDITION", 'Serving signature key "__saved_model_init_op" not found.'),
+        (request("features", {"input_ids": [[10**6]], "length": [1]}), "INVALID_ARGUMENT",
+         "1000000"),
+        (request("__saved_model_init_op", {}), "FAILED_PRECONDITION",
+         'Serving signature key "__saved_model_init_op" not found.'),
     ],
 )  # fmt: skip
 def test_errors_have_the_servers_codes_and_words(predict, asked, code, message):
@@ -356,9 +372,9 @@ def test_a_damaged_export_is_named(tmp_path):
 
 
 def test_metadata_is_plain_json(loaded):
-    from tfner.serving.server.servable import describe
+    from tfner.serving.server.servable import definitions_to_json
 
     assert (
-        json.loads(json.dumps(describe(loaded.definitions)))["words"]["method_name"]
+        json.loads(json.dumps(definitions_to_json(loaded.definitions)))["words"]["method_name"]
         == "tensorflow/serving/predict"
     )

@@ -60,9 +60,9 @@ def test_an_error_inside_is_not_hidden():
     ("shape", "fits"), [((3,), True), ((4,), False), ((3, 9), True), ((), True)]
 )
 def test_rows_are_the_first_dimension(shape, fits):
-    limits, tensors = Limits(rows=3), {"a": np.zeros(shape), "b": np.zeros(())}
+    limits, tensors = Limits(batch_size=3), {"a": np.zeros(shape), "b": np.zeros(())}
     if fits:
-        limits.check_rows(tensors)
+        limits.check_batch(tensors)
     else:
         with pytest.raises(RequestError, match="expected at most 3 texts in a request, got 4"):
-            limits.check_rows(tensors)
+            limits.check_batch(tensors)

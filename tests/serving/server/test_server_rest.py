@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import server_fakes as fakes
 
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
 
 MODEL = f"/v1/models/{fakes.NAME}"
@@ -37,7 +37,8 @@ def test_rows_are_a_list_of_objects(client):
     assert answer.headers["content-type"] == "application/json"
     first, second = answer.json()["predictions"]
     assert first == {
-        "entity_count": 2, "entity_end": [4, 11], "entity_end_byte": [4, 11], "entity_label": ["PER", "PER"], "entity_score": [0.9, 0.9],
+        "entity_count": 2, "entity_end": [4, 11], "entity_end_byte": [4, 11],
+        "entity_label": ["PER", "PER"], "entity_score": [0.9, 0.9],
         "entity_start": [0, 9], "entity_start_byte": [0, 9],
     }  # fmt: skip
     assert second["entity_count"] == 0
@@ -134,20 +135,25 @@ def test_metadata_names_the_version(client):
     ("method", "path", "status", "message"),
     [
         ("POST", "/v1/models/other:predict", 404, "Servable not found for request: Latest(other)"),
-        ("POST", f"{MODEL}/versions/7:predict", 404, "Servable not found for request: Specific(fake, 7)"),
+        ("POST", f"{MODEL}/versions/7:predict", 404,
+         "Servable not found for request: Specific(fake, 7)"),
         ("POST", f"{MODEL}/labels/none:predict", 400, "Unrecognized servable version label: none"),
-        ("POST", f"{MODEL}/versions/99999999999999999999:predict", 400, "Failed to convert version: 99999999999999999999 to numeric."),
+        ("POST", f"{MODEL}/versions/99999999999999999999:predict", 400,
+         "Failed to convert version: 99999999999999999999 to numeric."),
         ("POST", MODEL, 400, f"Malformed request: POST {MODEL}"),
         ("POST", f"{MODEL}:explain", 400, f"Malformed request: POST {MODEL}:explain"),
-        ("POST", f"{MODEL}/versions/x:predict", 400, f"Malformed request: POST {MODEL}/versions/x:predict"),
+        ("POST", f"{MODEL}/versions/x:predict", 400,
+         f"Malformed request: POST {MODEL}/versions/x:predict"),
         ("GET", PREDICT, 400, f"Malformed request: GET {PREDICT}"),
         ("DELETE", MODEL, 400, f"Malformed request: DELETE {MODEL}"),
         ("GET", "/v1/models", 400, "Missing model name in request."),
         ("GET", "/v1/models/other", 404, "Could not find any versions of model other"),
         ("GET", f"{MODEL}/versions/7", 404, "Could not find version 7 of model fake"),
-        ("GET", f"{MODEL}/versions/7/metadata", 404, "Servable not found for request: Specific(fake, 7)"),
+        ("GET", f"{MODEL}/versions/7/metadata", 404,
+         "Servable not found for request: Specific(fake, 7)"),
         ("POST", f"{MODEL}:classify", 400,
-         "Expected classification signature method_name to be tensorflow/serving/classify. Was: tensorflow/serving/predict"),
+         "Expected classification signature method_name to be tensorflow/serving/classify. Was: "
+         "tensorflow/serving/predict"),
     ],
 )  # fmt: skip
 def test_paths_that_lead_nowhere(client, method, path, status, message):
@@ -171,37 +177,50 @@ BODIES = [
     (b'{"a":' * 100_000, "JSON Parse error: nested too deeply"),
     (b"[1]", "JSON Value: [1] Is not object"),
     (b"{}", "Missing 'inputs' or 'instances' key"),
-    (b'{"instances": ["x"], "inputs": ["x"]}', "expecting only one of 'inputs' or 'instances' keys to exist"),
+    (b'{"instances": ["x"], "inputs": ["x"]}',
+     "expecting only one of 'inputs' or 'instances' keys to exist"),
     (b'{"instances": "x"}', "Excepting 'instances' to be an list/array"),
     (b'{"instances": []}', "No values in 'instances' array"),
-    (b'{"signature_name": 100, "instances": ["x"]}', "'signature_name' key must be a string value."),
-    (b'{"signature_name": "none", "instances": ["x"]}', 'Serving signature name: "none" not found in signature def'),
+    (b'{"signature_name": 100, "instances": ["x"]}',
+     "'signature_name' key must be a string value."),
+    (b'{"signature_name": "none", "instances": ["x"]}',
+     'Serving signature name: "none" not found in signature def'),
     (b'{"instances": ["x", 7]}',
-     "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: 7 Type: Number is not of expected type"),
+     "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: 7 "
+     "Type: Number is not of expected type"),
     (b'{"instances": ["x", null]}', "JSON Value: null Type: Null is not of expected type: string"),
     (b'{"instances": [true]}', "JSON Value: true Type: True is not of expected type: string"),
     (b'{"instances": ["x", ["y"]]}', "Expecting shape [] but got: [1]"),
     (b'{"instances": [["x"]]}', "input text: expected shape [?], got [1,1]"),
     (b'{"inputs": "x"}', "input text: expected shape [?], got []"),
-    (b'{"instances": [{"text": "x"}, "y"]}', "Expecting object but got list at item 1 of input list"),
-    (b'{"instances": ["x", {"text": "y"}]}', "Expecting value/list but got object at item 1 of input list"),
+    (b'{"instances": [{"text": "x"}, "y"]}',
+     "Expecting object but got list at item 1 of input list"),
+    (b'{"instances": ["x", {"text": "y"}]}',
+     "Expecting value/list but got object at item 1 of input list"),
     (b'{"instances": [{"txt": "x"}]}',
-     "Failed to process element: 0 key: txt of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not have named input: txt"),
+     "Failed to process element: 0 key: txt of 'instances' list. Error: INVALID_ARGUMENT: JSON "
+     "object: does not have named input: txt"),
     (b'{"instances": [{}]}', "JSON object: {} keys must be equal to: text"),
     (b'{"instances": [{"b64": "!"}]}', "Unable to base64 decode"),
-    (b'{"inputs": {"text": [{"b65": "eA=="}]}}', 'JSON Value: {"b65": "eA=="} not formatted correctly for base64 data'),
+    (b'{"inputs": {"text": [{"b65": "eA=="}]}}',
+     'JSON Value: {"b65": "eA=="} not formatted correctly for base64 data'),
     (b'{"inputs": {"txt": ["x"]}}', "Missing named input: text in 'inputs' object."),
     (b'{"signature_name": "words", "inputs": [["a", "b"], ["c"]]}',
      "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
     (b'{"signature_name": "words", "inputs": [["a"], "b"]}',
      'JSON Value: "b" found at incorrect level: 2 in the JSON DOM. Expected at level: 2'),
-    (b'{"signature_name": "words", "inputs": [["a"], [["b"]]]}', "Encountered list at unexpected level: 2 expected < 2"),
-    (b'{"signature_name": "features", "instances": [[1, 2]]}', "instances is a plain list, but expecting list of objects"),
-    (b'{"signature_name": "features", "inputs": [[1, 2]]}', "inputs is a plain value/list, but expecting an object"),
-    (b'{"signature_name": "features", "instances": [{"input_ids": [1]}]}', "keys must be equal to: input_ids,length"),
+    (b'{"signature_name": "words", "inputs": [["a"], [["b"]]]}',
+     "Encountered list at unexpected level: 2 expected < 2"),
+    (b'{"signature_name": "features", "instances": [[1, 2]]}',
+     "instances is a plain list, but expecting list of objects"),
+    (b'{"signature_name": "features", "inputs": [[1, 2]]}',
+     "inputs is a plain value/list, but expecting an object"),
+    (b'{"signature_name": "features", "instances": [{"input_ids": [1]}]}',
+     "keys must be equal to: input_ids,length"),
     (b'{"signature_name": "features", "inputs": {"input_ids": [[1]], "length": [3000000000]}}',
      "JSON Value: 3000000000 Type: Number is not of expected type: int32"),
-    (b'{"signature_name": "features", "inputs": {"input_ids": [[1.5]], "length": [1]}}', "is not of expected type: int32"),
+    (b'{"signature_name": "features", "inputs": {"input_ids": [[1.5]], "length": [1]}}',
+     "is not of expected type: int32"),
     (b'{"signature_name": "features", "inputs": {"input_ids": [[{"b64": "AA=="}]], "length": [1]}}',
      "Type: Object is not of expected type"),
 ]  # fmt: skip
@@ -253,7 +272,7 @@ def test_a_large_body_is_not_read():
     "inputs", [{"instances": ["a", "b", "c"]}, {"inputs": {"text": ["a", "b", "c"]}}]
 )
 def test_the_number_of_texts_is_limited(model, inputs):
-    with client_of(model, limits=Limits(rows=2)) as client:
+    with client_of(model, limits=Limits(batch_size=2)) as client:
         answer = client.post(PREDICT, json=inputs)
     assert (answer.status_code, answer.json()) == (
         400,
@@ -264,7 +283,7 @@ def test_the_number_of_texts_is_limited(model, inputs):
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_request_that_takes_too_long_is_given_up(model, enabled):
     with client_of(
-        model, limits=Limits(seconds=0.05), batching=BatchSettings(enabled=enabled)
+        model, limits=Limits(seconds=0.05), batching=ServerBatching(enabled=enabled)
     ) as client:
         model.gate.clear()
         answer = client.post(PREDICT, json={"instances": ["x"]})

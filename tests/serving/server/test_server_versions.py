@@ -1,4 +1,7 @@
-"""Following a folder: a new version is loaded whole before it answers, and the old one stays until its requests are done."""
+"""Following a folder: a new version is loaded whole before it answers.
+
+The old one stays until its requests are done.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outcome of an evaluation: kept as JSON, shown as a page and printed as a table."""
+"""Keep the outcome of an evaluation: as JSON, as a page and as a printed table."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from tfner.evaluation.scores import EntityScores, Score
 from tfner.safeio.printable import printable
 from tfner.safeio.whole_files import write_text_whole
 
+ALWAYS_WRITTEN = {"entity", "data", "data_by_split", "seconds", "versions"}  # empty ones too
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Scores with all that is needed to judge them.
+    """Hold scores with all that is needed to judge them.
 
     Args:
         scores: counts over all evaluated documents.
         name: the settings' name; `split` names the data that was evaluated.
-        losses: `Ledger.counts` of each split, by the split's name.
+        dropped: `Ledger.counts` of each split, by the split's name.
         seconds: wall time of each step.
         versions: of the packages that took part.
         errors: the kinds of mistakes, with examples.
@@ -40,7 +42,7 @@ class Report:
     scores: EntityScores
     name: str = ""
     split: str = ""
-    losses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     errors: ErrorAnalysis | None = None
@@ -50,55 +52,54 @@ class Report:
     units: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """What `report.json` holds; `data` sums the losses over the splits, what is unknown is left out."""
-        known = {
-            "name": self.name,
-            "split": self.split,
-            "documents": self.documents,
-            "units": self.units,
-            "slices": {name: scores.to_dict() for name, scores in self.slices.items()},
-            "splits": {name: scores.to_dict() for name, scores in self.splits.items()},
-            "errors": self.errors.to_dict() if self.errors else None,
-        }
+        """Give what `report.json` holds; `data` sums `dropped` over the splits.
+
+        Optional keys without a value are left out.
+        """
+        values: dict[str, Any] = {"entity": self.scores.to_dict(), "data": self.total_dropped()}
+        values["data_by_split"] = {name: dict(counts) for name, counts in self.dropped.items()}
+        values["seconds"] = {step: float(value) for step, value in self.seconds.items()}
+        values["versions"] = dict(self.versions)
+        for key in ("name", "split", "documents", "units"):
+            values[key] = getattr(self, key)
+        for key in ("slices", "splits"):
+            scores_by_name = getattr(self, key)
+            values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
+        values["errors"] = self.errors.to_dict() if self.errors else None
         return {
-            "entity": self.scores.to_dict(),
-            "data": self.total_losses(),
-            "data_by_split": {split: dict(counts) for split, counts in self.losses.items()},
-            "seconds": {step: float(value) for step, value in self.seconds.items()},
-            "versions": dict(self.versions),
-            **{key: value for key, value in known.items() if value not in (None, "", {})},
+            key: value
+            for key, value in values.items()
+            if key in ALWAYS_WRITTEN or value not in (None, "", {})
         }
 
-    def total_losses(self) -> dict[str, int]:
-        """Losses by reason over all splits."""
+    def total_dropped(self) -> dict[str, int]:
+        """Count what was dropped or changed in the data, by reason over all splits."""
         total: Counter[str] = Counter()
-        for counts in self.losses.values():
+        for counts in self.dropped.values():
             total.update(counts)
         return dict(total)
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write `to_dict()` as UTF-8; a reader sees the old file or the whole new one."""
-        write_report(Path(path), json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
+        content = json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+        write_report(Path(path), content + "\n")
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
         """Write the page: one file, nothing from outside, no script."""
         write_report(Path(path), render(self.to_dict()))
 
     def print_table(self, console: Console) -> None:
-        """Print a row for each type, the averages, and what was lost in the data."""
+        """Print a row for each type, the averages, and what was dropped in the data."""
         console.print(_score_table(self.scores, self.split))
         for name, scores in self.slices.items():
-            console.print(
-                Text(
-                    f"{printable(name)}: micro F1 {percent(scores.micro.f1)} on {scores.micro.support:,} entities"
-                )
-            )
-        losses = ", ".join(
-            f"{count:,} {reason.replace('_', ' ')}" for reason, count in self.total_losses().items()
-        )
-        console.print(
-            Text(f"Losses in the data: {losses or 'none'}", style="yellow" if losses else "dim")
-        )
+            micro = scores.micro
+            score = f"micro F1 {percent(micro.f1)} on {micro.support:,} entities"
+            console.print(Text(f"{printable(name)}: {score}"))
+        counts = self.total_dropped().items()
+        named = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in counts]
+        dropped = ", ".join(named)
+        style = "yellow" if dropped else "dim"
+        console.print(Text(f"Dropped from the data: {dropped or 'none'}", style=style))
 
 
 def write_report(path: Path, content: str) -> None:
@@ -108,9 +109,9 @@ def write_report(path: Path, content: str) -> None:
 
 
 def _score_table(scores: EntityScores, title: str) -> Table:
-    table = Table(
-        title=Text(printable(title)) if title else None, header_style="bold", title_justify="left"
-    )
+    """Make the table that is printed, with a row for each type and two averages."""
+    shown_title = Text(printable(title)) if title else None
+    table = Table(title=shown_title, header_style="bold", title_justify="left")
     table.add_column("type")
     for column in ("precision", "recall", "F1", "support"):
         table.add_column(column, justify="right")
@@ -122,10 +123,8 @@ def _score_table(scores: EntityScores, title: str) -> Table:
     return table
 
 
-def _cells(name: str, score: Score) -> tuple[Text, ...]:
-    """Text objects: a label such as `[red]` is a label, not rich's markup."""
-    return (
-        Text(printable(name)),
-        *(Text(percent(value)) for value in score[:3]),
-        Text(f"{score.support:,}"),
-    )
+def _cells(name: str, score: Score) -> list[Text]:
+    """Write one row as Text objects: a label such as `[red]` is a label, not rich's markup."""
+    cells = [printable(name), *map(percent, score[:3])]
+    cells.append(f"{score.support:,}")
+    return [Text(cell) for cell in cells]

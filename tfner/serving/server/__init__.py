@@ -1,4 +1,7 @@
-"""A local server of an export with the paths and messages of TensorFlow Serving: the stand-in for development, not for production."""
+"""Serve an export on this machine with the paths and messages of TensorFlow Serving.
+
+A stand-in for development, not for production.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Starts the server, tells where it listens, and lets it end: no new requests, those under way are finished."""
+"""Start the server, say where it listens, and let it end.
+
+At the end it takes no new requests, and those under way are finished.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +24,7 @@ from starlette.routing import Route
 
 from tfner.exceptions import ConfigError, ModelError
 from tfner.serving.export.version_numbers import complete_versions, version_number
-from tfner.serving.server.batching import BatchSettings
+from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.grpc_service import add_services
 from tfner.serving.server.limits import Limits
 from tfner.serving.server.model_versions import Load, ModelVersions
@@ -32,12 +36,14 @@ from tfner.serving.server.service import Service
 logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 1024  # connections that may wait to be accepted
-SWITCH_INTERVAL = 0.0005  # seconds; by Python's 0.005 the event loop and the model's threads wait long for each other
+# Seconds; by Python's 0.005 the event loop and the model's threads wait long for each other.
+SWITCH_INTERVAL = 0.0005
+Ready = Callable[["Addresses"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a server is told at its start; ports of 0 take any that is free."""
+    """Configure a server; ports of 0 take any that is free."""
 
     folder: Path
     name: str = ""  # the folder's, where empty
@@ -46,13 +52,13 @@ class ServerSettings:
     grpc_port: int = 8500
     labels: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    batching: BatchSettings = field(default_factory=BatchSettings)
+    batching: ServerBatching = field(default_factory=ServerBatching)
     poll_seconds: float = 2.0
     drain_seconds: float = 30.0
 
 
 class Addresses(NamedTuple):
-    """Where a running server listens."""
+    """Say where a running server listens."""
 
     model: str
     versions: list[int]
@@ -60,9 +66,7 @@ class Addresses(NamedTuple):
     grpc: str
 
 
-def run_server(
-    settings: ServerSettings, ready: Callable[[Addresses], None], load: Load = load_servable
-) -> None:
+def run_server(settings: ServerSettings, ready: Ready, load: Load = load_servable) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are taken.
 
     Raises:
@@ -77,10 +81,8 @@ def run_server(
         sys.setswitchinterval(interval)
 
 
-async def serve(
-    settings: ServerSettings, ready: Callable[[Addresses], None], load: Load = load_servable
-) -> None:
-    """As `run_server`, in a running event loop of the main thread."""
+async def serve(settings: ServerSettings, ready: Ready, load: Load = load_servable) -> None:
+    """Do what `run_server` does, in a running event loop of the main thread."""
     models = open_models(settings, load)
     service = Service(models, settings.limits, settings.batching)
     with rest_socket(settings) as listener:
@@ -88,20 +90,17 @@ async def serve(
         try:
             await models.start()
             await rpc.start()
-            listener.listen(BACKLOG)  # so that whoever is told of the address is not turned away
+            listener.listen(BACKLOG)  # so that whoever learns the address is not turned away
             rest = RestServer(uvicorn_config(service, settings))
             host = url_host(settings.host)
-            addresses = Addresses(
-                models.name,
-                models.served,
-                f"http://{host}:{listener.getsockname()[1]}",
-                f"{host}:{rpc_port}",
-            )
+            rest_port = listener.getsockname()[1]
+            rest_url = f"http://{host}:{rest_port}"
+            addresses = Addresses(models.name, models.served, rest_url, f"{host}:{rpc_port}")
             running = asyncio.create_task(rest.serve([listener]))
-            follower = asyncio.create_task(follow(models, settings.poll_seconds))
+            polling = asyncio.create_task(poll_for_versions(models, settings.poll_seconds))
             ready(addresses)
             await wait_for_signal(running)
-            follower.cancel()
+            polling.cancel()
             rest.should_exit = True
             await asyncio.gather(running, rpc.stop(settings.drain_seconds))
         finally:
@@ -110,19 +109,27 @@ async def serve(
 
 
 class RestServer(uvicorn.Server):
-    """uvicorn without its signals: it would end the process by the signal once it has drained, and the exit code is to be 0."""
+    """Run uvicorn without its signals.
+
+    It would end the process by the signal once it has drained, and the exit code is to be 0.
+    """
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
         yield
 
 
 async def wait_for_signal(running: asyncio.Task) -> None:
-    """Until SIGTERM or SIGINT, or until `running` ends by itself; a second signal is not caught, so it ends the process at once."""
+    """Wait until SIGTERM or SIGINT, or until `running` ends by itself.
+
+    A second signal is not caught, so it ends the process at once.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        """End the wait, and leave further signals to Python."""
         stopped.set()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
@@ -134,7 +141,7 @@ async def wait_for_signal(running: asyncio.Task) -> None:
     waiting.cancel()
 
 
-async def follow(models: ModelVersions, seconds: float) -> None:
+async def poll_for_versions(models: ModelVersions, seconds: float) -> None:
     """Look for new versions for ever."""
     while True:
         await asyncio.sleep(seconds)
@@ -145,32 +152,37 @@ async def follow(models: ModelVersions, seconds: float) -> None:
 
 
 def open_models(settings: ServerSettings, load: Load) -> ModelVersions:
-    """The versions of a model's folder, or the one version that was given in place of it."""
+    """Open a model's folder, or the one version that was given instead of it.
+
+    Raises:
+        ModelError: there is no such folder.
+        ConfigError: the name would not fit into a path.
+    """
     folder = settings.folder
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder")
     if set(settings.name) & set("/:"):
         raise ConfigError(f"--name {settings.name}: expected no / and no :, which part a path")
     folder = folder.resolve()
-    if not (folder / "saved_model.pb").is_file():
-        return ModelVersions(
-            settings.name or folder.name, lambda: complete_versions(folder), load, settings.labels
-        )
-    number = version_number(folder.name)
-    only = {1 if number is None else number: folder}
-    return ModelVersions(
-        settings.name or (folder if number is None else folder.parent).name,
-        lambda: only,
-        load,
-        settings.labels,
-    )
+    find = partial(complete_versions, folder)
+    if (folder / "saved_model.pb").is_file():
+        number = version_number(folder.name)
+        find = partial(dict, {1 if number is None else number: folder})
+        folder = folder if number is None else folder.parent
+    return ModelVersions(settings.name or folder.name, find, load, settings.labels)
+
+
+def web_app(service: Service) -> Starlette:
+    """Route the page and the REST paths."""
+    page = Route("/", Page(service.models.name).respond)
+    rest = Route("/v1/{rest:path}", RestApi(service))
+    return Starlette(routes=[page, rest])
 
 
 def uvicorn_config(service: Service, settings: ServerSettings) -> uvicorn.Config:
-    page = Page(service.models.name)
-    app = Starlette(routes=[Route("/", page.respond), Route("/v1/{rest:path}", RestApi(service))])
+    """Configure uvicorn to serve quietly, and to wait for requests under way at the end."""
     return uvicorn.Config(
-        app,
+        web_app(service),
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
@@ -183,38 +195,47 @@ def uvicorn_config(service: Service, settings: ServerSettings) -> uvicorn.Config
 
 
 def grpc_server(settings: ServerSettings, service: Service) -> tuple[grpc.aio.Server, int]:
-    """A server that is not yet started, and its port."""
-    largest = settings.limits.body_bytes
-    sizes = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(
-        options=[*sizes, ("grpc.so_reuseport", 0)]
-    )  # a port in use is an error, not shared
+    """Make a server that is not yet started, and give it with its port.
+
+    Raises:
+        ConfigError: the port cannot be had.
+    """
+    options = {
+        "grpc.max_receive_message_length": settings.limits.body_bytes,
+        "grpc.max_send_message_length": -1,
+        "grpc.so_reuseport": 0,  # a port in use is an error, not shared
+    }
+    server = grpc.aio.server(options=list(options.items()))
     add_services(server, service)
     try:
-        port = server.add_insecure_port(f"{url_host(settings.host)}:{settings.grpc_port}")
+        host = url_host(settings.host)
+        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
     except RuntimeError as error:
-        raise ConfigError(
-            f"--grpc-port {settings.grpc_port}: cannot listen on {settings.host}: {error}"
-        ) from None
+        where = f"--grpc-port {settings.grpc_port}: cannot listen on {settings.host}"
+        raise ConfigError(f"{where}: {error}") from None
     return server, port
 
 
 @contextmanager
 def rest_socket(settings: ServerSettings) -> Iterator[socket.socket]:
-    """The address of the REST server, taken before a model is loaded, so that a port in use is told at once."""
+    """Bind the address of REST before a model is loaded, so that a port in use is said at once.
+
+    Raises:
+        ConfigError: the port cannot be had.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on and the second half of an answer waits 40 ms for the client's acknowledgement.
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, and the second half of an answer waits
+    # 40 ms for the client's acknowledgement.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise ConfigError(
-                f"--port {settings.port}: cannot listen on {settings.host}: {error.strerror or error}"
-            ) from None
+            where = f"--port {settings.port}: cannot listen on {settings.host}"
+            raise ConfigError(f"{where}: {error.strerror or error}") from None
         yield listener
 
 
 def url_host(host: str) -> str:
-    """An address as it stands in front of a port."""
+    """Write an address as it stands in front of a port: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host

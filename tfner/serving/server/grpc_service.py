@@ -1,4 +1,7 @@
-"""PredictionService and ModelService over gRPC, with the messages of tensorflow-serving-api, on the event loop of the REST server."""
+"""Answer PredictionService and ModelService over gRPC, on the event loop of the REST server.
+
+The messages are those of tensorflow-serving-api.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ from tensorflow_serving.apis import (
 )
 
 from tfner.serving.server.model_versions import ModelSpec, Servable, VersionStatus
-from tfner.serving.server.proto_tensors import read_inputs, write_tensor
-from tfner.serving.server.request_error import RequestError, invalid
+from tfner.serving.server.proto_tensors import listed, read_inputs, write_tensor
+from tfner.serving.server.request_error import UNEXPECTED, RequestError, invalid
 from tfner.serving.server.service import Service
-from tfner.serving.server.signature import DEFAULT_SIGNATURE, Tensors, find_signature
+from tfner.serving.server.signature import DEFAULT_SIGNATURE, find_signature
 
 logger = logging.getLogger(__name__)
 SIGNATURES = "signature_def"  # the one field of the metadata
 UNKNOWN_ERROR = 2  # of tensorflow.error.Code
-Handler = Callable[[Any, Any], Awaitable[Any]]
+Method = Callable[[Any, Any], Awaitable[Any]]  # (self, request) -> response
 
 
 def add_services(server: grpc.aio.Server, service: Service) -> None:
@@ -37,9 +40,7 @@ def add_services(server: grpc.aio.Server, service: Service) -> None:
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), server)
 
 
-def answering(
-    method: Callable[[Any, Any], Awaitable[Any]],
-) -> Callable[[Any, Any, grpc.aio.ServicerContext], Awaitable[Any]]:
+def answering(method: Method) -> Callable[[Any, Any, grpc.aio.ServicerContext], Awaitable[Any]]:
     """Turn what a method raises into a status of gRPC's."""
 
     @functools.wraps(method)
@@ -47,39 +48,44 @@ def answering(
         try:
             return await method(self, request)
         except RequestError as error:
-            code, message = grpc.StatusCode[error.code], str(error)
+            code = grpc.StatusCode[error.code]
+            message = str(error)
         except Exception:
             logger.exception("%s failed", method.__name__)
-            code, message = grpc.StatusCode.INTERNAL, "Internal error: the server's log has more"
+            code = grpc.StatusCode.INTERNAL
+            message = UNEXPECTED
         return await context.abort(code, message)
 
     return answer
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the other methods are for models of another kind."""
+    """Answer Predict and GetModelMetadata; other methods are for models of another kind."""
 
     def __init__(self, service: Service):
         self._service = service
 
     @answering
     async def Predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:  # noqa: N802
+        """Give the outputs of a signature, all or those that a filter names."""
         with self._service.request(read_spec(request.model_spec)) as servable:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
             signature = find_signature(servable.signatures, name)
-            outputs = choose_outputs(list(request.output_filter), set(signature.outputs))
-            answer = await self._service.ask(servable, name, read_inputs(request.inputs, signature))
-            return write_response(
-                request.model_spec.name,
-                name,
-                servable,
-                {key: answer[key] for key in outputs or answer},
-            )
+            chosen = choose_outputs(list(request.output_filter), set(signature.outputs))
+            inputs = read_inputs(request.inputs, signature)
+            answer = await self._service.ask(servable, name, inputs)
+            spec = write_spec(request.model_spec.name, name, servable)
+            response = predict_pb2.PredictResponse(model_spec=spec)
+            for key in chosen or answer:
+                proto = write_tensor(answer[key])
+                response.outputs[key].CopyFrom(proto)
+            return response
 
     @answering
-    async def GetModelMetadata(
+    async def GetModelMetadata(  # noqa: N802
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
-    ) -> Any:
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """Give the signatures of a version."""
         spec = read_spec(request.model_spec)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -89,90 +95,88 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self._service.models.hold(spec) as servable:
             signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
-            response.model_spec.CopyFrom(write_spec(spec.name, "", servable))
+            answered = write_spec(spec.name, "", servable)
+        response.model_spec.CopyFrom(answered)
         response.metadata[SIGNATURES].Pack(signatures)
         return response
 
     @answering
     async def Classify(self, request: Any) -> Any:  # noqa: N802
-        raise self._service.refuse(
-            read_spec(request.model_spec), "classify", request.model_spec.signature_name
-        )
+        """Refuse: no signature of ours classifies."""
+        spec = read_spec(request.model_spec)
+        raise self._service.refuse(spec, "classify", request.model_spec.signature_name)
 
     @answering
     async def Regress(self, request: Any) -> Any:  # noqa: N802
-        raise self._service.refuse(
-            read_spec(request.model_spec), "regress", request.model_spec.signature_name
-        )
+        """Refuse: no signature of ours regresses."""
+        spec = read_spec(request.model_spec)
+        raise self._service.refuse(spec, "regress", request.model_spec.signature_name)
 
     @answering
     async def MultiInference(self, request: Any) -> Any:  # noqa: N802
-        raise RequestError(
-            "UNIMPLEMENTED", "MultiInference is for signatures that classify or regress"
-        )
+        """Refuse, as TensorFlow Serving does where signatures neither classify nor regress."""
+        reason = "MultiInference is for signatures that classify or regress"
+        raise RequestError("UNIMPLEMENTED", reason)
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; what is served is said on the command line and cannot be changed by a request."""
+    """Answer GetModelStatus; what is served is said on the command line, not by a request."""
 
     def __init__(self, service: Service):
         self._service = service
 
     @answering
     async def GetModelStatus(self, request: get_model_status_pb2.GetModelStatusRequest) -> Any:  # noqa: N802
+        """Report how versions do."""
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
-        response = get_model_status_pb2.GetModelStatusResponse()
-        response.model_version_status.extend(
-            map(write_status, self._service.models.status(read_spec(request.model_spec)))
-        )
-        return response
+        spec = read_spec(request.model_spec)
+        statuses = self._service.models.status(spec)
+        written = map(write_status, statuses)
+        return get_model_status_pb2.GetModelStatusResponse(model_version_status=written)
 
     @answering
     async def HandleReloadConfigRequest(self, request: Any) -> Any:  # noqa: N802
+        """Refuse to serve other models than the command line says."""
         raise RequestError("UNIMPLEMENTED", "this server takes its models from its command line")
 
 
 def read_spec(spec: model_pb2.ModelSpec) -> ModelSpec:
-    """The model that a request names."""
+    """Read which model a request names.
+
+    Raises:
+        RequestError: it names none.
+    """
     if not spec.name:
         raise invalid("ModelSpec has no name specified.")
-    return ModelSpec(
-        spec.name,
-        spec.version.value if spec.HasField("version") else None,
-        spec.version_label or None,
-    )
+    version = spec.version.value if spec.HasField("version") else None
+    return ModelSpec(spec.name, version, spec.version_label or None)
 
 
 def write_spec(name: str, signature: str, servable: Servable) -> model_pb2.ModelSpec:
+    """Say which version and signature have answered."""
     spec = model_pb2.ModelSpec(name=name, signature_name=signature)
     spec.version.value = servable.version
     return spec
 
 
 def choose_outputs(wanted: list[str], known: set[str]) -> list[str]:
-    """The outputs that a filter names; none where it is empty, which means all."""
+    """Check the outputs that a filter names; an empty filter means all.
+
+    Raises:
+        RequestError: one is unknown, or is named twice.
+    """
     for index, name in enumerate(wanted):
         if name not in known:
-            names = ",".join(sorted(known))
-            raise invalid(
-                f"output tensor alias not found in signature: {name} Outputs expected to be in the set {{{names}}}."
-            )
+            expected = f"Outputs expected to be in the set {listed(known)}."
+            raise invalid(f"output tensor alias not found in signature: {name} {expected}")
         if name in wanted[:index]:
             raise invalid(f"duplicate output tensor alias: {name}")
     return wanted
 
 
-def write_response(
-    name: str, signature: str, servable: Servable, outputs: Tensors
-) -> predict_pb2.PredictResponse:
-    response = predict_pb2.PredictResponse(model_spec=write_spec(name, signature, servable))
-    for key, value in outputs.items():
-        response.outputs[key].CopyFrom(write_tensor(value))
-    return response
-
-
 def write_status(status: VersionStatus) -> get_model_status_pb2.ModelVersionStatus:
+    """Write how a version does."""
     written = get_model_status_pb2.ModelVersionStatus(version=status.version)
     written.state = get_model_status_pb2.ModelVersionStatus.State.Value(status.state)
     written.status.error_message = status.error

@@ -1,4 +1,4 @@
-"""Nested JSON lists to tensors. The sentences of its errors are tensorflow_model_server's."""
+"""Read nested JSON lists as tensors. The sentences of errors are tensorflow_model_server's."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from typing import Any
 
 import numpy as np
 
-from tfner.serving.server.request_error import invalid
+from tfner.serving.server.request_error import RequestError, invalid
 from tfner.serving.server.signature import print_shape
 
 DEEPEST = 16  # lists in lists; no tensor of ours has more than three dimensions
 LONGEST_QUOTE = 200  # characters of a value in an error
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-NUMPY_TYPES: dict[str, Any] = {
-    **{name: np.dtype(name) for name in INTEGERS}, "float": np.float32, "double": np.float64, "bool": np.bool_, "string": object,
-}  # fmt: skip
-JSON_TYPES = {
-    type(None): "Null",
-    dict: "Object",
-    list: "Array",
-    str: "String",
-    int: "Number",
-    float: "Number",
-}
+NUMPY_TYPES: dict[str, Any] = {name: np.dtype(name) for name in INTEGERS}
+NUMPY_TYPES |= {"float": np.float32, "double": np.float64, "bool": np.bool_, "string": object}
+JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number"}
+JSON_TYPES[float] = "Number"
 
 
 def tensor_of(value: Any, dtype: str) -> np.ndarray:
-    """One tensor from a value or nested lists of them.
+    """Make one tensor from a value or nested lists of them.
+
+    >>> tensor_of([["Anna", "left"], ["Bo", ""]], "string").shape
+    (2, 2)
 
     Raises:
         RequestError: the lists are ragged or too deep, or a value is of another type.
     """
-    shape, values = dense(value, dtype)
+    shape, values = flatten(value, dtype)
     return array_of(values, dtype).reshape(shape)
 
 
 def stack_of(items: list[Any], dtype: str, key: str = "") -> np.ndarray:
-    """One tensor from `items`, each a tensor of the same shape; `key` names the input in errors, where the client named it.
+    """Make one tensor from `items`, each a tensor of the same shape.
+
+    `key` names the input in errors, where the client named it.
+
+    >>> stack_of([[1, 2], [3, 4]], "int32").tolist()
+    [[1, 2], [3, 4]]
 
     Raises:
         RequestError: an item is no tensor or differs in shape from the first.
@@ -49,55 +50,78 @@ def stack_of(items: list[Any], dtype: str, key: str = "") -> np.ndarray:
     values: list[Any] = []
     for index, item in enumerate(items):
         try:
-            shape, found = dense(item, dtype)
+            shape, found = flatten(item, dtype)
             if index == 0:
                 first = shape
             elif shape != first:
-                raise invalid(f"Expecting shape {print_shape(first)} but got: {print_shape(shape)}")
-        except Exception as error:
+                wanted = print_shape(first)
+                got = print_shape(shape)
+                raise invalid(f"Expecting shape {wanted} but got: {got}")
+        except RequestError as error:
             raise failed_element(index, key, error) from None
         values += found
     return array_of(values, dtype).reshape([len(items), *first])
 
 
-def failed_element(index: int, key: str, error: object) -> Exception:
-    """An error of one of the instances."""
+def failed_element(index: int, key: str, error: object) -> RequestError:
+    """Make the error of one of the instances."""
     named = f" key: {key}" if key else ""
-    return invalid(
-        f"Failed to process element: {index}{named} of 'instances' list. Error: INVALID_ARGUMENT: {error}"
-    )
+    element = f"Failed to process element: {index}{named} of 'instances' list."
+    return invalid(f"{element} Error: INVALID_ARGUMENT: {error}")
 
 
 def array_of(values: list[Any], dtype: str) -> np.ndarray:
+    """Make a flat array; values of `string` may be any objects, lists and dicts too."""
     array = np.empty(len(values), NUMPY_TYPES[dtype])
     array[:] = values
     return array
 
 
-def dense(value: Any, dtype: str) -> tuple[list[int], list[Any]]:
-    """Shape and values, row by row, of nested lists; without recursion, however deep they are."""
+def flatten(value: Any, dtype: str) -> tuple[list[int], list[Any]]:
+    """Read shape and values, row by row, of nested lists; without recursion, however deep.
+
+    >>> flatten([["Anna", "left"], ["Bo", ""]], "string")
+    ([2, 2], [b'Anna', b'left', b'Bo', b''])
+    >>> flatten(7, "int32")
+    ([], [7])
+
+    Raises:
+        RequestError: the lists are ragged or too deep, or a value is of another type.
+    """
     if type(value) is not list:
         return [], [convert(value, dtype)]
     shape = first_shape(value)
+    depth = len(shape)
     level = [value]
-    for depth, size in enumerate(shape):
+    for index, size in enumerate(shape):
         for item in level:
-            if type(item) is not list:
-                raise invalid(
-                    f"JSON Value: {quote(item)} found at incorrect level: {depth + 1} in the JSON DOM. Expected at level: {len(shape)}"
-                )
-            if len(item) != size:
-                raise invalid(
-                    f"Encountered list at unexpected size: {len(item)} at level: {depth} expected size: {size}"
-                )
+            check_list(item, index, size, depth)
         level = list(chain.from_iterable(level))
     if any(type(item) is list for item in level):
-        raise invalid(f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}")
+        raise invalid(f"Encountered list at unexpected level: {depth} expected < {depth}")
     return shape, [convert(item, dtype) for item in level]
 
 
+def check_list(item: Any, level: int, size: int, depth: int) -> None:
+    """Hold one item of a level to be a list of this size; `depth` is that of the first list.
+
+    Raises:
+        RequestError: it is none, or of another size.
+    """
+    if type(item) is not list:
+        found = f"{quote(item)} found at incorrect level: {level + 1} in the JSON DOM"
+        raise invalid(f"JSON Value: {found}. Expected at level: {depth}")
+    if len(item) != size:
+        found = f"{len(item)} at level: {level} expected size: {size}"
+        raise invalid(f"Encountered list at unexpected size: {found}")
+
+
 def first_shape(value: Any) -> list[int]:
-    """The sizes of the first list at every depth."""
+    """List the sizes of the first list at every depth.
+
+    >>> first_shape([[1, 2, 3], [4]])
+    [2, 3]
+    """
     shape = []
     while type(value) is list:
         shape.append(len(value))
@@ -108,7 +132,11 @@ def first_shape(value: Any) -> list[int]:
 
 
 def convert(value: Any, dtype: str) -> Any:
-    """One value as the tensor holds it."""
+    """Convert one value to what the tensor holds.
+
+    Raises:
+        RequestError: it is of another type.
+    """
     if dtype == "string":
         if type(value) is str:
             return encode(value)
@@ -126,42 +154,54 @@ def convert(value: Any, dtype: str) -> Any:
             return value
     else:
         raise invalid(f"Conversion of JSON Value: {quote(value)} to type: {dtype}")
-    raise invalid(
-        f"JSON Value: {quote(value)} Type: {json_type(value)} is not of expected type: {dtype}"
-    )
+    found = f"{quote(value)} Type: {json_type(value)}"
+    raise invalid(f"JSON Value: {found} is not of expected type: {dtype}")
 
 
 def encode(text: str) -> bytes:
+    """Encode a text as UTF-8.
+
+    Raises:
+        RequestError: JSON has escaped half a surrogate pair in it, which is no character.
+    """
     try:
         return text.encode()
-    except UnicodeEncodeError:  # JSON can escape half a surrogate pair, which is no character
+    except UnicodeEncodeError:
         raise invalid("JSON Parse error: The surrogate pair in string is invalid.") from None
 
 
 def is_base64(value: Any) -> bool:
+    """Tell whether a value is `{"b64": "…"}`."""
     return type(value) is dict and len(value) == 1 and type(value.get("b64")) is str
 
 
 def decode_base64(value: dict[str, Any]) -> bytes:
-    """The bytes of `{"b64": "…"}`, padded by `=` or not."""
+    """Decode the bytes of `{"b64": "…"}`, filled up by `=` or not.
+
+    Raises:
+        RequestError: it has another form, or is no base64.
+    """
     if not is_base64(value):
         raise invalid(f"JSON Value: {quote(value)} not formatted correctly for base64 data")
     encoded = value["b64"].rstrip("=")
+    filled = encoded + "=" * (-len(encoded) % 4)
     try:
-        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        return base64.b64decode(filled, validate=True)
     except (binascii.Error, ValueError):
         raise invalid("Unable to base64 decode") from None
 
 
 def json_type(value: Any) -> str:
-    """RapidJSON's name of a value's type."""
+    """Name a value's type as RapidJSON does."""
     return str(value) if type(value) is bool else JSON_TYPES[type(value)]
 
 
 def quote(value: Any) -> str:
-    """A value for an error: JSON, cut where it is long or deep."""
+    """Write a value for an error: JSON, cut where it is long or deep."""
     try:
         text = json.dumps(value)
     except RecursionError:
         text = "[…]"
-    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+    if len(text) > LONGEST_QUOTE:
+        text = f"{text[:LONGEST_QUOTE]}…"
+    return text

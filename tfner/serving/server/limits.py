@@ -1,4 +1,4 @@
-"""What one request may cost: bytes, rows and seconds."""
+"""Bound what one request may cost: bytes, texts and seconds."""
 
 from __future__ import annotations
 
@@ -12,27 +12,37 @@ from tfner.serving.server.signature import Tensors
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one request."""
+    """Hold the bounds of one request."""
 
     body_bytes: int = 8 << 20
-    rows: int = 1024  # texts, or sentences of words
+    batch_size: int = 1024  # texts, or sentences of words
     seconds: float = 60.0
 
     def check_bytes(self, size: int) -> None:
-        if size > self.body_bytes:
-            raise RequestError(
-                "RESOURCE_EXHAUSTED",
-                f"request body: expected at most {self.body_bytes} bytes, got {size} or more",
-            )
+        """Refuse a body that is too large.
 
-    def check_rows(self, tensors: Tensors) -> None:
-        rows = max((len(tensor) for tensor in tensors.values() if tensor.ndim), default=0)
-        if rows > self.rows:
-            raise invalid(f"batch: expected at most {self.rows} texts in a request, got {rows}")
+        Raises:
+            RequestError: it is.
+        """
+        if size > self.body_bytes:
+            bound = f"expected at most {self.body_bytes} bytes, got {size} or more"
+            raise RequestError("RESOURCE_EXHAUSTED", f"request body: {bound}")
+
+    def check_batch(self, tensors: Tensors) -> None:
+        """Refuse too many texts, by the first axis of the inputs.
+
+        Raises:
+            RequestError: there are too many.
+        """
+        sizes = (len(tensor) for tensor in tensors.values() if tensor.ndim)
+        size = max(sizes, default=0)
+        if size > self.batch_size:
+            bound = f"expected at most {self.batch_size} texts in a request, got {size}"
+            raise invalid(f"batch: {bound}")
 
 
 class Deadline:
-    """`with Deadline(seconds):` ends what the current task awaits in it when the time is over.
+    """End what the current task awaits within `with Deadline(seconds):` when the time is over.
 
     asyncio.timeout is not in Python 3.10, and asyncio.wait_for starts a task for every request.
 
@@ -48,7 +58,8 @@ class Deadline:
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds, self._expire)
 
     def __exit__(
         self,
@@ -58,16 +69,14 @@ class Deadline:
     ) -> None:
         self._timer.cancel()
         if self._expired and kind is asyncio.CancelledError:
-            uncancel = getattr(
-                self._task, "uncancel", None
-            )  # from Python 3.11 on a task counts what asked it to end
-            if uncancel is not None:
+            uncancel = getattr(self._task, "uncancel", None)
+            if uncancel is not None:  # from Python 3.11 on a task counts what asked it to end
                 uncancel()
-            raise RequestError(
-                "DEADLINE_EXCEEDED", f"Timed out: no answer within {self._seconds:g} seconds"
-            ) from None
+            message = f"Timed out: no answer within {self._seconds:g} seconds"
+            raise RequestError("DEADLINE_EXCEEDED", message) from None
 
     def _expire(self) -> None:
+        """Cancel the task, which `__exit__` turns into the error."""
         self._expired = True
         if self._task is not None:
             self._task.cancel()

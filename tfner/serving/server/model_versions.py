@@ -1,4 +1,4 @@
-"""The versions of a model that are served: which the folder holds, which are loaded, which answers a request."""
+"""Follow a model's folder: which versions it holds, which are loaded, which answers a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from tfner.exceptions import ModelError
 from tfner.serving.server.request_error import RequestError, invalid
-from tfner.serving.server.signature import Signature, Tensors
+from tfner.serving.server.signature import ServedSignature, Tensors
 
 logger = logging.getLogger(__name__)
 COLLECT_AFTER = 1.0  # seconds
@@ -23,18 +23,21 @@ VersionFolders = Mapping[int, Path]
 
 @dataclass(eq=False)
 class Servable:
-    """A loaded version. `definitions` are its signatures in TensorFlow's own message, which only the metadata need."""
+    """Hold a loaded version.
+
+    `definitions` are its signatures in TensorFlow's own message, which only the metadata need.
+    """
 
     version: int
-    signatures: Mapping[str, Signature]
+    signatures: Mapping[str, ServedSignature]
     definitions: Mapping[str, Any]
     run: Callable[[str, Tensors], Tensors]
-    callers: dict[str, Any] = field(default_factory=dict)  # by signature: what gathers its requests
+    schedulers: dict[str, Any] = field(default_factory=dict)  # a BatchScheduler a signature
     requests: int = 0  # being answered now
 
 
 class ModelSpec(NamedTuple):
-    """Which model a request means: the newest version, one version, or the one that has a label."""
+    """Name the model that a request means: its newest version, one version, or a label's."""
 
     name: str
     version: int | None = None
@@ -42,7 +45,7 @@ class ModelSpec(NamedTuple):
 
 
 class VersionStatus(NamedTuple):
-    """As GetModelStatus reports it; `error` is empty where all went well."""
+    """Say how a version does, as GetModelStatus reports it; `error` is empty if all went well."""
 
     version: int
     state: State
@@ -53,7 +56,10 @@ Load = Callable[[Path, int], Servable]
 
 
 class ModelVersions:
-    """Follows a folder: `poll` loads what is new, whole and beside the old, and only then turns requests to it."""
+    """Serve the versions that a folder holds.
+
+    `poll` loads what is new, whole and beside the old, and only then turns requests to it.
+    """
 
     def __init__(
         self,
@@ -72,9 +78,13 @@ class ModelVersions:
         self._failed: dict[int, object] = {}  # version -> what its files were when it failed
 
     async def poll(self) -> None:
-        """Look once: load what the folder has that is wanted, then let go of what is not; a version that fails changes nothing."""
+        """Load what the folder has that is wanted, then let go of what is not; look once.
+
+        A version that fails changes nothing.
+        """
         found = await asyncio.to_thread(self._find)
-        if not found:  # a folder that is being moved, or a file system that is away: better the old model than none
+        # Without any the folder is being moved, or its file system is away: better the old model.
+        if not found:
             return
         newest = max(found)
         wanted = {newest, *self._labels.values()} & set(found)
@@ -85,29 +95,29 @@ class ModelVersions:
                 self._retire(version)
 
     async def start(self) -> None:
-        """The first poll.
+        """Look for the first time.
 
         Raises:
             ModelError: no version could be loaded, or a label names one that could not.
         """
         await self.poll()
-        missing = [version for version in self._labels.values() if version not in self._served]
-        for version in (*missing, *(() if self._served else self._status)):
-            raise ModelError(
-                self._status[version].error
-                if version in self._status
-                else self._no_version(version)
-            )
+        for label, version in self._labels.items():
+            if version in self._served:
+                continue
+            if version in self._status:
+                raise ModelError(self._status[version].error)
+            missing = f"there is no version {version} of {self.name}"
+            raise ModelError(f"label {label}={version}: {missing}")
         if not self._served:
+            for status in self._status.values():
+                raise ModelError(status.error)
             raise ModelError(f"{self.name}: expected numbered versions of a SavedModel, found none")
-
-    def _no_version(self, version: int) -> str:
-        label = next(label for label, labelled in self._labels.items() if labelled == version)
-        return f"label {label}={version}: there is no version {version} of {self.name}"
 
     @contextmanager
     def hold(self, spec: ModelSpec) -> Iterator[Servable]:
-        """The version that answers a request; it stays until the request is done, even if another takes its place.
+        """Hold the version that answers a request.
+
+        It stays until the request is done, even if a newer one answers others meanwhile.
 
         Raises:
             RequestError: there is no such model, version or label.
@@ -121,75 +131,105 @@ class ModelVersions:
             self._end_if_done(servable)
 
     def status(self, spec: ModelSpec) -> list[VersionStatus]:
-        """The versions seen so far, newest first, or the one that is asked for."""
-        version = self._label_version(spec) if spec.label is not None else spec.version
+        """List the versions seen so far, newest first, or the one that is asked for.
+
+        Raises:
+            RequestError: there is no such model, version or label.
+        """
+        version = self._version(spec)
+        seen = self._status if spec.name == self.name else {}
         if version is None:
             if spec.name != self.name:
                 raise RequestError("NOT_FOUND", f"Could not find any versions of model {spec.name}")
-            return [self._status[each] for each in sorted(self._status, reverse=True)]
-        if spec.name != self.name or version not in self._status:
-            raise RequestError(
-                "NOT_FOUND", f"Could not find version {version} of model {spec.name}"
-            )
-        return [self._status[version]]
+            return [seen[each] for each in sorted(seen, reverse=True)]
+        if version not in seen:
+            missing = f"version {version} of model {spec.name}"
+            raise RequestError("NOT_FOUND", f"Could not find {missing}")
+        return [seen[version]]
 
     @property
     def served(self) -> list[int]:
-        """The versions that answer now, in rising order."""
+        """List the versions that answer now, in rising order."""
         return sorted(self._served)
 
     def _resolve(self, spec: ModelSpec) -> Servable:
-        version = self._label_version(spec) if spec.label is not None else spec.version
+        """Find the version that answers.
+
+        Raises:
+            RequestError: there is none.
+        """
+        version = self._version(spec)
         if spec.name == self.name and self._served:
             chosen = max(self._served) if version is None else version
             if chosen in self._served:
                 return self._served[chosen]
-        asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+        asked = f"Specific({spec.name}, {version})"
+        if version is None:
+            asked = f"Latest({spec.name})"
         raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
 
-    def _label_version(self, spec: ModelSpec) -> int:
+    def _version(self, spec: ModelSpec) -> int | None:
+        """Give the number that a request names itself or by a label; None for the newest.
+
+        Raises:
+            RequestError: there is no such label.
+        """
+        if spec.label is None:
+            return spec.version
         if spec.name != self.name or spec.label not in self._labels:
             raise invalid(f"Unrecognized servable version label: {spec.label}")
         return self._labels[spec.label]
 
     async def _bring_up(self, version: int, folder: Path) -> None:
+        """Load a version, unless it failed before and its files are the same."""
         files = await asyncio.to_thread(fingerprint, folder)
         if self._failed.get(version) == files:
             return
         self._status[version] = VersionStatus(version, "LOADING")
         try:
-            self._served[version] = await asyncio.to_thread(self._load, folder, version)
-        except (
-            Exception
-        ) as error:  # whatever a damaged version brings about, the others are still served
+            servable = await asyncio.to_thread(self._load, folder, version)
+        except Exception as error:  # whatever it brings about, the others are still served
             self._failed[version] = files
-            self._status[version] = VersionStatus(version, "END", str(error) or repr(error))
+            reason = str(error) or repr(error)
+            self._status[version] = VersionStatus(version, "END", reason)
             logger.warning("%s", error, exc_info=not isinstance(error, ModelError))
             return
+        self._served[version] = servable
         self._failed.pop(version, None)
         self._status[version] = VersionStatus(version, "AVAILABLE")
         logger.info("%s: version %d is served", self.name, version)
 
     def _retire(self, version: int) -> None:
-        servable = self._retired[version] = self._served.pop(version)
+        """Give a version no new requests."""
+        servable = self._served.pop(version)
+        self._retired[version] = servable
         self._status[version] = VersionStatus(version, "UNLOADING")
         self._end_if_done(servable)
 
     def _end_if_done(self, servable: Servable) -> None:
-        if servable.requests or self._retired.get(servable.version) is not servable:
+        """Let go of a retired version once its last request is done."""
+        version = servable.version
+        if servable.requests or self._retired.get(version) is not servable:
             return
-        del self._retired[servable.version]
-        if (
-            servable.version not in self._served
-        ):  # it may have been taken away and put back meanwhile
-            self._status[servable.version] = VersionStatus(servable.version, "END")
-        servable.callers.clear()
-        logger.info("%s: version %d is no longer served", self.name, servable.version)
-        # A loaded graph holds itself in cycles, and its weights with it; the last request still holds it at this moment.
-        asyncio.get_running_loop().call_later(COLLECT_AFTER, gc.collect)
+        del self._retired[version]
+        if version not in self._served:  # it may have been taken away and put back meanwhile
+            self._status[version] = VersionStatus(version, "END")
+        servable.schedulers.clear()
+        logger.info("%s: version %d is no longer served", self.name, version)
+        # A loaded graph holds itself in cycles, and its weights with it; the last request still
+        # holds it at this moment.
+        loop = asyncio.get_running_loop()
+        loop.call_later(COLLECT_AFTER, gc.collect)
 
 
 def fingerprint(folder: Path) -> object:
-    """What tells whether the files of a version have changed: a copy in the making fails to load, and is tried again when it has grown."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    """Tell the state of a version's files by their names, sizes and times.
+
+    A copy in the making fails to load, and is tried again when it has grown.
+    """
+    states = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            stat = path.stat()
+            states.append((str(path), stat.st_size, stat.st_mtime_ns))
+    return sorted(states)

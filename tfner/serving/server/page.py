@@ -1,4 +1,4 @@
-"""The page to try a model in a browser: one file, which fetches nothing from elsewhere."""
+"""Give the page to try a model in a browser: one file, which fetches nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from starlette.responses import HTMLResponse
 
 PAGE = Path(__file__).with_name("page.html")
 INLINE = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
+REFUSED = "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class Page:
-    """Gives the page of one model."""
+    """Hold the page of one model."""
 
     def __init__(self, model: str):
         source = PAGE.read_text(encoding="utf-8")
@@ -29,16 +30,18 @@ class Page:
         }
 
     async def respond(self, request: Request) -> HTMLResponse:
+        """Answer any request with the page."""
         return HTMLResponse(self._content, headers=self._headers)
 
 
 def content_policy(source: str) -> str:
-    """A policy under which the browser runs this page's own script and style, talks to this server, and refuses all else."""
-    allowed = {
-        kind: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for kind, text in INLINE.findall(source)
-    }
-    return (
-        f"default-src 'none'; script-src 'sha256-{allowed['script']}'; style-src 'sha256-{allowed['style']}'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    """Make a policy under which the browser runs this page's own script and style.
+
+    It lets the page talk to this server, and refuses all else.
+    """
+    own = []
+    for kind, text in INLINE.findall(source):
+        digest = hashlib.sha256(text.encode()).digest()
+        encoded = base64.b64encode(digest).decode()
+        own.append(f"{kind}-src 'sha256-{encoded}'")
+    return "; ".join(["default-src 'none'", *own, "connect-src 'self'", REFUSED])

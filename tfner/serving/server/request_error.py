@@ -1,15 +1,22 @@
-"""A request that gets no answer: one status and one sentence, which REST and gRPC each send in their own form."""
+"""Refuse a request with one status and one sentence; REST and gRPC each send it in their form."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Code = Literal[
-    "INVALID_ARGUMENT", "FAILED_PRECONDITION", "NOT_FOUND", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "UNIMPLEMENTED",
+    "INVALID_ARGUMENT",
+    "FAILED_PRECONDITION",
+    "NOT_FOUND",
+    "RESOURCE_EXHAUSTED",
+    "DEADLINE_EXCEEDED",
+    "UNAVAILABLE",
+    "UNIMPLEMENTED",
     "INTERNAL",
-]  # fmt: skip
+]
 
-# As tensorflow_model_server maps them, but for RESOURCE_EXHAUSTED: it says 429 there, and our only such limit is the size of the body.
+# As tensorflow_model_server maps them, but for RESOURCE_EXHAUSTED: it says 429 there, and our only
+# such limit is the size of the body.
 HTTP_STATUS: dict[Code, int] = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -20,25 +27,28 @@ HTTP_STATUS: dict[Code, int] = {
     "UNIMPLEMENTED": 501,
     "INTERNAL": 500,
 }
-
 LONGEST_MESSAGE = 500  # characters
+UNEXPECTED = "Internal error: the server's log has more"  # all that a client is told of our faults
 
 
 class RequestError(Exception):
-    """What is wrong with a request, or why it cannot be answered now; `code` is the name of gRPC's status code."""
+    """Say what is wrong with a request, or why it cannot be answered now.
+
+    `code` is the name of gRPC's status code.
+    """
 
     def __init__(self, code: Code, message: str):
-        # The client's own words are in some of them.
-        super().__init__(
-            message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"
-        )
+        if len(message) > LONGEST_MESSAGE:  # the client's own words are in some of them
+            message = f"{message[:LONGEST_MESSAGE]}…"
+        super().__init__(message)
         self.code: Code = code
 
     @property
     def http_status(self) -> int:
+        """Give the status of REST."""
         return HTTP_STATUS[self.code]
 
 
 def invalid(message: str) -> RequestError:
-    """An error of the client's making; 400 over REST."""
+    """Make an error of the client's fault; 400 over REST."""
     return RequestError("INVALID_ARGUMENT", message)

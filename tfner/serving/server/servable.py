@@ -1,4 +1,4 @@
-"""One version of a model as TensorFlow runs it: its signatures, and a function that answers them."""
+"""Load one version of a model with TensorFlow: its signatures, and a function that answers them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tfner.serving.server.proto_tensors import read_inputs, type_name
 from tfner.serving.server.request_error import Code, RequestError
 from tfner.serving.server.signature import (
     DEFAULT_SIGNATURE,
-    Signature,
+    ServedSignature,
     Tensors,
     TensorSpec,
     find_signature,
@@ -29,127 +29,131 @@ from tfner.serving.server.signature import (
 from tfner.tokenizers.text_ops import load_text_ops
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
-LONGEST_MESSAGE = 500  # characters
+LOADING_ERRORS = (OSError, KeyError, ValueError, tf.errors.OpError, RequestError)
 CODES: dict[int, Code] = {
     tf.errors.INVALID_ARGUMENT: "INVALID_ARGUMENT",
     tf.errors.OUT_OF_RANGE: "INVALID_ARGUMENT",
     tf.errors.FAILED_PRECONDITION: "FAILED_PRECONDITION",
     tf.errors.UNIMPLEMENTED: "UNIMPLEMENTED",
 }
+Definitions = Mapping[str, meta_graph_pb2.SignatureDef]
 
 
 def load_servable(folder: Path, version: int) -> Servable:
-    """Load a SavedModel and run its warm-up requests, so that it answers at once; any SavedModel with signatures will do.
+    """Load a SavedModel and run its warm-up requests, so that it answers at once.
+
+    Any SavedModel with signatures will do.
 
     Raises:
-        ModelError: it cannot be loaded, or a warm-up request fails, which keeps tensorflow_model_server from loading it too.
+        ModelError: it cannot be loaded, or a warm-up request fails, which keeps
+            tensorflow_model_server from loading it too.
     """
     check_files(folder)
     definitions = read_definitions(folder)
-    signatures = {
-        name: read_signature(each) for name, each in definitions.items() if each.method_name
-    }  # the initializer has none
+    signatures = {}
+    for name, definition in definitions.items():
+        if definition.method_name:  # the initializer has none
+            signatures[name] = read_signature(definition)
     load_text_ops()
     try:
-        runner = Runner(tf.saved_model.load(str(folder)))
-        servable = Servable(version, signatures, definitions, runner)
-        for name, inputs in warm_up_requests(folder, servable.signatures):
-            runner(name, inputs)
-    except (OSError, KeyError, ValueError, tf.errors.OpError, RequestError) as error:
+        run = Runner(tf.saved_model.load(str(folder)))
+        for name, inputs in warm_up_requests(folder, signatures):
+            run(name, inputs)
+    except LOADING_ERRORS as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from None
-    return servable
+    return Servable(version, signatures, definitions, run)
 
 
 class Runner:
-    """Calls the signatures of a loaded model; may be called from several threads."""
+    """Call the signatures of a loaded model; several threads may."""
 
     def __init__(self, model: Any):
         self._model = model  # functions hold the object they belong to only weakly
         self._functions = dict(model.signatures)
 
     def __call__(self, signature: str, inputs: Tensors) -> Tensors:
+        constants = {name: tf.constant(value) for name, value in inputs.items()}
         try:
-            outputs = self._functions[signature](
-                **{name: tf.constant(value) for name, value in inputs.items()}
-            )
+            outputs = self._functions[signature](**constants)
             return {name: outputs[name].numpy() for name in sorted(outputs)}
         except tf.errors.OpError as error:
-            raise RequestError(
-                CODES.get(error.error_code, "INTERNAL"), reason_of(error.message or str(error))
-            ) from None
+            code = CODES.get(error.error_code, "INTERNAL")
+            raise RequestError(code, node_message(error.message or str(error))) from None
 
 
-def reason_of(message: str) -> str:
-    """What a node of a graph said, without where the graph was defined (before it) and which node it was (behind it)."""
-    return (
-        message.partition("\n\t [[{{")[0]
-        .rpartition("<stack traces unavailable>\n")[2]
-        .strip()[:LONGEST_MESSAGE]
-    )
+def node_message(message: str) -> str:
+    """Cut an error of a graph to what a node of it said.
+
+    Where the graph was defined stands before it, which node it was behind it.
+    """
+    before_node = message.partition("\n\t [[{{")[0]
+    return before_node.rpartition("<stack traces unavailable>\n")[2].strip()
 
 
 def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
-    """The signatures in a SavedModel's own words."""
+    """Read the signatures in a SavedModel's own words.
+
+    Raises:
+        ModelError: it is no SavedModel, or has no graph for servers.
+    """
     try:
-        graphs = saved_model_pb2.SavedModel.FromString(
-            read_at_most(folder / GRAPH, LARGEST_GRAPH)
-        ).meta_graphs
+        content = read_at_most(folder / GRAPH, LARGEST_GRAPH)
+        saved_model = saved_model_pb2.SavedModel.FromString(content)
     except (OSError, DecodeError) as error:
         raise ModelError(f"{folder}: cannot be read as a SavedModel: {error}") from None
-    for graph in graphs:
+    for graph in saved_model.meta_graphs:
         if SERVE in graph.meta_info_def.tags:
             return dict(sorted(graph.signature_def.items()))
     raise ModelError(f"{folder}: expected a graph with the tag {SERVE!r}, found none")
 
 
-def read_signature(definition: meta_graph_pb2.SignatureDef) -> Signature:
-    return Signature(
-        read_specs(definition.inputs), read_specs(definition.outputs), definition.method_name
-    )
+def read_signature(definition: meta_graph_pb2.SignatureDef) -> ServedSignature:
+    """Read a signature as plain values."""
+    inputs = read_specs(definition.inputs)
+    outputs = read_specs(definition.outputs)
+    return ServedSignature(inputs, outputs, definition.method_name)
 
 
 def read_specs(tensors: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, TensorSpec]:
-    return {
-        name: TensorSpec(type_name(tensors[name].dtype), read_shape(tensors[name]))
-        for name in sorted(tensors)
-    }
-
-
-def read_shape(tensor: meta_graph_pb2.TensorInfo) -> tuple[int, ...] | None:
-    shape = tensor.tensor_shape
-    return None if shape.unknown_rank else tuple(axis.size for axis in shape.dim)
+    """Read types and shapes, by the names of inputs or outputs in alphabetical order."""
+    specs = {}
+    for name, tensor in sorted(tensors.items()):
+        sizes = tuple(axis.size for axis in tensor.tensor_shape.dim)
+        shape = None if tensor.tensor_shape.unknown_rank else sizes
+        specs[name] = TensorSpec(type_name(tensor.dtype), shape)
+    return specs
 
 
 def warm_up_requests(
-    folder: Path, signatures: Mapping[str, Signature]
+    folder: Path, signatures: Mapping[str, ServedSignature]
 ) -> Iterator[tuple[str, Tensors]]:
-    """The recorded requests of an export; where it has none, one text, since the first call of a graph takes long."""
+    """Give the recorded requests of an export as (signature, inputs).
+
+    Where it has none, one text will do, since the first call of a graph takes long.
+    """
+    default = signatures.get(DEFAULT_SIGNATURE)
     if (folder / WARM_UP).is_file():
-        for record in tf.data.TFRecordDataset(str(folder / WARM_UP)).as_numpy_iterator():
+        records = tf.data.TFRecordDataset(str(folder / WARM_UP))
+        for record in records.as_numpy_iterator():
             yield recorded_request(record, signatures)
-    elif takes_texts(signatures.get(DEFAULT_SIGNATURE)):
-        (name,) = signatures[DEFAULT_SIGNATURE].inputs
+    elif default and list(default.inputs.values()) == [TensorSpec("string", (-1,))]:
+        (name,) = default.inputs
         yield DEFAULT_SIGNATURE, {name: np.array([b"warm up"], object)}
 
 
-def recorded_request(record: Any, signatures: Mapping[str, Signature]) -> tuple[str, Tensors]:
-    """The request in one record of the file, a serialized PredictionLog."""
+def recorded_request(record: Any, signatures: Mapping[str, ServedSignature]) -> tuple[str, Tensors]:
+    """Read the request in one record of the file, a serialized PredictionLog."""
     request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    return name, read_inputs(request.inputs, find_signature(signatures, name))
+    signature = find_signature(signatures, name)
+    return name, read_inputs(request.inputs, signature)
 
 
-def takes_texts(signature: Signature | None) -> bool:
-    return signature is not None and list(signature.inputs.values()) == [
-        TensorSpec("string", (-1,))
-    ]
-
-
-def describe(definitions: Mapping[str, meta_graph_pb2.SignatureDef]) -> dict[str, Any]:
-    """The signatures as `/metadata` lists them."""
-    return {
-        name: json_format.MessageToDict(
+def definitions_to_json(definitions: Definitions) -> dict[str, Any]:
+    """Write the signatures as `/metadata` lists them."""
+    written = {}
+    for name, definition in definitions.items():
+        written[name] = json_format.MessageToDict(
             definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
-        for name, definition in definitions.items()
-    }
+    return written

@@ -1,4 +1,4 @@
-"""What a signature takes and gives, as plain values: names, types and shapes."""
+"""Describe what a signature takes and gives as plain values: names, types and shapes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tensors = dict[str, np.ndarray]  # strings are bytes in an array of dtype object
 
 
 class TensorSpec(NamedTuple):
-    """TensorFlow's name of the type, as its errors print it, and the shape, -1 where any size goes; None: any rank."""
+    """Name a type as TensorFlow's errors do, and a shape: -1 for any size, None for any rank."""
 
     dtype: str
     shape: tuple[int, ...] | None
@@ -26,22 +26,23 @@ class TensorSpec(NamedTuple):
         Raises:
             RequestError: it does not fit.
         """
-        if self.shape is None or (
-            len(shape) == len(self.shape) and all(map(fits, self.shape, shape))
-        ):
+        if self.shape is None:
             return
-        raise invalid(
-            f"input {name}: expected shape {print_shape(self.shape)}, got {print_shape(shape)}"
-        )
+        same_rank = len(shape) == len(self.shape)
+        if not (same_rank and all(map(fits, self.shape, shape))):
+            wanted = print_shape(self.shape)
+            got = print_shape(shape)
+            raise invalid(f"input {name}: expected shape {wanted}, got {got}")
 
 
 def fits(wanted: int, size: int) -> bool:
+    """Tell whether an axis may have this size; a wanted -1 takes any."""
     return size >= 0 and wanted in (-1, size)
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """The inputs and outputs of one signature by name."""
+class ServedSignature:
+    """List the inputs and outputs of one signature by name."""
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
@@ -49,19 +50,21 @@ class Signature:
 
 
 def print_shape(shape: Sequence[int]) -> str:
-    """As TensorFlow prints shapes: `[2,?]`."""
-    return f"[{','.join('?' if size < 0 else str(size) for size in shape)}]"
+    """Print a shape as TensorFlow does.
+
+    >>> print_shape([2, -1])
+    '[2,?]'
+    """
+    sizes = ("?" if size < 0 else str(size) for size in shape)
+    return f"[{','.join(sizes)}]"
 
 
-def find_signature(signatures: Mapping[str, Signature], name: str) -> Signature:
-    """The signature of that name.
+def find_signature(signatures: Mapping[str, ServedSignature], name: str) -> ServedSignature:
+    """Look a signature up by its name.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is none of that name.
     """
-    try:
-        return signatures[name]
-    except KeyError:
-        raise RequestError(
-            "FAILED_PRECONDITION", f'Serving signature key "{name}" not found.'
-        ) from None
+    if name not in signatures:
+        raise RequestError("FAILED_PRECONDITION", f'Serving signature key "{name}" not found.')
+    return signatures[name]

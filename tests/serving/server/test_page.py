@@ -1,9 +1,10 @@
-"""The page in a real browser: what it marks, by keyboard, on a telephone, in the dark, and with a text that is out for mischief."""
+"""The page in a real browser: by keyboard, on a telephone, in the dark, with evil texts."""
 
 from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 import server_fakes as fakes
 
@@ -11,7 +12,10 @@ from tfner.serving.server.limits import Limits
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MIXED = "😀 Anna met 👩🏽‍🚀 Bo.\nאנה met Clara 🎉"
-EVIL = "<script>document.title='Owned'</script> Evil <img src=x onerror=\"document.title='Owned'\"> & &amp; Anna"
+EVIL = (
+    "<script>document.title='Owned'</script> Evil "
+    "<img src=x onerror=\"document.title='Owned'\"> & &amp; Anna"
+)
 CONTRAST = """
 (elements) => {
   const channels = (color) => {
@@ -21,15 +25,18 @@ CONTRAST = """
     return Array.from(canvas.getImageData(0, 0, 1, 1).data.slice(0, 3), (value) => value / 255);
   };
   const light = (color) => {
-    const [red, green, blue] = channels(color).map((value) => value <= .04045 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4);
+    const linear = (value) => value <= .04045 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+    const [red, green, blue] = channels(color).map(linear);
     return .2126 * red + .7152 * green + .0722 * blue;
   };
   const behind = (element) => {
     const color = getComputedStyle(element).backgroundColor;
-    return /^rgba.*, 0\\)$/.test(color) && element.parentElement ? behind(element.parentElement) : color;
+    const clear = /^rgba.*, 0\\)$/.test(color);
+    return clear && element.parentElement ? behind(element.parentElement) : color;
   };
   return elements.flatMap((element) => [null, '::after'].map((part) => {
-    const [one, other] = [light(getComputedStyle(element, part).color), light(behind(element))].sort((a, b) => b - a);
+    const both = [light(getComputedStyle(element, part).color), light(behind(element))];
+    const [one, other] = both.sort((a, b) => b - a);
     return (one + .05) / (other + .05);
   }));
 }
@@ -71,36 +78,35 @@ def model():
 
 @pytest.fixture(scope="module")
 def address(model):
-    """Where a server runs, in another thread: the browser's driver has an event loop in this one."""
-    with fakes.running(lambda: fakes.service(model, limits=Limits(body_bytes=1 << 18))) as (
-        address,
-        _,
-    ):
+    """Run a server in another thread: the browser's driver has an event loop in this one."""
+    limits = Limits(body_bytes=1 << 18)
+    with fakes.running(lambda: fakes.service(model, limits=limits)) as (address, _):
         yield address
 
 
 @pytest.fixture
 def open_page(browser, address):
-    """`open_page(**options of the browser's context)`; the test fails if the page logged an error or asked another host."""
+    """`open_page(**options of the browser's context)` opens the page.
+
+    The test fails if the page logged an error or asked another host.
+    """
     contexts, complaints = [], []
+
+    def check_console(message):
+        if message.type == "error":
+            complaints.append(message.text)
+
+    def check_request(request):
+        if not request.url.startswith((address, "data:")):
+            complaints.append(request.url)
 
     def open_one(**options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if message.type == "error" else None,
-        )
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((address, "data:"))
-                else complaints.append(request.url)
-            ),
-        )
+        page.on("console", check_console)
+        page.on("request", check_request)
         page.goto(address)
         return page
 
@@ -242,7 +248,8 @@ def test_all_is_readable_by_day_and_by_night(open_page, scheme):
     find(page, "Anna met Evil of Acme")
     page.get_by_text("As a list").click()
     page.evaluate(EVERY_HUE)
-    shown = "h1, h2, p:not([hidden]), label, button, kbd, mark, #legend li, .tag, th, td, summary, footer, textarea"
+    shown = "h1, h2, p:not([hidden]), label, button, kbd, mark, #legend li, .tag, th, td, summary"
+    shown += ", footer, textarea"
     assert min(page.locator(shown).evaluate_all(CONTRAST)) >= 4.5
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 16, 22)"
     assert dark == (scheme == "dark")
@@ -266,6 +273,21 @@ def test_errors_are_shown_and_go_away(open_page, model, monkeypatch):
     assert page.get_by_role("alert").count() == 0
     assert [text for text in open_page.complaints if "Failed to load resource" not in text] == []
     open_page.complaints.clear()
+
+
+def test_outputs_that_the_page_does_not_know_are_listed(open_page, monkeypatch):
+    def answer(inputs):
+        known = fakes.answer_texts(inputs)
+        ranks = np.arange(known["entity_start"].size).reshape(known["entity_start"].shape)
+        return known | {"entity_rank": ranks, "text_language": np.array([b"<b>sv"], object)}
+
+    monkeypatch.setitem(fakes.ANSWERS, "serving_default", answer)
+    page = open_page()
+    find(page, "Anna met Bo")
+    assert page.locator("#others").text_content() == "text_language: <b>sv"
+    page.get_by_text("As a list").click()
+    assert page.locator("#head th").all_text_contents()[-1] == "entity_rank"
+    assert page.locator("#rows td:last-child").all_text_contents() == ["0", "1"]
 
 
 def test_an_empty_text_is_not_sent(open_page, model):
