@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, read_settings, run
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
-from tfner.formats.guess import guess_by_name
+from tfner.formats.registry import (
+    choose,
+    guess_unmarked_name,
+    names_of,
+    parsed_by_record,
+    written_in_parts,
+)
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.text_files import check_encoding
 from tfner.monitoring.events import log_event
 
 if TYPE_CHECKING:
     from tfner.serving.beam.pipeline import Job
-
-INPUT_FORMATS = ("auto", "lines", "jsonl", "document")
-FORMATS = ("jsonl", "columns", "text")
 
 
 def beam(
@@ -46,9 +49,14 @@ def beam(
             help="Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081",
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "jsonl",
+    format: Annotated[
+        str, typer.Option(help=f"{', '.join(names_of(written_in_parts()))}.")
+    ] = "jsonl",
     input_format: Annotated[
-        str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by each file's name.")
+        str,
+        typer.Option(
+            help=f"auto, {', '.join(names_of(parsed_by_record()))}; auto goes by each file's name."
+        ),
     ] = "auto",
     place: Annotated[
         bool, typer.Option("--place", help="Add file and line to each record of jsonl.")
@@ -109,15 +117,14 @@ def make_job(
     Raises:
         ConfigError, DataError, ModelError: a format is unknown, the input or the model missing, or something in the output's folder.
     """
-    check_choice("--format", format, FORMATS)
-    check_choice("--input-format", input_format, INPUT_FORMATS)
+    check_formats(format, input_format)
     if place and format != "jsonl":
         raise ConfigError(
             f"--place: expected --format jsonl, whose records can hold it, got {format}"
         )
     check_line_ends(settings.encoding)
     load_tensorflow()
-    from tfner.serving.beam.entries import KINDS, Reading
+    from tfner.serving.beam.entries import Reading
     from tfner.serving.beam.marking import resolve_model
     from tfner.serving.beam.parts import prepare_folder
     from tfner.serving.beam.pipeline import Job
@@ -126,10 +133,14 @@ def make_job(
     version = resolve_model(model)
     if input_format == "auto" and is_folder(source):
         input_format = "document"
-    if input_format == "auto" and (kind := guess_by_name(bare_name(source))) not in KINDS:
-        raise ConfigError(
-            f"{source}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}; see --input-format"
-        )
+    if input_format == "auto":
+        guessed = guess_unmarked_name(bare_name(source))
+        parsed = names_of(parsed_by_record())
+        if guessed not in parsed:
+            raise ConfigError(
+                f"{source}: expected one of the formats {', '.join(parsed)}, got what its name "
+                f"says is {guessed}; see --input-format"
+            )
     list_files(source)
     folder = output.rstrip("/") if is_remote(output) else str(Path(output).absolute())
     prepare_folder(folder)
@@ -143,9 +154,18 @@ def make_job(
     )
 
 
-def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{option}: expected one of {', '.join(choices)}, got {value!r}")
+def check_formats(format: str, input_format: str) -> None:
+    """Refuse a format that cannot be written in parts, or one that cannot be read by record.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    choose(format, written_in_parts(), lambda text: ConfigError(f"--format: {text}"))
+    known = ["auto", *names_of(parsed_by_record())]
+    if input_format not in known:
+        raise ConfigError(
+            f"--input-format: expected one of {', '.join(known)}, got {input_format!r}"
+        )
 
 
 def check_line_ends(encoding: str) -> None:

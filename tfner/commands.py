@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from rich.console import Console
 
-from tfner.config import ReadSettings
 from tfner.exceptions import Terminated, TfnerError, WorkerLostError
+from tfner.formats.registry import names_of, readable
+from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.safeio.printable import one_line
 from tfner.safeio.validation import validate
@@ -31,7 +32,9 @@ TERMINATED = 143  # 128 + SIGTERM
 
 Format = Annotated[
     str,
-    typer.Option("--format", help="columns, json, jsonl, brat, datasets; auto looks at the file."),
+    typer.Option(
+        "--format", help=f"{', '.join(names_of(readable()))}; auto looks at the file."
+    ),
 ]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto finds out.")]

@@ -23,12 +23,13 @@ from tfner.commands import (
     read_settings,
     run,
 )
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings, RunSettings, read_yaml
+from tfner.config import RunSettings, read_yaml
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.statistics import CorpusStatistics, corpus_statistics
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.printable import printable
 from tfner.safeio.validation import validate
 from tfner.tagging.schemes import LabelSet

@@ -202,8 +202,8 @@ def plain(data: bytes) -> None:
     """Lines and whole files: joined again the lines are the file."""
     settings, content = split_settings(data)
     path = put("a.txt", content)
-    lines = attempt(lambda: read_line_file(path, settings.encoding), path)
-    whole = attempt(lambda: read_whole_files(path, settings.encoding), path)
+    lines = attempt(lambda: read_line_file(path, settings), path)
+    whole = attempt(lambda: read_whole_files(path, settings), path)
     assert (lines is None) == (whole is None)
     if lines is not None and whole is not None:
         kept = whole[0].text.removeprefix("\ufeff").removesuffix("\n").split("\n")

@@ -13,7 +13,8 @@ from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity, entity_at
 from tfner.formats import read_documents
-from tfner.formats.writers import BratWriter, open_writer
+from tfner.formats.brat import BratWriter
+from tfner.formats.writers import open_writer
 from tfner.tagging.schemes import read_spans
 from tfner.tagging.spans import keep_longest, overlap
 from tfner.tagging.word_tags import tags_on_words, with_words
@@ -44,7 +45,9 @@ def draw(data: bytes) -> tuple[Document, list[Entity]]:
 def writers(data: bytes) -> None:
     document, entities = draw(data)
     flat, _ = keep_longest(entities)
-    assert not any(overlap(one, other) for one, other in pairwise(flat))
+    assert not any(
+        overlap(one.start, one.end, other.start, other.end) for one, other in pairwise(flat)
+    )
     words = with_words(document, flat)
     check_words(words, flat)
     for format in ("jsonl", "columns", "conlleval", "text"):

@@ -12,6 +12,7 @@ Reason = Literal[
     "discontinuous",  # made of several fragments
     "misaligned",  # a border inside a unit: widened to whole units for training
     "vanished",  # no unit of it has a piece: the text cleaning of BERT removes all its characters
+    "trimmed_border",  # began or ended with blanks, which have no piece: trimmed when read
     "unknown_label",  # its type is not in the label set
     "untagged",  # a line of a column file without a tag
     "skipped_record",  # a record that its annotator rejected or left undecided

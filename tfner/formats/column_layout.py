@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tfner.config import ReadSettings
 from tfner.exceptions import DataError
+from tfner.formats.settings import ReadSettings
 from tfner.tagging.schemes import is_tag
 
 Separator = Literal["tab", "blanks"]

@@ -14,9 +14,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
-from tfner.documents import Document
+from tfner.documents import Document, Entity
 from tfner.exceptions import DataError
 from tfner.formats.alignment import align_words
 from tfner.formats.column_layout import (
@@ -26,12 +25,19 @@ from tfner.formats.column_layout import (
     detect_layout,
     is_blank,
 )
+from tfner.formats.counts import count_blocks
+from tfner.formats.registry import Format, register
+from tfner.formats.resume import WrittenFile, up_to_blank_line
+from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import read_lines, stream_lines
+from tfner.formats.writers import OPEN_BOX, StreamWriter
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, is_tag, read_spans
+from tfner.tagging.word_tags import tags_on_words, with_words
 
 SLIPS_LET_PASS = 0.01
 LAYOUT_LINES = 10_000  # what a streamed file's layout is found out from
+PARTS_COLUMNS = re.compile(r"[\t\r\n]")
 OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
 
 
@@ -197,3 +203,50 @@ def to_document(sentence: Sentence, path: Path, spans: Iterable[Span]) -> Docume
     if places is None:
         return Document.from_words(sentence.words, spans, id=id, group=sentence.group)
     return Document.from_word_spans(sentence.text or "", places, spans, id=id, group=sentence.group)
+
+
+class ColumnsWriter(StreamWriter):
+    """Write `token TAB tag` in IOB2, a blank line after each document.
+
+    Tokens are the given words, of raw text the runs between white space, cut at the borders of
+    entities. They stay as they are, empty ones and ones with blanks too, but for TABs and line
+    ends, which become ␣ (U+2423).
+    """
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        worded = with_words(document, entities)
+        tags = tags_on_words(worded, entities, self.ledger)
+        rows = zip(worded.word_texts(), tags, strict=True)
+        lines = [f"{as_cell(token)}\t{as_cell(tag)}\n" for token, tag in rows]
+        self._stream.write("".join(lines) + "\n")
+
+
+def as_cell(text: str) -> str:
+    """Replace what would part a column or a line."""
+    return PARTS_COLUMNS.sub(OPEN_BOX, text)
+
+
+def is_columns_of(record: bytes, document: Document) -> bool:
+    """Tell whether the tokens have the document's characters.
+
+    Where the tokens of raw text are parted depends on the entities.
+    """
+    tokens = b"".join(line.split(b"\t")[0] for line in record.split(b"\n"))
+    if document.words is None:
+        expected = re.sub(r"\s", "", document.text)
+    else:
+        expected = "".join(document.word_texts())
+    return tokens == as_cell(expected).encode("utf-8", "replace")
+
+
+register(
+    Format(
+        name="columns",
+        suffixes=(".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv"),
+        read=read_columns,
+        read_unmarked=stream_words,
+        count=count_blocks,
+        open_writer=ColumnsWriter,
+        resume=partial(WrittenFile, ends=up_to_blank_line, belongs=is_columns_of),
+    )
+)

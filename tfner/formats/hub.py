@@ -8,12 +8,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError, MissingExtraError
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.records import TAG_KEYS
+from tfner.formats.registry import Format, register
+from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import one_line
 
 SPLIT_FILES = ("state.json", "dataset_info.json")
@@ -137,3 +138,8 @@ def name_classes(
                 f"{where}: expected classes in 0..{len(names) - 1} in {column}, got {id}"
             )
     return [names[id] for id in ids or ()]
+
+
+register(
+    Format(name="datasets", recognize=is_dataset_folder, read=read_saved_dataset, folder=True)
+)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.formats.alignment import align_words
 from tfner.formats.records import Mark, Record, parse_record
+from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, read_spans, split_tag
 

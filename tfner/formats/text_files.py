@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from tfner.config import MAX_FILE, MAX_LINE
 from tfner.exceptions import ConfigError, DataError
+from tfner.formats.settings import MAX_FILE, MAX_LINE
 from tfner.safeio.bounded import read_at_most
 from tfner.safeio.printable import show
 

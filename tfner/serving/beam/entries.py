@@ -7,18 +7,16 @@ import json
 import lzma
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
-from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.formats.guess import guess_by_name
-from tfner.formats.record_documents import Item, RecordReader
-from tfner.safeio.json_text import parse_json
+from tfner.formats.registry import Format, find_format, guess_unmarked_name, names_of, parsed_by_record
+from tfner.formats.settings import MAX_FILE, MAX_LINE
 from tfner.serving.beam.sources import Chunk, bare_name, open_file
 from tfner.serving.runtime.recognizer import in_blocks
 
@@ -34,8 +32,6 @@ UNREADABLE = (
     IsADirectoryError,
 )
 WHOLE_FILE = 0  # in place of a line's number
-# The scheme of tags is of no interest here, and finding it would take a reading of its own.
-RECORDS = ReadSettings(format="jsonl", scheme="IOB2")
 
 
 class Entry(NamedTuple):
@@ -97,35 +93,30 @@ def take(tally: Counter[str]) -> dict[str, int]:
 
 
 def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
-    """The entries of a file, down to where it is damaged."""
+    """Read the entries of a file, down to where it is damaged."""
     tally["files"] += 1
-    kind = (
-        guess_by_name(bare_name(path)) if reading.input_format == "auto" else reading.input_format
-    )
-    if kind not in KINDS:
-        yield Entry(
-            path,
-            WHOLE_FILE,
-            "",
-            error=f"{path}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}",
-        )
+    name = reading.input_format
+    if name == "auto":
+        name = guess_unmarked_name(bare_name(path))
+    format = find_format(name)
+    if format is None or format.parse is None:
+        expected = ", ".join(names_of(parsed_by_record()))
+        error = f"expected one of the formats {expected}, got what its name says is {name}"
+        yield Entry(path, WHOLE_FILE, "", error=f"{path}: {error}")
         return
+    read = read_whole if format.record == "file" else read_by_line
     line = WHOLE_FILE
     try:
         with open_file(path) as file:
-            for entry in KINDS[kind](path, file, reading, tally):
+            for entry in read(path, file, format, reading, tally):
                 line = entry.line
                 yield entry
     except (*UNREADABLE, OSError) as error:
         if not is_damage(error):
             raise  # another try may well go better: the runner's to decide
         behind = f" behind line {line}" if line else ""
-        yield Entry(
-            path,
-            WHOLE_FILE,
-            "",
-            error=f"{path}: cannot be read{behind}: {getattr(error, 'strerror', None) or error}",
-        )
+        reason = getattr(error, "strerror", None) or error
+        yield Entry(path, WHOLE_FILE, "", error=f"{path}: cannot be read{behind}: {reason}")
 
 
 def is_damage(error: BaseException) -> bool:
@@ -135,67 +126,52 @@ def is_damage(error: BaseException) -> bool:
     )  # the latter is bz2's
 
 
-def read_lines(path: str, file: BinaryIO, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
-    """Each line is a document, empty ones too."""
-    name = bare_name(path)
-    for line, content in numbered_lines(path, file, reading):
-        yield (
-            content
-            if isinstance(content, Entry)
-            else Entry(path, line, content, Document(content, id=f"{name}:{line}"))
-        )
-
-
-def read_json_lines(
-    path: str, file: BinaryIO, reading: Reading, tally: Counter[str]
+def read_by_line(
+    path: str, file: BinaryIO, format: Format, reading: Reading, tally: Counter[str]
 ) -> Iterator[Entry]:
-    """Each line is a record in one of the shapes that `readers.records` knows; blank lines are nothing."""
+    """Read each line as a record; blank ones are nothing, unless the format says otherwise."""
     for line, content in numbered_lines(path, file, reading):
         if isinstance(content, Entry):
             yield content
-        elif not content.strip():
+        elif not (content.strip() or format.keeps_blank_lines):
             tally["blank"] += 1
         else:
-            entry = read_record(path, line, content)
+            entry = parse_record(path, line, content, format, f"{bare_name(path)}:{line}")
             if entry is None:
                 tally["skipped"] += 1
             else:
                 yield entry
 
 
-def read_record(path: str, line: int, content: str) -> Entry | None:
-    """The document of a JSON record, None where its annotator rejected it."""
+def parse_record(path: str, line: int, content: str, format: Format, id: str) -> Entry | None:
+    """Make an entry of a record's text, None where its annotator rejected it."""
+    if format.parse is None:
+        raise ValueError(f"{format.name} cannot be read by record")
     try:
-        item = Item(
-            parse_json(content, path, line=line), f"{path}:{line}", f"{bare_name(path)}:{line}"
-        )
-        for document in RecordReader(lambda: [item], RECORDS, Ledger()).documents():
-            return Entry(path, line, document.text, document)
+        document = format.parse(content, path, line)
     except DataError as error:
         return Entry(path, line, content[:SHOWN], error=str(error))
-    return None
+    if document is None:
+        return None
+    return Entry(path, line, document.text, replace(document, id=document.id or id))
 
 
-def read_whole(path: str, file: BinaryIO, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
-    """The file is a document."""
+def read_whole(
+    path: str, file: BinaryIO, format: Format, reading: Reading, tally: Counter[str]
+) -> Iterator[Entry]:
+    """Read the file as one record."""
     content = file.read(reading.max_file + 1)
     if len(content) > reading.max_file:
         error = f"expected at most {reading.max_file:,} bytes (max_file), got more"
         yield refusal(path, WHOLE_FILE, content[: 4 * SHOWN], reading, error)
         return
     text = decode(path, 1, content, reading)
-    yield (
-        text
-        if isinstance(text, Entry)
-        else Entry(path, WHOLE_FILE, text, Document(text, id=PurePosixPath(bare_name(path)).stem))
-    )
-
-
-KINDS: dict[str, Callable[[str, BinaryIO, Reading, Counter[str]], Iterator[Entry]]] = {
-    "lines": read_lines,
-    "jsonl": read_json_lines,
-    "document": read_whole,
-}
+    if isinstance(text, Entry):
+        yield text
+        return
+    entry = parse_record(path, WHOLE_FILE, text, format, PurePosixPath(bare_name(path)).stem)
+    if entry is not None:
+        yield entry
 
 
 def numbered_lines(

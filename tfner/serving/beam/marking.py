@@ -19,15 +19,15 @@ from apache_beam.utils.shared import Shared
 
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, ModelError
-from tfner.formats.writers import JsonlWriter, PredictionWriter, open_writer, prediction_record
+from tfner.formats.jsonl import JsonlWriter, prediction_record
+from tfner.formats.registry import all_formats, register
+from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.serving.beam.entries import Block, Entry, refused_line
 from tfner.serving.beam.sources import is_remote
 from tfner.serving.runtime.bulk import count_words
 from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
-from tfner.tagging.word_tags import with_words
 
 BLOCKS_IN_PART = 16  # at most 16,384 documents in a file of the output
-FORMATS = ("jsonl", "columns", "text")
 
 
 class Marked(NamedTuple):
@@ -99,15 +99,28 @@ def copy_folder(source: str, target: Path) -> None:
             shutil.copyfileobj(content, copy)
 
 
-class WithModel(beam.DoFn):
+class KnowsFormats(beam.DoFn):
+    """Know in a worker the formats that are registered where the pipeline is built."""
+
+    def __init__(self) -> None:
+        self._formats = all_formats()
+
+    def setup(self) -> None:
+        for format in self._formats:
+            register(format)
+
+
+class WithModel(KnowsFormats):
     """Has a model, which is loaded once in a process and shared by its threads."""
 
     def __init__(self, model: str):
+        super().__init__()
         self._model = model
         self._shared = Shared()
         self._recognizer: Recognizer | None = None
 
     def setup(self) -> None:
+        super().setup()
         self._recognizer = self._shared.acquire(partial(open_model, self._model))
 
     def recognizer(self) -> Recognizer:
@@ -158,7 +171,6 @@ class Lines:
 
     def __init__(self, format: str, *, place: bool):
         self._stream = io.StringIO()
-        self._columns = format == "columns"
         self._place = place
         self.writer: PredictionWriter = open_writer(format, self._stream)
 
@@ -175,9 +187,7 @@ class Lines:
                 }
             )
         else:
-            self.writer.write(
-                with_words(document, entities) if self._columns else document, entities
-            )
+            self.writer.write(document, entities)
 
     def content(self) -> bytes:
         self.writer.close()

@@ -14,9 +14,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 
 from tfner.exceptions import ConfigError
+from tfner.formats.registry import find_format
 from tfner.serving.beam.sources import is_remote
 
-SUFFIXES = {"jsonl": "jsonl", "columns": "conll", "text": "txt"}
 SUMMARY = "summary.json"
 COUNTED = (
     "files",
@@ -55,7 +55,8 @@ class WriteParts(beam.DoFn):
 
     def __init__(self, folder: str, format: str):
         self._folder = folder
-        self._suffix = SUFFIXES[format]
+        record = find_format(format)
+        self._suffix = record.suffixes[0] if record and record.suffixes else f".{format}"
         self._written = Metrics.counter("tfner", "documents_written")
         self._refused = Metrics.counter("tfner", "entries_refused")
 
@@ -63,7 +64,7 @@ class WriteParts(beam.DoFn):
         (chunk, part), values = keyed
         blocks = sorted(values, key=lambda block: block.number)
         place = f"{chunk:06}-{part:06}"
-        self._put(f"part-{place}.{self._suffix}", b"".join(block.predictions for block in blocks))
+        self._put(f"part-{place}{self._suffix}", b"".join(block.predictions for block in blocks))
         self._put(f"refused-{place}.jsonl", b"".join(block.refused for block in blocks))
         tally = add_tallies(
             [

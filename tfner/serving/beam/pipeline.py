@@ -13,7 +13,7 @@ from apache_beam.runners.runner import PipelineState
 
 from tfner.exceptions import TfnerError
 from tfner.serving.beam.entries import Reading, read_blocks
-from tfner.serving.beam.marking import MarkBlocks
+from tfner.serving.beam.marking import KnowsFormats, MarkBlocks
 from tfner.serving.beam.parts import WriteParts, add_tallies, read_summary, write_summary
 from tfner.serving.beam.sources import list_chunks
 
@@ -30,10 +30,11 @@ class Job:
     place: bool = False
 
 
-class ReadBlocks(beam.DoFn):
-    """Chunk → its blocks."""
+class ReadBlocks(KnowsFormats):
+    """Read a chunk as its blocks."""
 
     def __init__(self, reading: Reading):
+        super().__init__()
         self._reading = reading
         self._counters = {
             name: Metrics.counter("tfner", f"{name}_read")
@@ -78,7 +79,7 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
     try:
         state = pipeline.run().wait_until_finish()
     except Exception as error:
-        raise unfinished(job, reason_of(error)) from error
+        raise unfinished(job, last_line_of(error)) from error
     if state not in (None, PipelineState.DONE):
         raise unfinished(job, f"it ended as {state}")
     summary = read_summary(job.output)
@@ -89,7 +90,7 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
     return summary
 
 
-def reason_of(error: Exception) -> str:
+def last_line_of(error: Exception) -> str:
     """What went wrong, in a line: from a worker in a thread or process of its own comes a traceback as text."""
     lines = [
         line
