@@ -62,11 +62,11 @@ def test_the_console_script_has_all_commands():
         ),
         (
             ["tfner.predict", "none", "--input-format", "pdf"],
-            "error: --input-format: expected one of auto, lines",
+            "error: --input-format: expected one of auto, brat",
         ),
         (
             ["tfner.predict", "none", "--format", "pdf", "--text", "x"],
-            "error: output format: expected one of jsonl",
+            "error: output format: expected one of brat",
         ),
     ],
 )

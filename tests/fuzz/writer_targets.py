@@ -8,6 +8,7 @@ import shutil
 from itertools import pairwise
 
 from reader_targets import attempt, chunks, folder
+from trimmed import trimmed
 
 from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
@@ -101,7 +102,10 @@ def brat_comes_back(document: Document, entities: list[Entity]) -> None:
         for entity, (first, last), count in spans
         if count < 2
     ]
-    expected = [(start, end, re.sub(r"\s", "_", label)) for start, end, label in whole]
-    assert [entity.key for entity in documents[0].entities] == expected
+    given = [
+        entity_at(document.text, start, end, re.sub(r"\s", "_", label))
+        for start, end, label in whole
+    ]
+    assert documents[0].entities == trimmed(Document(document.text, tuple(given))).entities
     assert ledger.counts.get("discontinuous", 0) == sum(len(own) > 1 for own in fragments)
-    assert set(ledger.counts) <= {"discontinuous"}, ledger.entries
+    assert set(ledger.counts) <= {"discontinuous", "trimmed_border", "vanished"}, ledger.entries

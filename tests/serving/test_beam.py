@@ -35,7 +35,7 @@ from tfner.formats.plain import read_line_file
 from tfner.formats.resume import Nothing
 from tfner.formats.writers import open_writer
 from tfner.predict import mark, read_input
-from tfner.serving.beam import entries, marking, parts, sources
+from tfner.serving.beam import marking, parts, sources
 from tfner.serving.beam.entries import Reading, read_blocks
 from tfner.serving.beam.marking import MarkEntities, resolve_model
 from tfner.serving.beam.parts import WriteParts, read_summary, write_whole
