@@ -194,9 +194,7 @@ def test_documents_come_back_from_what_was_written(sentences, kind):
         )
     )
     # JSON lines hold no words, so that blanks are trimmed inside of them too.
-    kept = [
-        trimmed(one if kind == "columns" else replace(one, words=None)) for one in documents
-    ]
+    kept = [trimmed(one if kind == "columns" else replace(one, words=None)) for one in documents]
     assert [(one.text, one.entities) for one in found] == [(one.text, one.entities) for one in kept]
     assert set(ledger.counts) <= {"trimmed_border", "vanished"}
 
