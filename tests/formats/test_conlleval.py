@@ -6,6 +6,7 @@ import io
 import json
 
 import pytest
+from command_line import CommandLine, refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
@@ -115,3 +116,14 @@ def test_the_command_writes_a_file_that_gives_its_own_table(tmp_path, raw):
     report = evaluate_model(tiny.exported(), str(data), ReadSettings(), predictions, raw=raw)
     assert report.scores.micro.support > len(nested)
     check_scores(report.scores, predictions.read_text(encoding="utf-8"))
+
+
+def test_prediction_cannot_write_it_and_says_who_can(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    line = CommandLine(capsys, monkeypatch)
+    result = line("predict", "model", "--format", "conlleval", "--text", "Mara left")
+    refused(
+        result,
+        "--format conlleval: expected a format of predictions alone, got one that shows gold tags "
+        "beside them; python -m tfner.evaluate MODEL DATA --predictions FILE writes it",
+    )

@@ -242,6 +242,13 @@ def test_two_entities_in_one_word_leave_one():
     assert ledger.counts == {"overlapping": 1}
 
 
+def test_of_two_equal_entities_in_one_word_the_one_that_is_left_out_is_counted():
+    document, ledger = Document("New-New", words=((0, 7),)), Ledger()
+    entities = [entity_at("New-New", 0, 3, "A"), entity_at("New-New", 4, 7, "A")]
+    assert tags_on_words(document, entities, ledger) == ["B-A"]
+    assert ledger.counts == {"overlapping": 1}
+
+
 def test_writers_keep_an_account():
     document = Document("ab", words=((0, 2),))
     for format in ("columns", "text"):
