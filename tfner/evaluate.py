@@ -107,7 +107,7 @@ def evaluate_model(
             shown,
             name=str(recognizer.card.get("name", model)),
             split=data,
-            losses={data: ledger.counts},
+            dropped={data: ledger.counts},
             versions=recognizer.card.get("versions", {}),
         )
         for document, entities in zip(documents, found, strict=True):

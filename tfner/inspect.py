@@ -53,8 +53,8 @@ def inspect(
             help="Checkpoint whose vocabulary counts pieces; default: a configuration's own."
         ),
     ] = None,
-    list_losses: Annotated[
-        bool, typer.Option("--list", help="Name everything that is lost, repaired or misaligned.")
+    list_dropped: Annotated[
+        bool, typer.Option("--list", help="Name everything that is dropped, trimmed, repaired or misaligned.")
     ] = False,
     format: Format = "auto",
     encoding: Encoding = "utf-8",
@@ -93,8 +93,8 @@ def inspect(
         output().print(
             "lengths in pieces and unknown characters depend on a vocabulary: name one with --encoder"
         )
-    if list_losses:
-        print_losses(ledgers)
+    if list_dropped:
+        print_dropped(ledgers)
 
 
 def inspect_sources(
@@ -133,7 +133,7 @@ def labels_of(documents: Sequence[Document]) -> LabelSet:
     )
 
 
-def print_losses(ledgers: Mapping[str, Ledger]) -> None:
+def print_dropped(ledgers: Mapping[str, Ledger]) -> None:
     for name, ledger in ledgers.items():
         for entry in ledger.entries:
             output().print(

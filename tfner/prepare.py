@@ -9,7 +9,7 @@ import typer
 
 from tfner.commands import load_tensorflow, messages, output, run
 from tfner.config import load_settings
-from tfner.data.shards.manifest import LOSSES
+from tfner.data.shards.manifest import DROPPED
 from tfner.training.prepare_shards import SHARDS, prepare_shards
 
 
@@ -44,7 +44,7 @@ def prepare(
         lost = ", ".join(
             f"{count} {reason.replace('_', ' ')}" for reason, count in manifest.lost.items()
         )
-        console.print(f"{lost} ({to / LOSSES} names them)")
+        console.print(f"{lost} ({to / DROPPED} names them)")
     console.print(f"to train from it: data.train=prepared:{to}")
 
 

@@ -145,7 +145,7 @@ def test_a_report_shows_markup_and_runs_none(recognizer, marked, tmp_path):
         marked,
         name=SCRIPT,
         split=SCRIPT,
-        losses={SCRIPT: {"repaired": 1}},
+        dropped={SCRIPT: {"repaired": 1}},
         versions={SCRIPT: SCRIPT},
     )
     report.write_html(tmp_path / "report.html")

@@ -74,7 +74,7 @@ def make_report(**changes):
         scores=score_entities((gold.entities, predicted) for gold, predicted in pairs),
         name="small",
         split="dev",
-        losses={"train": ledger.counts, "dev": {"repaired": 1, "vanished": 4}},
+        dropped={"train": ledger.counts, "dev": {"repaired": 1, "vanished": 4}},
         seconds={"train": 65.0, "evaluate": 1.25},
         versions={"tfner": "0.1.0"},
         errors=analyse_errors(pairs),
@@ -127,7 +127,7 @@ def test_the_least_report_has_the_keys_too(tmp_path):
         "versions",
     }
     assert "0.0" in Page(render(report.to_dict())).text
-    assert "Losses in the data: none" in printed(report)
+    assert "Dropped from the data: none" in printed(report)
 
 
 def test_slices_have_their_own_micro_scores():
@@ -201,7 +201,7 @@ def test_text_of_the_data_stays_text():
         scores=score_entities((gold.entities, predicted) for gold, predicted in pairs),
         name=NASTY,
         split=NASTY,
-        losses={NASTY: {"repaired": 1}},
+        dropped={NASTY: {"repaired": 1}},
         seconds={NASTY: 1.0},
         versions={NASTY: NASTY},
         errors=analyse_errors(pairs),
@@ -248,7 +248,7 @@ def test_the_printed_table_has_a_row_for_each_type_and_average():
         ["micro", "66.7", "50.0", "57.1", "4"],
         ["macro", "75.0", "50.0", "58.3", "4"],
     ]
-    assert "Losses in the data: 3 repaired, 4 vanished" in printed(make_report())
+    assert "Dropped from the data: 3 repaired, 4 vanished" in printed(make_report())
 
 
 SPANS = st.tuples(st.integers(0, 20), st.integers(1, 6)).map(lambda pair: (pair[0], sum(pair)))

@@ -50,13 +50,13 @@ class TokenizerFacts:
     Args:
         units: how many units each document has; needed where the documents have no words.
         pieces: how many pieces each document has.
-        losses: `Ledger.counts`: misaligned, vanished and what else was recorded.
+        dropped: `Ledger.counts`: misaligned, vanished and what else was recorded.
         unknown_characters: characters that become [UNK], with how often they stand in the split.
     """
 
     units: Sequence[int] | None = None
     pieces: Sequence[int] | None = None
-    losses: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
     unknown_characters: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -79,7 +79,7 @@ class SplitStatistics:
     document_pieces: Lengths | None
     entity_units: Lengths | None
     entity_characters: Lengths | None
-    losses: dict[str, int]
+    dropped: dict[str, int]
     unknown_characters: dict[str, int]
 
     @property
@@ -100,7 +100,7 @@ class CorpusStatistics:
         return asdict(self)
 
     def print_table(self, console: Console) -> None:
-        """Print a column for each split: its size, its lengths, its losses and its entity types; then what splits share."""
+        """Print a column for each split: its size, its lengths, what was dropped and its entity types; then what splits share."""
         console.print(_size_table(self.splits))
         console.print(_type_table(self.splits))
         for name, others in self.shared.items():
@@ -163,7 +163,7 @@ def _split_statistics(
         document_pieces=None if facts.pieces is None else Lengths.of(facts.pieces),
         entity_units=Lengths.of(tally.entity_units),
         entity_characters=Lengths.of(tally.entity_characters),
-        losses=dict(facts.losses),
+        dropped=dict(facts.dropped),
         unknown_characters=dict(facts.unknown_characters),
     )
 
@@ -228,11 +228,11 @@ def _size_table(splits: Mapping[str, SplitStatistics]) -> Table:
     ):
         _add_row(table, name, [getattr(split, attribute) for split in splits.values()])
     table.add_section()
-    for reason in dict.fromkeys(reason for split in splits.values() for reason in split.losses):
+    for reason in dict.fromkeys(reason for split in splits.values() for reason in split.dropped):
         _add_row(
             table,
             reason.replace("_", " "),
-            [split.losses.get(reason, 0) for split in splits.values()],
+            [split.dropped.get(reason, 0) for split in splits.values()],
         )
     return table
 

@@ -32,7 +32,7 @@ def tokenizer_facts(
     return TokenizerFacts(
         units=units,
         pieces=pieces,
-        losses=ledger.counts,
+        dropped=ledger.counts,
         unknown_characters=unknown_alone(suspects, tokenizer),
     )
 

@@ -13,9 +13,9 @@ from tfner.training.environment import versions
 
 
 def card_of_run(
-    settings: RunSettings, tagger: Tagger, scores: dict[str, Any], losses: dict[str, dict[str, int]]
+    settings: RunSettings, tagger: Tagger, scores: dict[str, Any], dropped: dict[str, dict[str, int]]
 ) -> dict[str, Any]:
-    """The card of an exported run; `losses` are counts by split and reason."""
+    """The card of an exported run; `dropped` are counts by split and reason."""
     return make_card(
         tagger,
         name=settings.name,
@@ -27,7 +27,7 @@ def card_of_run(
         versions=versions(),
         scores=scores,
         data={
-            split: {"source": source, "lost": losses.get(split)}
+            split: {"source": source, "lost": dropped.get(split)}
             for split, source in sources(settings)
         },
         export=settings.export.model_dump(mode="json", exclude={"enabled"}),

@@ -20,7 +20,7 @@ from rich.console import Console
 from tfner.config import RunSettings
 from tfner.corpus.ledger import REASONS, Entry, Ledger
 from tfner.data.batching.batch_by_size import portions
-from tfner.data.shards.manifest import LOSSES, MANIFEST, Encoding, Manifest
+from tfner.data.shards.manifest import DROPPED, MANIFEST, Encoding, Manifest
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
@@ -107,7 +107,7 @@ def claim(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    for pattern in ("shard-*-of-*.tfrecord*", "shard-*-of-*.index*", f"{LOSSES}*"):
+    for pattern in ("shard-*-of-*.tfrecord*", "shard-*-of-*.index*", f"{DROPPED}*"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
 
@@ -156,7 +156,7 @@ def write_shards(
 ) -> Manifest:
     """Deal the documents out to shards, portion by portion; -> the facts of all shards."""
     source, ledger, lost = source_of(settings), Ledger(), Counter()
-    with losses_file(task.folder, lost) as enter:
+    with dropped_file(task.folder, lost) as enter:
         documents = shown(read_documents(source, settings.data, ledger))
         for number, portion in enumerate(
             portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE)
@@ -195,13 +195,13 @@ def take(ledger: Ledger) -> list[Entry]:
 
 
 @contextmanager
-def losses_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterable[Entry]], None]]:
+def dropped_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterable[Entry]], None]]:
     """Gives a function that writes entries to a file, a line each, and counts them by reason."""
-    with written_whole(folder / LOSSES) as temporary, temporary.open("w", encoding="utf-8") as file:
-        yield lambda entries: write_losses(entries, file, lost)
+    with written_whole(folder / DROPPED) as temporary, temporary.open("w", encoding="utf-8") as file:
+        yield lambda entries: write_dropped(entries, file, lost)
 
 
-def write_losses(entries: Iterable[Entry], file: TextIO, lost: Counter[str]) -> None:
+def write_dropped(entries: Iterable[Entry], file: TextIO, lost: Counter[str]) -> None:
     for entry in entries:
         file.write(json.dumps(entry) + "\n")
         lost[entry.reason] += 1

@@ -147,10 +147,10 @@ def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) ->
     outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
     if settings.export.enabled:
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
-        losses = {name: ledger.counts for name, ledger in prepared.splits.ledgers.items()}
+        dropped = {name: ledger.counts for name, ledger in prepared.splits.ledgers.items()}
         try:
             outcome.export = export_model(
-                tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir
+                tagger, card_of_run(settings, tagger, scores, dropped), settings.export_dir
             )
         except (OSError, tf.errors.OpError) as error:
             raise refusal(error, settings.export_dir) or error from None
@@ -170,7 +170,7 @@ def evaluate_splits(prepared: Prepared, recognize: Recognize) -> dict[str, Repor
                 prepared.splits.documents[split],
                 name=prepared.settings.name,
                 split=split,
-                losses={name: ledger.counts for name, ledger in prepared.splits.ledgers.items()},
+                dropped={name: ledger.counts for name, ledger in prepared.splits.ledgers.items()},
                 seconds=prepared.seconds,
                 versions=versions(),
             )

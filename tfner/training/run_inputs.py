@@ -17,7 +17,7 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
-from tfner.data.shards.manifest import LOSSES
+from tfner.data.shards.manifest import DROPPED
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
@@ -42,12 +42,12 @@ class Splits:
     documents: dict[str, list[Document]] = field(default_factory=dict)
     ledgers: dict[str, Ledger] = field(default_factory=dict)
 
-    def say_losses(self) -> None:
+    def log_dropped(self) -> None:
         """One line a split in the log."""
         for split, ledger in self.ledgers.items():
             if ledger.entries:
                 named_by = (
-                    self.prepared.folder / LOSSES
+                    self.prepared.folder / DROPPED
                     if self.prepared and split == "train"
                     else "python -m tfner.inspect DATA --list"
                 )
@@ -95,7 +95,7 @@ def prepare(
         corpora["train"] = splits.prepared
     check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     if writes:
-        splits.say_losses()
+        splits.log_dropped()
         if overwrite and folder.state() != "absent":
             folder.delete()
         environment = describe_environment(settings, splits.documents)

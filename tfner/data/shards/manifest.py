@@ -16,7 +16,7 @@ from tfner.safeio.validation import validate
 from tfner.safeio.whole_files import written_whole
 
 MANIFEST = "manifest.json"
-LOSSES = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
+DROPPED = "losses.jsonl"  # a line for each entry of the ledger: [reason, where, detail]
 
 
 def check_file_name(value: str) -> str:

@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError
 
 from tfner.corpus.ledger import Entry, Ledger
 from tfner.data.encoded_corpus import EncodedCorpus
-from tfner.data.shards.manifest import LOSSES, MANIFEST, Manifest, ShardFacts, read_manifest
+from tfner.data.shards.manifest import DROPPED, MANIFEST, Manifest, ShardFacts, read_manifest
 from tfner.exceptions import DataError
 from tfner.safeio.whole_files import read_arrays, write_arrays
 from tfner.tagging.schemes import LabelSet
@@ -164,7 +164,7 @@ class ShardedCorpus:
     @property
     def ledger(self) -> Ledger:
         """What was lost while preparing, by reason; losses.jsonl has the details of each entry."""
-        where = str(self.folder / LOSSES)
+        where = str(self.folder / DROPPED)
         return Ledger(
             [
                 entry

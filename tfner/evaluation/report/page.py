@@ -41,7 +41,7 @@ def render(report: Mapping[str, Any]) -> str:
         _error_classes(errors["counts"]) if errors else None,
         _confusion(errors) if errors else None,
         examples_section(errors["examples"]) if errors else None,
-        _losses(report.get("data_by_split", {})),
+        _dropped(report.get("data_by_split", {})),
         _timing(report.get("seconds", {})),
         _versions(report.get("versions", {})),
     )
@@ -216,11 +216,11 @@ def _confusion_row(gold: str, types: Sequence[str], row: Mapping[str, int], miss
     )
 
 
-def _losses(by_split: Mapping[str, Mapping[str, int]]) -> Markup:
+def _dropped(by_split: Mapping[str, Mapping[str, int]]) -> Markup:
     reasons = sorted({reason for counts in by_split.values() for reason in counts})
     if not reasons:
         return _section(
-            "Losses in the data",
+            "Dropped from the data",
             element("p", "Nothing was dropped, changed or repaired on the way.", class_="quiet"),
         )
     rows = [
@@ -231,7 +231,7 @@ def _losses(by_split: Mapping[str, Mapping[str, int]]) -> Markup:
         )
         for reason in reasons
     ]
-    return _section("Losses in the data", _table(("Reason", *by_split), rows))
+    return _section("Dropped from the data", _table(("Reason", *by_split), rows))
 
 
 def _timing(seconds: Mapping[str, float]) -> Markup | None:

@@ -27,7 +27,7 @@ class Report:
     Args:
         scores: counts over all evaluated documents.
         name: the settings' name; `split` names the data that was evaluated.
-        losses: `Ledger.counts` of each split, by the split's name.
+        dropped: `Ledger.counts` of each split, by the split's name.
         seconds: wall time of each step.
         versions: of the packages that took part.
         errors: the kinds of mistakes, with examples.
@@ -39,7 +39,7 @@ class Report:
     scores: EntityScores
     name: str = ""
     split: str = ""
-    losses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     errors: ErrorAnalysis | None = None
@@ -49,7 +49,7 @@ class Report:
     units: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """What `report.json` holds; `data` sums the losses over the splits, what is unknown is left out."""
+        """What `report.json` holds; `data` sums what was dropped over the splits, what is unknown is left out."""
         known = {
             "name": self.name,
             "split": self.split,
@@ -61,17 +61,17 @@ class Report:
         }
         return {
             "entity": self.scores.to_dict(),
-            "data": self.total_losses(),
-            "data_by_split": {split: dict(counts) for split, counts in self.losses.items()},
+            "data": self.total_dropped(),
+            "data_by_split": {split: dict(counts) for split, counts in self.dropped.items()},
             "seconds": {step: float(value) for step, value in self.seconds.items()},
             "versions": dict(self.versions),
             **{key: value for key, value in known.items() if value not in (None, "", {})},
         }
 
-    def total_losses(self) -> dict[str, int]:
+    def total_dropped(self) -> dict[str, int]:
         """Losses by reason over all splits."""
         total: Counter[str] = Counter()
-        for counts in self.losses.values():
+        for counts in self.dropped.values():
             total.update(counts)
         return dict(total)
 
@@ -94,11 +94,11 @@ class Report:
                     f"{printable(name)}: micro F1 {percent(scores.micro.f1)} on {scores.micro.support:,} entities"
                 )
             )
-        losses = ", ".join(
-            f"{count:,} {reason.replace('_', ' ')}" for reason, count in self.total_losses().items()
+        dropped = ", ".join(
+            f"{count:,} {reason.replace('_', ' ')}" for reason, count in self.total_dropped().items()
         )
         console.print(
-            Text(f"Losses in the data: {losses or 'none'}", style="yellow" if losses else "dim")
+            Text(f"Dropped from the data: {dropped or 'none'}", style="yellow" if dropped else "dim")
         )
 
 
