@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
-from tfner.corpus.statistics import CorpusStatistics, Lengths, TokenizerFacts, corpus_statistics
+from tfner.corpus.statistics import CorpusStatistics, Lengths, TokenStats, corpus_statistics
 from tfner.documents import Document, Entity
 from tfner.formats import read_documents
 from tfner.tagging.word_tags import tags_on_words
@@ -88,7 +88,7 @@ def test_units_of_raw_text_are_known_only_when_given():
         None,
         Lengths(8, 8, 8),
     )
-    facts = {"train": TokenizerFacts(units=np.array([2, 1]), pieces=np.array([5, 1]))}
+    facts = {"train": TokenStats(units=np.array([2, 1]), pieces=np.array([5, 1]))}
     split = corpus_statistics({"train": raw}, facts).splits["train"]
     assert (split.units, split.document_units) == (3, Lengths(1, 2, 2))
     assert (split.pieces, split.document_pieces) == (6, Lengths(1, 5, 5))
@@ -125,10 +125,10 @@ def test_duplicates_equal_comparing_every_pair(splits):
 
 def test_the_table_has_a_column_for_each_split():
     facts = {
-        "train": TokenizerFacts(
+        "train": TokenStats(
             pieces=[9, 3, 3, 0], dropped={"misaligned": 3}, unknown_characters={"☃": 2, "\x1b": 5}
         ),
-        "dev": TokenizerFacts(pieces=[3, 3, 0, 1], dropped={"vanished": 1}),
+        "dev": TokenStats(pieces=[3, 3, 0, 1], dropped={"vanished": 1}),
     }
     output = printed(corpus_statistics({"train": TRAIN, "dev": DEV}, facts))
     table = rows(output)
@@ -141,7 +141,7 @@ def test_the_table_has_a_column_for_each_split():
 
 
 def test_only_the_most_frequent_unknown_characters_are_listed():
-    facts = {"a": TokenizerFacts(unknown_characters={chr(0x4E00 + n): n + 1 for n in range(13)})}
+    facts = {"a": TokenStats(unknown_characters={chr(0x4E00 + n): n + 1 for n in range(13)})}
     line = printed(corpus_statistics({"a": []}, facts), width=300).splitlines()[-1]
     assert line.startswith("a: unknown to the vocabulary: 丌 U+4E0C (13), ")
     assert line.endswith("and 3 others")
@@ -160,7 +160,7 @@ def test_statistics_go_into_json():
     loaded = json.loads(
         json.dumps(
             corpus_statistics(
-                {"train": TRAIN}, {"train": TokenizerFacts(units=np.array([4, 2, 2, 1]))}
+                {"train": TRAIN}, {"train": TokenStats(units=np.array([4, 2, 2, 1]))}
             ).to_dict()
         )
     )

@@ -44,7 +44,7 @@ class Lengths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerFacts:
+class TokenStats:
     """What only the tokenizer knows of a split.
 
     Args:
@@ -122,7 +122,7 @@ class CorpusStatistics:
 
 
 def corpus_statistics(
-    splits: Mapping[str, Iterable[Document]], facts: Mapping[str, TokenizerFacts] | None = None
+    splits: Mapping[str, Iterable[Document]], facts: Mapping[str, TokenStats] | None = None
 ) -> CorpusStatistics:
     """Count documents, entities, lengths and duplicates of each split; each iterable is read once.
 
@@ -132,7 +132,7 @@ def corpus_statistics(
     """
     texts: dict[str, Counter[bytes]] = {name: Counter() for name in splits}
     counted = {
-        name: _split_statistics(documents, (facts or {}).get(name, TokenizerFacts()), texts[name])
+        name: _split_statistics(documents, (facts or {}).get(name, TokenStats()), texts[name])
         for name, documents in splits.items()
     }
     shared: dict[str, dict[str, int]] = {}
@@ -144,7 +144,7 @@ def corpus_statistics(
 
 
 def _split_statistics(
-    documents: Iterable[Document], facts: TokenizerFacts, texts: Counter[bytes]
+    documents: Iterable[Document], facts: TokenStats, texts: Counter[bytes]
 ) -> SplitStatistics:
     tally = _Tally(texts)
     for document in documents:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.corpus.ledger import Ledger
-from tfner.corpus.statistics import TokenizerFacts
+from tfner.corpus.statistics import TokenStats
 from tfner.data.batching.batch_by_size import encode_text
 from tfner.data.encoded_corpus import tag_document, tokenize
 from tfner.documents import Document
@@ -19,7 +19,7 @@ from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
 def tokenizer_facts(
     documents: Iterable[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger
-) -> TokenizerFacts:
+) -> TokenStats:
     """Tokenize and label a corpus as training would; what that loses is entered in the ledger."""
     units, pieces, suspects = [], [], Counter()
     for document, tokens in tokenize(documents, tokenizer):
@@ -29,7 +29,7 @@ def tokenizer_facts(
         text = " ".join(document.word_texts()) if document.words is not None else document.text
         for i in np.flatnonzero(tokens.ids == tokenizer.unk_id):
             suspects.update(text[tokens.start[i] : tokens.end[i]])
-    return TokenizerFacts(
+    return TokenStats(
         units=units,
         pieces=pieces,
         dropped=ledger.counts,

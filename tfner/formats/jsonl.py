@@ -24,7 +24,7 @@ SCORE_DIGITS = 6
 
 
 def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
-    """Read one record a line, in a stream; a file with tags is read twice, first to find the scheme.
+    """Read one record a line as needed; a file with tags is read twice, first to find their scheme.
 
     Raises:
         DataError: a line is no JSON or no known record; under strict also a span that does not fit
