@@ -1,4 +1,4 @@
-"""`python -m tfner.beam MODEL INPUT OUTPUT [-- FLAGS]`: mark the entities in very much text with Apache Beam, here or on a cluster."""
+"""`python -m tfner.beam MODEL INPUT OUTPUT [-- FLAGS]`: mark very much text with Apache Beam."""
 
 from __future__ import annotations
 
@@ -65,14 +65,18 @@ def beam(
         bool,
         typer.Option(
             "--strict",
-            help="End with exit code 2 if anything was refused; the output is complete all the same.",
+            help="End with exit code 2 if anything was refused; the output is complete all "
+            "the same.",
         ),
     ] = False,
     encoding: Encoding = "utf-8",
     max_line: MaxLine = MAX_LINE,
     max_file: MaxFile = MAX_FILE,
 ) -> None:
-    """Mark the entities in very much text with Apache Beam; OUTPUT's files, sorted by name, are in the input's order."""
+    """Mark the entities in very much text with Apache Beam.
+
+    OUTPUT's files, sorted by name, are in the input's order.
+    """
     require_beam()
     settings = read_settings(encoding=encoding, max_line=max_line, max_file=max_file)
     job = make_job(model, source, output, format, input_format, settings, place=place)
@@ -82,9 +86,8 @@ def beam(
         f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}"
     )
     if summary["blank"] or summary["skipped"]:
-        messages().print(
-            f"no documents: {summary['blank']:,} blank lines, {summary['skipped']:,} rejected records"
-        )
+        blank, skipped = summary["blank"], summary["skipped"]
+        messages().print(f"no documents: {blank:,} blank lines, {skipped:,} rejected records")
     if summary["refused"]:
         refused = f"refused: {summary['refused']:,}, told in {job.output}/refused-*.jsonl"
         if strict:
@@ -93,6 +96,7 @@ def beam(
 
 
 def require_beam() -> None:
+    """Import the library, which is an extra, without its warnings."""
     if importlib.util.find_spec("apache_beam") is None:
         raise MissingExtraError("apache-beam", "beam", "python -m tfner.beam")
     logging.disable(logging.WARNING)  # of Google's client libraries, which are not needed
@@ -112,10 +116,11 @@ def make_job(
     *,
     place: bool,
 ) -> Job:
-    """The job of a command line, as far as it can be checked before anything runs.
+    """Make the job of a command line, checked as far as can be before anything runs.
 
     Raises:
-        ConfigError, DataError, ModelError: a format is unknown, the input or the model missing, or something in the output's folder.
+        ConfigError, DataError, ModelError: a format is unknown, the input or the model missing, or
+            something in the output's folder.
     """
     check_formats(format, input_format)
     if place and format != "jsonl":
@@ -169,7 +174,10 @@ def check_formats(format: str, input_format: str) -> None:
 
 
 def check_line_ends(encoding: str) -> None:
-    """Lines are cut before they are decoded, so that a wrong byte costs one line and not the file."""
+    """Refuse encodings in which lines cannot be cut before they are decoded.
+
+    Cut so, a wrong byte costs one line and not the file.
+    """
     check_encoding(encoding)
     if "\n".encode(encoding) != b"\n":
         raise ConfigError(
@@ -178,7 +186,7 @@ def check_line_ends(encoding: str) -> None:
 
 
 def run_on_beam(job: Job, flags: list[str]) -> dict:
-    """Run the job with flags of Beam's.
+    """Run a job with flags of Beam's.
 
     Raises:
         ConfigError: one is no flag.

@@ -32,9 +32,7 @@ TERMINATED = 143  # 128 + SIGTERM
 
 Format = Annotated[
     str,
-    typer.Option(
-        "--format", help=f"{', '.join(names_of(readable()))}; auto looks at the file."
-    ),
+    typer.Option("--format", help=f"{', '.join(names_of(readable()))}; auto looks at the file."),
 ]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto finds out.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from tfner.commands import (
     run,
 )
 from tfner.corpus.ledger import Ledger
+from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
 from tfner.exceptions import DataError
@@ -64,7 +66,7 @@ def evaluate(
     max_line: MaxLine = MAX_LINE,
     max_file: MaxFile = MAX_FILE,
 ) -> None:
-    """Score a model on marked data: a table per type, micro and macro averages, and what the data lost."""
+    """Score a model on marked data: a table per type, averages, and what the data dropped."""
     settings = read_settings(
         format=format,
         encoding=encoding,
@@ -91,19 +93,21 @@ def evaluate_model(
     *,
     raw: bool = False,
 ) -> Report:
-    """The report of a model on a source of marked data; optionally the predictions as a conlleval file."""
+    """Score a model on a source of marked data; write a conlleval file of it, if asked."""
     ledger = Ledger()
     documents = list(read_documents(data, settings, ledger))
     if not documents:
         raise DataError(f"{data}: expected documents, found none")
     recognizer = open_model(model)
     shown = [replace(document, words=None) for document in documents] if raw else documents
+
+    def recognize(batch: Iterable[Document]) -> Iterator[list[Entity]]:
+        return track(recognizer.documents(batch), messages(), "documents", len(documents))
+
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:
         report, found = evaluate_documents(
-            lambda batch: track(
-                recognizer.documents(batch), messages(), "documents", len(documents)
-            ),
+            recognize,
             shown,
             name=str(recognizer.card.get("name", model)),
             split=data,

@@ -1,9 +1,10 @@
-"""`python -m tfner.inspect DATA …`: what is in a corpus, and what a model could not learn from it."""
+"""`python -m tfner.inspect DATA …`: show what is in a corpus and what could not be learned."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from tfner.commands import (
 )
 from tfner.config import RunSettings, read_yaml
 from tfner.corpus.ledger import Ledger
-from tfner.corpus.statistics import CorpusStatistics, corpus_statistics
+from tfner.corpus.statistics import CorpusStatistics, TokenStats, corpus_statistics
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
@@ -54,7 +55,10 @@ def inspect(
         ),
     ] = None,
     list_dropped: Annotated[
-        bool, typer.Option("--list", help="Name everything that is dropped, trimmed, repaired or misaligned.")
+        bool,
+        typer.Option(
+            "--list", help="Name everything that is dropped, trimmed, repaired or misaligned."
+        ),
     ] = False,
     format: Format = "auto",
     encoding: Encoding = "utf-8",
@@ -69,11 +73,8 @@ def inspect(
     if len(data) == 1 and Path(data[0]).suffix in CONFIGURATIONS:
         run_settings = validate(read_yaml(Path(data[0])), RunSettings, data[0])
         settings: ReadSettings = run_settings.data
-        sources = {
-            name: source
-            for name in ("train", "dev", "test")
-            if (source := getattr(run_settings.data, name))
-        }
+        splits = {name: getattr(settings, name) for name in ("train", "dev", "test")}
+        sources = {name: source for name, source in splits.items() if source}
         encoder = encoder or run_settings.encoder.checkpoint
     else:
         settings = read_settings(
@@ -91,7 +92,8 @@ def inspect(
     statistics.print_table(output())
     if encoder is None:
         output().print(
-            "lengths in pieces and unknown characters depend on a vocabulary: name one with --encoder"
+            "lengths in pieces and unknown characters depend on a vocabulary: "
+            "name one with --encoder"
         )
     if list_dropped:
         print_dropped(ledgers)
@@ -100,7 +102,7 @@ def inspect(
 def inspect_sources(
     sources: Mapping[str, str], settings: ReadSettings, encoder: str | None = None
 ) -> tuple[CorpusStatistics, dict[str, Ledger]]:
-    """Statistics of some splits, and the ledger of each; without an encoder no lengths in pieces."""
+    """Count some splits, with a ledger of each; without an encoder no lengths in pieces."""
     ledgers = {name: Ledger() for name in sources}
     splits = {
         name: list(read_documents(source, settings, ledgers[name]))
@@ -114,31 +116,28 @@ def inspect_sources(
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
     tokenizer = WordPieceTokenizer.from_checkpoint(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
-    labels = labels_of([document for documents in splits.values() for document in documents])
-    facts = {
-        name: tokenizer_facts(documents, tokenizer, labels, ledgers[name])
-        for name, documents in splits.items()
-    }
-    if encoder is None:
-        facts = {
-            name: replace(fact, pieces=None, unknown_characters={}) for name, fact in facts.items()
-        }
-    return corpus_statistics(splits, facts), ledgers
+    labels = labels_of(chain.from_iterable(splits.values()))
+    token_stats: dict[str, TokenStats] = {}
+    for name, documents in splits.items():
+        own_stats = tokenizer_facts(documents, tokenizer, labels, ledgers[name])
+        if encoder is None:
+            own_stats = replace(own_stats, pieces=None, unknown_characters={})
+        token_stats[name] = own_stats
+    return corpus_statistics(splits, token_stats), ledgers
 
 
-def labels_of(documents: Sequence[Document]) -> LabelSet:
-    """Every entity type that occurs."""
-    return LabelSet(
-        tuple(sorted({entity.label for document in documents for entity in document.entities}))
-    )
+def labels_of(documents: Iterable[Document]) -> LabelSet:
+    """Collect every entity type that occurs."""
+    names = {entity.label for document in documents for entity in document.entities}
+    return LabelSet(tuple(sorted(names)))
 
 
 def print_dropped(ledgers: Mapping[str, Ledger]) -> None:
+    """Print each entry of the ledgers on a line of its own."""
     for name, ledger in ledgers.items():
         for entry in ledger.entries:
-            output().print(
-                printable(f"{name}\t{entry.reason}\t{entry.where}\t{entry.detail}"), markup=False
-            )
+            line = f"{name}\t{entry.reason}\t{entry.where}\t{entry.detail}"
+            output().print(printable(line), markup=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m tfner.predict MODEL [INPUT|-]` or `--server URL [INPUT|-]`: mark the entities in text."""
+"""`python -m tfner.predict MODEL [INPUT|-]` or `--server URL [INPUT|-]`: mark entities in text."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def predict(
         Path | None,
         typer.Argument(
             metavar="MODEL",
-            help="Exported folder (saved_models/NAME or a version of it) or run folder; not with --server.",
+            help="Exported folder (saved_models/NAME or a version of it) or run folder; "
+            "not with --server.",
         ),
     ] = None,
     source: Annotated[
@@ -86,7 +87,8 @@ def predict(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the output of an interrupted run of the same model over the same input.",
+            help="Go on with the output of an interrupted run of the same model over the same "
+            "input.",
         ),
     ] = False,
     encoding: Encoding = "utf-8",
@@ -116,7 +118,9 @@ def predict(
 def model_and_input(
     model: Path | None, source: str | None, server: str | None, text: str | None
 ) -> tuple[Callable[[], Recognizer], str]:
-    """What opens the recognizer, and where the input is: with a server there is no MODEL, and INPUT is the first argument.
+    """Find what opens the recognizer, and where the input is.
+
+    With a server there is no MODEL, and INPUT is the first argument.
 
     Raises:
         ConfigError: there is a MODEL beside a server, or neither.
@@ -124,7 +128,8 @@ def model_and_input(
     if server is not None:
         if source is not None or (text is not None and model is not None):
             raise ConfigError(
-                f"--server and MODEL exclude each other: expected no MODEL beside --server, got {model}"
+                "--server and MODEL exclude each other: expected no MODEL beside --server, "
+                f"got {model}"
             )
         return partial(open_server, server), str(model or "-")
     if model is None:
@@ -135,6 +140,7 @@ def model_and_input(
 
 
 def open_server(url: str) -> Recognizer:
+    """Connect to a server."""
     if url.startswith("grpc"):
         load_tensorflow()  # its messages are part of the protocol
     return connect(url)
@@ -190,7 +196,7 @@ def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[D
         )
     # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the
     # interpreter cannot end.
-    stream = open(
+    stream = open(  # noqa: SIM115
         sys.stdin.fileno(),
         encoding=settings.encoding,
         errors="replace",

@@ -102,7 +102,7 @@ def split_line(line: str, separator: Separator) -> list[str]:
 
 
 def is_blank(line: str) -> bool:
-    """Tell whether a line ends a sentence: other white space than blanks and TABs may be a token."""
+    """Tell whether a line ends a sentence: white space beyond blanks and TABs may be a token."""
     return not line.strip(" \t")
 
 

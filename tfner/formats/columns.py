@@ -1,9 +1,9 @@
-"""Read and write column files (CoNLL, IOB, TSV): a word and its tag a line, sentences parted by blank lines.
+"""Read and write column files (CoNLL, IOB, TSV): a word and its tag a line.
 
-Separator, columns and tag scheme are found out from each file, see `column_layout`. A file with
-tags is held in memory. A tag column may hold slips, such as `B_PER` for `B-PER`: as long as they are
-at most one in a hundred they are read and counted, beyond that they mean that the column is not the
-tags', which is an error.
+A blank line ends a sentence. Separator, columns and tag scheme are found out from each file, see
+`column_layout`. A file with tags is held in memory. Its tags may hold slips, such as `B_PER` for
+`B-PER`: as long as they are at most one in a hundred they are read and counted, beyond that they
+mean that the column is not the tags', which is an error.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def parse_sentences(lines: Iterable[str], layout: Layout, path: Path) -> Iterato
 
 
 def read_comment(line: str, where: str, sentence: Sentence) -> None:
-    """Take from `# text`, `# sent_id` and `# newdoc id` what belongs to the sentence that follows."""
+    """Take from `# text`, `# sent_id` and `# newdoc id` what belongs to the next sentence."""
     match = NAMED_COMMENT.fullmatch(line)
     if match is None or sentence.words:
         return

@@ -28,10 +28,10 @@ def is_dataset_folder(path: Path) -> bool:
 
 
 def read_saved_dataset(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
-    """Read a folder that `Dataset.save_to_disk` wrote; one of several splits is named by its own folder.
+    """Read a folder that `save_to_disk` wrote; one of several splits is named by its folder.
 
     Raises:
-        DataError: it is no such folder, holds several splits, or a record has none of the known shapes.
+        DataError: it is no such folder, holds several splits, or a record has an unknown shape.
         MissingExtraError: the package datasets is not installed.
     """
     if not path.is_dir():
@@ -114,7 +114,7 @@ def read_rows(
 
 
 def check_values(dataset: Any) -> None:
-    """Refuse values that point outside of their file: it is mapped, so to read one ends the process."""
+    """Refuse values that point outside of their mapped file: to read one ends the process."""
     table = getattr(dataset, "data", None)
     if table is not None:
         table.validate(full=True)

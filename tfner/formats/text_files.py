@@ -22,7 +22,7 @@ def read_text(path: Path, encoding: str, largest: int = MAX_FILE) -> str:
     """Read a whole file of at most `largest` bytes; newlines and a byte order mark are kept.
 
     Raises:
-        DataError: it cannot be opened, is larger, or a byte is not of this encoding; names the line.
+        DataError: it cannot be opened, is larger, or a byte is not of this encoding.
         ConfigError: there is no such encoding.
     """
     check_encoding(encoding)

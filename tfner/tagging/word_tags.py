@@ -17,7 +17,7 @@ from tfner.tagging.spans import DisjointSpans, keep_longest
 def tags_on_words(
     document: Document, entities: Iterable[Entity], ledger: Ledger | None = None
 ) -> list[str]:
-    """Tag the document's words in IOB2; an entity covers every word that it shares a character with.
+    """Tag the document's words in IOB2; an entity covers each word that it shares a character with.
 
     A word of no length belongs to the entity that it stands in or at the edge of. Columns cannot
     hold everything: of overlapping entities the longest is kept, and one that touches no word is

@@ -1,4 +1,7 @@
-"""From a chunk of files to blocks of documents. What is no document is refused with its place, and the reading goes on behind it."""
+"""Read groups of files as blocks of documents.
+
+What is no document is refused with its place, and the reading goes on behind it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.formats.registry import Format, find_format, guess_unmarked_name, names_of, parsed_by_record
+from tfner.formats.registry import (
+    Format,
+    find_format,
+    guess_unmarked_name,
+    names_of,
+    parsed_by_record,
+)
 from tfner.formats.settings import MAX_FILE, MAX_LINE
 from tfner.serving.beam.sources import Chunk, bare_name, open_file
 from tfner.serving.runtime.recognizer import in_blocks
@@ -35,7 +45,7 @@ WHOLE_FILE = 0  # in place of a line's number
 
 
 class Entry(NamedTuple):
-    """What stands at one place of the input: a document, or some text that is none and why."""
+    """Hold what stands at one place of the input: a document, or some text that is none and why."""
 
     path: str
     line: int
@@ -45,9 +55,10 @@ class Entry(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Entries that are worked on at once, as `predict` would put them together; `number` counts the blocks of a chunk.
+    """Hold entries that are worked on at once, as `predict` would put them together.
 
-    `tally` holds what was met since the block before: files, documents, refused, blank (empty lines of JSONL), skipped (records that their
+    `number` counts the blocks of a group of files. `tally` holds what was met since the block
+    before: files, documents, refused, blank (empty lines of JSONL), skipped (records that their
     annotator rejected).
     """
 
@@ -58,8 +69,9 @@ class Block(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How files are read: `input_format` is auto, lines, jsonl or document. Lines of more characters, and files of more bytes that are a
-    document, are refused.
+    """Say how files are read: `input_format` is auto or the name of one that is read by record.
+
+    Lines of more characters, and files of more bytes that are one record, are refused.
     """
 
     input_format: str = "auto"
@@ -69,11 +81,10 @@ class Reading(NamedTuple):
 
 
 def read_blocks(chunk: Chunk, reading: Reading) -> Iterator[Block]:
-    """The blocks of a chunk, at least one; where they end depends on the input alone."""
+    """Read the blocks of a group, at least one; where they end depends on the input alone."""
     tally: Counter[str] = Counter()
-    entries = (
-        counted(entry, tally) for path in chunk.paths for entry in read_file(path, reading, tally)
-    )
+    files = (read_file(path, reading, tally) for path in chunk.paths)
+    entries = (counted(entry, tally) for entry in chain.from_iterable(files))
     number = -1
     for number, block in enumerate(in_blocks(entries)):
         yield Block(chunk.number, number, block, take(tally))
@@ -82,11 +93,13 @@ def read_blocks(chunk: Chunk, reading: Reading) -> Iterator[Block]:
 
 
 def counted(entry: Entry, tally: Counter[str]) -> Entry:
+    """Count an entry on its way."""
     tally["refused" if entry.document is None else "documents"] += 1
     return entry
 
 
 def take(tally: Counter[str]) -> dict[str, int]:
+    """Empty a tally and give what it held."""
     taken = dict(tally)
     tally.clear()
     return taken
@@ -120,10 +133,9 @@ def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entr
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether reading a file again would fail again."""
-    return isinstance(error, UNREADABLE) or (
-        type(error) is OSError and error.errno is None
-    )  # the latter is bz2's
+    """Tell whether reading a file again would fail again."""
+    is_from_bz2 = type(error) is OSError and error.errno is None
+    return isinstance(error, UNREADABLE) or is_from_bz2
 
 
 def read_by_line(
@@ -177,51 +189,53 @@ def read_whole(
 def numbered_lines(
     path: str, file: BinaryIO, reading: Reading
 ) -> Iterator[tuple[int, str | Entry]]:
-    """The lines of a file without their ends, LF or CRLF, and its byte order mark; those that are refused as entries."""
+    """Read the lines of a file without their ends, LF or CRLF, and without its byte order mark.
+
+    Returns:
+        (number from 1, text); in the text's place an entry where the line is refused.
+    """
     most = BYTES_OF_A_CHARACTER * (reading.max_line + 2)
     for line, content in enumerate(iter(partial(file.readline, most), b""), start=1):
         whole = content.endswith(b"\n") or len(content) < most
         while not whole and (rest := file.readline(most)):
             whole = rest.endswith(b"\n")
-        text = (
-            decode(path, line, content, reading)
-            if len(content) < most
-            else content.decode(reading.encoding, "replace")
-        )
+        if len(content) < most:
+            text = decode(path, line, content, reading)
+        else:
+            text = content.decode(reading.encoding, "replace")
         if isinstance(text, str):
             text = text.removesuffix("\n").removesuffix("\r")
             text = text.removeprefix("\ufeff") if line == 1 else text
             if len(text) > reading.max_line:
-                error = f"expected a line of at most {reading.max_line:,} characters (max_line), got a longer one"
+                most_characters = f"{reading.max_line:,} characters (max_line)"
+                error = f"expected a line of at most {most_characters}, got a longer one"
                 text = refusal(path, line, content[: 4 * SHOWN], reading, error)
         yield line, text
 
 
 def decode(path: str, line: int, content: bytes, reading: Reading) -> str | Entry:
-    """The text of bytes that begin in a line, or their refusal."""
+    """Decode bytes that begin in a line, or refuse them."""
     try:
         return content.decode(reading.encoding)
     except UnicodeDecodeError as error:
         line += content.count(b"\n", 0, error.start)
         wrong = content[error.start : error.start + 1].hex()
-        return refusal(
-            path,
-            line,
-            content,
-            reading,
-            f"expected text in {reading.encoding}, got the byte 0x{wrong}",
-        )
+        expected = f"expected text in {reading.encoding}, got the byte 0x{wrong}"
+        return refusal(path, line, content, reading, expected)
 
 
 def refusal(path: str, line: int, content: bytes, reading: Reading, error: str) -> Entry:
+    """Make the entry of bytes that are no document."""
     where = f"{path}:{line}" if line else path
-    return Entry(
-        path, line, content.decode(reading.encoding, "replace")[:SHOWN], error=f"{where}: {error}"
-    )
+    shown = content.decode(reading.encoding, "replace")[:SHOWN]
+    return Entry(path, line, shown, error=f"{where}: {error}")
 
 
 def refused_line(entry: Entry) -> str:
-    """A refused entry as a line of JSON: `{"file", "line", "error", "text"}`, where `line` is null if it is the whole file."""
+    """Write a refused entry as a line of JSON: `{"file", "line", "error", "text"}`.
+
+    `line` is null where the whole file was refused.
+    """
     record = {
         "file": entry.path,
         "line": entry.line or None,

@@ -1,4 +1,4 @@
-"""The pipeline: files → blocks of documents → the same with entities → files in the input's order."""
+"""Put the pipeline together: files, blocks of documents, the same with entities, files in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from tfner.serving.beam.sources import list_chunks
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be marked with which version of a model, and where to; `place` adds file and line to each record of JSONL."""
+    """Say what is to be marked with which version of a model, and where to.
+
+    `place` adds file and line to each record of JSONL.
+    """
 
     version: str
     source: str
@@ -50,7 +53,7 @@ class ReadBlocks(KnowsFormats):
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add all steps of a job to a pipeline."""
-    facts = {"model": job.version, "input": job.source, "format": job.format}
+    described = {"model": job.version, "input": job.source, "format": job.format}
     _ = (
         pipeline
         | "input" >> beam.Create([job.source])
@@ -62,17 +65,18 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "gather parts" >> beam.GroupByKey()
         | "write" >> beam.ParDo(WriteParts(job.output, job.format))
         | "count" >> beam.CombineGlobally(add_tallies)
-        | "write summary" >> beam.Map(write_summary, job.output, facts)
+        | "write summary" >> beam.Map(write_summary, job.output, described)
     )
 
 
 def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
-    """Run a job to its end, on the runner that the flags of Beam's name; gives its summary.
+    """Run a job to its end, on the runner that Beam's flags name, and give its summary.
 
     Raises:
         TfnerError: it did not come to its end, or a document that was read is not written.
     """
-    # There are no triggers here, so the permission changes one thing alone: DirectRunner does not fetch another runner from GitHub.
+    # There are no triggers here, so the permission changes one thing alone: DirectRunner does not
+    # fetch another runner from GitHub.
     options = PipelineOptions(list(flags), allow_unsafe_triggers=True)
     pipeline = beam.Pipeline(options=options)
     build(pipeline, job)
@@ -91,7 +95,7 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def last_line_of(error: Exception) -> str:
-    """What went wrong, in a line: from a worker in a thread or process of its own comes a traceback as text."""
+    """Say in a line what went wrong: from a worker comes a traceback as text."""
     lines = [
         line
         for line in str(error).splitlines()
@@ -101,6 +105,8 @@ def last_line_of(error: Exception) -> str:
 
 
 def unfinished(job: Job, why: str) -> TfnerError:
+    """Say that some of the output is missing."""
     return TfnerError(
-        f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, but not all"
+        f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, "
+        "but not all"
     )
