@@ -111,11 +111,11 @@ def test_an_old_setting_of_an_export_is_taken_with_a_notice(caplog):
         ),
         (
             ["tfner.predict", "none", "--input-format", "pdf"],
-            "error: --input-format: expected one of auto, lines",
+            "error: --input-format: expected one of auto, brat",
         ),
         (
             ["tfner.predict", "none", "--format", "pdf", "--text", "x"],
-            "error: output format: expected one of jsonl",
+            "error: output format: expected one of brat",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""`python -m tfner.beam MODEL INPUT OUTPUT [-- FLAGS]`: mark the entities in very much text with Apache Beam, here or on a cluster."""
+"""`python -m tfner.beam MODEL INPUT OUTPUT [-- FLAGS]`: mark very much text with Apache Beam."""
 
 from __future__ import annotations
 
@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfner.commands import (
-    Encoding,
-    MaxFile,
-    MaxLine,
-    load_tensorflow,
-    messages,
-    run,
-    validate_reading,
-)
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, run
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
-from tfner.formats.guess import guess_by_name
+from tfner.formats.registry import (
+    choose,
+    guess_unmarked_name,
+    names_of,
+    parsed_by_record,
+    written_in_parts,
+)
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.text_files import check_encoding
 from tfner.monitoring.events import log_event
 
 if TYPE_CHECKING:
     from tfner.serving.beam.pipeline import Job
-
-INPUT_FORMATS = ("auto", "lines", "jsonl", "document")
-FORMATS = ("jsonl", "columns", "text")
 
 
 def beam(
@@ -54,9 +49,14 @@ def beam(
             help="Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081",
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "jsonl",
+    format: Annotated[
+        str, typer.Option(help=f"{', '.join(names_of(written_in_parts()))}.")
+    ] = "jsonl",
     input_format: Annotated[
-        str, typer.Option(help=f"{', '.join(INPUT_FORMATS)}; auto goes by each file's name.")
+        str,
+        typer.Option(
+            help=f"auto, {', '.join(names_of(parsed_by_record()))}; auto goes by each file's name."
+        ),
     ] = "auto",
     place: Annotated[
         bool, typer.Option("--place", help="Add file and line to each record of jsonl.")
@@ -65,14 +65,18 @@ def beam(
         bool,
         typer.Option(
             "--strict",
-            help="End with exit code 2 if anything was refused; the output is complete all the same.",
+            help="End with exit code 2 if anything was refused; the output is complete all "
+            "the same.",
         ),
     ] = False,
     encoding: Encoding = "utf-8",
     max_line: MaxLine = MAX_LINE,
     max_file: MaxFile = MAX_FILE,
 ) -> None:
-    """Mark the entities in very much text with Apache Beam; OUTPUT's files, sorted by name, are in the input's order."""
+    """Mark the entities in very much text with Apache Beam.
+
+    OUTPUT's files, sorted by name, are in the input's order.
+    """
     require_beam()
     settings = validate_reading(encoding=encoding, max_line=max_line, max_file=max_file)
     job = make_job(model, source, output, format, input_format, settings, place=place)
@@ -82,9 +86,8 @@ def beam(
         f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}"
     )
     if summary["blank"] or summary["skipped"]:
-        messages().print(
-            f"no documents: {summary['blank']:,} blank lines, {summary['skipped']:,} rejected records"
-        )
+        blank, skipped = summary["blank"], summary["skipped"]
+        messages().print(f"no documents: {blank:,} blank lines, {skipped:,} rejected records")
     if summary["refused"]:
         refused = f"refused: {summary['refused']:,}, told in {job.output}/refused-*.jsonl"
         if strict:
@@ -93,6 +96,7 @@ def beam(
 
 
 def require_beam() -> None:
+    """Import the library, which is an extra, without its warnings."""
     if importlib.util.find_spec("apache_beam") is None:
         raise MissingExtraError("apache-beam", "beam", "python -m tfner.beam")
     logging.disable(logging.WARNING)  # of Google's client libraries, which are not needed
@@ -112,20 +116,20 @@ def make_job(
     *,
     place: bool,
 ) -> Job:
-    """The job of a command line, as far as it can be checked before anything runs.
+    """Make the job of a command line, checked as far as can be before anything runs.
 
     Raises:
-        ConfigError, DataError, ModelError: a format is unknown, the input or the model missing, or something in the output's folder.
+        ConfigError, DataError, ModelError: a format is unknown, the input or the model missing, or
+            something in the output's folder.
     """
-    check_choice("--format", format, FORMATS)
-    check_choice("--input-format", input_format, INPUT_FORMATS)
+    check_formats(format, input_format)
     if place and format != "jsonl":
         raise ConfigError(
             f"--place: expected --format jsonl, whose records can hold it, got {format}"
         )
     check_line_ends(settings.encoding)
     load_tensorflow()
-    from tfner.serving.beam.entries import KINDS, Reading
+    from tfner.serving.beam.entries import Reading
     from tfner.serving.beam.marking import resolve_model
     from tfner.serving.beam.parts import prepare_folder
     from tfner.serving.beam.pipeline import Job
@@ -134,10 +138,14 @@ def make_job(
     version = resolve_model(model)
     if input_format == "auto" and is_folder(source):
         input_format = "document"
-    if input_format == "auto" and (kind := guess_by_name(bare_name(source))) not in KINDS:
-        raise ConfigError(
-            f"{source}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}; see --input-format"
-        )
+    if input_format == "auto":
+        guessed = guess_unmarked_name(bare_name(source))
+        parsed = names_of(parsed_by_record())
+        if guessed not in parsed:
+            raise ConfigError(
+                f"{source}: expected one of the formats {', '.join(parsed)}, got what its name "
+                f"says is {guessed}; see --input-format"
+            )
     list_files(source)
     folder = output.rstrip("/") if is_remote(output) else str(Path(output).absolute())
     prepare_folder(folder)
@@ -151,13 +159,25 @@ def make_job(
     )
 
 
-def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{option}: expected one of {', '.join(choices)}, got {value!r}")
+def check_formats(format: str, input_format: str) -> None:
+    """Refuse a format that cannot be written in parts, or one that cannot be read by record.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    choose(format, written_in_parts(), lambda text: ConfigError(f"--format: {text}"))
+    known = ["auto", *names_of(parsed_by_record())]
+    if input_format not in known:
+        raise ConfigError(
+            f"--input-format: expected one of {', '.join(known)}, got {input_format!r}"
+        )
 
 
 def check_line_ends(encoding: str) -> None:
-    """Lines are cut before they are decoded, so that a wrong byte costs one line and not the file."""
+    """Refuse encodings in which lines cannot be cut before they are decoded.
+
+    Cut so, a wrong byte costs one line and not the file.
+    """
     check_encoding(encoding)
     if "\n".encode(encoding) != b"\n":
         raise ConfigError(
@@ -166,7 +186,7 @@ def check_line_ends(encoding: str) -> None:
 
 
 def run_on_beam(job: Job, flags: list[str]) -> dict:
-    """Run the job with flags of Beam's.
+    """Run a job with flags of Beam's.
 
     Raises:
         ConfigError: one is no flag.

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from rich.console import Console
 
-from tfner.config import ReadSettings
 from tfner.exceptions import Terminated, TfnerError, WorkerLostError
+from tfner.formats.registry import names_of, readable
+from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.safeio.printable import one_line
 from tfner.safeio.validation import validate
@@ -29,7 +30,7 @@ TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 TERMINATED = 143  # 128 + SIGTERM
 
-FORMAT_HELP = "columns, json, jsonl, brat, datasets; auto looks at the file."
+FORMAT_HELP = f"{', '.join(names_of(readable()))}; auto looks at the file."
 LOG_HELP = f"Write the log as JSON, one object a line, as {VARIABLE}=json does."
 LINE_HELP = "Most characters of a line; a file with a longer one is refused."
 FILE_HELP = "Most bytes of a file that is held in memory whole (json, brat, document)."

@@ -6,23 +6,22 @@ that names the key.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tfner.exceptions import ConfigError
+from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.printable import show
 from tfner.safeio.sources import check_encoder, check_source
 from tfner.safeio.validation import validate
 from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 
 logger = logging.getLogger(__name__)
-MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Keys of earlier versions and what they are called now, in the same group.
@@ -54,28 +53,6 @@ def check_run_name(value: str) -> str:
 
 
 PathText = Annotated[str, AfterValidator(expand_path)]
-
-
-class Settings(BaseModel):
-    """Refuse unknown keys and changes of values: the base of all settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ReadSettings(Settings):
-    """Say how files are read; what is `auto` or None is detected from each file."""
-
-    format: Literal["auto", "columns", "json", "jsonl", "brat", "datasets"] = "auto"
-    encoding: str = "utf-8"
-    scheme: Literal["auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU"] = "auto"
-    token_column: int | None = None
-    tag_column: int | None = None
-    separator: Literal["auto", "tab", "blanks"] = "auto"
-    strict: bool = False
-    # Characters; a file with a longer line is refused before it fills the memory.
-    max_line: int = Field(default=MAX_LINE, ge=1)
-    # Bytes of a file that is held in memory whole: JSON arrays, BRAT's texts.
-    max_file: int = Field(default=MAX_FILE, ge=1)
 
 
 class DataSettings(ReadSettings):

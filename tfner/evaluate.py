@@ -26,16 +26,15 @@ from tfner.commands import (
     run,
     validate_reading,
 )
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.monitoring.progress import track
-from tfner.tagging.word_tags import with_words
 
 
 def evaluate(
@@ -119,7 +118,7 @@ def evaluate_model(
         )
         for document, entities in zip(documents, found, strict=True):
             if writer:
-                writer.write(with_words(document, (*document.entities, *entities)), entities)
+                writer.write(document, entities)
     return replace(report, seconds={"prediction": time.perf_counter() - start})
 
 

@@ -1,8 +1,8 @@
-"""`python -m tfner.inspect DATA …`: what is in a corpus, and what a model could not learn from it."""
+"""`python -m tfner.inspect DATA …`: show what is in a corpus and what could not be learned."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -23,12 +23,13 @@ from tfner.commands import (
     run,
     validate_reading,
 )
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings, RunSettings, read_yaml
+from tfner.config import RunSettings, read_yaml
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.statistics import CorpusStatistics, corpus_statistics
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.printable import printable
 from tfner.safeio.validation import validate
 from tfner.tagging.schemes import LabelSet
@@ -52,8 +53,11 @@ def inspect(
             help="Checkpoint whose vocabulary counts pieces; default: a configuration's own."
         ),
     ] = None,
-    list_losses: Annotated[
-        bool, typer.Option("--list", help="Name everything that is lost, repaired or misaligned.")
+    list_dropped: Annotated[
+        bool,
+        typer.Option(
+            "--list", help="Name everything that is dropped, trimmed, repaired or misaligned."
+        ),
     ] = False,
     format: Format = "auto",
     encoding: Encoding = "utf-8",
@@ -68,11 +72,8 @@ def inspect(
     if len(data) == 1 and Path(data[0]).suffix in CONFIGURATIONS:
         run_settings = validate(read_yaml(Path(data[0])), RunSettings, data[0])
         settings: ReadSettings = run_settings.data
-        sources = {
-            name: source
-            for name in ("train", "dev", "test")
-            if (source := getattr(run_settings.data, name))
-        }
+        splits = {name: getattr(settings, name) for name in ("train", "dev", "test")}
+        sources = {name: source for name, source in splits.items() if source}
         encoder = encoder or run_settings.encoder.checkpoint
     else:
         settings = validate_reading(
@@ -90,16 +91,17 @@ def inspect(
     statistics.print_table(output())
     if encoder is None:
         output().print(
-            "lengths in pieces and unknown characters depend on a vocabulary: name one with --encoder"
+            "lengths in pieces and unknown characters depend on a vocabulary: "
+            "name one with --encoder"
         )
-    if list_losses:
-        print_losses(ledgers)
+    if list_dropped:
+        print_dropped(ledgers)
 
 
 def inspect_sources(
     sources: Mapping[str, str], settings: ReadSettings, encoder: str | None = None
 ) -> tuple[CorpusStatistics, dict[str, Ledger]]:
-    """Statistics of some splits, and the ledger of each; without an encoder no lengths in pieces."""
+    """Count some splits, with a ledger of each; without an encoder no lengths in pieces."""
     ledgers = {name: Ledger() for name in sources}
     splits = {
         name: list(read_documents(source, settings, ledgers[name]))
@@ -125,19 +127,18 @@ def inspect_sources(
     return corpus_statistics(splits, facts), ledgers
 
 
-def labels_of(documents: Sequence[Document]) -> LabelSet:
-    """Every entity type that occurs."""
-    return LabelSet(
-        tuple(sorted({entity.label for document in documents for entity in document.entities}))
-    )
+def labels_of(documents: Iterable[Document]) -> LabelSet:
+    """Collect every entity type that occurs."""
+    names = {entity.label for document in documents for entity in document.entities}
+    return LabelSet(tuple(sorted(names)))
 
 
-def print_losses(ledgers: Mapping[str, Ledger]) -> None:
+def print_dropped(ledgers: Mapping[str, Ledger]) -> None:
+    """Print each entry of the ledgers on a line of its own."""
     for name, ledger in ledgers.items():
         for entry in ledger.entries:
-            output().print(
-                printable(f"{name}\t{entry.reason}\t{entry.where}\t{entry.detail}"), markup=False
-            )
+            line = f"{name}\t{entry.reason}\t{entry.where}\t{entry.detail}"
+            output().print(printable(line), markup=False)
 
 
 if __name__ == "__main__":

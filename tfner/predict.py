@@ -1,4 +1,4 @@
-"""`python -m tfner.predict MODEL [INPUT|-]` or `--server URL [INPUT|-]`: mark the entities in text."""
+"""`python -m tfner.predict MODEL [INPUT|-]` or `--server URL [INPUT|-]`: mark entities in text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,27 +22,28 @@ from tfner.commands import (
     run,
     validate_reading,
 )
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
-from tfner.exceptions import ConfigError, DataError
+from tfner.exceptions import ConfigError
 from tfner.formats import read_documents
-from tfner.formats.columns import stream_words
 from tfner.formats.counts import count_documents
-from tfner.formats.guess import guess
-from tfner.formats.plain import read_line_file, read_text_lines, read_whole_files
+from tfner.formats.registry import (
+    find_format,
+    guess_unmarked,
+    names_of,
+    readable_unmarked,
+    writable,
+)
 from tfner.formats.resume import Earlier, Nothing, open_earlier
-from tfner.formats.text_files import bounded_lines
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.monitoring.progress import meter
 from tfner.safeio.printable import show
-from tfner.tagging.word_tags import with_words
 
 if TYPE_CHECKING:
     from tfner.serving.runtime.recognizer import Recognizer
 
-RECORDS = ("columns", "json", "jsonl", "brat")
-INPUT_FORMATS = ("auto", "lines", "document", *RECORDS)
+PREDICTED = [format for format in writable() if not format.needs_gold]
 SERVERS = "http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME"
 
 
@@ -51,7 +52,8 @@ def predict(
         Path | None,
         typer.Argument(
             metavar="MODEL",
-            help="Exported folder (saved_models/NAME or a version of it) or run folder; not with --server.",
+            help="Exported folder (saved_models/NAME or a version of it) or run folder; "
+            "not with --server.",
         ),
     ] = None,
     source: Annotated[
@@ -66,13 +68,15 @@ def predict(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="jsonl, columns, brat or text; by default text on a terminal."
+            "--format",
+            help=f"{', '.join(names_of(PREDICTED))}; by default text on a terminal.",
         ),
     ] = None,
     input_format: Annotated[
         str,
         typer.Option(
-            help=f"{', '.join(INPUT_FORMATS)}; auto goes by the file's name. A json file, one array, is held in memory."
+            help=f"auto, {', '.join(names_of(readable_unmarked()))}; auto goes by the file's "
+            "name. A json file, one array, is held in memory."
         ),
     ] = "auto",
     text: Annotated[str | None, typer.Option(help="Mark this text instead of an input.")] = None,
@@ -83,7 +87,8 @@ def predict(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the output of an interrupted run of the same model over the same input.",
+            help="Go on with the output of an interrupted run of the same model over the same "
+            "input.",
         ),
     ] = False,
     encoding: Encoding = "utf-8",
@@ -104,15 +109,18 @@ def predict(
     total = 1 if text is not None else count_input(source, input_format, settings)
     if format is None:
         format = "text" if output == "-" and sys.stdout.isatty() else "jsonl"
+    check_output_format(format)
     earlier = open_earlier(output, format) if resume else Nothing()
     with open_writer(format, sys.stdout if output == "-" else output, resume=resume) as writer:
-        mark(open_recognizer(), documents, writer, earlier, total, needs_words=format == "columns")
+        mark(open_recognizer(), documents, writer, earlier, total)
 
 
 def model_and_input(
     model: Path | None, source: str | None, server: str | None, text: str | None
 ) -> tuple[Callable[[], Recognizer], str]:
-    """What opens the recognizer, and where the input is: with a server there is no MODEL, and INPUT is the first argument.
+    """Find what opens the recognizer, and where the input is.
+
+    With a server there is no MODEL, and INPUT is the first argument.
 
     Raises:
         ConfigError: there is a MODEL beside a server, or neither.
@@ -120,7 +128,8 @@ def model_and_input(
     if server is not None:
         if source is not None or (text is not None and model is not None):
             raise ConfigError(
-                f"--server and MODEL exclude each other: expected no MODEL beside --server, got {model}"
+                "--server and MODEL exclude each other: expected no MODEL beside --server, "
+                f"got {model}"
             )
         return partial(open_server, server), str(model or "-")
     if model is None:
@@ -131,70 +140,70 @@ def model_and_input(
 
 
 def open_server(url: str) -> Recognizer:
+    """Connect to a server."""
     if url.startswith("grpc"):
         load_tensorflow()  # its messages are part of the protocol
     return connect(url)
 
 
-def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
-    """Documents without marks from a file, a folder or standard input."""
-    if input_format not in INPUT_FORMATS:
+def check_output_format(name: str) -> None:
+    """Refuse a format that prediction cannot write.
+
+    Raises:
+        ConfigError: it shows gold tags, which predictions do not have.
+    """
+    format = find_format(name)
+    if format is not None and format.needs_gold:
         raise ConfigError(
-            f"--input-format: expected one of {', '.join(INPUT_FORMATS)}, got {show(input_format)}"
+            f"--format {name}: expected a format of predictions alone, got one that shows gold "
+            "tags beside them; python -m tfner.evaluate MODEL DATA --predictions FILE writes it"
+        )
+
+
+def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
+    """Read documents without marks from a file, a folder or standard input."""
+    known = ["auto", *names_of(readable_unmarked())]
+    if input_format not in known:
+        raise ConfigError(
+            f"--input-format: expected one of {', '.join(known)}, got {show(input_format)}"
         )
     if source == "-":
         return read_standard_input(input_format, settings)
     path = Path(source)
-    kind = guess(path) if input_format == "auto" else input_format
-    if kind == "lines":
-        return read_line_file(path, settings.encoding, settings.max_line)
-    if kind == "document":
-        return read_whole_files(path, settings.encoding, settings.max_file)
-    if kind == "columns":
-        return stream_words(path, settings)
-    return read_documents(path, settings.model_copy(update={"format": kind}), Ledger())
+    name = guess_unmarked(path) if input_format == "auto" else input_format
+    format = find_format(name)
+    if format is not None and format.read_unmarked:
+        return format.read_unmarked(path, settings)
+    return read_documents(path, settings.model_copy(update={"format": name}), Ledger())
 
 
 def count_input(source: str, input_format: str, settings: ReadSettings) -> int | None:
-    """How many documents there are, where that can be told."""
+    """Count the documents, where that can be told."""
+    if source == "-":
+        return None
     path = Path(source)
-    return (
-        None
-        if source == "-"
-        else count_documents(
-            path, guess(path) if input_format == "auto" else input_format, settings.encoding
-        )
-    )
+    name = guess_unmarked(path) if input_format == "auto" else input_format
+    return count_documents(path, name, settings.encoding)
 
 
 def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:
-    # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the interpreter cannot end.
-    stream = open(
+    """Read documents from standard input, lines if nothing else is asked for."""
+    format = find_format("lines" if input_format == "auto" else input_format)
+    if format is None or format.read_stream is None:
+        raise ConfigError(
+            f"--input-format {input_format}: expected a file, got standard input, which can hold "
+            "lines or one document"
+        )
+    # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the
+    # interpreter cannot end.
+    stream = open(  # noqa: SIM115
         sys.stdin.fileno(),
         encoding=settings.encoding,
         errors="replace",
         newline="\n",
         closefd=False,
     )
-    if input_format in ("auto", "lines"):
-        return read_text_lines(bounded_lines(stream, "stdin", settings.max_line), "stdin")
-    if input_format == "document":
-        return iter([Document(read_document(stream, settings.max_file), id="stdin")])
-    raise ConfigError(
-        f"--input-format {input_format}: expected a file, got standard input, which can hold lines or one document"
-    )
-
-
-def read_document(stream: TextIO, most: int) -> str:
-    """All of standard input.
-
-    Raises:
-        DataError: it has more than `most` characters.
-    """
-    text = stream.read(most + 1)
-    if len(text) > most:
-        raise DataError(f"stdin: expected at most {most:,} characters (max_file), got more")
-    return text
+    return format.read_stream(stream, settings)
 
 
 def mark(
@@ -203,17 +212,18 @@ def mark(
     writer: PredictionWriter,
     earlier: Earlier,
     total: int | None = None,
-    *,
-    needs_words: bool,
 ) -> None:
-    """Write every document with its entities, but for those that the output of an earlier run holds; only some are in memory at once."""
+    """Write every document with its entities, but for those that an earlier run has written.
+
+    Only some documents are in memory at once.
+    """
     from tfner.serving.runtime.bulk import mark_all
 
     def save(document: Document, entities: list[Entity] | None) -> None:
         if entities is None:
             writer.skip(document)
         else:
-            writer.write(with_words(document, entities) if needs_words else document, entities)
+            writer.write(document, entities)
 
     with meter(messages(), "documents", total) as shown:
         for step in mark_all(recognizer, documents, save, earlier):

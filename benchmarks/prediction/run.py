@@ -39,7 +39,6 @@ def main(model: str, folder: str, output: str, begin: str) -> None:
                 read_input(str(Path(folder) / file), read_as, ReadSettings()),
                 writer,
                 Nothing(),
-                needs_words=False,
             )
         figures[kind] = time.perf_counter() - start
         figures[f"{kind}_processor"] = time.process_time() - processor

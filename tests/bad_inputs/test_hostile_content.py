@@ -230,7 +230,7 @@ def test_a_link_in_a_brat_folder_leads_nowhere(shop, line):
         match=r"texts/b\.txt: expected a file of this folder, "
         "got a link to .*secret, outside of it",
     ):
-        list(read_whole_files(Path("texts"), "utf-8"))
+        list(read_whole_files(Path("texts"), ReadSettings()))
 
 
 def test_names_of_dots_in_a_brat_folder_stay_in_it(shop):

@@ -126,9 +126,9 @@ def test_duplicates_equal_comparing_every_pair(splits):
 def test_the_table_has_a_column_for_each_split():
     facts = {
         "train": TokenStats(
-            pieces=[9, 3, 3, 0], losses={"misaligned": 3}, unknown_characters={"☃": 2, "\x1b": 5}
+            pieces=[9, 3, 3, 0], dropped={"misaligned": 3}, unknown_characters={"☃": 2, "\x1b": 5}
         ),
-        "dev": TokenStats(pieces=[3, 3, 0, 1], losses={"vanished": 1}),
+        "dev": TokenStats(pieces=[3, 3, 0, 1], dropped={"vanished": 1}),
     }
     output = printed(corpus_statistics({"train": TRAIN, "dev": DEV}, facts))
     table = rows(output)

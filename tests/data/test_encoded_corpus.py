@@ -278,4 +278,4 @@ def test_facts_count_pieces_losses_and_unknown_characters():
     assert facts.unknown_characters == {"☃": 3}
     assert facts.units == [3, 2, 0]
     assert facts.pieces == [3, 2, 0]
-    assert facts.losses == {"misaligned": 1}
+    assert facts.dropped == {"misaligned": 1}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trimmed import trimmed
 
 from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
@@ -94,11 +95,18 @@ def test_what_is_written_comes_back(file, sentences, scheme, newline, numbered):
             lines.append(f"{number}\t{word}\t{tag}\t-\tremark" if numbered else f"{word}\t{tag}")
         lines.append("")
     documents, ledger = read(file, newline.join(lines))
-    assert documents == [
+    written = [
         Document.from_words(words, spans, id=document.id)
         for document, (words, spans) in zip(documents, sentences, strict=True)
     ]
-    assert ledger.counts == {}
+    assert documents == [trimmed(document) for document in written]
+    assert set(ledger.counts) <= {"trimmed_border", "vanished"}
+    assert len(ledger.entries) == sum(
+        1
+        for document in written
+        for entity in document.entities
+        if trimmed(document.with_entities([entity])).entities != (entity,)
+    )
 
 
 @given(st.text(st.sampled_from("a#-1\t \n\rOBIX.\x85"), max_size=60))

@@ -43,7 +43,7 @@ def write(
     """What `predict` does with its arguments; the bytes of the output, or of all files of a folder with their names."""
     earlier = open_earlier(str(path), format) if resume else Nothing()
     with open_writer(format, path, resume=resume) as writer:
-        mark(recognizer, iter(documents), writer, earlier, needs_words=format == "columns")
+        mark(recognizer, iter(documents), writer, earlier)
     return contents(path)
 
 
@@ -192,7 +192,7 @@ def test_a_line_that_is_no_record_of_the_input_is_refused(tmp_path, line):
         (
             "out",
             "conlleval",
-            r"--resume: expected one of the formats jsonl, columns, text, brat, got 'conlleval'",
+            r"--resume: expected one of the formats brat, columns, jsonl, text, got 'conlleval'",
         ),
         (".", "jsonl", r"--resume: expected a file, got \., which is none"),
     ],

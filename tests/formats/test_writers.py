@@ -18,7 +18,9 @@ from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.scores import score_entities
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
-from tfner.formats.writers import BratWriter, TextWriter, open_writer
+from tfner.formats.brat import BratWriter
+from tfner.formats.marked_text import TextWriter
+from tfner.formats.writers import open_writer
 from tfner.safeio.portable_names import LONGEST, FileNames
 from tfner.tagging.schemes import read_spans
 from tfner.tagging.word_tags import tags_on_words
@@ -187,7 +189,7 @@ def test_each_document_is_written_as_it_comes():
 
 def test_unknown_formats_and_targets_are_named():
     with pytest.raises(
-        ConfigError, match=r"expected one of jsonl, columns, conlleval, brat, text, got 'xml'"
+        ConfigError, match=r"expected one of brat, columns, conlleval, jsonl, text, got 'xml'"
     ):
         open_writer("xml", io.StringIO())
     with pytest.raises(ConfigError, match="expected a folder"):
@@ -240,9 +242,16 @@ def test_two_entities_in_one_word_leave_one():
     assert ledger.counts == {"overlapping": 1}
 
 
+def test_of_two_equal_entities_in_one_word_the_one_that_is_left_out_is_counted():
+    document, ledger = Document("New-New", words=((0, 7),)), Ledger()
+    entities = [entity_at("New-New", 0, 3, "A"), entity_at("New-New", 4, 7, "A")]
+    assert tags_on_words(document, entities, ledger) == ["B-A"]
+    assert ledger.counts == {"overlapping": 1}
+
+
 def test_writers_keep_an_account():
     document = Document("ab", words=((0, 2),))
-    for format in ("columns", "conlleval", "text"):
+    for format in ("columns", "text"):
         with open_writer(format, io.StringIO()) as writer:
             writer.write(document, [Entity(0, 2, "A"), Entity(0, 1, "B")])
         assert writer.ledger.counts == {"overlapping": 1}, format

@@ -8,9 +8,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from json_mutator import PARTS
+from trimmed import trimmed
 
 from tfner.config import ReadSettings
 from tfner.corpus.ledger import REASONS, Ledger
@@ -125,10 +127,7 @@ def check_document(document: Document) -> None:
         isinstance(value, str) for value in (text, document.id, document.group, document.slice)
     ), document
     for entity in document.entities:
-        empty_word = (
-            entity.start == entity.end and document.words is not None
-        )  # published corpora hold tagged words of no length
-        assert 0 <= entity.start < entity.end + empty_word <= len(text) + empty_word, entity
+        assert 0 <= entity.start < entity.end <= len(text), entity
         assert entity.text == text[entity.start : entity.end], entity
         assert entity.label.strip(), entity
         entity.label.encode()
@@ -202,8 +201,8 @@ def plain(data: bytes) -> None:
     """Lines and whole files: joined again the lines are the file."""
     settings, content = split_settings(data)
     path = put("a.txt", content)
-    lines = attempt(lambda: read_line_file(path, settings.encoding), path)
-    whole = attempt(lambda: read_whole_files(path, settings.encoding), path)
+    lines = attempt(lambda: read_line_file(path, settings), path)
+    whole = attempt(lambda: read_whole_files(path, settings), path)
     assert (lines is None) == (whole is None)
     if lines is not None and whole is not None:
         kept = whole[0].text.removeprefix("\ufeff").removesuffix("\n").split("\n")
@@ -253,11 +252,14 @@ def counts(path: Path, settings: ReadSettings, kind: str) -> None:
 
 
 def comes_back(documents: list[Document]) -> None:
-    """Written as JSON lines and read again, each has its text and entities, but for those on words of no length."""
+    """Written as JSON lines and read again, each has its text and entities.
+
+    Without words, blanks at the borders of entities are trimmed inside of words too.
+    """
     path = folder() / "written.jsonl"
     with open_writer("jsonl", path) as writer:
         for document in documents:
-            writer.write(document, [entity for entity in document.entities if entity.text])
+            writer.write(document, raw(document).entities)
     ledger = Ledger()
     found = list(read_documents(path, ReadSettings(strict=True), ledger))
     assert [identity(document) for document in found] == [
@@ -267,7 +269,12 @@ def comes_back(documents: list[Document]) -> None:
 
 
 def identity(document: Document) -> tuple[str, list[tuple[int, int, str]]]:
-    return document.text, [entity.key for entity in document.entities if entity.text]
+    return document.text, [entity.key for entity in raw(document).entities]
+
+
+def raw(document: Document) -> Document:
+    """A document without its words, and the entities that can be learned from it."""
+    return trimmed(replace(document, words=None))
 
 
 def clean_up() -> None:

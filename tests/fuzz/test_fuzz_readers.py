@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
 import pytest
 import reader_targets
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from near_valid import any_bytes
 from seeds import KEYS
 from targets import READERS, Target, load
+from trimmed import trimmed
 
 from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
@@ -188,12 +190,13 @@ def test_documents_come_back_from_what_was_written(sentences, kind):
             writer.write(document, document.entities)
     found = list(
         read_documents(
-            path, ReadSettings(format=kind, strict=True, separator="tab", scheme="IOB2"), Ledger()
+            path, ReadSettings(format=kind, separator="tab", scheme="IOB2"), ledger := Ledger()
         )
     )
-    assert [(one.text, one.entities) for one in found] == [
-        (one.text, one.entities) for one in documents
-    ]
+    # JSON lines hold no words, so that blanks are trimmed inside of them too.
+    kept = [trimmed(one if kind == "columns" else replace(one, words=None)) for one in documents]
+    assert [(one.text, one.entities) for one in found] == [(one.text, one.entities) for one in kept]
+    assert set(ledger.counts) <= {"trimmed_border", "vanished"}
 
 
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=6))

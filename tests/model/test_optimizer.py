@@ -101,7 +101,11 @@ def test_fifty_steps_equal_slow_adamw(clip, head_rate):
     )
     values = [variable.numpy() for variable in variables]
     slow = SlowAdamW(
-        values, lambda step: linear(0.01, 50, 5, step), (head_rate or 0.01) / 0.01, 0.3, clip
+        values,
+        lambda step: slow_rate("linear", 50, 5, step, 0.01),
+        (head_rate or 0.01) / 0.01,
+        0.3,
+        clip,
     )
     apply = tf.function(
         lambda *gradients: optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -174,12 +178,12 @@ def rates(name: str, total: int, warmup: int) -> list[float]:
     return [float(schedule(tf.constant(step, tf.int64))) for step in range(total + 5)]
 
 
-def slow_rate(name: str, total: int, warmup: int, step: int) -> float:
+def slow_rate(name: str, total: int, warmup: int, step: int, peak: float = 3e-4) -> float:
     if step < warmup:
-        return 3e-4 * (step + 1) / (warmup + 1)
+        return peak * (step + 1) / (warmup + 1)
     rest = max(0.0, (total - step) / max(1, total - warmup))
     by_name = {"linear": rest, "cosine": 0.5 * (1 - math.cos(math.pi * rest)), "constant": 1.0}
-    return 3e-4 * by_name[name]
+    return peak * by_name[name]
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "constant"])

@@ -35,7 +35,7 @@ from tfner.formats.plain import read_line_file
 from tfner.formats.resume import Nothing
 from tfner.formats.writers import open_writer
 from tfner.predict import mark, read_input
-from tfner.serving.beam import entries, marking, parts, sources
+from tfner.serving.beam import marking, parts, sources
 from tfner.serving.beam.entries import Reading, read_blocks
 from tfner.serving.beam.marking import MarkEntities, resolve_model
 from tfner.serving.beam.parts import WriteParts, read_summary, write_whole
@@ -118,7 +118,6 @@ def predicted(source: Path, to: Path, format: str = "jsonl") -> bytes:
             read_input(str(source), "auto", ReadSettings()),
             writer,
             Nothing(),
-            needs_words=format == "columns",
         )
     return to.read_bytes()
 
@@ -305,7 +304,7 @@ def test_what_is_no_text_is_refused_and_the_rest_is_read(tmp_path):
     assert [
         entry.error.removeprefix(f"{tmp_path}/") for entry in block.entries if not entry.document
     ] == [
-        "a.conll: expected one of the formats lines, jsonl, document, got what its name says is columns",
+        "a.conll: expected one of the formats document, jsonl, lines, got what its name says is columns",
         "b.txt: cannot be read: Is a directory",
         "c.txt:2: expected a line of at most 10 characters (max_line), got a longer one",
         "c.txt:5: expected a line of at most 10 characters (max_line), got a longer one",
@@ -346,7 +345,7 @@ def test_every_line_is_a_document_or_refused_and_read_as_predict_reads_it(tmp_pa
     assert sum(tally.values()) == count == sum(len(block.entries) for block in blocks)
     if "refused" not in tally:
         assert [entry.document for block in blocks for entry in block.entries] == list(
-            read_line_file(path, "utf-8")
+            read_line_file(path, ReadSettings())
         )
 
 
@@ -503,10 +502,10 @@ def test_the_command_passes_flags_on_and_tells_what_was_refused(tmp_path, call, 
         (["MODEL", "none.txt", "out"], DataError, "none.txt: no such file"),
         (["MODEL", "*.md", "out"], DataError, "*.md: no such file"),
         (["MODEL", "run", "out"], DataError, "run: expected .txt files in this folder, found none"),
-        (["MODEL", "in.conll", "out"], ConfigError, "in.conll: expected one of the formats lines, jsonl, document, got what"),
+        (["MODEL", "in.conll", "out"], ConfigError, "in.conll: expected one of the formats document, jsonl, lines, got what"),
         (["MODEL", "in.txt", "run"], ConfigError, "run: expected a new or empty folder for the output, got one with "),
-        (["MODEL", "in.txt", "out", "--format", "brat"], ConfigError, "--format: expected one of jsonl, columns, text, got 'brat'"),
-        (["MODEL", "in.txt", "out", "--input-format", "json"], ConfigError, "--input-format: expected one of auto, lines, jsonl, doc"),
+        (["MODEL", "in.txt", "out", "--format", "brat"], ConfigError, "--format: expected one of columns, jsonl, text, got 'brat'"),
+        (["MODEL", "in.txt", "out", "--input-format", "json"], ConfigError, "--input-format: expected one of auto, document, jsonl, lin"),
         (["MODEL", "in.txt", "out", "--place", "--format", "text"], ConfigError, "--place: expected --format jsonl"),
         (["MODEL", "in.txt", "out", "--encoding", "utf-16"], ConfigError, "encoding: expected one in which a line ends with the byte 0x0A"),
         (["MODEL", "in.txt", "out", "more"], ConfigError, "expected flags of Beam's behind OUTPUT and --, got 'more'"),
@@ -631,4 +630,3 @@ def test_an_existing_file_is_itself_whatever_its_name(tmp_path):
     assert [file.path for file in sources.list_files(f"{tmp_path}/a[0-9].txt")] == [
         f"{tmp_path}/a1.txt"
     ]
-    assert entries.KINDS.keys() == set(command.INPUT_FORMATS) - {"auto"}

@@ -1,4 +1,4 @@
-"""The account of everything that was dropped, changed or repaired on the way: nothing is lost without an entry."""
+"""Keep account of everything that was dropped, changed or repaired on the way."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 Reason = Literal[
-    "repaired",  # an illegal tag sequence, read as conlleval reads it
+    "repaired",  # an illegal tag sequence, read as seqeval's default mode reads it
     "overlapping",  # nested in or overlapping a longer entity, so a flat tagger cannot hold it
     "discontinuous",  # made of several fragments
     "misaligned",  # a border inside a unit: widened to whole units for training
-    "vanished",  # no unit of it has a piece: the text cleaning of BERT removes all its characters
+    "vanished",  # no unit of it has a piece: BERT's text cleaning removes all its characters
+    "trimmed_border",  # began or ended with blanks, which have no piece: trimmed when read
     "unknown_label",  # its type is not in the label set
     "untagged",  # a line of a column file without a tag
     "skipped_record",  # a record that its annotator rejected or left undecided
@@ -22,7 +23,7 @@ REASONS: tuple[str, ...] = get_args(Reason)
 
 
 class Entry(NamedTuple):
-    """One thing lost or changed: why, where it stood, and what it was."""
+    """Hold one thing dropped or changed: why, where it stood, and what it was."""
 
     reason: str
     where: str
@@ -31,22 +32,22 @@ class Entry(NamedTuple):
 
 @dataclass
 class Ledger:
-    """Collects entries; `counts` by reason goes into reports, `entries` is listed on demand."""
+    """Collect entries; `counts` by reason goes into reports, `entries` is listed on demand."""
 
     entries: list[Entry] = field(default_factory=list)
 
     def record(self, reason: Reason, where: str, detail: str) -> None:
-        """Enter one loss; `where` is `file:line` or a document's id."""
+        """Enter one thing dropped or changed; `where` is `file:line` or a document's id."""
         self.entries.append(Entry(reason, where, detail))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Entries by reason, in the order of REASONS, those without an entry left out."""
+        """Count entries by reason, in the order of REASONS, those without an entry left out."""
         counter = Counter(entry.reason for entry in self.entries)
         return {reason: counter[reason] for reason in REASONS if counter[reason]}
 
     def summary(self) -> str:
-        """One line for the log, for example `3 repaired, 1 vanished`; empty if nothing was lost."""
+        """Sum up in a line for the log, `3 repaired, 1 vanished`; empty if there is no entry."""
         return ", ".join(
             f"{count} {reason.replace('_', ' ')}" for reason, count in self.counts.items()
         )

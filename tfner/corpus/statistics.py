@@ -1,4 +1,4 @@
-"""What a corpus holds, split by split, and what in it should make one wary: the numbers that `tfner.inspect` prints."""
+"""Count what a corpus holds, split by split, and what should make one wary, for `tfner.inspect`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rich.text import Text
 
 from tfner.documents import Document
 from tfner.safeio.printable import printable
-from tfner.tagging.word_tags import covered_words
+from tfner.tagging.word_tags import covered_words, split_borders
 
 UNKNOWN_SHOWN = 10  # characters listed for each split, the most frequent
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Nearest-rank percentiles: half of the values are at most `p50`, 95 in 100 at most `p95`."""
+    """Hold nearest-rank percentiles: half of the values are at most `p50`, 95 in 100 `p95`."""
 
     p50: int
     p95: int
@@ -31,13 +31,12 @@ class Lengths:
 
     @classmethod
     def of(cls, values: Iterable[int]) -> Lengths | None:
-        """None where there are no values."""
+        """Measure values; None where there are none."""
         ordered = sorted(values)
         if not ordered:
             return None
-        return cls(
-            *(int(ordered[ceil(percent * len(ordered) / 100) - 1]) for percent in (50, 95, 100))
-        )
+        ranks = [ceil(percent * len(ordered) / 100) for percent in (50, 95, 100)]
+        return cls(*(int(ordered[rank - 1]) for rank in ranks))
 
     def __str__(self) -> str:
         return f"{self.p50:,} / {self.p95:,} / {self.maximum:,}"
@@ -45,26 +44,28 @@ class Lengths:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenStats:
-    """What only the tokenizer knows of a split.
+    """Hold what only the tokenizer knows of a split.
 
     Args:
         units: how many units each document has; needed where the documents have no words.
         pieces: how many pieces each document has.
-        losses: `Ledger.counts`: misaligned, vanished and what else was recorded.
+        dropped: `Ledger.counts`: misaligned, vanished and what else was recorded.
         unknown_characters: characters that become [UNK], with how often they stand in the split.
     """
 
     units: Sequence[int] | None = None
     pieces: Sequence[int] | None = None
-    losses: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
     unknown_characters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitStatistics:
-    """The numbers of one split; None is unknown, because no units or pieces were counted, or nothing was there to measure.
+    """Hold the numbers of one split.
 
-    `empty` documents hold nothing but white space; `duplicates` repeat the text of an earlier, not empty one.
+    None is unknown, because no units or pieces were counted, or nothing was there to measure.
+    `empty` documents hold nothing but white space; `duplicates` repeat the text of an earlier one
+    that is not empty.
     """
 
     documents: int
@@ -79,77 +80,78 @@ class SplitStatistics:
     document_pieces: Lengths | None
     entity_units: Lengths | None
     entity_characters: Lengths | None
-    losses: dict[str, int]
+    dropped: dict[str, int]
     unknown_characters: dict[str, int]
 
     @property
     def entities(self) -> int:
-        """Entities of all types."""
+        """Count entities of all types."""
         return sum(self.types.values())
 
 
 @dataclass(frozen=True)
 class CorpusStatistics:
-    """All splits, and `shared`: {split: {earlier split: documents whose text stands there too}}, zeros left out."""
+    """Hold all splits, and `shared`: {split: {earlier split: documents with a text of its}}."""
 
     splits: dict[str, SplitStatistics]
     shared: dict[str, dict[str, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, for JSON."""
+        """Make plain dicts, for JSON."""
         return asdict(self)
 
     def print_table(self, console: Console) -> None:
-        """Print a column for each split: its size, its lengths, its losses and its entity types; then what splits share."""
+        """Print a column for each split, then what splits share.
+
+        A column has the split's size, its lengths, what was dropped and its entity types.
+        """
         console.print(_size_table(self.splits))
         console.print(_type_table(self.splits))
         for name, others in self.shared.items():
             for other, count in others.items():
                 total = self.splits[name].documents
-                console.print(
-                    Text(
-                        f"{printable(name)}: {count:,} of {total:,} documents stand in {printable(other)} too",
-                        style="yellow",
-                    )
-                )
+                stand = f"{count:,} of {total:,} documents stand in {printable(other)} too"
+                console.print(Text(f"{printable(name)}: {stand}", style="yellow"))
         for name, split in self.splits.items():
             if split.unknown_characters:
-                console.print(
-                    Text(
-                        f"{printable(name)}: unknown to the vocabulary: {_list_characters(split.unknown_characters)}"
-                    )
-                )
+                characters = _list_characters(split.unknown_characters)
+                unknown = f"{printable(name)}: unknown to the vocabulary: {characters}"
+                console.print(Text(unknown))
 
 
 def corpus_statistics(
-    splits: Mapping[str, Iterable[Document]], facts: Mapping[str, TokenStats] | None = None
+    splits: Mapping[str, Iterable[Document]], token_stats: Mapping[str, TokenStats] | None = None
 ) -> CorpusStatistics:
     """Count documents, entities, lengths and duplicates of each split; each iterable is read once.
 
     Args:
         splits: documents by the split's name, in the order in which they are shown.
-        facts: by the same names, what the tokenizer knows; a split may be left out.
+        token_stats: by the same names, what the tokenizer knows; a split may be left out.
     """
     texts: dict[str, Counter[bytes]] = {name: Counter() for name in splits}
-    counted = {
-        name: _split_statistics(documents, (facts or {}).get(name, TokenStats()), texts[name])
-        for name, documents in splits.items()
-    }
+    counted: dict[str, SplitStatistics] = {}
+    for name, documents in splits.items():
+        own_stats = (token_stats or {}).get(name, TokenStats())
+        counted[name] = _split_statistics(documents, own_stats, texts[name])
     shared: dict[str, dict[str, int]] = {}
     for earlier, later in combinations(splits, 2):
-        count = sum(texts[later][text] for text in texts[later].keys() & texts[earlier].keys())
+        in_both = texts[later].keys() & texts[earlier].keys()
+        count = sum(texts[later][text] for text in in_both)
         if count:
             shared.setdefault(later, {})[earlier] = count
     return CorpusStatistics(counted, shared)
 
 
 def _split_statistics(
-    documents: Iterable[Document], facts: TokenStats, texts: Counter[bytes]
+    documents: Iterable[Document], token_stats: TokenStats, texts: Counter[bytes]
 ) -> SplitStatistics:
+    """Count one split; `texts` counts the hashes of its texts."""
     tally = _Tally(texts)
     for document in documents:
         tally.add(document)
-    units = facts.units if facts.units is not None else tally.units()
+    units = token_stats.units if token_stats.units is not None else tally.units()
+    pieces = token_stats.pieces
+    by_frequency = sorted(tally.types.items(), key=_most_frequent_first)
     return SplitStatistics(
         documents=tally.documents,
         empty=tally.empty,
@@ -157,19 +159,24 @@ def _split_statistics(
         duplicates=sum(texts.values()) - len(texts),
         characters=tally.characters,
         units=None if units is None else int(sum(units)),
-        pieces=None if facts.pieces is None else int(sum(facts.pieces)),
-        types=dict(sorted(tally.types.items(), key=lambda item: (-item[1], item[0]))),
+        pieces=None if pieces is None else int(sum(pieces)),
+        types=dict(by_frequency),
         document_units=None if units is None else Lengths.of(units),
-        document_pieces=None if facts.pieces is None else Lengths.of(facts.pieces),
+        document_pieces=None if pieces is None else Lengths.of(pieces),
         entity_units=Lengths.of(tally.entity_units),
         entity_characters=Lengths.of(tally.entity_characters),
-        losses=dict(facts.losses),
-        unknown_characters=dict(facts.unknown_characters),
+        dropped=dict(token_stats.dropped),
+        unknown_characters=dict(token_stats.unknown_characters),
     )
 
 
+def _most_frequent_first(item: tuple[str, int]) -> tuple[int, str]:
+    name, count = item
+    return -count, name
+
+
 class _Tally:
-    """What is counted document by document; `texts` counts the hashes of texts, so that the texts need not be kept."""
+    """Count document by document; of texts only hashes are kept."""
 
     def __init__(self, texts: Counter[bytes]):
         self.texts = texts
@@ -184,9 +191,8 @@ class _Tally:
         self.characters += len(document.text)
         self.without_entities += not document.entities
         if document.text.strip():
-            self.texts[
-                blake2b(document.text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-            ] += 1
+            content = document.text.encode("utf-8", "surrogatepass")
+            self.texts[blake2b(content, digest_size=16).digest()] += 1
         else:
             self.empty += 1
         self.types.update(entity.label for entity in document.entities)
@@ -196,13 +202,13 @@ class _Tally:
 
     def _add_words(self, document: Document, words: Sequence[tuple[int, int]]) -> None:
         self.words.append(len(words))
-        starts, ends = [start for start, _ in words], [end for _, end in words]
+        starts, ends = split_borders(words)
         for entity in document.entities:
             first, last = covered_words(entity, starts, ends)
             self.entity_units.append(last - first)
 
     def units(self) -> list[int] | None:
-        """Words of each document; unknown where some have none given."""
+        """Give the words of each document; unknown where some have none given."""
         return self.words if len(self.words) == self.documents else None
 
 
@@ -228,11 +234,11 @@ def _size_table(splits: Mapping[str, SplitStatistics]) -> Table:
     ):
         _add_row(table, name, [getattr(split, attribute) for split in splits.values()])
     table.add_section()
-    for reason in dict.fromkeys(reason for split in splits.values() for reason in split.losses):
+    for reason in dict.fromkeys(reason for split in splits.values() for reason in split.dropped):
         _add_row(
             table,
             reason.replace("_", " "),
-            [split.losses.get(reason, 0) for split in splits.values()],
+            [split.dropped.get(reason, 0) for split in splits.values()],
         )
     return table
 
@@ -242,7 +248,7 @@ def _type_table(splits: Mapping[str, SplitStatistics]) -> Table:
     for split in splits.values():
         total.update(split.types)
     table = _table("entities", splits)
-    for label, _ in sorted(total.items(), key=lambda item: (-item[1], item[0])):
+    for label, _ in sorted(total.items(), key=_most_frequent_first):
         _add_row(table, label, [split.types.get(label, 0) for split in splits.values()])
     return table
 
@@ -256,7 +262,7 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 
 
 def _add_row(table: Table, name: str, values: Sequence[int | Lengths | None]) -> None:
-    """A row, unless nothing is known; Text objects, because a label in brackets is no markup."""
+    """Add a row, unless nothing is known; in Text, because a label in brackets is no markup."""
     if any(value is not None for value in values):
         shown = (
             "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
@@ -266,7 +272,8 @@ def _add_row(table: Table, name: str, values: Sequence[int | Lengths | None]) ->
 
 
 def _list_characters(counts: Mapping[str, int]) -> str:
-    frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    """List the most frequent characters with their code points and counts."""
+    frequent = sorted(counts.items(), key=_most_frequent_first)
     shown = ", ".join(
         f"{printable(character)} U+{ord(character):04X} ({count:,})"
         for character, count in frequent[:UNKNOWN_SHOWN]

@@ -39,7 +39,7 @@ def collect_token_stats(
     return TokenStats(
         units=units,
         pieces=pieces,
-        losses=ledger.counts,
+        dropped=ledger.counts,
         unknown_characters=unknown_alone(suspects, tokenizer),
     )
 

@@ -6,22 +6,29 @@ from collections.abc import Iterable
 
 
 def align_words(text: str, words: Iterable[str]) -> list[tuple[int, int]] | None:
-    """The (start, end) of each word in `text`, or None unless the words in order, with white space between, are the text.
+    """Find the (start, end) of each word in `text`.
 
-    `align_words("don't go", ["do", "n't", "go"])` is `[(0, 2), (2, 5), (6, 8)]`.
+        >>> align_words("don't go", ["do", "n't", "go"])
+        [(0, 2), (2, 5), (6, 8)]
+
+    Returns:
+        None unless the words in order, with white space between, are the text.
     """
-    spans, position = [], 0
+    spans: list[tuple[int, int]] = []
+    position = 0
     for word in words:
         if not text.startswith(word, position):
             position = skip_space(text, position)
             if not text.startswith(word, position):
                 return None
-        spans.append((position, position + len(word)))
-        position += len(word)
+        end = position + len(word)
+        spans.append((position, end))
+        position = end
     return spans if skip_space(text, position) == len(text) else None
 
 
 def skip_space(text: str, position: int) -> int:
+    """Move a position past white space."""
     while position < len(text) and text[position].isspace():
         position += 1
     return position

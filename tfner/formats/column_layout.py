@@ -1,4 +1,4 @@
-"""What the columns of a file are: how they are parted, which holds the words and which the tags."""
+"""Find out what the columns of a file are: how they are parted, which holds words, which tags."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tfner.config import ReadSettings
 from tfner.exceptions import DataError
+from tfner.formats.settings import ReadSettings
 from tfner.tagging.schemes import is_tag
 
 Separator = Literal["tab", "blanks"]
 
-BLANKS = re.compile(r"[ \t]+")  # and no other space: U+00A0 is a token in published corpora
-SPLIT_ID = re.compile(
-    r"\d+[-.]\d+"
-)  # CoNLL-U: `1-2` is a surface word over two syntactic ones, `1.1` an elided one
+# No other space parts columns: U+00A0 is a token in published corpora.
+BLANKS = re.compile(r"[ \t]+")
+# CoNLL-U: `1-2` is a surface word over two syntactic ones, `1.1` an elided one.
+SPLIT_ID = re.compile(r"\d+[-.]\d+")
 NAMED_COMMENT = re.compile(
     r"#\s*(?P<key>text|sent_id|newdoc(?: id)?|newpar(?: id)?)(?:\s*=\s?(?P<value>.*)|\s*)"
 )
+SLIPS_LET_PASS = 0.01
 DOCUMENT_START = "-DOCSTART-"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file's lines are read. Columns count from 0; `tag` is None where the file holds words alone."""
+    """Say how a file's lines are read.
+
+    Columns count from 0; `tag` is None where the file holds words alone.
+    """
 
     separator: Separator
     width: int  # columns of most lines
@@ -36,43 +40,47 @@ class Layout:
     numbered: bool  # the first column numbers the words of a sentence
 
     def split(self, line: str) -> list[str]:
-        """The columns of a line; in a file parted by blanks, one that begins with a blank may have an empty first column."""
+        """Cut a line into its columns.
+
+        In a file parted by blanks, a line that begins with one may have an empty first column.
+        """
         columns = split_line(line, self.separator)
-        lacks_token = (
-            self.separator == "blanks" and line[:1] in " \t" and len(columns) == self.width - 1
-        )
-        return ["", *columns] if lacks_token and is_tag(columns[-1]) else columns
+        begins_blank = self.separator == "blanks" and line[:1] in " \t"
+        lacks_token = begins_blank and len(columns) == self.width - 1
+        if lacks_token and is_tag(columns[-1]):
+            return ["", *columns]
+        return columns
 
     def pick(self, columns: Sequence[str]) -> tuple[str, str | None] | None:
-        """The token and the tag, None where the line has no tag; None altogether where it has no token."""
+        """Pick the token and the tag.
+
+        Returns:
+            The tag is None where the line has none; all is None where it has no token.
+        """
         if len(columns) <= self.token:
             return None
         if self.tag is None or len(columns) <= self.tag:
             return columns[self.token], None
         surplus = len(columns) - self.width
         if self._token_holds_separators(columns, surplus):
-            return " ".join(columns[self.token : self.token + surplus + 1]), columns[
-                self.tag + surplus
-            ]
+            token = " ".join(columns[self.token : self.token + surplus + 1])
+            return token, columns[self.tag + surplus]
         return columns[self.token], columns[self.tag]
 
     def _token_holds_separators(self, columns: Sequence[str], surplus: int) -> bool:
-        """Whether a line too long is so through blanks in its token (`New York B-LOC`), not through a remark at its end."""
-        if (
-            surplus <= 0
-            or self.tag is None
-            or self.tag < self.token
-            or not is_tag(columns[self.tag + surplus])
-        ):
+        """Tell blanks in a token (`New York B-LOC`) from a remark at the end of a line too long."""
+        if surplus <= 0 or self.tag is None or self.tag < self.token:
+            return False
+        if not is_tag(columns[self.tag + surplus]):
             return False
         return self.separator == "blanks" or not is_tag(columns[self.tag])
 
     def skips(self, columns: Sequence[str]) -> bool:
-        """Whether the line is no word of its own, by its CoNLL-U number."""
+        """Tell by its CoNLL-U number whether a line is no word of its own."""
         return self.numbered and SPLIT_ID.fullmatch(columns[0]) is not None
 
     def is_comment(self, line: str) -> bool:
-        """Whether a line is a remark: `# text = …`, but not `#\tO`, where # is a word with its tag."""
+        """Tell a remark, `# text = …`, from `#\tO`, where # is a word with its tag."""
         if not line.startswith("#"):
             return False
         if NAMED_COMMENT.fullmatch(line):
@@ -85,16 +93,21 @@ class Layout:
 
 
 def split_line(line: str, separator: Separator) -> list[str]:
+    """Cut a line at each TAB, or at runs of blanks and TABs.
+
+    >>> split_line("New York  B-LOC", "blanks")
+    ['New', 'York', 'B-LOC']
+    """
     return line.split("\t") if separator == "tab" else BLANKS.split(line.strip(" \t"))
 
 
 def is_blank(line: str) -> bool:
-    """Whether a line ends a sentence: nothing on it but blanks and TABs; other white space may be a token."""
+    """Tell whether a line ends a sentence: white space beyond blanks and TABs may be a token."""
     return not line.strip(" \t")
 
 
 def detect_layout(lines: Sequence[str], path: Path, settings: ReadSettings) -> Layout:
-    """Look at all lines of a file; what the settings name is taken from them.
+    """Find out the layout from all lines of a file; what the settings name is taken from them.
 
     Raises:
         DataError: a column named by the settings is not there.
@@ -117,48 +130,53 @@ def detect_layout(lines: Sequence[str], path: Path, settings: ReadSettings) -> L
 
 
 def detect_separator(lines: Sequence[str]) -> Separator:
-    return "tab" if 2 * sum("\t" in line for line in lines) > len(lines) else "blanks"
+    """Take TABs for the separator where most lines have one."""
+    with_tab = sum("\t" in line for line in lines)
+    return "tab" if 2 * with_tab > len(lines) else "blanks"
 
 
 def usual_width(rows: Sequence[Sequence[str]]) -> int:
-    """The columns of most lines; where most hold a word alone, of those that hold a tag."""
+    """Count the columns of most lines; where most hold a word alone, of those that hold a tag."""
     width = most_common(map(len, rows))
-    return (
-        width
-        if width > 1
-        else most_common(len(row) for row in rows if is_tag(row[-1]) and len(row) > 1) or width
-    )
+    if width > 1:
+        return width
+    tagged = (len(row) for row in rows if len(row) > 1 and is_tag(row[-1]))
+    return most_common(tagged) or width
 
 
 def most_common(lengths: Iterable[int]) -> int:
-    """The commonest, of equally common ones the least; 0 of none."""
+    """Find the commonest length, of equally common ones the least; 0 of none."""
     counts = Counter(lengths)
     return min(counts, key=lambda length: (-counts[length], length), default=0)
 
 
 def numbers_words(first_column: Iterable[str]) -> bool:
-    """Whether a column counts 1, 2, 3… and begins anew with each sentence; a slip in a hundred is let pass."""
-    numbers = [
-        int(text) if text.isdecimal() and len(text) < 9 else None
-        for text in first_column
-        if not SPLIT_ID.fullmatch(text)
-    ]
-    before = [None, *numbers][: len(numbers)]
-    running = sum(
-        n in (0, 1) or (n is not None and m is not None and n == m + 1)
-        for m, n in zip(before, numbers, strict=True)
-    )
-    return running > 0.99 * len(numbers)
+    """Tell whether a column counts 1, 2, 3… and begins anew with each sentence.
+
+    A slip in a hundred is let pass.
+    """
+    total = running = 0
+    before: int | None = None
+    for text in first_column:
+        if SPLIT_ID.fullmatch(text):
+            continue
+        number = int(text) if text.isdecimal() and len(text) < 9 else None
+        follows = before is not None and number == before + 1
+        running += number in (0, 1) or follows
+        total += 1
+        before = number
+    return running > (1 - SLIPS_LET_PASS) * total
 
 
 def default_tag_column(width: int, numbered: bool) -> int | None:
+    """Expect the tag in the last column, in numbered files in the third."""
     if numbered:
         return 2
     return width - 1 if width > 1 else None
 
 
 def column_index(name: str, column: int | None, width: int, path: Path) -> int | None:
-    """A column from the settings, counted from the front."""
+    """Count a column of the settings from the front."""
     if column is None:
         return None
     index = column + width if column < 0 else column

@@ -1,8 +1,9 @@
-"""Column files (CoNLL, IOB, TSV): a word and its tag on each line, a blank line after each sentence.
+"""Read and write column files (CoNLL, IOB, TSV): a word and its tag a line.
 
-Separator, columns and tag scheme are found out from each file, see `column_layout`. A file with tags is held in memory.
-A tag column may hold slips, such as `B_PER` for `B-PER`: as long as they are at most one in a hundred they are read
-and counted, beyond that they mean that the column is not the tags', which is an error.
+A blank line ends a sentence. Separator, columns and tag scheme are found out from each file, see
+`column_layout`. A file with tags is held in memory. Its tags may hold slips, such as `B_PER` for
+`B-PER`: as long as they are at most one in a hundred they are read and counted, beyond that they
+mean that the column is not the tags', which is an error.
 """
 
 from __future__ import annotations
@@ -14,30 +15,36 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
-from tfner.documents import Document
+from tfner.documents import Document, Entity
 from tfner.exceptions import DataError
 from tfner.formats.alignment import align_words
 from tfner.formats.column_layout import (
     DOCUMENT_START,
     NAMED_COMMENT,
+    SLIPS_LET_PASS,
     Layout,
     detect_layout,
     is_blank,
 )
+from tfner.formats.counts import count_blocks
+from tfner.formats.registry import Format, register
+from tfner.formats.resume import WrittenFile, up_to_blank_line
+from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import read_lines, stream_lines
+from tfner.formats.writers import OPEN_BOX, StreamWriter
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, is_tag, read_spans
+from tfner.tagging.word_tags import tags_on_words, with_words
 
-SLIPS_LET_PASS = 0.01
-LAYOUT_LINES = 10_000  # what a streamed file's layout is found out from
+LAYOUT_LINES = 10_000  # of a streamed file, from which its layout is found out
+PARTS_COLUMNS = re.compile(r"[\t\r\n]")
 OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
 
 
 @dataclass
 class Sentence:
-    """What stands between two blank lines; `tags` holds None where a line has no tag."""
+    """Hold what stands between two blank lines; `tags` has None where a line has no tag."""
 
     text: str | None = None
     id: str = ""
@@ -48,18 +55,18 @@ class Sentence:
 
 
 def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
-    """One document a sentence, its id the `# sent_id` or `file:line` of its first word.
+    """Read one document a sentence, its id the `# sent_id` or `file:line` of its first word.
 
     Raises:
-        DataError: a line without its token, a tag that is none, an undecodable byte; under strict also whatever else
-            would be counted: an untagged line, a slip, an illegal sequence.
+        DataError: a line without its token, a tag that is none, an undecodable byte; under strict
+            also whatever else would be counted: an untagged line, a slip, an illegal sequence.
     """
     lines = read_lines(path, settings.encoding, settings.max_line)
     layout = detect_layout(lines, path, settings)
     sentences = list(parse_sentences(lines, layout, path))
     if layout.tag is None:
         return (to_document(sentence, path, []) for sentence in sentences)
-    tags = settle_tags(sentences, layout, path, settings, ledger)
+    tags = complete_tags(sentences, layout, path, settings, ledger)
     scheme = detect_scheme(tags) if settings.scheme == "auto" else settings.scheme
     pairs = zip(sentences, tags, strict=True)
     return (
@@ -69,7 +76,7 @@ def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator
 
 
 def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
-    """The words alone of a column file of any size, for prediction; the layout is that of its first lines.
+    """Read the words alone of a file of any size, for prediction; its first lines give the layout.
 
     Raises:
         DataError: a line without its token, an undecodable byte.
@@ -100,7 +107,7 @@ def parse_sentences(lines: Iterable[str], layout: Layout, path: Path) -> Iterato
 
 
 def read_comment(line: str, where: str, sentence: Sentence) -> None:
-    """Take from `# text = …`, `# sent_id = …` and `# newdoc id = …` what belongs to the sentence that follows."""
+    """Take from `# text`, `# sent_id` and `# newdoc id` what belongs to the next sentence."""
     match = NAMED_COMMENT.fullmatch(line)
     if match is None or sentence.words:
         return
@@ -114,13 +121,15 @@ def read_comment(line: str, where: str, sentence: Sentence) -> None:
 
 
 def read_word(line: str, number: int, layout: Layout, path: Path, sentence: Sentence) -> None:
+    """Add the word of a line to its sentence."""
     columns = layout.split(line)
     if layout.skips(columns):
         return
     token_and_tag = layout.pick(columns)
     if token_and_tag is None:
         raise DataError(
-            f"{path}:{number}: expected a token in column {layout.token}, got {len(columns)} columns: {show(line)}"
+            f"{path}:{number}: expected a token in column {layout.token}, got {len(columns)} "
+            f"columns: {show(line)}"
         )
     token, tag = token_and_tag
     sentence.words.append(token)
@@ -128,23 +137,23 @@ def read_word(line: str, number: int, layout: Layout, path: Path, sentence: Sent
     sentence.lines.append(number)
 
 
-def settle_tags(
+def complete_tags(
     sentences: Sequence[Sentence],
     layout: Layout,
     path: Path,
     settings: ReadSettings,
     ledger: Ledger,
 ) -> list[list[str]]:
-    """The tags of every sentence, with O where there is none, and slips mended; both entered in the ledger."""
+    """Put O where a sentence has no tag and mend slips; both are entered in the ledger."""
     given = [tag for sentence in sentences for tag in sentence.tags if tag is not None]
     let_pass = 0 if settings.strict else SLIPS_LET_PASS * len(given)
     too_many_slips = sum(not is_tag(tag) for tag in given) > let_pass
     expected = f"expected O or a tag such as B-PER in column {layout.tag}"
 
-    def settle(tag: str | None, where: str, word: str) -> str:
+    def complete(tag: str | None, where: str, word: str) -> str:
+        if tag is None and settings.strict:
+            raise DataError(f"{where}: {expected}, got none for {show(word)}")
         if tag is None:
-            if settings.strict:
-                raise DataError(f"{where}: {expected}, got none for {show(word)}")
             ledger.record("untagged", where, word)
             return "O"
         if is_tag(tag):
@@ -157,7 +166,7 @@ def settle_tags(
 
     return [
         [
-            settle(tag, f"{path}:{line}", word)
+            complete(tag, f"{path}:{line}", word)
             for tag, line, word in zip(sentence.tags, sentence.lines, sentence.words, strict=True)
         ]
         for sentence in sentences
@@ -165,11 +174,12 @@ def settle_tags(
 
 
 def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:
-    """`B_PER` is read as `B-PER`; what is no tag at all leaves the word untagged."""
+    """Read `B_PER` as `B-PER`; what is no tag at all leaves the word untagged."""
     match = OTHER_HYPHEN.fullmatch(tag)
     if match:
-        ledger.record("repaired", where, f"{tag} read as {match[1]}-{match[2]}")
-        return f"{match[1]}-{match[2]}"
+        mended = f"{match[1]}-{match[2]}"
+        ledger.record("repaired", where, f"{tag} read as {mended}")
+        return mended
     ledger.record("untagged", where, f"{word}: {show(tag)} is no tag")
     return "O"
 
@@ -182,6 +192,7 @@ def spans_of(
     settings: ReadSettings,
     ledger: Ledger,
 ) -> list[Span]:
+    """Read the spans of a sentence's tags, with an entry for each illegal one."""
     spans, repairs = read_spans(tags, scheme)
     for position, detail in repairs:
         where = f"{path}:{sentence.lines[position]}"
@@ -192,8 +203,56 @@ def spans_of(
 
 
 def to_document(sentence: Sentence, path: Path, spans: Iterable[Span]) -> Document:
+    """Join a sentence's words, or find them in its `# text`."""
     id = sentence.id or f"{path.name}:{sentence.lines[0]}"
     places = None if sentence.text is None else align_words(sentence.text, sentence.words)
     if places is None:
         return Document.from_words(sentence.words, spans, id=id, group=sentence.group)
     return Document.from_word_spans(sentence.text or "", places, spans, id=id, group=sentence.group)
+
+
+class ColumnsWriter(StreamWriter):
+    """Write `token TAB tag` in IOB2, a blank line after each document.
+
+    Tokens are the given words, of raw text the runs between white space, cut at the borders of
+    entities. They stay as they are, empty ones and ones with blanks too, but for TABs and line
+    ends, which become ␣ (U+2423).
+    """
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        worded = with_words(document, entities)
+        tags = tags_on_words(worded, entities, self.ledger)
+        rows = zip(worded.word_texts(), tags, strict=True)
+        lines = [f"{as_cell(token)}\t{as_cell(tag)}\n" for token, tag in rows]
+        self._stream.write("".join(lines) + "\n")
+
+
+def as_cell(text: str) -> str:
+    """Replace what would part a column or a line."""
+    return PARTS_COLUMNS.sub(OPEN_BOX, text)
+
+
+def is_columns_of(record: bytes, document: Document) -> bool:
+    """Tell whether the tokens have the document's characters.
+
+    Where the tokens of raw text are parted depends on the entities.
+    """
+    tokens = b"".join(line.split(b"\t")[0] for line in record.split(b"\n"))
+    if document.words is None:
+        expected = re.sub(r"\s", "", document.text)
+    else:
+        expected = "".join(document.word_texts())
+    return tokens == as_cell(expected).encode("utf-8", "replace")
+
+
+register(
+    Format(
+        name="columns",
+        suffixes=(".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv"),
+        read=read_columns,
+        read_unmarked=stream_words,
+        count=count_blocks,
+        open_writer=ColumnsWriter,
+        resume=partial(WrittenFile, ends=up_to_blank_line, belongs=is_columns_of),
+    )
+)

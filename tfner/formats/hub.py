@@ -1,4 +1,4 @@
-"""Hugging Face datasets, saved in a folder or on the hub: they know the names behind integer tags."""
+"""Read Hugging Face datasets, saved in a folder or on the hub, which name their integer tags."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError, MissingExtraError
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.records import TAG_KEYS
+from tfner.formats.registry import Format, register
+from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import one_line
 
 SPLIT_FILES = ("state.json", "dataset_info.json")
@@ -22,14 +23,15 @@ LONGEST_REASON = 500  # characters of what the library says, which may list all 
 
 
 def is_dataset_folder(path: Path) -> bool:
+    """Recognize what `save_to_disk` writes."""
     return path.is_dir() and any((path / name).is_file() for name in (*SPLIT_FILES, SPLITS_FILE))
 
 
 def read_saved_dataset(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
-    """Read a folder that `Dataset.save_to_disk` wrote; one of several splits is named by its own folder.
+    """Read a folder that `save_to_disk` wrote; one of several splits is named by its folder.
 
     Raises:
-        DataError: it is no such folder, holds several splits, or a record has none of the known shapes.
+        DataError: it is no such folder, holds several splits, or a record has an unknown shape.
         MissingExtraError: the package datasets is not installed.
     """
     if not path.is_dir():
@@ -57,12 +59,12 @@ def read_hub(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Do
     if not name:
         raise DataError(f"{source}: expected hub:NAME or hub:NAME:SPLIT")
     load = import_datasets(source).load_dataset
-    return read_rows(
-        fetch(lambda: load(name, split=split or "train"), source), source, source, settings, ledger
-    )
+    dataset = fetch(lambda: load(name, split=split or "train"), source)
+    return read_rows(dataset, source, source, settings, ledger)
 
 
 def import_datasets(source: str) -> Any:
+    """Import the library, which is an extra."""
     try:
         return importlib.import_module("datasets")
     except ImportError:
@@ -70,31 +72,27 @@ def import_datasets(source: str) -> Any:
 
 
 def fetch(load: Callable[[], Any], source: str) -> Any:
+    """Call the library; its errors become DataErrors that name the source."""
     try:
         return load()
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # not found, no network, unknown split, a loading script
+    # Not found, no network, unknown split, a loading script.
+    except (OSError, ValueError, RuntimeError) as error:
         raise unusable(source, str(error)) from None
-    except (
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:  # its files are damaged: the library looks for what is not there
+    # Its files are damaged: the library looks for what is not there.
+    except (LookupError, TypeError, AttributeError) as error:
         raise unusable(source, f"{type(error).__name__}: {error}") from None
 
 
 def unusable(source: str, reason: str) -> DataError:
-    return DataError(
-        f"{source}: cannot be read as a dataset: {one_line(' '.join(reason.split()), LONGEST_REASON)}"
-    )
+    """Put the library's words into one line."""
+    words = " ".join(reason.split())
+    return DataError(f"{source}: cannot be read as a dataset: {one_line(words, LONGEST_REASON)}")
 
 
 def read_rows(
     dataset: Any, source: str, name: str, settings: ReadSettings, ledger: Ledger
 ) -> Iterator[Document]:
+    """Read the rows of a dataset as records; integer tags get their names."""
     fetch(lambda: check_values(dataset), source)
     class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
 
@@ -116,14 +114,14 @@ def read_rows(
 
 
 def check_values(dataset: Any) -> None:
-    """Refuse values that point outside of their file, which is mapped into memory: to read one would end the process."""
+    """Refuse values that point outside of their mapped file: to read one ends the process."""
     table = getattr(dataset, "data", None)
     if table is not None:
         table.validate(full=True)
 
 
 def names_of(feature: Any) -> Sequence[str] | None:
-    """The names of a column that holds lists of class labels."""
+    """Name the classes of a column that holds lists of class labels."""
     inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
     return getattr(inner, "names", None)
 
@@ -131,9 +129,13 @@ def names_of(feature: Any) -> Sequence[str] | None:
 def name_classes(
     ids: Sequence[int] | None, names: Sequence[str], column: str, where: str
 ) -> list[str]:
+    """Put class names in the place of their numbers."""
     for id in ids or ():
         if not 0 <= id < len(names):
             raise DataError(
                 f"{where}: expected classes in 0..{len(names) - 1} in {column}, got {id}"
             )
     return [names[id] for id in ids or ()]
+
+
+register(Format(name="datasets", recognize=is_dataset_folder, read=read_saved_dataset, folder=True))

@@ -1,4 +1,4 @@
-"""Records of any shape become documents: words are found in the text, tags read, spans checked."""
+"""Make documents of records: find words in the text, read tags, check spans."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.formats.alignment import align_words
 from tfner.formats.records import Mark, Record, parse_record
+from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, read_spans, split_tag
 
@@ -21,7 +21,7 @@ WHITE_SPACE = re.compile(r"\s+")
 
 
 class Item(NamedTuple):
-    """A value as JSON gives it, where it stands (`path:line` or `path[index]`), and its id if it names none itself."""
+    """Hold a value of JSON, where it stands (`path:line` or `path[index]`) and a spare id."""
 
     value: Any
     where: str
@@ -29,7 +29,10 @@ class Item(NamedTuple):
 
 
 class RecordReader:
-    """Turns items into documents; `items` can be called again, so that the scheme of tags is found before they are read."""
+    """Turn items into documents.
+
+    `items` can be called again, so that the scheme of tags is found before they are read.
+    """
 
     def __init__(self, items: Callable[[], Iterable[Item]], settings: ReadSettings, ledger: Ledger):
         self._items = items
@@ -46,58 +49,56 @@ class RecordReader:
     def _scheme(self) -> Scheme:
         if self._settings.scheme != "auto":
             return self._settings.scheme
-        unheard = Ledger()  # the second reading makes the entries
-        records = ((item, parse_record(item.value, item.where, unheard)) for item in self._items())
-        return detect_scheme(
-            check_tags(record.tags, item.where)
-            for item, record in records
-            if record and record.tags
-        )
+        return detect_scheme(self._tags())
+
+    def _tags(self) -> Iterator[Sequence[str]]:
+        """Read the tags of all records; the second reading makes the entries of the ledger."""
+        unheard = Ledger()
+        for item in self._items():
+            record = parse_record(item.value, item.where, unheard)
+            if record and record.tags:
+                yield check_tags(record.tags, item.where)
 
     def _to_document(self, record: Record, item: Item) -> Document:
         marked = self._mark(record, item)
         return replace(marked, id=record.id or item.id, group=record.group, slice=record.slice)
 
     def _mark(self, record: Record, item: Item) -> Document:
-        places = locate_words(record, item.where)
-        if record.text is None or (record.tags is not None and places is None):
-            return Document.from_words(
-                [str(word) for word in record.words or ()], self._spans(record, item)
-            )
+        spans = locate_words(record, item.where)
+        if record.text is None or (record.tags is not None and spans is None):
+            words = [str(word) for word in record.words or ()]
+            return Document.from_words(words, self._spans(record, item))
         if record.tags is not None:
-            return Document.from_word_spans(record.text, places or [], self._spans(record, item))
-        return Document(
-            record.text,
-            tuple(self._entities(record, item)),
-            None if places is None else tuple(places),
-        )
+            return Document.from_word_spans(record.text, spans or [], self._spans(record, item))
+        entities = tuple(self._entities(record, item))
+        return Document(record.text, entities, None if spans is None else tuple(spans))
 
     def _spans(self, record: Record, item: Item) -> list[Span]:
         if record.tags is None:
             return []
         spans, repairs = read_spans(check_tags(record.tags, item.where), self._scheme)
         for position, detail in repairs:
-            self._lose("repaired", item.where, f"{detail} (token {position})")
+            self._drop("repaired", item.where, f"{detail} (token {position})")
         return spans
 
     def _entities(self, record: Record, item: Item) -> Iterator[Entity]:
         for mark in record.marks:
             fault = find_fault(mark, record.text or "")
             if fault:
-                self._lose("invalid_span", item.where, fault)
+                self._drop("invalid_span", item.where, fault)
             else:
                 yield entity_at(record.text or "", mark.start, mark.end, mark.label)
 
-    def _lose(self, reason: Reason, where: str, detail: str) -> None:
+    def _drop(self, reason: Reason, where: str, detail: str) -> None:
         if self._settings.strict:
-            expected = (
-                f"legal {self._scheme} tags" if reason == "repaired" else "spans that fit the text"
-            )
+            legal = f"legal {self._scheme} tags"
+            expected = legal if reason == "repaired" else "spans that fit the text"
             raise DataError(f"{where}: expected {expected}, got {detail}")
         self._ledger.record(reason, where, detail)
 
 
 def check_tags(tags: Sequence[str], where: str) -> Sequence[str]:
+    """Refuse what is no tag in any scheme."""
     for position, tag in enumerate(tags):
         try:
             split_tag(tag)
@@ -107,23 +108,29 @@ def check_tags(tags: Sequence[str], where: str) -> Sequence[str]:
 
 
 def locate_words(record: Record, where: str) -> list[tuple[int, int]] | None:
-    """Where the given words stand in the text; None if there are none, no text, or they are not what the text consists of."""
+    """Find the given words in the text.
+
+    Returns:
+        None if there are no words or no text, or the words are not what the text consists of.
+    """
     text, words = record.text, record.words
     if text is None or words is None:
         return None
-    places = [word for word in words if isinstance(word, tuple)]
-    if not places:
+    spans = [word for word in words if isinstance(word, tuple)]
+    if not spans:
         return align_words(text, [word for word in words if isinstance(word, str)])
-    borders = [0, *(border for place in places for border in place), len(text)]
-    if borders != sorted(borders):
+    borders = [border for span in spans for border in span]
+    bounded = [0, *borders, len(text)]
+    if bounded != sorted(bounded):
         raise DataError(
-            f"{where}: expected tokens in order inside a text of {len(text)} characters, got {show(borders[1:-1])}"
+            f"{where}: expected tokens in order inside a text of {len(text)} characters, "
+            f"got {show(borders)}"
         )
-    return places
+    return spans
 
 
 def find_fault(mark: Mark, text: str) -> str | None:
-    """What is wrong with a span: outside its text, of no length, or not where the text is that it repeats."""
+    """Say what is wrong with a span: outside its text, empty, or not the text that it repeats."""
     shown = f"{mark.label[:80]} {mark.start}..{mark.end}"
     if not 0 <= mark.start < mark.end <= len(text):
         return f"{shown} in a text of {len(text)} characters"
@@ -134,5 +141,5 @@ def find_fault(mark: Mark, text: str) -> str | None:
 
 
 def even_out(text: str) -> str:
-    """Annotation tools write line breaks as blanks."""
+    """Make white space alike: annotation tools write line breaks as blanks."""
     return WHITE_SPACE.sub(" ", text)

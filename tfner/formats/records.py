@@ -1,4 +1,4 @@
-"""The shapes that JSON records of annotated text have, made one: text or words, and tags or spans."""
+"""Read the shapes of JSON records of annotated text as one: text or words, and tags or spans."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ ID_KEYS = ("id", "doc_id", "curid", "uid", "_id")
 START_KEYS = ("start", "start_offset", "start_char", "begin")
 END_KEYS = ("end", "end_offset", "end_char")
 LABEL_KEYS = ("label", "type", "labels", "entity_group", "tag")
+KEYS_SHOWN = 200  # characters
 SURFACE_KEYS = ("text", "name", "word")
 
 Json = Any  # what json.loads gives
 
 
 class Mark(NamedTuple):
-    """One annotated span as the record gives it, not yet checked against the text."""
+    """Hold one annotated span as the record gives it, not yet checked against the text."""
 
     start: int
     end: int
@@ -33,7 +34,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """A record of any shape: `words` are strings or (start, end), `tags` one for each word."""
+    """Hold a record of any shape: `words` are strings or (start, end), `tags` one for each word."""
 
     text: str | None
     words: list[str] | list[tuple[int, int]] | None
@@ -45,7 +46,10 @@ class Record:
 
 
 def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
-    """Recognise the shape of one record; None where its annotator rejected or left it, which is entered in the ledger.
+    """Recognize the shape of one record.
+
+    Returns:
+        None where its annotator rejected or left it, which is entered in the ledger.
 
     Raises:
         DataError: it is none of the known shapes.
@@ -59,14 +63,13 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
     if text is None and words is None:
         raise DataError(f"{where}: expected a record with text or tokens, got {show_keys(record)}")
     tags = parse_tags(record, words, where)
-    marks = (
-        []
-        if tags is not None
-        else [mark for item in entity_list(record, where) for mark in parse_marks(item, where)]
-    )
-    if text is None and (marks or is_places(words)):
+    marks: list[Mark] = []
+    for item in [] if tags is not None else entity_list(record, where):
+        marks += parse_marks(item, where)
+    if text is None and (marks or are_spans(words)):
         raise DataError(
-            f"{where}: expected a text, because the spans of tokens and entities count its characters, got none"
+            f"{where}: expected a text, because the spans of tokens and entities count its "
+            "characters, got none"
         )
     for _ in first_of(record, ("relations",), list) or ():
         ledger.record("skipped_annotation", where, "relation")
@@ -77,7 +80,7 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
 
 
 def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Json] | None:
-    """spaCy pairs and Label Studio tasks as `{"text": …, "entities": […]}`; other objects as they are."""
+    """Make spaCy pairs and Label Studio tasks `{"text", "entities"}`; keep other objects."""
     if (
         isinstance(value, list)
         and len(value) == 2
@@ -97,7 +100,7 @@ def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Jso
 
 
 def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mapping[str, Json] | None:
-    """A task of Label Studio's export: of several annotators the first whose work was not cancelled."""
+    """Read a task of Label Studio: of several annotators the first whose work was not cancelled."""
     annotations = first_of(task, ("annotations", "completions"), list) or []
     done = [
         annotation
@@ -122,6 +125,7 @@ def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mappin
 
 
 def task_text(data: Mapping[str, Json], where: str) -> str:
+    """Find the text of a task."""
     text = first_of(data, TEXT_KEYS, str)
     if text is None:
         raise DataError(
@@ -131,20 +135,18 @@ def task_text(data: Mapping[str, Json], where: str) -> str:
 
 
 def label_studio_entities(results: Iterable[Json], where: str, ledger: Ledger) -> Iterator[Json]:
+    """Pick the labelled spans of a task's results; the others are entered in the ledger."""
     for result in results:
         value = result.get("value") if isinstance(result, dict) else None
         if isinstance(value, dict) and "labels" in value:
             yield value
         else:
-            ledger.record(
-                "skipped_annotation",
-                where,
-                as_text(result.get("type") if isinstance(result, dict) else result),
-            )
+            kind = result.get("type") if isinstance(result, dict) else result
+            ledger.record("skipped_annotation", where, as_text(kind))
 
 
 def parse_words(record: Mapping[str, Json], where: str) -> list[str] | list[tuple[int, int]] | None:
-    """Tokens as strings, or Prodigy's token objects as places in the text."""
+    """Read tokens that are strings, or Prodigy's token objects as spans of the text."""
     tokens = record.get("tokens")
     if tokens is None:
         return None
@@ -162,15 +164,18 @@ def parse_words(record: Mapping[str, Json], where: str) -> list[str] | list[tupl
 def parse_tags(
     record: Mapping[str, Json], words: Sequence[Any] | None, where: str
 ) -> list[str] | None:
-    """One tag a word, or None where the record marks spans or nothing."""
+    """Read one tag a word; None where the record marks spans or nothing."""
     found = [key for key in TAG_KEYS if isinstance(record.get(key), list)]
-    if words is None or is_places(words) or not found:
+    if words is None or are_spans(words) or not found:
         return None
     key, tags = found[0], record[found[0]]
     if any(isinstance(tag, (dict, list)) for tag in tags):
         return None
     if any(not isinstance(tag, str) for tag in tags):
-        hint = "this file does not say what they mean; write names, or read the dataset itself, saved in a folder or as hub:NAME"
+        hint = (
+            "this file does not say what they mean; write names, or read the dataset itself, "
+            "saved in a folder or as hub:NAME"
+        )
         raise DataError(f"{where}: expected tags such as B-PER in {key}, got {show(tags)}: {hint}")
     if len(tags) != len(words):
         raise DataError(
@@ -180,7 +185,7 @@ def parse_tags(
 
 
 def entity_list(record: Mapping[str, Json], where: str) -> list[Json]:
-    """The first list of entities that is not empty. A string under `label` is a class of the whole text, not ours."""
+    """Find the first list of entities that is not empty; a string is a class of the whole text."""
     for key in ENTITY_KEYS:
         value = record.get(key)
         if isinstance(value, list) and value:
@@ -191,7 +196,7 @@ def entity_list(record: Mapping[str, Json], where: str) -> list[Json]:
 
 
 def parse_marks(item: Json, where: str) -> list[Mark]:
-    """`[0, 5, "PER"]` or an object; one mark a label, where it has several."""
+    """Read `[0, 5, "PER"]` or an object; one mark a label, where it has several."""
     if isinstance(item, list) and len(item) == 3:
         item = {"start": item[0], "end": item[1], "label": item[2]}
     if not isinstance(item, dict):
@@ -215,15 +220,18 @@ def parse_marks(item: Json, where: str) -> list[Mark]:
 
 
 def offset(item: Mapping[str, Json], keys: Sequence[str], where: str) -> int:
+    """Read a border of a span under the first of these keys that is there."""
     value = next((item[key] for key in keys if key in item), None)
     if not isinstance(value, int) or isinstance(value, bool):
         raise DataError(
-            f"{where}: expected {keys[0]} to be a whole number of characters, got {show(value)} in {show(item)}"
+            f"{where}: expected {keys[0]} to be a whole number of characters, "
+            f"got {show(value)} in {show(item)}"
         )
     return value
 
 
 def parse_id(record: Mapping[str, Json]) -> str:
+    """Find the id of a record, in its `meta` too; empty if it names none."""
     meta = record.get("meta")
     for source in (record, meta if isinstance(meta, dict) else {}):
         for key in ID_KEYS:
@@ -234,40 +242,46 @@ def parse_id(record: Mapping[str, Json]) -> str:
 
 
 def check_texts(record: Mapping[str, Json], where: str) -> None:
+    """Refuse half characters in text and tokens."""
     tokens = record.get("tokens")
-    texts = [record.get(key) for key in TEXT_KEYS] + (tokens if isinstance(tokens, list) else [])
-    for text in (text for text in texts if isinstance(text, str)):
-        check_whole(text, where)
+    texts = [record.get(key) for key in TEXT_KEYS]
+    texts += tokens if isinstance(tokens, list) else []
+    for text in texts:
+        if isinstance(text, str):
+            check_whole(text, where)
 
 
 def check_whole(text: str, where: str) -> None:
-    """JSON can escape half a character (`\\ud83d` alone), which no encoding can write."""
+    """Refuse half a character, which JSON can escape (`\\ud83d`) and no encoding can write."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         raise DataError(
-            f"{where}: expected whole characters, got half of one, U+{code:04X}, at character {error.start}"
+            f"{where}: expected whole characters, got half of one, U+{code:04X}, "
+            f"at character {error.start}"
         ) from None
 
 
-def is_places(words: Sequence[Any] | None) -> bool:
+def are_spans(words: Sequence[Any] | None) -> bool:
+    """Tell words that are given as (start, end) from strings."""
     return isinstance(next(iter(words or ()), None), tuple)
 
 
 def first_of(record: Mapping[str, Json], keys: Iterable[str], kind: type) -> Any:
+    """Find the first value of a kind under these keys; None if there is none."""
     return next((record[key] for key in keys if isinstance(record.get(key), kind)), None)
 
 
 def show_keys(record: Mapping[str, Json]) -> str:
+    """Name a record's keys in an error."""
+    if not record:
+        return "an empty object"
     keys = ", ".join(record)
-    return (
-        f"the keys {keys if len(keys) <= 200 else keys[:197] + '...'}"
-        if record
-        else "an empty object"
-    )
+    shown = keys if len(keys) <= KEYS_SHOWN else f"{keys[: KEYS_SHOWN - 3]}..."
+    return f"the keys {shown}"
 
 
 def as_text(value: Json) -> str:
-    """A name as it is; anything else, however deep or long, as Python writes it."""
+    """Keep a name as it is; write anything else, however deep or long, as Python does."""
     return value if isinstance(value, str) else show(value)

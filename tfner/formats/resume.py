@@ -1,37 +1,39 @@
-"""Going on with the output of an earlier run that was interrupted: which documents it holds, found from the output alone."""
+"""Find out which documents the output of an interrupted run holds, from the output alone."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
-from tfner.formats.writers import OPEN_BOX
-from tfner.safeio.portable_names import FileNames
-from tfner.safeio.printable import printable
+from tfner.formats.registry import all_formats
 
 SAME_INPUT = "--resume goes on only with the same input and format"
 
+# (number of the line in its record, the line) -> True where the record ends with it
+IsLast = Callable[[int, bytes], bool]
+
 
 class Earlier(Protocol):
-    """The output of an earlier run."""
+    """Hold the output of an earlier run."""
 
     def holds(self, document: Document) -> bool:
-        """Whether the output holds the document whole; asked about each of the input in its order. DataError if it holds another one."""
+        """Tell whether the output holds the document whole.
+
+        Asked about each document of the input in its order. DataError if it holds another one.
+        """
         ...
 
     def finish(self) -> None:
-        """The input has ended; DataError if the output goes on."""
+        """Note that the input has ended; DataError if the output goes on."""
         ...
 
 
 class Nothing:
-    """There is no earlier run to go on with."""
+    """Stand for an earlier run where there is none."""
 
     def holds(self, document: Document) -> bool:
         return False
@@ -41,16 +43,31 @@ class Nothing:
 
 
 class WrittenFile:
-    """The records of a file, of which an interrupted run wrote a part, down to any byte.
+    """Read the records of a file of which an interrupted run wrote a part, down to any byte.
 
-    The first document that it does not hold whole cuts off what there is of it, so that the file can be appended to.
+    The first document that it does not hold whole cuts off what there is of it, so that the file
+    can be appended to.
+
+    Args:
+        path: of the output, which need not exist.
+        ends: says for a document which line ends its record.
+        belongs: tells whether a record is the document's.
     """
 
-    def __init__(self, path: Path, format: str):
+    def __init__(
+        self,
+        path: Path,
+        ends: Callable[[Document], IsLast],
+        belongs: Callable[[bytes, Document], bool],
+    ):
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"--resume: expected a file, got {path}, which is none")
         self._path = path
-        self._ends, self._belongs = RECORDS[format]
+        self._ends = ends
+        self._belongs = belongs
         self._file: BinaryIO | None = path.open("rb") if path.exists() else None
-        self._number = self._whole = 0  # records, and bytes of them
+        self._records = 0
+        self._whole_bytes = 0
 
     def holds(self, document: Document) -> bool:
         if self._file is None:
@@ -59,26 +76,27 @@ class WrittenFile:
         if record is None:
             self._cut_off()
             return False
-        self._number += 1
+        self._records += 1
         if not self._belongs(record, document):
             self._close()
-            where = f"{self._path}: record {self._number}"
             raise DataError(
-                f"{where}: expected document {document.id!r} of this input, got another; {SAME_INPUT}"
+                f"{self._path}: record {self._records}: expected document {document.id!r} of this "
+                f"input, got another; {SAME_INPUT}"
             )
-        self._whole += len(record)
+        self._whole_bytes += len(record)
         return True
 
     def _cut_off(self) -> None:
         self._close()
-        os.truncate(self._path, self._whole)
+        os.truncate(self._path, self._whole_bytes)
 
     def finish(self) -> None:
         rest = self._file.read(1) if self._file else b""
         self._close()
         if rest:
             raise DataError(
-                f"{self._path}: expected {self._number} records, as many as the input has documents, got more; {SAME_INPUT}"
+                f"{self._path}: expected {self._records} records, as many as the input has "
+                f"documents, got more; {SAME_INPUT}"
             )
 
     def _close(self) -> None:
@@ -87,57 +105,27 @@ class WrittenFile:
         self._file = None
 
 
-class WrittenFolder:
-    """The BRAT files of a folder; an annotation file appears whole or not at all, and after its text."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._names = FileNames()
-
-    def holds(self, document: Document) -> bool:
-        name = self._names.name(document.id)
-        text, annotations = self._folder / f"{name}.txt", self._folder / f"{name}.ann"
-        if not annotations.exists():
-            return False
-        if not text.is_file() or text.read_bytes() != document.text.encode("utf-8", "replace"):
-            raise DataError(
-                f"{text}: expected the text of document {document.id!r} of this input, got another; {SAME_INPUT}"
-            )
-        return True
-
-    def finish(self) -> None:
-        return  # what else is in a folder says nothing
-
-
-IsLast = Callable[
-    [int, bytes], bool
-]  # (number of the line in its record, the line) -> whether the record ends with it
-
-
-def open_earlier(output: str, format: str) -> Earlier:
-    """The output of an earlier run, which need not exist.
+def open_earlier(output: str, name: str) -> Earlier:
+    """Open the output of an earlier run, which need not exist.
 
     Raises:
-        ConfigError: nothing can go on with it: it is a stream, or not in a format whose records can be told apart.
+        ConfigError: nothing can go on with it: it is a stream, or not in a format whose records
+            can be told apart.
     """
     if output == "-":
         raise ConfigError(
             "--resume: expected --output FILE, got standard output, which cannot be read back"
         )
-    path = Path(output)
-    if format == "brat":
-        return WrittenFolder(path)
-    if format not in RECORDS:
-        raise ConfigError(
-            f"--resume: expected one of the formats {', '.join((*RECORDS, 'brat'))}, got {format!r}"
-        )
-    if path.exists() and not path.is_file():
-        raise ConfigError(f"--resume: expected a file, got {path}, which is none")
-    return WrittenFile(path, format)
+    resumable = {format.name: format.resume for format in all_formats() if format.resume}
+    open_output = resumable.get(name)
+    if open_output is None:
+        expected = ", ".join(resumable)
+        raise ConfigError(f"--resume: expected one of the formats {expected}, got {name!r}")
+    return open_output(Path(output))
 
 
 def read_record(file: BinaryIO, is_last: IsLast) -> bytes | None:
-    """The lines of a record; None if the file ends before it does."""
+    """Read the lines of a record; None if the file ends before it does."""
     lines: list[bytes] = []
     while (line := file.readline()).endswith(b"\n"):
         lines.append(line)
@@ -147,48 +135,16 @@ def read_record(file: BinaryIO, is_last: IsLast) -> bytes | None:
 
 
 def one_line(document: Document) -> IsLast:
+    """End a record with its first line."""
     return lambda number, line: True
 
 
 def up_to_blank_line(document: Document) -> IsLast:
+    """End a record with a blank line."""
     return lambda number, line: line == b"\n"
 
 
 def as_many_lines(document: Document) -> IsLast:
+    """End a record with as many lines as the document has."""
     count = document.text.count("\n") + 1
     return lambda number, line: number == count
-
-
-def is_json_of(record: bytes, document: Document) -> bool:
-    expected = json.loads(
-        json.dumps([document.id, document.text])
-    )  # two lone surrogates in a row come back as one character
-    try:
-        found = json.loads(record)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and [found.get("id"), found.get("text")] == expected
-
-
-def is_columns_of(record: bytes, document: Document) -> bool:
-    """Whether the tokens have the document's characters: of raw text, where they are parted depends on the entities."""
-    tokens = b"".join(line.split(b"\t")[0] for line in record.split(b"\n"))
-    expected = (
-        re.sub(r"\s", "", document.text)
-        if document.words is None
-        else "".join(document.word_texts())
-    )
-    return tokens == re.sub(r"[\t\r\n]", OPEN_BOX, expected).encode("utf-8", "replace")
-
-
-def is_text_of(record: bytes, document: Document) -> bool:
-    """Whether the document's characters are there in their order, among brackets, labels and colours."""
-    characters = iter(record.decode("utf-8", "replace"))
-    return all(character in characters for character in re.sub(r"\s", "", printable(document.text)))
-
-
-RECORDS: dict[str, tuple[Callable[[Document], IsLast], Callable[[bytes, Document], bool]]] = {
-    "jsonl": (one_line, is_json_of),
-    "columns": (up_to_blank_line, is_columns_of),
-    "text": (as_many_lines, is_text_of),
-}

@@ -10,19 +10,19 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from tfner.config import MAX_FILE, MAX_LINE
 from tfner.exceptions import ConfigError, DataError
+from tfner.formats.settings import MAX_FILE, MAX_LINE
 from tfner.safeio.bounded import read_at_most
 from tfner.safeio.printable import show
 
-CHUNK = 1 << 16  # bytes
+READ_BYTES = 1 << 16
 
 
 def read_text(path: Path, encoding: str, largest: int = MAX_FILE) -> str:
-    """The whole file, of at most `largest` bytes, newlines and a byte order mark kept as they are.
+    """Read a whole file of at most `largest` bytes; newlines and a byte order mark are kept.
 
     Raises:
-        DataError: it cannot be opened, is larger, or a byte is not of this encoding; names the line.
+        DataError: it cannot be opened, is larger, or a byte is not of this encoding.
         ConfigError: there is no such encoding.
     """
     check_encoding(encoding)
@@ -30,24 +30,28 @@ def read_text(path: Path, encoding: str, largest: int = MAX_FILE) -> str:
         content = read_at_most(path, largest)
     except OSError as error:
         raise unreadable(path, error) from None
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        return codecs.getincrementaldecoder(encoding)().decode(
-            content, final=True
-        )  # strict where a stream is: UTF-16 without its mark
+        # Strict where a stream is: UTF-16 without its mark.
+        return decoder.decode(content, final=True)
     except UnicodeError as error:
         raise undecodable(path, encoding, error) from None
 
 
 def read_lines(path: Path, encoding: str, longest: int = MAX_LINE) -> list[str]:
-    """The lines without their ends, LF or CRLF; only these end a line, not U+0085 or U+2028, which occur in tokens."""
+    """Read the lines without their ends.
+
+    Only LF and CRLF end a line, not U+0085 or U+2028, which occur in tokens.
+    """
     return list(stream_lines(path, encoding, longest))
 
 
 def stream_lines(path: Path, encoding: str, longest: int = MAX_LINE) -> Iterator[str]:
-    """The same lines one by one, for files that are larger than memory.
+    """Read the same lines one by one, for files that are larger than memory.
 
     Raises:
-        DataError: the file cannot be read, a byte is not of this encoding, or a line has more than `longest` characters.
+        DataError: the file cannot be read, a byte is not of this encoding, or a line has more than
+            `longest` characters.
     """
     check_encoding(encoding)
     try:
@@ -60,7 +64,9 @@ def stream_lines(path: Path, encoding: str, longest: int = MAX_LINE) -> Iterator
 
 
 def bounded_lines(file: TextIO, name: str, longest: int) -> Iterator[str]:
-    """The lines of an open file that was opened with newline="\\n", without their ends; no more than one is held.
+    """Read the lines, without their ends, of a file that was opened with newline="\\n".
+
+    No more than one is held in memory.
 
     Raises:
         DataError: a line has more than `longest` characters.
@@ -74,19 +80,23 @@ def bounded_lines(file: TextIO, name: str, longest: int) -> Iterator[str]:
 
 
 def find_undecodable(path: Path, encoding: str) -> DataError | None:
-    """Where a file is not of an encoding; it is read once more, since what reads lines does not tell."""
+    """Find where a file is not of an encoding, by reading it again: reading lines does not tell."""
     decoder, lines = codecs.getincrementaldecoder(encoding)(), 0
     with path.open("rb") as file:
-        for chunk in chain(iter(partial(file.read, CHUNK), b""), [b""]):
+        for content in chain(iter(partial(file.read, READ_BYTES), b""), [b""]):
             try:
-                lines += decoder.decode(chunk, final=not chunk).count("\n")
+                lines += decoder.decode(content, final=not content).count("\n")
             except UnicodeError as error:
                 return undecodable(path, encoding, error, lines)
     return None
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuse what does not exist, is none of text, such as hex, or cannot go on after a byte that is none of its own, such as idna."""
+    """Refuse what is no encoding of text.
+
+    That is one that does not exist, one of bytes such as hex, and one such as idna, which cannot go
+    on after a byte that is none of its own.
+    """
     try:
         codecs.lookup(encoding)
         b"a\xff".decode(encoding, "replace")
@@ -95,17 +105,19 @@ def check_encoding(encoding: str) -> None:
 
 
 def undecodable(path: Path, encoding: str, error: UnicodeError, lines_before: int = 0) -> DataError:
-    """What is wrong, and where the codec tells; some say of a file as a whole that it is none of theirs."""
+    """Say what is wrong, and where, unless the codec refuses the file as a whole."""
     hint = f"set encoding (now {encoding}) to that of the file, for example cp1252"
     if not isinstance(error, UnicodeDecodeError):
         return DataError(
             f"{path}: expected text in {encoding}, got something else: {error}; {hint}"
         )
-    line = lines_before + error.object[: error.start].decode(encoding, "replace").count("\n") + 1
+    before = error.object[: error.start].decode(encoding, "replace")
+    line = lines_before + before.count("\n") + 1
     wrong = error.object[error.start : error.start + 1].hex()
     return DataError(f"{path}:{line}: expected text in {encoding}, got the byte 0x{wrong}; {hint}")
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
+    """Say why a file cannot be read."""
     hint = " (max_file)" if error.errno == errno.EFBIG else ""
     return DataError(f"{path}: cannot be read: {error.strerror or error}{hint}")

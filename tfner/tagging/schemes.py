@@ -1,7 +1,8 @@
-"""Tag schemes: detect, read, repair and write them; the label set of a model and which tag may follow which.
+"""Detect, read, repair and write tag schemes; know a model's tags and which may follow which.
 
-Every scheme is read by one rule, conlleval's, which is also seqeval's default mode. What differs between schemes is
-only which step from one tag to the next is legal, and that stands once, in `is_legal`.
+Every scheme is read by one rule, that of seqeval's default mode. conlleval has the same rule for B
+and I, and does not know the E and S of BIOES. What differs between schemes is only which step from
+one tag to the next is legal, and that stands once, in `is_legal`.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ Scheme = Literal["IO", "IOB1", "IOB2", "BIOES", "BILOU"]
 Span = tuple[int, int, str]  # first unit, one past the last unit, label
 Step = tuple[str, str, bool]  # prefix before, prefix after, same label
 
+# A tie between schemes goes to the earlier one.
 PREFIXES: dict[Scheme, str] = {
     "IOB2": "BI",
     "IO": "I",
     "IOB1": "BI",
     "BIOES": "BIES",
     "BILOU": "BILU",
-}  # a tie goes to the earlier
+}
 AS_BIOES = {"L": "E", "U": "S"}
 
 
 class Repair(NamedTuple):
-    """An illegal tag that was read all the same: its position in the sequence and what is wrong with it."""
+    """Describe an illegal tag that was read all the same, and its position."""
 
     position: int
     detail: str
@@ -40,10 +42,14 @@ class Repair(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def split_tag(tag: str) -> tuple[str, str]:
-    """`B-creative-work` → ("B", "creative-work"), `O` → ("O", "").
+    """Split a tag into its prefix and its type.
+
+        >>> split_tag("B-creative-work"), split_tag("O")
+        (('B', 'creative-work'), ('O', ''))
 
     Raises:
-        ValueError: neither O nor one of B, I, E, S, L, U with a hyphen and a type that is more than white space.
+        ValueError: neither O nor one of B, I, E, S, L, U with a hyphen and a type that is more than
+            white space.
     """
     if tag == "O":
         return "O", ""
@@ -55,7 +61,7 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def is_tag(text: str) -> bool:
-    """Whether `split_tag` can read it."""
+    """Tell whether `split_tag` can read it."""
     try:
         split_tag(text)
     except ValueError:
@@ -64,7 +70,7 @@ def is_tag(text: str) -> bool:
 
 
 def is_legal(scheme: Scheme, before: str, after: str, same_label: bool) -> bool:
-    """Whether a tag may follow another; prefixes are O, B, I, E, S, and both ends of a sequence count as O."""
+    """Tell whether a tag may follow another, by prefix; both ends of a sequence count as O."""
     inside = before in "BI"
     if scheme == "IO":
         return True
@@ -76,10 +82,14 @@ def is_legal(scheme: Scheme, before: str, after: str, same_label: bool) -> bool:
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
-    """The scheme with the fewest breaches; sequences may be a generator and are read once.
+    """Find the scheme with the fewest breaches; sequences may be a generator and are read once.
 
-    A few illegal tags do not change the answer: each breach counts against the scheme it breaks, and a prefix that the
-    scheme does not have counts twice. Sequences of O alone are IOB2, of O and I alone IO.
+    A few illegal tags do not change the answer: each breach counts against the scheme it breaks,
+    and a prefix that the scheme does not have counts twice. Sequences of O alone are IOB2, of O
+    and I alone IO.
+
+        >>> detect_scheme([["S-PER", "O"], ["B-LOC", "E-LOC"]])
+        'BIOES'
 
     Raises:
         ValueError: a tag that no scheme has.
@@ -87,14 +97,15 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
     steps: Counter[Step] = Counter()
     for tags in sequences:
         steps.update(steps_of(tags))
-    return min(
-        PREFIXES,
-        key=lambda scheme: sum(count * breach(scheme, step) for step, count in steps.items()),
-    )
+
+    def breaches(scheme: Scheme) -> int:
+        return sum(count * breach(scheme, step) for step, count in steps.items())
+
+    return min(PREFIXES, key=breaches)
 
 
 def steps_of(tags: Sequence[str]) -> Iterator[Step]:
-    """Each step from tag to tag, the one from the last tag out of the sequence included."""
+    """Give each step from tag to tag, the one from the last tag out of the sequence included."""
     before, label = "O", ""
     for tag in (*tags, "O"):
         prefix, next_label = split_tag(tag)
@@ -103,25 +114,32 @@ def steps_of(tags: Sequence[str]) -> Iterator[Step]:
 
 
 def breach(scheme: Scheme, step: Step) -> int:
+    """Weigh a step: 0 if it is legal, 2 if the scheme does not have the prefix, else 1."""
     before, after, same_label = step
     if after != "O" and after not in PREFIXES[scheme]:
         return 2
-    return int(
-        not is_legal(scheme, AS_BIOES.get(before, before), AS_BIOES.get(after, after), same_label)
-    )
+    before = AS_BIOES.get(before, before)
+    after = AS_BIOES.get(after, after)
+    return int(not is_legal(scheme, before, after, same_label))
 
 
 def read_spans(tags: Sequence[str], scheme: Scheme) -> tuple[list[Span], list[Repair]]:
-    """Read tags as conlleval and seqeval's default mode read them, legal or not; L and U are read as E and S.
+    """Read tags as seqeval's default mode reads them, legal or not; L and U are read as E and S.
 
-    Returns the spans in order, and a Repair for every tag that is illegal in `scheme` or has a prefix of another scheme.
+        >>> read_spans(["I-PER", "I-PER", "O", "B-LOC"], "IOB2")[0]
+        [(0, 2, 'PER'), (3, 4, 'LOC')]
+
+    Returns:
+        The spans in order, and a Repair for every tag that is illegal in `scheme` or has a prefix
+        of another scheme.
 
     Raises:
         ValueError: a tag without a type, or with a prefix that no scheme has.
     """
     spans: list[Span] = []
     repairs: list[Repair] = []
-    first, before, label = 0, "O", ""
+    first = 0
+    before, label = "O", ""
     for position, tag in enumerate((*tags, "O")):
         prefix, next_label = split_tag(tag)
         if breach(scheme, (before, prefix, label == next_label)):
@@ -136,23 +154,24 @@ def read_spans(tags: Sequence[str], scheme: Scheme) -> tuple[list[Span], list[Re
 
 
 def describe_breach(tags: Sequence[str], position: int, scheme: Scheme) -> Repair:
+    """Say what is wrong with the step to a position."""
     if position == len(tags):
         return Repair(position - 1, f"{tags[-1]} at the end")
-    prefix = tags[position][0]
-    if prefix not in PREFIXES[scheme] and prefix != "O":
-        return Repair(position, f"{tags[position]} in {scheme}")
-    return Repair(
-        position,
-        f"{tags[position]} after {tags[position - 1]}"
-        if position
-        else f"{tags[position]} at the beginning",
-    )
+    tag = tags[position]
+    if tag[0] not in PREFIXES[scheme] and tag != "O":
+        return Repair(position, f"{tag} in {scheme}")
+    if position == 0:
+        return Repair(position, f"{tag} at the beginning")
+    return Repair(position, f"{tag} after {tags[position - 1]}")
 
 
 def write_tags(spans: Iterable[Span], length: int, scheme: Scheme = "IOB2") -> list[str]:
-    """The tags of `length` units with these spans; `read_spans` gives the spans back.
+    """Write the tags of `length` units with these spans; `read_spans` gives the spans back.
 
     IO cannot part two adjacent entities of one type: read back, they are one.
+
+        >>> write_tags([(0, 2, "PER"), (3, 4, "LOC")], 4)
+        ['B-PER', 'I-PER', 'O', 'B-LOC']
 
     Raises:
         ValueError: spans overlap, are empty or stand outside the sequence.
@@ -162,18 +181,18 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme = "IOB2") -> l
     for first, end, label in sorted(spans):
         if not end_before <= first < end <= length:
             raise ValueError(
-                f"expected spans in 0..{length} that are not empty and do not overlap, got {(first, end, label)}"
+                f"expected spans in 0..{length} that are not empty and do not overlap, "
+                f"got {(first, end, label)}"
             )
         adjacent = first == end_before and label == label_before
-        tags[first:end] = [
-            f"{prefix}-{label}" for prefix in span_prefixes(end - first, scheme, adjacent)
-        ]
+        prefixes = span_prefixes(end - first, scheme, adjacent)
+        tags[first:end] = [f"{prefix}-{label}" for prefix in prefixes]
         end_before, label_before = end, label
     return tags
 
 
 def span_prefixes(length: int, scheme: Scheme, adjacent: bool) -> str:
-    """The prefixes of one span; `adjacent` if it follows a span of its own type without a gap."""
+    """Give the prefixes of one span; `adjacent` if it follows one of its own type without a gap."""
     if scheme == "IO" or (scheme == "IOB1" and not adjacent):
         return "I" * length
     if scheme in ("IOB1", "IOB2"):
@@ -184,9 +203,10 @@ def span_prefixes(length: int, scheme: Scheme, adjacent: bool) -> str:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The tags that a model can give: O, then the scheme's prefixes for each type, in the order of `types`.
+    """List the K tags of a model: O, then the scheme's prefixes for each type, in their order.
 
-    `LabelSet(("LOC", "PER")).tags == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")`; K is their number.
+        >>> LabelSet(("LOC", "PER")).tags
+        ('O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER')
 
     Raises:
         ConfigError: no types, an empty or a repeated one, or another scheme than IOB2 and BIOES.
@@ -203,7 +223,8 @@ class LabelSet:
             )
         if not self.types or not all(name.strip() for name in self.types):
             raise ConfigError(
-                f"entity types: expected one or more names, none of them empty, got {list(self.types)}"
+                "entity types: expected one or more names, none of them empty, "
+                f"got {list(self.types)}"
             )
         repeated = [name for name, count in Counter(self.types).items() if count > 1]
         if repeated:
@@ -215,11 +236,11 @@ class LabelSet:
         return len(self.tags)
 
     def id(self, tag: str) -> int:
-        """The id of a tag; KeyError if it is none of this set's."""
+        """Look up the id of a tag; KeyError if it is none of this set's."""
         return self._ids[tag]
 
     def tag(self, id: int) -> str:
-        """The tag of an id in 0..K-1; IndexError outside, for -1 too, which means no prediction."""
+        """Look up a tag by its id in 0..K-1; IndexError outside, for -1 too: no prediction."""
         if id < 0:
             raise IndexError(f"expected a tag id in 0..{len(self) - 1}, got {id}")
         return self.tags[id]
@@ -234,19 +255,19 @@ class LabelSet:
 
     @cached_property
     def allowed_first(self) -> np.ndarray:
-        """bool [K]: may begin a sequence."""
+        """Mark the tags that may begin a sequence: bool [K]."""
         return self._frozen([self._may_follow("O", tag) for tag in self.tags])
 
     @cached_property
     def allowed_next(self) -> np.ndarray:
-        """bool [K, K]: [i, j] if tag j may follow tag i."""
+        """Mark at [i, j] that tag j may follow tag i: bool [K, K]."""
         return self._frozen(
             [[self._may_follow(tag, following) for following in self.tags] for tag in self.tags]
         )
 
     @cached_property
     def allowed_last(self) -> np.ndarray:
-        """bool [K]: may end a sequence."""
+        """Mark the tags that may end a sequence: bool [K]."""
         return self._frozen([self._may_follow(tag, "O") for tag in self.tags])
 
     def _may_follow(self, tag: str, following: str) -> bool:

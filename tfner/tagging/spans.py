@@ -8,26 +8,50 @@ from collections.abc import Iterable
 from tfner.documents import Entity
 
 
-def keep_longest(entities: Iterable[Entity]) -> tuple[list[Entity], list[Entity]]:
-    """Keep the longest of entities that overlap; of equally long ones the earlier, then the one given first.
+class DisjointSpans:
+    """Hold spans (start, end) of which no two overlap, sorted."""
 
-    Returns (kept, dropped), both sorted by start; O(n log n) comparisons.
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+
+    def add(self, start: int, end: int) -> bool:
+        """Take a span in and return True, or return False where it overlaps one that is held.
+
+        An empty span overlaps what it stands inside of.
+        """
+        index = bisect_right(self._spans, (start, end))
+        # As the spans are disjoint, only the two neighbours can overlap a newcomer.
+        neighbours = self._spans[max(index - 1, 0) : index + 1]
+        if any(overlap(start, end, *neighbour) for neighbour in neighbours):
+            return False
+        self._spans.insert(index, (start, end))
+        return True
+
+
+def keep_longest(entities: Iterable[Entity]) -> tuple[list[Entity], list[Entity]]:
+    """Keep the longest of entities that overlap; of equally long ones the earlier, then the first.
+
+        >>> bank, england = Entity(0, 15, "ORG"), Entity(8, 15, "LOC")
+        >>> keep_longest([england, bank]) == ([bank], [england])
+        True
+
+    Returns:
+        (kept, dropped), both sorted by start; O(n log n) comparisons.
     """
-    kept: list[
-        Entity
-    ] = []  # sorted and disjoint, so that only two neighbours can overlap a newcomer
+    taken = DisjointSpans()
+    kept: list[Entity] = []
     dropped: list[Entity] = []
     for entity in sorted(entities, key=lambda entity: (entity.start - entity.end, entity.start)):
-        place = bisect_right(
-            kept, (entity.start, entity.end), key=lambda other: (other.start, other.end)
-        )
-        if any(overlap(entity, neighbour) for neighbour in kept[max(place - 1, 0) : place + 1]):
-            dropped.append(entity)
-        else:
-            kept.insert(place, entity)
-    return kept, sorted(dropped, key=lambda entity: (entity.start, entity.end))
+        fits = taken.add(entity.start, entity.end)
+        (kept if fits else dropped).append(entity)
+    return sorted(kept, key=by_start), sorted(dropped, key=by_start)
 
 
-def overlap(one: Entity, other: Entity) -> bool:
-    """Whether two spans share a character; an empty one overlaps what it stands inside of."""
-    return one.start < other.end and other.start < one.end
+def by_start(entity: Entity) -> tuple[int, int]:
+    """Order entities by their place in the text."""
+    return entity.start, entity.end
+
+
+def overlap(start: int, end: int, other_start: int, other_end: int) -> bool:
+    """Tell whether two spans share a character; an empty one overlaps what it stands inside of."""
+    return start < other_end and other_start < end

@@ -167,7 +167,9 @@ def write_shards(
     entities = 0
     with dropped_file(task.folder, lost) as enter:
         documents = show(read_documents(source, settings.data, ledger))
-        batches = batch_by_padded_size(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE)
+        batches = batch_by_padded_size(
+            documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE
+        )
         for number, batch in enumerate(batches):
             entities += sum(len(document.entities) for document in batch)
             enter(processes.add(number % task.shards, batch))

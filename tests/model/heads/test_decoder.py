@@ -313,7 +313,9 @@ def reading(scheme: str):
     @tf.function(input_signature=spec)
     def read(tags_M, log_probs_MK, lengths_B):
         row_M = tf.repeat(tf.range(tf.size(lengths_B)), lengths_B)
-        return pad_by_row(read_entities(tags_M, log_probs_MK, row_M, rules)[1], row_M, lengths_B, None)
+        return pad_by_row(
+            read_entities(tags_M, log_probs_MK, row_M, rules)[1], row_M, lengths_B, None
+        )
 
     return rules.types, read
 

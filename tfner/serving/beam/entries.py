@@ -1,4 +1,7 @@
-"""From a chunk of files to blocks of documents. What is no document is refused with its place, and the reading goes on behind it."""
+"""Read groups of files as blocks of documents.
+
+What is no document is refused with its place, and the reading goes on behind it.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,23 @@ import json
 import lzma
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
-from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.formats.guess import guess_by_name
-from tfner.formats.record_documents import Item, RecordReader
-from tfner.safeio.json_text import parse_json
+from tfner.formats.registry import (
+    Format,
+    find_format,
+    guess_unmarked_name,
+    names_of,
+    parsed_by_record,
+)
+from tfner.formats.settings import MAX_FILE, MAX_LINE
 from tfner.serving.beam.sources import Chunk, bare_name, open_file
 from tfner.serving.runtime.recognizer import in_blocks
 
@@ -34,12 +42,10 @@ UNREADABLE = (
     IsADirectoryError,
 )
 WHOLE_FILE = 0  # in place of a line's number
-# The scheme of tags is of no interest here, and finding it would take a reading of its own.
-RECORDS = ReadSettings(format="jsonl", scheme="IOB2")
 
 
 class Entry(NamedTuple):
-    """What stands at one place of the input: a document, or some text that is none and why."""
+    """Hold what stands at one place of the input: a document, or some text that is none and why."""
 
     path: str
     line: int
@@ -49,9 +55,10 @@ class Entry(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Entries that are worked on at once, as `predict` would put them together; `number` counts the blocks of a chunk.
+    """Hold entries that are worked on at once, as `predict` would put them together.
 
-    `tally` holds what was met since the block before: files, documents, refused, blank (empty lines of JSONL), skipped (records that their
+    `number` counts the blocks of a group of files. `tally` holds what was met since the block
+    before: files, documents, refused, blank (empty lines of JSONL), skipped (records that their
     annotator rejected).
     """
 
@@ -62,8 +69,9 @@ class Block(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How files are read: `input_format` is auto, lines, jsonl or document. Lines of more characters, and files of more bytes that are a
-    document, are refused.
+    """Say how files are read: `input_format` is auto or the name of one that is read by record.
+
+    Lines of more characters, and files of more bytes that are one record, are refused.
     """
 
     input_format: str = "auto"
@@ -73,11 +81,10 @@ class Reading(NamedTuple):
 
 
 def read_blocks(chunk: Chunk, reading: Reading) -> Iterator[Block]:
-    """The blocks of a chunk, at least one; where they end depends on the input alone."""
+    """Read the blocks of a group, at least one; where they end depends on the input alone."""
     tally: Counter[str] = Counter()
-    entries = (
-        counted(entry, tally) for path in chunk.paths for entry in read_file(path, reading, tally)
-    )
+    files = (read_file(path, reading, tally) for path in chunk.paths)
+    entries = (counted(entry, tally) for entry in chain.from_iterable(files))
     number = -1
     for number, block in enumerate(in_blocks(entries)):
         yield Block(chunk.number, number, block, take(tally))
@@ -86,166 +93,149 @@ def read_blocks(chunk: Chunk, reading: Reading) -> Iterator[Block]:
 
 
 def counted(entry: Entry, tally: Counter[str]) -> Entry:
+    """Count an entry on its way."""
     tally["refused" if entry.document is None else "documents"] += 1
     return entry
 
 
 def take(tally: Counter[str]) -> dict[str, int]:
+    """Empty a tally and give what it held."""
     taken = dict(tally)
     tally.clear()
     return taken
 
 
 def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
-    """The entries of a file, down to where it is damaged."""
+    """Read the entries of a file, down to where it is damaged."""
     tally["files"] += 1
-    kind = (
-        guess_by_name(bare_name(path)) if reading.input_format == "auto" else reading.input_format
-    )
-    if kind not in KINDS:
-        yield Entry(
-            path,
-            WHOLE_FILE,
-            "",
-            error=f"{path}: expected one of the formats {', '.join(KINDS)}, got what its name says is {kind}",
-        )
+    name = reading.input_format
+    if name == "auto":
+        name = guess_unmarked_name(bare_name(path))
+    format = find_format(name)
+    if format is None or format.parse is None:
+        expected = ", ".join(names_of(parsed_by_record()))
+        error = f"expected one of the formats {expected}, got what its name says is {name}"
+        yield Entry(path, WHOLE_FILE, "", error=f"{path}: {error}")
         return
+    read = read_whole if format.record == "file" else read_by_line
     line = WHOLE_FILE
     try:
         with open_file(path) as file:
-            for entry in KINDS[kind](path, file, reading, tally):
+            for entry in read(path, file, format, reading, tally):
                 line = entry.line
                 yield entry
     except (*UNREADABLE, OSError) as error:
         if not is_damage(error):
             raise  # another try may well go better: the runner's to decide
         behind = f" behind line {line}" if line else ""
-        yield Entry(
-            path,
-            WHOLE_FILE,
-            "",
-            error=f"{path}: cannot be read{behind}: {getattr(error, 'strerror', None) or error}",
-        )
+        reason = getattr(error, "strerror", None) or error
+        yield Entry(path, WHOLE_FILE, "", error=f"{path}: cannot be read{behind}: {reason}")
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether reading a file again would fail again."""
-    return isinstance(error, UNREADABLE) or (
-        type(error) is OSError and error.errno is None
-    )  # the latter is bz2's
+    """Tell whether reading a file again would fail again."""
+    is_from_bz2 = type(error) is OSError and error.errno is None
+    return isinstance(error, UNREADABLE) or is_from_bz2
 
 
-def read_lines(path: str, file: BinaryIO, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
-    """Each line is a document, empty ones too."""
-    name = bare_name(path)
-    for line, content in numbered_lines(path, file, reading):
-        yield (
-            content
-            if isinstance(content, Entry)
-            else Entry(path, line, content, Document(content, id=f"{name}:{line}"))
-        )
-
-
-def read_json_lines(
-    path: str, file: BinaryIO, reading: Reading, tally: Counter[str]
+def read_by_line(
+    path: str, file: BinaryIO, format: Format, reading: Reading, tally: Counter[str]
 ) -> Iterator[Entry]:
-    """Each line is a record in one of the shapes that `readers.records` knows; blank lines are nothing."""
+    """Read each line as a record; blank ones are nothing, unless the format says otherwise."""
     for line, content in numbered_lines(path, file, reading):
         if isinstance(content, Entry):
             yield content
-        elif not content.strip():
+        elif not (content.strip() or format.keeps_blank_lines):
             tally["blank"] += 1
         else:
-            entry = read_record(path, line, content)
+            entry = parse_record(path, line, content, format, f"{bare_name(path)}:{line}")
             if entry is None:
                 tally["skipped"] += 1
             else:
                 yield entry
 
 
-def read_record(path: str, line: int, content: str) -> Entry | None:
-    """The document of a JSON record, None where its annotator rejected it."""
+def parse_record(path: str, line: int, content: str, format: Format, id: str) -> Entry | None:
+    """Make an entry of a record's text, None where its annotator rejected it."""
+    if format.parse is None:
+        raise ValueError(f"{format.name} cannot be read by record")
     try:
-        item = Item(
-            parse_json(content, path, line=line), f"{path}:{line}", f"{bare_name(path)}:{line}"
-        )
-        for document in RecordReader(lambda: [item], RECORDS, Ledger()).documents():
-            return Entry(path, line, document.text, document)
+        document = format.parse(content, path, line)
     except DataError as error:
         return Entry(path, line, content[:SHOWN], error=str(error))
-    return None
+    if document is None:
+        return None
+    return Entry(path, line, document.text, replace(document, id=document.id or id))
 
 
-def read_whole(path: str, file: BinaryIO, reading: Reading, tally: Counter[str]) -> Iterator[Entry]:
-    """The file is a document."""
+def read_whole(
+    path: str, file: BinaryIO, format: Format, reading: Reading, tally: Counter[str]
+) -> Iterator[Entry]:
+    """Read the file as one record."""
     content = file.read(reading.max_file + 1)
     if len(content) > reading.max_file:
         error = f"expected at most {reading.max_file:,} bytes (max_file), got more"
         yield refusal(path, WHOLE_FILE, content[: 4 * SHOWN], reading, error)
         return
     text = decode(path, 1, content, reading)
-    yield (
-        text
-        if isinstance(text, Entry)
-        else Entry(path, WHOLE_FILE, text, Document(text, id=PurePosixPath(bare_name(path)).stem))
-    )
-
-
-KINDS: dict[str, Callable[[str, BinaryIO, Reading, Counter[str]], Iterator[Entry]]] = {
-    "lines": read_lines,
-    "jsonl": read_json_lines,
-    "document": read_whole,
-}
+    if isinstance(text, Entry):
+        yield text
+        return
+    entry = parse_record(path, WHOLE_FILE, text, format, PurePosixPath(bare_name(path)).stem)
+    if entry is not None:
+        yield entry
 
 
 def numbered_lines(
     path: str, file: BinaryIO, reading: Reading
 ) -> Iterator[tuple[int, str | Entry]]:
-    """The lines of a file without their ends, LF or CRLF, and its byte order mark; those that are refused as entries."""
+    """Read the lines of a file without their ends, LF or CRLF, and without its byte order mark.
+
+    Returns:
+        (number from 1, text); in the text's place an entry where the line is refused.
+    """
     most = BYTES_OF_A_CHARACTER * (reading.max_line + 2)
     for line, content in enumerate(iter(partial(file.readline, most), b""), start=1):
         whole = content.endswith(b"\n") or len(content) < most
         while not whole and (rest := file.readline(most)):
             whole = rest.endswith(b"\n")
-        text = (
-            decode(path, line, content, reading)
-            if len(content) < most
-            else content.decode(reading.encoding, "replace")
-        )
+        if len(content) < most:
+            text = decode(path, line, content, reading)
+        else:
+            text = content.decode(reading.encoding, "replace")
         if isinstance(text, str):
             text = text.removesuffix("\n").removesuffix("\r")
             text = text.removeprefix("\ufeff") if line == 1 else text
             if len(text) > reading.max_line:
-                error = f"expected a line of at most {reading.max_line:,} characters (max_line), got a longer one"
+                most_characters = f"{reading.max_line:,} characters (max_line)"
+                error = f"expected a line of at most {most_characters}, got a longer one"
                 text = refusal(path, line, content[: 4 * SHOWN], reading, error)
         yield line, text
 
 
 def decode(path: str, line: int, content: bytes, reading: Reading) -> str | Entry:
-    """The text of bytes that begin in a line, or their refusal."""
+    """Decode bytes that begin in a line, or refuse them."""
     try:
         return content.decode(reading.encoding)
     except UnicodeDecodeError as error:
         line += content.count(b"\n", 0, error.start)
         wrong = content[error.start : error.start + 1].hex()
-        return refusal(
-            path,
-            line,
-            content,
-            reading,
-            f"expected text in {reading.encoding}, got the byte 0x{wrong}",
-        )
+        expected = f"expected text in {reading.encoding}, got the byte 0x{wrong}"
+        return refusal(path, line, content, reading, expected)
 
 
 def refusal(path: str, line: int, content: bytes, reading: Reading, error: str) -> Entry:
+    """Make the entry of bytes that are no document."""
     where = f"{path}:{line}" if line else path
-    return Entry(
-        path, line, content.decode(reading.encoding, "replace")[:SHOWN], error=f"{where}: {error}"
-    )
+    shown = content.decode(reading.encoding, "replace")[:SHOWN]
+    return Entry(path, line, shown, error=f"{where}: {error}")
 
 
 def refused_line(entry: Entry) -> str:
-    """A refused entry as a line of JSON: `{"file", "line", "error", "text"}`, where `line` is null if it is the whole file."""
+    """Write a refused entry as a line of JSON: `{"file", "line", "error", "text"}`.
+
+    `line` is null where the whole file was refused.
+    """
     record = {
         "file": entry.path,
         "line": entry.line or None,

@@ -1,4 +1,4 @@
-"""The model of a worker process, and what marks documents with it."""
+"""Load the model of a worker process, and mark documents with it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from apache_beam.utils.shared import Shared
 
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, ModelError
-from tfner.formats.writers import JsonlWriter, PredictionWriter, open_writer, prediction_record
+from tfner.formats.jsonl import JsonlWriter, prediction_record
+from tfner.formats.registry import all_formats, register
+from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.serving.beam.entries import Block, Entry, refused_line
 from tfner.serving.beam.sources import is_remote
 from tfner.serving.export.version_numbers import version_number
 from tfner.serving.runtime.bulk import count_words
 from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
-from tfner.tagging.word_tags import with_words
 
 BLOCKS_IN_PART = 16  # at most 16,384 documents in a file of the output
-FORMATS = ("jsonl", "columns", "text")
 
 
 class Marked(NamedTuple):
-    """A block as it is written: lines of predictions and of refusals in UTF-8, and its tally with what was found."""
+    """Hold a block as it is written: predictions and refusals in UTF-8, and its tally."""
 
     number: int
     predictions: bytes
@@ -41,7 +41,7 @@ class Marked(NamedTuple):
 
 
 def resolve_model(model: str) -> str:
-    """The folder of the one version that all workers are to load, however many are exported meanwhile.
+    """Find the one version that all workers are to load, however many are exported meanwhile.
 
     Raises:
         ModelError: there is no export of tfner's.
@@ -53,7 +53,8 @@ def resolve_model(model: str) -> str:
     path = Path(model)
     if (path / "config.yaml").is_file():
         raise ModelError(
-            f"{path}: expected an exported model, got the folder of a run: export it with python -m tfner.export {path}"
+            f"{path}: expected an exported model, got the folder of a run: export it with "
+            f"python -m tfner.export {path}"
         )
     version = find_version(path).absolute()
     read_card(version)
@@ -61,6 +62,7 @@ def resolve_model(model: str) -> str:
 
 
 def resolve_remote(model: str) -> str:
+    """Find the newest version where Beam can read."""
     try:
         here, below = FileSystems.match([f"{model}/saved_model.pb", f"{model}/*/saved_model.pb"])
     except BeamIOError as error:
@@ -81,7 +83,7 @@ def resolve_remote(model: str) -> str:
 
 
 def open_model(model: str) -> Recognizer:
-    """Load a version, over a copy on the local disk if it lies elsewhere; imports TensorFlow."""
+    """Load a version, over a copy on the local disk if it lies elsewhere; import TensorFlow."""
     from tfner.serving.runtime.saved_model import load_recognizer
 
     if not is_remote(model):
@@ -94,6 +96,7 @@ def open_model(model: str) -> Recognizer:
 
 
 def copy_folder(source: str, target: Path) -> None:
+    """Copy what lies where Beam can read."""
     (found,) = FileSystems.match([f"{source}/**"])
     for file in found.metadata_list:
         path = target / file.path.removeprefix(f"{source}/")
@@ -102,15 +105,28 @@ def copy_folder(source: str, target: Path) -> None:
             shutil.copyfileobj(content, copy)
 
 
-class WithModel(beam.DoFn):
-    """Has a model, which is loaded once in a process and shared by its threads."""
+class KnowsFormats(beam.DoFn):
+    """Know in a worker the formats that are registered where the pipeline is built."""
+
+    def __init__(self) -> None:
+        self._formats = all_formats()
+
+    def setup(self) -> None:
+        for format in self._formats:
+            register(format)
+
+
+class WithModel(KnowsFormats):
+    """Have a model, which is loaded once in a process and shared by its threads."""
 
     def __init__(self, model: str):
+        super().__init__()
         self._model = model
         self._shared = Shared()
         self._recognizer: Recognizer | None = None
 
     def setup(self) -> None:
+        super().setup()
         self._recognizer = self._shared.acquire(partial(open_model, self._model))
 
     def recognizer(self) -> Recognizer:
@@ -120,7 +136,7 @@ class WithModel(beam.DoFn):
 
 
 class MarkBlocks(WithModel):
-    """Block → ((chunk, part), Marked)."""
+    """Mark a block, as ((group of files, part of the output), Marked)."""
 
     def __init__(self, model: str, format: str, *, place: bool):
         super().__init__(model)
@@ -148,20 +164,17 @@ class MarkBlocks(WithModel):
                 "marked": len(documents),
                 "words": sum(map(count_words, documents)),
                 "entities": sum(map(len, found.values())),
-                **{
-                    f"not written: {reason}": count
-                    for reason, count in lines.writer.ledger.counts.items()
-                },
             }
+            for reason, count in lines.writer.ledger.counts.items():
+                tally[f"not written: {reason}"] = count
             return lines.content(), tally
 
 
 class Lines:
-    """Documents in an output format, in memory; a context manager."""
+    """Write documents in an output format, in memory; a context manager."""
 
     def __init__(self, format: str, *, place: bool):
         self._stream = io.StringIO()
-        self._columns = format == "columns"
         self._place = place
         self.writer: PredictionWriter = open_writer(format, self._stream)
 
@@ -170,23 +183,16 @@ class Lines:
         if document is None:
             raise ValueError(f"{entry.path}:{entry.line} holds no document")
         if self._place and isinstance(self.writer, JsonlWriter):
-            self.writer.write_record(
-                {
-                    "file": entry.path,
-                    "line": entry.line or None,
-                    **prediction_record(document, entities),
-                }
-            )
+            where = {"file": entry.path, "line": entry.line or None}
+            self.writer.write_record({**where, **prediction_record(document, entities)})
         else:
-            self.writer.write(
-                with_words(document, entities) if self._columns else document, entities
-            )
+            self.writer.write(document, entities)
 
     def content(self) -> bytes:
+        """Finish, and give what was written in UTF-8."""
         self.writer.close()
-        return self._stream.getvalue().encode(
-            "utf-8", getattr(self.writer, "unencodable", "replace")
-        )
+        unencodable = getattr(self.writer, "unencodable", "replace")
+        return self._stream.getvalue().encode("utf-8", unencodable)
 
     def __enter__(self) -> Lines:
         return self
@@ -196,10 +202,11 @@ class Lines:
 
 
 class MarkEntities(beam.PTransform):
-    """`(key, text or Document)` → `(key, list of Entity)`, for a pipeline of your own: any key that tells you where the result belongs.
+    """Turn `(key, text or Document)` into `(key, list of Entity)`, in a pipeline of your own.
 
-    Documents are put together within a bundle, and sorted by length before the model is asked. `model` is an exported folder, or a version
-    of it, that every worker can read.
+    Take any key that tells you where the result belongs. Documents are put together within a
+    bundle, and sorted by length before the model is asked. `model` is an exported folder, or a
+    version of it, that every worker can read.
     """
 
     def __init__(self, model: str):
@@ -214,7 +221,7 @@ class MarkEntities(beam.PTransform):
 
 
 class MarkKeyed(WithModel):
-    """[(key, text or Document)] → (key, entities) of each."""
+    """Turn [(key, text or Document)] into (key, entities) of each."""
 
     def process(self, batch: Any) -> Iterable[Any]:
         documents = [

@@ -1,4 +1,4 @@
-"""What was marked becomes files, each whole or not at all: sorted by name they are in the input's order."""
+"""Write what was marked as files, each whole or absent; their names sort in the input's order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 
 from tfner.exceptions import ConfigError
+from tfner.formats.registry import find_format
 from tfner.serving.beam.sources import is_remote
 
-SUFFIXES = {"jsonl": "jsonl", "columns": "conll", "text": "txt"}
 SUMMARY = "summary.json"
 COUNTED = (
     "files",
@@ -32,7 +32,7 @@ COUNTED = (
 
 
 def prepare_folder(folder: str) -> None:
-    """See to it that nothing is in the output's folder yet.
+    """Refuse an output's folder that is not empty.
 
     Raises:
         ConfigError: something is, or it cannot be looked into.
@@ -42,35 +42,34 @@ def prepare_folder(folder: str) -> None:
     except ValueError as error:
         raise ConfigError(f"{folder}: {error}") from None
     if found.metadata_list:
+        path = found.metadata_list[0].path
         raise ConfigError(
-            f"{folder}: expected a new or empty folder for the output, got one with {found.metadata_list[0].path} in it"
+            f"{folder}: expected a new or empty folder for the output, got one with {path} in it"
         )
 
 
 class WriteParts(beam.DoFn):
-    """((chunk, part), its blocks) → its tally, once `part-CHUNK-PART` and, where anything was refused, `refused-CHUNK-PART.jsonl` stand.
+    """Write the blocks of ((group, part), blocks), and give their tally once the files stand.
 
-    Done twice, as runners do after a failure, it leaves the same files.
+    They are `part-GROUP-PART` and, where anything was refused, `refused-GROUP-PART.jsonl`. Done
+    twice, as runners do after a failure, it leaves the same files.
     """
 
     def __init__(self, folder: str, format: str):
         self._folder = folder
-        self._suffix = SUFFIXES[format]
+        record = find_format(format)
+        self._suffix = record.suffixes[0] if record and record.suffixes else f".{format}"
         self._written = Metrics.counter("tfner", "documents_written")
         self._refused = Metrics.counter("tfner", "entries_refused")
 
     def process(self, keyed: Any) -> Iterator[dict[str, int]]:
-        (chunk, part), values = keyed
+        (group, part), values = keyed
         blocks = sorted(values, key=lambda block: block.number)
-        place = f"{chunk:06}-{part:06}"
-        self._put(f"part-{place}.{self._suffix}", b"".join(block.predictions for block in blocks))
-        self._put(f"refused-{place}.jsonl", b"".join(block.refused for block in blocks))
-        tally = add_tallies(
-            [
-                *(block.tally for block in blocks),
-                {"written": sum(block.tally["marked"] for block in blocks)},
-            ]
-        )
+        number = f"{group:06}-{part:06}"
+        self._put(f"part-{number}{self._suffix}", b"".join(block.predictions for block in blocks))
+        self._put(f"refused-{number}.jsonl", b"".join(block.refused for block in blocks))
+        written = {"written": sum(block.tally["marked"] for block in blocks)}
+        tally = add_tallies([*(block.tally for block in blocks), written])
         self._written.inc(tally["written"])
         self._refused.inc(tally.get("refused", 0))
         yield tally
@@ -81,6 +80,7 @@ class WriteParts(beam.DoFn):
 
 
 def add_tallies(tallies: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Add counts up by their names."""
     total: Counter[str] = Counter()
     for tally in tallies:
         total.update(tally)
@@ -100,15 +100,18 @@ def write_whole(folder: str, name: str, content: bytes) -> None:
         raise
 
 
-def write_summary(tally: Mapping[str, int], folder: str, facts: Mapping[str, str]) -> None:
-    """The last file: its presence says that all others are there. Counts are of the data, so a bundle that was done twice counts once."""
+def write_summary(tally: Mapping[str, int], folder: str, job: Mapping[str, str]) -> None:
+    """Write the last file: its presence says that all others are there.
+
+    Counts are of the data, so a bundle that was done twice counts once.
+    """
     counts = {name: tally.get(name, 0) for name in COUNTED}
     others = {name: count for name, count in sorted(tally.items()) if name not in counts}
-    write_whole(
-        folder, SUMMARY, (json.dumps({**facts, **counts, **others}, indent=2) + "\n").encode()
-    )
+    text = json.dumps({**job, **counts, **others}, indent=2) + "\n"
+    write_whole(folder, SUMMARY, text.encode())
 
 
 def read_summary(folder: str) -> dict[str, Any]:
+    """Read the summary of an output that is complete."""
     with FileSystems.open(f"{folder}/{SUMMARY}") as file:
         return json.loads(file.read())

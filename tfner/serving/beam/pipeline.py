@@ -1,4 +1,4 @@
-"""The pipeline: files → blocks of documents → the same with entities → files in the input's order."""
+"""Put the pipeline together: files, blocks of documents, the same with entities, files in order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from apache_beam.runners.runner import PipelineState
 
 from tfner.exceptions import TfnerError
 from tfner.serving.beam.entries import Reading, read_blocks
-from tfner.serving.beam.marking import MarkBlocks
+from tfner.serving.beam.marking import KnowsFormats, MarkBlocks
 from tfner.serving.beam.parts import WriteParts, add_tallies, read_summary, write_summary
 from tfner.serving.beam.sources import list_chunks
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be marked with which version of a model, and where to; `place` adds file and line to each record of JSONL."""
+    """Say what is to be marked with which version of a model, and where to.
+
+    `place` adds file and line to each record of JSONL.
+    """
 
     version: str
     source: str
@@ -30,10 +33,11 @@ class Job:
     place: bool = False
 
 
-class ReadBlocks(beam.DoFn):
-    """Chunk → its blocks."""
+class ReadBlocks(KnowsFormats):
+    """Read a chunk as its blocks."""
 
     def __init__(self, reading: Reading):
+        super().__init__()
         self._reading = reading
         self._counters = {
             name: Metrics.counter("tfner", f"{name}_read")
@@ -49,7 +53,7 @@ class ReadBlocks(beam.DoFn):
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add all steps of a job to a pipeline."""
-    facts = {"model": job.version, "input": job.source, "format": job.format}
+    described = {"model": job.version, "input": job.source, "format": job.format}
     _ = (
         pipeline
         | "input" >> beam.Create([job.source])
@@ -61,24 +65,25 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "gather parts" >> beam.GroupByKey()
         | "write" >> beam.ParDo(WriteParts(job.output, job.format))
         | "count" >> beam.CombineGlobally(add_tallies)
-        | "write summary" >> beam.Map(write_summary, job.output, facts)
+        | "write summary" >> beam.Map(write_summary, job.output, described)
     )
 
 
 def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
-    """Run a job to its end, on the runner that the flags of Beam's name; gives its summary.
+    """Run a job to its end, on the runner that Beam's flags name, and give its summary.
 
     Raises:
         TfnerError: it did not come to its end, or a document that was read is not written.
     """
-    # There are no triggers here, so the permission changes one thing alone: DirectRunner does not fetch another runner from GitHub.
+    # There are no triggers here, so the permission changes one thing alone: DirectRunner does not
+    # fetch another runner from GitHub.
     options = PipelineOptions(list(flags), allow_unsafe_triggers=True)
     pipeline = beam.Pipeline(options=options)
     build(pipeline, job)
     try:
         state = pipeline.run().wait_until_finish()
     except Exception as error:
-        raise unfinished(job, reason_of(error)) from error
+        raise unfinished(job, last_line_of(error)) from error
     if state not in (None, PipelineState.DONE):
         raise unfinished(job, f"it ended as {state}")
     summary = read_summary(job.output)
@@ -89,8 +94,8 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
     return summary
 
 
-def reason_of(error: Exception) -> str:
-    """What went wrong, in a line: from a worker in a thread or process of its own comes a traceback as text."""
+def last_line_of(error: Exception) -> str:
+    """Say in a line what went wrong: from a worker comes a traceback as text."""
     lines = [
         line
         for line in str(error).splitlines()
@@ -100,6 +105,8 @@ def reason_of(error: Exception) -> str:
 
 
 def unfinished(job: Job, why: str) -> TfnerError:
+    """Say that some of the output is missing."""
     return TfnerError(
-        f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, but not all"
+        f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, "
+        "but not all"
     )

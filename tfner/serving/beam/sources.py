@@ -1,4 +1,4 @@
-"""The files of an input, wherever Beam can read them, and how they are dealt out."""
+"""List the files of an input, wherever Beam can read them, and deal them out in groups."""
 
 from __future__ import annotations
 
@@ -21,45 +21,42 @@ DECOMPRESS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.op
 
 
 class Chunk(NamedTuple):
-    """Files that one worker reads one behind the other, and which chunk in the input's order they are."""
+    """Name files that one worker reads one behind the other, with their number in the order."""
 
     number: int
     paths: tuple[str, ...]
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path lies in a file system that Beam knows by its scheme, such as gs://."""
+    """Tell whether a path lies in a file system that Beam knows by its scheme, such as gs://."""
     return "://" in path
 
 
 def is_folder(source: str) -> bool:
-    """Whether an input is a folder, which is one of documents; in other file systems a path that ends with a slash."""
+    """Tell whether an input is a folder; in other file systems its path ends with a slash."""
     return source.endswith("/") if is_remote(source) else Path(source).is_dir()
 
 
 def list_files(source: str) -> list[FileMetadata]:
-    """The files of an input, in order of their paths: a file, the .txt files of a folder, or what matches a pattern of Beam's.
+    """List the files of an input by path: a file, a folder's .txt files, or a pattern's matches.
 
     Raises:
         DataError: there are none, or they cannot be listed.
         ConfigError: the path has a scheme that this installation of Beam does not know.
     """
-    files = (
-        match(f"{source}*.txt" if is_folder(source) else source)
-        if is_remote(source)
-        else list_local(source)
-    )
+    folder = is_folder(source)
+    if is_remote(source):
+        files = match(f"{source}*.txt" if folder else source)
+    else:
+        files = list_local(source)
     if not files:
-        raise DataError(
-            f"{source}: expected .txt files in this folder, found none"
-            if is_folder(source)
-            else f"{source}: no such file"
-        )
+        nothing = "expected .txt files in this folder, found none" if folder else "no such file"
+        raise DataError(f"{source}: {nothing}")
     return sorted(files, key=lambda file: file.path)
 
 
 def list_local(source: str) -> list[FileMetadata]:
-    """What exists is itself, even if its name would be a pattern."""
+    """Match a pattern; what exists is itself, even if its name would be one."""
     path = Path(source)
     if not path.exists():
         return match(source)
@@ -70,6 +67,7 @@ def list_local(source: str) -> list[FileMetadata]:
 
 
 def match(pattern: str) -> list[FileMetadata]:
+    """Ask Beam for the files of a pattern."""
     try:
         (found,) = FileSystems.match([pattern])
     except BeamIOError as error:
@@ -80,12 +78,11 @@ def match(pattern: str) -> list[FileMetadata]:
 
 
 def cut_chunks(files: Iterable[FileMetadata]) -> Iterator[Chunk]:
-    """Chunks of files in their order; many small files are one, so that the model is not asked for one text at a time."""
+    """Group files in order, many small ones together, lest the model get one text at a time."""
     number, held, paths = 0, 0, []
     for file in files:
-        if paths and (
-            len(paths) == DOCUMENTS_IN_BLOCK or held + file.size_in_bytes > CHARACTERS_IN_BLOCK
-        ):
+        is_full = len(paths) == DOCUMENTS_IN_BLOCK
+        if paths and (is_full or held + file.size_in_bytes > CHARACTERS_IN_BLOCK):
             yield Chunk(number, tuple(paths))
             number, held, paths = number + 1, 0, []
         paths.append(file.path)
@@ -95,20 +92,24 @@ def cut_chunks(files: Iterable[FileMetadata]) -> Iterator[Chunk]:
 
 
 def list_chunks(source: str) -> list[Chunk]:
-    """The chunks of the files of an input."""
+    """Group the files of an input."""
     return list(cut_chunks(list_files(source)))
 
 
 @contextmanager
 def open_file(path: str) -> Iterator[BinaryIO]:
-    """A file's bytes, those inside where its name says that it is compressed."""
+    """Open a file's bytes, those inside where its name says that it is compressed."""
     decompress = DECOMPRESS.get(PurePosixPath(path).suffix.lower())
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
         yield cast(BinaryIO, decompress(raw, "rb") if decompress else raw)
 
 
 def bare_name(path: str) -> str:
-    """The name of a file without its folder and its compression: `gs://b/a.jsonl.gz` → `a.jsonl`."""
+    """Take folder and compression off a file's name.
+
+    >>> bare_name("gs://b/a.jsonl.gz")
+    'a.jsonl'
+    """
     name = PurePosixPath(path).name
     suffix = PurePosixPath(name).suffix
     return name.removesuffix(suffix) if suffix.lower() in DECOMPRESS else name

@@ -1,4 +1,4 @@
-"""JSON files: one record a line, or one array of them; their shapes are those of `records`."""
+"""Read JSON files that are one array of records, in the shapes that `records` knows."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
+from tfner.formats.jsonl import read_json_lines
 from tfner.formats.record_documents import Item, RecordReader
-from tfner.formats.text_files import read_text, stream_lines
+from tfner.formats.registry import Format, register
+from tfner.formats.settings import ReadSettings
+from tfner.formats.text_files import read_text
 from tfner.safeio.json_text import parse_json
 
 
-def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
-    """Read one record a line, in a stream; a file with tags is read twice, first to find their scheme.
-
-    Raises:
-        DataError: a line is no JSON or no known record; under strict also a span that fits its text not.
-    """
-    return RecordReader(lambda: iterate_lines(path, settings), settings, ledger).documents()
-
-
 def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
-    """Read a file that is one array of records, or one record; one that holds a record a line is read as such.
+    """Read a file that is one array of records, or one record.
+
+    One that holds a record a line is read as such.
 
     Raises:
         DataError: as `read_json_lines`; what is no JSON is named by line and column.
@@ -42,7 +37,7 @@ def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
 
 
 def holds_lines(text: str) -> bool:
-    """Whether a text is a record a line: an object, with something behind it."""
+    """Tell whether a text is a record a line: an object, with something behind it."""
     begin = len(text) - len(text.lstrip())
     if not text.startswith("{", begin):
         return False
@@ -53,16 +48,9 @@ def holds_lines(text: str) -> bool:
     return end < len(text.rstrip())
 
 
-def iterate_lines(path: Path, settings: ReadSettings) -> Iterator[Item]:
-    for number, line in enumerate(
-        stream_lines(path, settings.encoding, settings.max_line), start=1
-    ):
-        if line.strip():
-            yield Item(
-                parse_json(line, path, line=number), f"{path}:{number}", f"{path.name}:{number}"
-            )
-
-
 def is_pair(value: list) -> bool:
-    """Whether a list is one spaCy pair of text and annotations, not an array of records."""
+    """Tell one spaCy pair of text and annotations from an array of records."""
     return len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
+
+
+register(Format(name="json", suffixes=(".json",), read=read_json_array))

@@ -1,0 +1,124 @@
+"""Write gold beside predicted tags, so that counting the file counts every entity.
+
+An entity that the rows of its document cannot hold, since it is nested in another one or touches
+no word, follows in a block of its own. conlleval and seqeval therefore count on the file exactly
+the entities that `evaluate` counts, and find the same precision, recall and F1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tfner.documents import Document, Entity
+from tfner.formats.registry import Format, register
+from tfner.formats.writers import OPEN_BOX, StreamWriter
+from tfner.tagging.schemes import Span, write_tags
+from tfner.tagging.spans import DisjointSpans
+from tfner.tagging.word_tags import covered_words, cut_words, split_borders
+
+Row = tuple[str, str, str]  # token, gold tag, predicted tag
+
+
+class Pairing(NamedTuple):
+    """Hold an entity that stands in the gold data, in the predictions, or in both."""
+
+    entity: Entity
+    gold: bool
+    predicted: bool
+
+
+class ConllevalWriter(StreamWriter):
+    """Write `token gold predicted` with single blanks and a blank line after each document.
+
+    Words are cut at the borders of entities inside them. conlleval's ports in other languages split
+    at any white space, so each such character in a token or label is written as ␣ (U+2423), and so
+    is an empty token. The token `-X-`, which conlleval takes for a sentence break, is written
+    `-X-␣`.
+    """
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        for block in lay_out(document, entities):
+            for token, gold, predicted in block:
+                shown = f"{token}{OPEN_BOX}" if token in ("", "-X-") else token
+                cells = (re.sub(r"\s", OPEN_BOX, cell) for cell in (shown, gold, predicted))
+                self._stream.write(" ".join(cells) + "\n")
+            self._stream.write("\n")
+
+
+def lay_out(document: Document, predicted: Sequence[Entity]) -> list[list[Row]]:
+    """Lay a document out as rows of a token and its two tags.
+
+        >>> document = Document("New York", (Entity(0, 8, "LOC"), Entity(4, 8, "LOC")))
+        >>> lay_out(document, [Entity(4, 8, "LOC")])  # doctest: +NORMALIZE_WHITESPACE
+        [[('New', 'O', 'O'), ('York', 'B-LOC', 'B-LOC')],
+         [('New', 'B-LOC', 'O'), ('York', 'I-LOC', 'O')]]
+
+    Returns:
+        The rows of all words, then a block for each entity that they cannot hold.
+    """
+    words = cut_words(document, (*document.entities, *predicted))
+    starts, ends = split_borders(words)
+    tokens = [document.text[start:end] for start, end in words]
+    gold_runs, predicted_runs = DisjointSpans(), DisjointSpans()
+    gold_spans: set[Span] = set()
+    predicted_spans: set[Span] = set()
+    alone: list[list[Row]] = []
+    for pairing in sorted(pair_up(document.entities, predicted), key=paired_and_longest_first):
+        first, last = covered_words(pairing.entity, starts, ends)
+        span = (first, last, pairing.entity.label)
+        other_side = gold_spans if pairing.predicted else predicted_spans
+        # Unequal entities on equal words would be counted as a hit.
+        fits = first < last and (pairing.gold == pairing.predicted or span not in other_side)
+        if fits and pairing.gold:
+            fits = gold_runs.add(first, last)
+        if fits and pairing.predicted:
+            fits = predicted_runs.add(first, last)
+        if not fits:
+            alone.append(block_of(pairing, tokens[first:last] or [pairing.entity.text]))
+            continue
+        if pairing.gold:
+            gold_spans.add(span)
+        if pairing.predicted:
+            predicted_spans.add(span)
+    gold_tags = write_tags(gold_spans, len(words))
+    predicted_tags = write_tags(predicted_spans, len(words))
+    return [list(zip(tokens, gold_tags, predicted_tags, strict=True)), *alone]
+
+
+def pair_up(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[Pairing]:
+    """Pair each gold entity with at most one equal prediction, as scores are counted."""
+    unpaired: defaultdict[tuple[int, int, str], list[Entity]] = defaultdict(list)
+    for entity in predicted:
+        unpaired[entity.key].append(entity)
+    pairings: list[Pairing] = []
+    for entity in gold:
+        equal = unpaired[entity.key]
+        pairings.append(Pairing(entity, gold=True, predicted=bool(equal)))
+        del equal[-1:]
+    for entities in unpaired.values():
+        pairings += [Pairing(entity, gold=False, predicted=True) for entity in entities]
+    return pairings
+
+
+def paired_and_longest_first(pairing: Pairing) -> tuple[bool, int, int]:
+    """Order pairings: those found on both sides, then the longest, then by place.
+
+    Pairs come first, so that they take the same words on both sides or on none.
+    """
+    is_pair = pairing.gold and pairing.predicted
+    return not is_pair, pairing.entity.start - pairing.entity.end, pairing.entity.start
+
+
+def block_of(pairing: Pairing, tokens: Sequence[str]) -> list[Row]:
+    """Give an entity rows of its own."""
+    tags = write_tags([(0, len(tokens), pairing.entity.label)], len(tokens))
+    outside = ["O"] * len(tokens)
+    gold = tags if pairing.gold else outside
+    predicted = tags if pairing.predicted else outside
+    return list(zip(tokens, gold, predicted, strict=True))
+
+
+register(Format(name="conlleval", open_writer=ConllevalWriter, needs_gold=True))

@@ -1,0 +1,109 @@
+"""Read and write JSON Lines: one record a line, in one of the shapes that `records` knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document, Entity
+from tfner.formats.counts import count_filled_lines
+from tfner.formats.record_documents import Item, RecordReader
+from tfner.formats.registry import Format, register
+from tfner.formats.resume import WrittenFile, one_line
+from tfner.formats.settings import ReadSettings
+from tfner.formats.text_files import stream_lines
+from tfner.formats.writers import StreamWriter
+from tfner.safeio.json_text import parse_json
+
+# Beside \n, what str.splitlines cuts at.
+LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+SCORE_DIGITS = 6
+
+
+def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
+    """Read one record a line as needed; a file with tags is read twice, first to find their scheme.
+
+    Raises:
+        DataError: a line is no JSON or no known record; under strict also a span that does not fit
+            its text.
+    """
+    return RecordReader(partial(iterate_lines, path, settings), settings, ledger).documents()
+
+
+def iterate_lines(path: Path, settings: ReadSettings) -> Iterator[Item]:
+    """Parse the lines that are not blank."""
+    lines = stream_lines(path, settings.encoding, settings.max_line)
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            value = parse_json(line, path, line=number)
+            yield Item(value, f"{path}:{number}", f"{path.name}:{number}")
+
+
+def parse_line(text: str, path: str, line: int) -> Document | None:
+    """Make a document of a record for prediction; None where its annotator rejected it.
+
+    Raises:
+        DataError: the line is no JSON or no known record.
+    """
+    item = Item(parse_json(text, path, line=line), f"{path}:{line}", "")
+    # The scheme of tags is of no interest here, and finding it would take another reading.
+    settings = ReadSettings(scheme="IOB2")
+    return next(RecordReader(lambda: [item], settings, Ledger()).documents(), None)
+
+
+class JsonlWriter(StreamWriter):
+    """Write `{"id", "text", "entities": [{"start", "end", "label", "score", "text"}]}` a line."""
+
+    unencodable = "backslashreplace"  # \udc80 is JSON's own way to write a lone surrogate
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        self.write_record(prediction_record(document, entities))
+
+    def write_record(self, record: Mapping[str, object]) -> None:
+        """Write one object as it stands."""
+        text = json.dumps(record, ensure_ascii=False)
+        self._stream.write(text.translate(LINE_BREAKS) + "\n")
+
+
+def prediction_record(document: Document, entities: Sequence[Entity]) -> dict[str, object]:
+    """Make a document with predicted entities an object of JSON."""
+    records = [entity_record(document, entity) for entity in entities]
+    return {"id": document.id, "text": document.text, "entities": records}
+
+
+def entity_record(document: Document, entity: Entity) -> dict[str, object]:
+    """Make an entity an object of JSON, with the characters that stand in the document."""
+    return {
+        "start": entity.start,
+        "end": entity.end,
+        "label": entity.label,
+        "score": round(float(entity.score), SCORE_DIGITS),
+        "text": document.text[entity.start : entity.end],
+    }
+
+
+def is_json_of(record: bytes, document: Document) -> bool:
+    """Tell whether a record has the document's id and text."""
+    # There and back, since two lone surrogates in a row come back as one character.
+    expected = json.loads(json.dumps([document.id, document.text]))
+    try:
+        found = json.loads(record)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and [found.get("id"), found.get("text")] == expected
+
+
+register(
+    Format(
+        name="jsonl",
+        suffixes=(".jsonl", ".ndjson"),
+        read=read_json_lines,
+        parse=parse_line,
+        count=count_filled_lines,
+        open_writer=JsonlWriter,
+        resume=partial(WrittenFile, ends=one_line, belongs=is_json_of),
+    )
+)

@@ -1,0 +1,43 @@
+"""Hold the settings by which files are read, the same in every command and configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tfner.formats.registry import names_of, readable
+from tfner.safeio.printable import show
+
+MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
+
+
+def check_format(name: str) -> str:
+    """Refuse a name that no registered format has which can be read with its entities."""
+    *names, last = (f"'{known}'" for known in ("auto", *names_of(readable())))
+    expected = f"{', '.join(names)} or {last}"
+    if f"'{name}'" not in (*names, last):
+        raise ValueError(f"input should be {expected}, got {show(name)}")
+    return name
+
+
+class Settings(BaseModel):
+    """Refuse unknown keys, and changes of values afterwards: the base of all settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ReadSettings(Settings):
+    """Say how files are read; what is `auto` or None is found out from each file."""
+
+    format: Annotated[str, AfterValidator(check_format)] = "auto"
+    encoding: str = "utf-8"
+    scheme: Literal["auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU"] = "auto"
+    token_column: int | None = None
+    tag_column: int | None = None
+    separator: Literal["auto", "tab", "blanks"] = "auto"
+    strict: bool = False
+    # Characters; a file with a longer line is refused before it fills the memory.
+    max_line: int = Field(default=MAX_LINE, ge=1)
+    # Bytes of a file that is held in memory whole: JSON arrays, BRAT's texts.
+    max_file: int = Field(default=MAX_FILE, ge=1)
