@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, run
+from tfner.commands import (
+    Encoding,
+    MaxFile,
+    MaxLine,
+    load_tensorflow,
+    messages,
+    run,
+    validate_reading,
+)
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
 from tfner.formats.registry import (
     choose,

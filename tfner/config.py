@@ -6,6 +6,7 @@ that names the key.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
