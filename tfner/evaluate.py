@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +20,7 @@ from tfner.commands import (
     Strict,
     TagColumn,
     TokenColumn,
+    make_callable,
     messages,
     open_model,
     output,
@@ -33,6 +35,7 @@ from tfner.exceptions import DataError
 from tfner.formats import read_documents
 from tfner.formats.writers import open_writer
 from tfner.monitoring.progress import track
+from tfner.safeio.validation import validate
 from tfner.tagging.word_tags import with_words
 
 
@@ -116,6 +119,24 @@ def evaluate_model(
                 writer.write(with_words(document, (*document.entities, *entities)), entities)
     return replace(report, seconds={"prediction": time.perf_counter() - start})
 
+
+def evaluate_source(
+    model: str | os.PathLike[str], data: str, *, raw: bool = False, **reading: Any
+) -> Report:
+    """Score an export or a run folder on marked data: `tfner.evaluate`.
+
+    `data` is a file, a folder, hub:NAME:SPLIT or embedded:FILE; `reading` are options such as
+    `format`, `scheme`, `encoding`. With `raw` the model reads the text even where words are given.
+
+    Raises:
+        ConfigError: an option is unknown or wrong.
+        DataError, ModelError: the data or the model cannot be read.
+    """
+    settings = validate(reading, ReadSettings, "evaluate")
+    return evaluate_model(Path(model), os.fspath(data), settings, raw=raw)
+
+
+make_callable(__name__, evaluate_source)
 
 if __name__ == "__main__":
     run(evaluate)

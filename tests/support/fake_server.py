@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from tfner.serving.client.address import parse_address
-from tfner.serving.client.connect import remote_recognizer
+from tfner.serving.client.synchronous import remote_recognizer
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
 from tfner.serving.runtime.recognizer import Recognizer

@@ -11,9 +11,9 @@ from fake_server import TOY, URL, FakeServer
 import tfner
 from tfner.exceptions import ConfigError
 from tfner.serving.client.address import parse_address
-from tfner.serving.client.connect import remote_recognizer
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
+from tfner.serving.client.synchronous import remote_recognizer
 
 
 class TestAddress:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, ServerError
-from tfner.serving.client import asynchronous as client_async
+from tfner.serving.client import connect_async
 from tfner.serving.client.address import parse_address
 from tfner.serving.client.asynchronous import AsyncRecognizer
 from tfner.serving.client.options import Options
@@ -266,8 +266,8 @@ def test_what_cannot_be_asked_so_is_refused():
         ConfigError,
         match="grpc://h:8500/toy: expected an http or https URL: there is no asynchronous client for gRPC",
     ):
-        client_async.connect("grpc://h:8500/toy")
+        connect_async("grpc://h:8500/toy")
     with pytest.raises(ConfigError, match="in_flight: expected 1 or more, got 0"):
-        client_async.connect(URL, in_flight=0)
+        connect_async(URL, in_flight=0)
     with pytest.raises(ConfigError, match="timeout: expected"):
-        client_async.connect(URL, timeout=-1)
+        connect_async(URL, timeout=-1)

@@ -30,10 +30,10 @@ from tfner.exceptions import ConfigError, ServerError
 from tfner.predict import predict
 from tfner.serving.client.address import parse_address
 from tfner.serving.client.asynchronous import AsyncRecognizer
-from tfner.serving.client.connect import remote_recognizer
 from tfner.serving.client.grpc_transport import GrpcTransport
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
+from tfner.serving.client.synchronous import remote_recognizer
 
 TEXTS = [
     "Anna met Bo", "", "\x00Bo\x00",
@@ -77,7 +77,7 @@ class Servicer(PredictionServiceServicer):
         ]
         response = PredictResponse()
         for name, array in ask(tf.make_ndarray(proto).tolist()).items():
-            if name in request.output_filter:
+            if name in (request.output_filter or (name,)):
                 response.outputs[name].CopyFrom(
                     fields_proto(array) if self.as_fields else tf.make_tensor_proto(array)
                 )
