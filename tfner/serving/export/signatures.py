@@ -175,7 +175,7 @@ def fill_absent(tensor: TensorSchema, values: tf.Tensor, present: tf.Tensor) -> 
     if further < 0:
         return values
     for _ in range(further):
-        present = present[..., None]
+        present = tf.expand_dims(present, -1)
     return tf.where(present, values, tf.constant(tensor.absent, tensor.dtype))
 
 
