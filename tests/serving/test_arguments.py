@@ -1,4 +1,5 @@
-"""Arguments of a wrong type: both recognizers say what they expected and what came, before anything is asked."""
+"""Arguments of a wrong type: both recognizers say what they expected and what came, before anything
+is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Reading and writing beside the model: order, bounds, and errors that come to light where they belong."""
+"""Reading and writing beside the model: order, bounds, and errors that come to light where they
+belong."""
 
 from __future__ import annotations
 
@@ -155,7 +156,8 @@ def test_memory_is_bounded_whatever_the_length_of_the_stream():
         alive[0] -= 1
 
     list(mark_all(TOY, stream(), save, Nothing()))
-    # One block is in work; beside it those read ahead, the one being read, those that wait to be saved, and the one being saved.
+    # One block is in work; beside it those read ahead, the one being read, those that wait to be
+    # saved, and the one being saved.
     assert most[0] <= 5 * (1 + bulk.BLOCKS_READ_AHEAD + 1 + bulk.BLOCKS_UNSAVED + 1) + 1
 
 

@@ -1,4 +1,5 @@
-"""The card for people: all that the card for programs says, nothing guessed, and whatever a label holds is text."""
+"""The card for people: all that the card for programs says, nothing guessed, and whatever a label
+holds is text."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ CARD = {
     "scores": {"dev": SCORES, "test": SCORES},
 }
 NASTY = [
-    "a|b", "<b>bold</b>", "[x](http://e.x)", "`code`", "**strong**", "a\nb", "|---|", "# title", "\\", "\\|", "&amp;", "<!--",
+    "a|b", "<b>bold</b>", "[x](http://e.x)", "`code`", "**strong**", "a\nb", "|---|",
+    "# title", "\\", "\\|", "&amp;", "<!--",
     "\x1b[31m", "1. one",
 ]  # fmt: skip
 
@@ -235,8 +237,15 @@ def test_any_label_is_text(label):
 
 
 def check_as_text(label: str) -> None:
-    card = {"name": label, "labels": [label], "tags": [label], "encoder": {"checkpoint": label}, "languages": [label],
-            "scores": {label: {"micro": {}, "types": {label: {}}}}, "data": {label: {"source": label, "lost": {label: 1}}}}  # fmt: skip
+    card = {
+        "name": label,
+        "labels": [label],
+        "tags": [label],
+        "encoder": {"checkpoint": label},
+        "languages": [label],
+        "scores": {label: {"micro": {}, "types": {label: {}}}},
+        "data": {label: {"source": label, "lost": {label: 1}}},
+    }
     text = model_card(card)
     shown = as_text(label)
     blank = ["not recorded"] * 4

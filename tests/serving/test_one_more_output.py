@@ -1,4 +1,5 @@
-"""One more output of an export costs one declaration: here is all that it takes, and what has it then.
+"""One more output of an export costs one declaration: here is all that it takes, and what has it
+then.
 
 `entity_length` counts an entity's characters. Nothing outside this file knows of it.
 """
@@ -22,8 +23,6 @@ from tfner.serving.client import connect_async
 from tfner.serving.export.bundle import export_model, live_recognizer, make_card
 from tfner.serving.schema import SIGNATURES, TEXTS, OutputSchema
 from tfner.serving.server.app import ServerSettings, open_models
-from tfner.serving.server.batching import BatchSettings
-from tfner.serving.server.limits import Limits
 from tfner.serving.server.servable import load_servable
 from tfner.serving.server.service import Service
 
@@ -58,7 +57,7 @@ def folder(declared, tmp_path_factory):
 
 def service(folder, name):
     settings = ServerSettings(folder.parent, name=name)
-    return Service(open_models(settings, load_servable), Limits(rows=64), BatchSettings())
+    return Service(open_models(settings, load_servable), settings.limits, settings.batching)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""The declaration of the signatures: what is read, merged and described by it, and that the docs say the same."""
+"""The declaration of the signatures: what is read, merged and described by it, and that the docs
+say the same."""
 
 from __future__ import annotations
 

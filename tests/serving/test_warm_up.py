@@ -1,4 +1,5 @@
-"""What a server is asked while it loads: every signature and width, and never a request that fails."""
+"""What a server is asked while it loads: every signature and width, and never a request that
+fails."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ CARD_OF_TINY = {"format": 1, "tag_scheme": "IOB2", "name": "tiny"}
 
 
 def widths_asked(signature: str, tagger) -> set[int]:
-    """Pieces of the longest row of each request, [CLS] and [SEP] included, no longer than a window."""
+    """Pieces of the longest row of each request, [CLS] and [SEP] included, no longer than a
+    window."""
     tokenizer, found = tagger.tokenizer, set()
     for name, inputs in warm_up_requests(tagger):
         if name != signature:

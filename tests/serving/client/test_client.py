@@ -1,4 +1,5 @@
-"""The client of a server: what comes back is what the model gave, what goes out is bounded and in the server's own format."""
+"""The client of a server: what comes back is what the model gave, what goes out is bounded and in
+the server's own format."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ from tfner.serving.schema import TEXTS, WORDS
 from tfner.tagging.schemes import PREFIXES, read_spans
 
 ODD = [
-    "e\u0301A\u0301nna 👩🏽‍🚀 Bo", "\ud800Anna\udfff", "שלום \u202eAnna", "", "\x00Bo\x00", "東京 Bo", '{"b64": "QQ=="} Bo',
+    "e\u0301A\u0301nna 👩🏽‍🚀 Bo", "\ud800Anna\udfff", "שלום \u202eAnna", "", "\x00Bo\x00",
+    "東京 Bo", '{"b64": "QQ=="} Bo',
     "\ufeffBo \ufffd",
 ]  # fmt: skip
 texts = st.lists(
@@ -106,7 +108,8 @@ GOOD = json.loads(FakeServer().respond("POST", "/v1/models/toy:predict", ASKED)[
     [
         (
             {"entity_end": None},
-            "expected the output entity_end, got entity_count, entity_label, entity_score, entity_start: is this",
+            "expected the output entity_end, "
+            "got entity_count, entity_label, entity_score, entity_start: is this",
         ),
         ({"entity_start": [[0], [1]]}, "output entity_start: expected B to be 1, got 2"),
         ({"entity_start": [[0, 1]]}, "output entity_end: expected E to be 2, got 1"),

@@ -56,9 +56,12 @@ class TestAddress:
     @pytest.mark.parametrize(
         "url",
         [
-            "", "host", "host:8501/v1/models/toy", "ftp://h/v1/models/toy", "http://h", "http://h/v1/models/", "http:///v1/models/toy",
-            "http://h:port/v1/models/toy", "http://h/v1/models/toy:predict", "http://h/v1/models/toy?x=1", "http://h/v1/models/toy#x",
-            "http://h/v1/models/toy/versions/new", "http://h/v1/models/toy/versions/1/labels/x", "grpc://h/toy", "grpc://h:8500",
+            "", "host", "host:8501/v1/models/toy", "ftp://h/v1/models/toy", "http://h", "http://h/v1/models/",
+            "http:///v1/models/toy",
+            "http://h:port/v1/models/toy", "http://h/v1/models/toy:predict", "http://h/v1/models/toy?x=1",
+            "http://h/v1/models/toy#x",
+            "http://h/v1/models/toy/versions/new", "http://h/v1/models/toy/versions/1/labels/x",
+            "grpc://h/toy", "grpc://h:8500",
             "grpc://h:8500/v1/models/toy", "grpc://me:x@h:8500/toy", "http://[::1/v1/models/toy",
         ],
     )  # fmt: skip

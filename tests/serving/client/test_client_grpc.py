@@ -1,4 +1,5 @@
-"""The gRPC client against a server of this process; and all clients against a real model, which they must not change."""
+"""The gRPC client against a server of this process; and all clients against a real model, which
+they must not change."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ from tfner.serving.client.synchronous import remote_recognizer
 
 TEXTS = [
     "Anna met Bo", "", "\x00Bo\x00",
-    "e\u0301A\u0301nna 👩🏽‍🚀 Åse Larsson; שלום \u202eAnna [SEP] (Paris)", "\ud800anna\udfff met Boris", "東京都 Bo",
+    "e\u0301A\u0301nna 👩🏽‍🚀 Åse Larsson; שלום \u202eAnna [SEP] (Paris)",
+    "\ud800anna\udfff met Boris", "東京都 Bo",
     "nothing", " ".join(tiny.WORDS),
 ]  # fmt: skip
 SENTENCES = [
