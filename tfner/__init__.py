@@ -1,7 +1,11 @@
-"""Named-entity recognition on TensorFlow and Keras: train a tagger, export it as one SavedModel, use it on raw text."""
+"""Named-entity recognition on TensorFlow and Keras, from marked text to a served model.
+
+Train a tagger, export it as one SavedModel, use it on raw text.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tfner.documents import Document, Entity
@@ -9,14 +13,27 @@ from tfner.documents import Document, Entity
 if TYPE_CHECKING:
     import os
 
+    from tfner.evaluation.report.report import Report
     from tfner.serving.runtime.recognizer import Recognizer
+    from tfner.training.run import Outcome
 
-__all__ = ["Document", "Entity", "__version__", "connect", "load"]
+    def train(
+        config: str | os.PathLike[str], *overrides: str, overwrite: bool = False
+    ) -> Outcome: ...
+
+    def evaluate(
+        model: str | os.PathLike[str], data: str, *, raw: bool = False, **reading: Any
+    ) -> Report: ...
+
+
+__all__ = ["Document", "Entity", "__version__", "connect", "evaluate", "load", "train"]
 __version__ = "0.1.0"
 
 
 def load(path: str | os.PathLike[str]) -> Recognizer:
-    """Load an exported model, `saved_models/NAME` (newest version) or `saved_models/NAME/3`; imports TensorFlow.
+    """Load an exported model; imports TensorFlow.
+
+    `path` is `saved_models/NAME`, for its newest version, or `saved_models/NAME/3`.
 
     Raises:
         ModelError: there is no SavedModel of tfner's at `path`.
@@ -31,15 +48,27 @@ def connect(
 ) -> Recognizer:
     """Use a model that TensorFlow Serving serves, as `load` would use it here.
 
-    Over REST, `http://host:8501/v1/models/NAME` or https, nothing of TensorFlow is imported; over gRPC, `grpc://host:8500/NAME` or grpcs,
-    it is, and the extra `serving` is needed. Without `version` or `label`, which may also stand in the URL (`…/versions/3`,
-    `…/labels/canary`), the server takes its newest version. `options` are time limits, retries, sizes of requests and headers: see
-    `tfner.serving.client.options.Options`. `tfner.serving.client.asynchronous.connect` is the same for asyncio.
+    Over REST, `http://host:8501/v1/models/NAME` or https, nothing of TensorFlow is imported; over
+    gRPC, `grpc://host:8500/NAME` or grpcs, it is, and the extra `serving` is needed. Without
+    `version` or `label`, which may also stand in the URL (`…/versions/3`, `…/labels/canary`), the
+    server takes its newest version. `options` are time limits, retries, sizes of requests and
+    headers: see `tfner.serving.client.Options`. For asyncio there is
+    `tfner.serving.client.connect_async`.
 
     Raises:
-        ConfigError: the URL or an option has another form. The server is first asked for a text, which raises
-            ServerError where there is no answer.
+        ConfigError: the URL or an option has another form. The server is first asked for a text,
+            which raises ServerError where there is no answer.
     """
-    from tfner.serving.client.connect import connect
+    from tfner.serving.client import connect
 
     return connect(url, version=version, label=label, **options)
+
+
+def __getattr__(name: str) -> Any:
+    """Import `tfner.train` and `tfner.evaluate` when they are used: modules that can be called.
+
+    As functions they would be replaced by the modules of their names whenever those are imported.
+    """
+    if name in ("train", "evaluate"):
+        return import_module(f"tfner.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

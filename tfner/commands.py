@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -146,6 +147,19 @@ def silent_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def make_callable(module: str, function: Callable[..., Any]) -> None:
+    """Let a module be called: `tfner.train(…)` calls `function`, and `tfner.train` stays the module.
+
+    A function of that name in the package would work only until somebody imports the module, which
+    then takes its place.
+    """
+
+    class CallableModule(ModuleType):
+        __call__ = staticmethod(function)
+
+    sys.modules[module].__class__ = CallableModule
 
 
 def run(command: Callable[..., Any]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,7 @@ from tfner.commands import (
     Strict,
     TagColumn,
     TokenColumn,
+    make_callable,
     messages,
     open_recognizer,
     output,
@@ -35,6 +37,7 @@ from tfner.formats import read_documents
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.monitoring.progress import track
+from tfner.safeio.validation import validate
 
 
 def evaluate(
@@ -121,6 +124,24 @@ def evaluate_model(
                 writer.write(document, entities)
     return replace(report, seconds={"prediction": time.perf_counter() - start})
 
+
+def evaluate_source(
+    model: str | os.PathLike[str], data: str, *, raw: bool = False, **reading: Any
+) -> Report:
+    """Score an export or a run folder on marked data: `tfner.evaluate`.
+
+    `data` is a file, a folder, hub:NAME:SPLIT or embedded:FILE; `reading` are options such as
+    `format`, `scheme`, `encoding`. With `raw` the model reads the text even where words are given.
+
+    Raises:
+        ConfigError: an option is unknown or wrong.
+        DataError, ModelError: the data or the model cannot be read.
+    """
+    settings = validate(reading, ReadSettings, "evaluate")
+    return evaluate_model(Path(model), os.fspath(data), settings, raw=raw)
+
+
+make_callable(__name__, evaluate_source)
 
 if __name__ == "__main__":
     run(evaluate)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfner.commands import INTERRUPTED, load_tensorflow, messages, output, run
-from tfner.config import load_settings
+from tfner.commands import INTERRUPTED, load_tensorflow, make_callable, messages, output, run
+from tfner.config import RunSettings, load_settings
 from tfner.training.state.termination import terminable
+
+if TYPE_CHECKING:
+    from tfner.training.run import Outcome
 
 HELP = "Train a tagger as CONFIG says, evaluate its best weights and export them."
 
@@ -34,10 +38,7 @@ def train(
     """Train a tagger as CONFIG says, evaluate its best weights and export them."""
     settings = load_settings(config, overrides or ())
     with terminable():
-        load_tensorflow()
-        from tfner.training.run import train as carry_out
-
-        outcome = carry_out(settings, messages(), overwrite=overwrite)
+        outcome = carry_out(settings, overwrite=overwrite)
     console = output()
     for report in outcome.reports.values():
         report.print_table(console)
@@ -53,6 +54,33 @@ def train(
     if outcome.state == "interrupted":
         sys.exit(INTERRUPTED)
 
+
+def train_config(
+    config: str | os.PathLike[str], *overrides: str, overwrite: bool = False
+) -> Outcome:
+    """Train a tagger as a YAML file says, evaluate its best weights and export them: `tfner.train`.
+
+    `overrides` are settings to replace, such as "training.epochs=5". A run that was stopped goes
+    on; `overwrite` deletes it and begins again.
+
+    Returns: the run's folder, how it ended, the reports by split and the exported version.
+
+    Raises:
+        ConfigError: a setting is wrong, or the run folder holds a run with other settings.
+        DataError, ModelError, BusyError, DivergedError, StorageError: see tfner.training.run.train.
+    """
+    return carry_out(load_settings(Path(config), overrides), overwrite=overwrite)
+
+
+def carry_out(settings: RunSettings, *, overwrite: bool) -> Outcome:
+    """Carry a run through; TensorFlow is imported here."""
+    load_tensorflow()
+    from tfner.training.run import train
+
+    return train(settings, messages(), overwrite=overwrite)
+
+
+make_callable(__name__, train_config)
 
 if __name__ == "__main__":
     run(train)

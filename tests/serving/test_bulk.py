@@ -1,4 +1,5 @@
-"""Reading and writing beside the model: order, bounds, and errors that come to light where they belong."""
+"""Reading and writing beside the model: order, bounds, and errors that come to light where they
+belong."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from tfner.documents import Document
 from tfner.formats.resume import Nothing
 from tfner.serving.runtime import bulk
 from tfner.serving.runtime import recognizer as module
-from tfner.serving.runtime.bulk import SaveBehind, Step, ahead, mark_all
+from tfner.serving.runtime.bulk import SaveBehind, Step, mark_all, prefetch
 from tfner.serving.runtime.recognizer import Recognizer
 
 SECONDS = 60  # more than anything here takes; a wait that long is a failure
@@ -155,7 +156,8 @@ def test_memory_is_bounded_whatever_the_length_of_the_stream():
         alive[0] -= 1
 
     list(mark_all(TOY, stream(), save, Nothing()))
-    # One block is in work; beside it those read ahead, the one being read, those that wait to be saved, and the one being saved.
+    # One block is in work; beside it those read ahead, the one being read, those that wait to be
+    # saved, and the one being saved.
     assert most[0] <= 5 * (1 + bulk.BLOCKS_READ_AHEAD + 1 + bulk.BLOCKS_UNSAVED + 1) + 1
 
 
@@ -213,7 +215,7 @@ def test_items_are_made_a_bounded_number_ahead():
                 third.set()
             yield number
 
-    source = ahead(items(), 2)
+    source = prefetch(items(), 2)
     assert next(source) == 0
     assert third.wait(SECONDS)
     assert made == [0, 1, 2]
@@ -222,7 +224,7 @@ def test_items_are_made_a_bounded_number_ahead():
 
 
 def test_a_reader_that_is_let_go_ends():
-    source = ahead(count(), 1)
+    source = prefetch(count(), 1)
     assert next(source) == 0
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "tfner-reader"]
     source.close()

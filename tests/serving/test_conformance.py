@@ -1,7 +1,9 @@
-"""What TensorFlow Serving's loader makes of an export where no Python of TensorFlow's or ours is in the process, and on older versions.
+"""What TensorFlow Serving's loader makes of an export where no Python of TensorFlow's or ours is in
+the process, and on older versions.
 
-TFNER_TENSORFLOWS may name folders with other unpacked wheels (`tensorflow_cpu` and `tensorflow_text` of one version in each); without it
-only the installed TensorFlow is asked, and what older ones lack is read from `serving_ops.json`.
+TFNER_TENSORFLOWS may name folders with other unpacked wheels (`tensorflow_cpu` and
+`tensorflow_text` of one version in each); without it only the installed TensorFlow is asked, and
+what older ones lack is read from `serving_ops.json`.
 """
 
 from __future__ import annotations
@@ -170,7 +172,7 @@ def assert_same(answer: dict[str, list[Any]], expected: dict[str, np.ndarray]) -
             assert (name, values) == (name, wanted)
 
 
-# --- answers ------------------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -204,7 +206,8 @@ def test_no_python_but_its_own_is_in_the_process():
 def test_other_tensorflows_give_the_same(packages):
     if packages is None:
         pytest.skip(
-            "TFNER_TENSORFLOWS is not set: it names folders with unpacked wheels of other TensorFlows, parted by colons"
+            "TFNER_TENSORFLOWS is not set: it names folders with unpacked wheels of other "
+            "TensorFlows, parted by colons"
         )
     for answer, request in zip(c_api(packages)["answers"], REQUESTS.values(), strict=True):
         assert_same(answer, loaded(*request))
@@ -213,7 +216,7 @@ def test_other_tensorflows_give_the_same(packages):
     assert {name: core.get(name) for name in recorded} == recorded
 
 
-# --- operations ---------------------------------------------------------------------------------------------------------------
+# --- operations -----------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -230,7 +233,8 @@ def nodes_of(graph: GraphDef) -> Iterator[NodeDef]:
 
 
 def beyond(graph: GraphDef, known: OpTable) -> set[str]:
-    """What the nodes of a graph use that is not in a table: `Op` or `Op.attribute`. Calls of the graph's own functions are no ops."""
+    """What the nodes of a graph use that is not in a table: `Op` or `Op.attribute`. Calls of the
+    graph's own functions are no ops."""
     own = {function.signature.name for function in graph.library.function}
     found = set()
     for node in nodes_of(graph):
@@ -260,7 +264,8 @@ IGNORED = {"VarHandleOp.debug_name"}  # a name to show; an older TensorFlow does
 
 
 def test_ops_and_attributes_are_known_to_the_oldest_server():
-    """Where this names an op: `tests/support/c_api.py` on a wheel of that version tells whether it has it; then enter it into the table."""
+    """Where this names an op: `tests/support/c_api.py` on a wheel of that version tells whether it
+    has it; then enter it into the table."""
     unknown = beyond(meta_graph().graph_def, OPS["core"][OLDEST]) - set(OPS["tf_text"][OLDEST])
     assert unknown - IGNORED == set()
 
@@ -282,7 +287,7 @@ def test_an_op_or_attribute_that_is_not_in_the_table_is_named():
     assert beyond(graph, {}) == {"AddV2", "Where", "TFText>RoundRobinTrim"}
 
 
-# --- signatures ---------------------------------------------------------------------------------------------------------------
+# --- signatures -----------------------------------------------------------------------------------
 
 SERVED = {tf.int32.as_datatype_enum, tf.float32.as_datatype_enum, tf.string.as_datatype_enum}
 

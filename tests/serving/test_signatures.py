@@ -1,4 +1,5 @@
-"""What an export answers: dense tensors with a row for each input, offsets that point into what was sent, no op that a server lacks."""
+"""What an export answers: dense tensors with a row for each input, offsets that point into what was
+sent, no op that a server lacks."""
 
 from __future__ import annotations
 
@@ -124,7 +125,7 @@ def test_outputs_have_a_rank_and_a_type_that_a_server_takes(name, outputs):
     assert all(spec.shape[0] is None for spec in inputs.values())
 
 
-# --- words ---------------------------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 word = st.sampled_from([*tiny.WORDS, "annason", "New York", "U.S.", "\x00", "", "\u200b", "東京"])
@@ -208,7 +209,7 @@ def test_an_unseen_word_between_two_tags(before, after, expected):
             )
 
 
-# --- features ------------------------------------------------------------------------------------------------------------
+# --- features -------------------------------------------------------------------------------------
 
 
 def ask_features(ids, length) -> np.ndarray:

@@ -12,7 +12,8 @@ from tfner.serving.runtime.threads import CHOSEN, PASSES_AT_ONCE, count_processo
 
 @pytest.fixture
 def threads(monkeypatch):
-    """What was set: {"inter" | "intra": threads}; as in a process where TensorFlow does not run yet."""
+    """What was set: {"inter" | "intra": threads}; as in a process where TensorFlow does not run
+    yet."""
     found: dict[str, int] = {}
     for kind in ("inter", "intra"):
         monkeypatch.setattr(

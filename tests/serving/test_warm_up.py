@@ -1,4 +1,5 @@
-"""What a server is asked while it loads: every signature and width, and never a request that fails."""
+"""What a server is asked while it loads: every signature and width, and never a request that
+fails."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ import tiny
 from tfner.exceptions import ModelError
 from tfner.serving.export import bundle, warm_up
 from tfner.serving.export.bundle import export_model
+from tfner.serving.export.layout import WARM_UP
 from tfner.serving.export.warm_up import (
-    ROWS_AT_MOST,
-    WARM_UP,
+    TEXTS_AT_MOST,
     read_warm_up,
     replay,
     warm_up_requests,
@@ -23,7 +24,8 @@ CARD_OF_TINY = {"format": 1, "tag_scheme": "IOB2", "name": "tiny"}
 
 
 def widths_asked(signature: str, tagger) -> set[int]:
-    """Pieces of the longest row of each request, [CLS] and [SEP] included, no longer than a window."""
+    """Pieces of the longest row of each request, [CLS] and [SEP] included, no longer than a
+    window."""
     tokenizer, found = tagger.tokenizer, set()
     for name, inputs in warm_up_requests(tagger):
         if name != signature:
@@ -68,8 +70,8 @@ def test_every_compiled_shape_is_asked_for_as_far_as_a_server_batches():
         for name, inputs in warm_up_requests(tagger)
         if name == "serving_default"
     }
-    assert asked >= {1, 8, ROWS_AT_MOST}
-    assert max(asked) == ROWS_AT_MOST
+    assert asked >= {1, 8, TEXTS_AT_MOST}
+    assert max(asked) == TEXTS_AT_MOST
 
 
 def test_what_is_written_is_read_and_answered():

@@ -1,15 +1,18 @@
-"""Ask a SavedModel through TensorFlow's C API, in a process that imports neither TensorFlow's Python nor ours: a stand-alone script.
+"""Ask a SavedModel through TensorFlow's C API, in a process that imports neither TensorFlow's
+Python nor ours: a stand-alone script.
 
-`TF_LoadSessionFromSavedModel` is the loader that TensorFlow Serving calls, so what answers here needs the registered core ops, the one
-library of TF.Text that is loaded, and nothing else. A server's REST and gRPC codecs and its batching are not covered.
+`TF_LoadSessionFromSavedModel` is the loader that TensorFlow Serving calls, so what answers here
+needs the registered core ops, the one library of TF.Text that is loaded, and nothing else. A
+server's REST and gRPC codecs and its batching are not covered.
 
     python -I -S tests/support/c_api.py PACKAGES < question.json > answer.json
 
-PACKAGES is a folder with `tensorflow` and `tensorflow_text`: site-packages, or unpacked wheels of any version for Linux.
-question: {"model": folder of one version or null, "requests": [[signature, {input: [shape, flat values]}], ...]}
-answer: {"version", "core_ops": {name: [attribute, ...]} without TF.Text's, "signatures", "answers": [{output: [shape, flat values]}, ...],
-"imported": modules that are not Python's own}
-Strings are bytes read as Latin-1, so that JSON holds any of them.
+PACKAGES is a folder with `tensorflow` and `tensorflow_text`: site-packages, or unpacked wheels of
+any version for Linux. question: {"model": folder of one version or null, "requests": [[signature,
+{input: [shape, flat values]}], ...]} answer: {"version", "core_ops": {name: [attribute, ...]}
+without TF.Text's, "signatures", "answers": [{output: [shape, flat values]}, ...], "imported":
+modules that are not Python's own} Strings are bytes read as Latin-1, so that JSON holds any of
+them.
 """
 
 from __future__ import annotations
@@ -150,7 +153,7 @@ class TensorFlow:
         self.DeleteLibraryHandle(handle)
 
 
-# --- protocol buffers, as far as a MetaGraphDef and an OpList need them -------------------------------------------------------
+# --- protocol buffers, as far as a MetaGraphDef and an OpList need them ---------------------------
 
 
 def content(buffer: Any) -> bytes:
@@ -171,7 +174,8 @@ def fields(message: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def varint(message: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and the place behind it; negative ones are 64 bits wide."""
+    """A number in groups of seven bits, the lowest first, and the place behind it; negative ones
+    are 64 bits wide."""
     value = shift = 0
     while True:
         value |= (message[at] & 0x7F) << shift
@@ -189,7 +193,8 @@ def text(message: bytes, number: int) -> str:
 
 
 def read_signatures(meta_graph: bytes) -> dict[str, Any]:
-    """MetaGraphDef.signature_def: name -> {"inputs": {name: [tensor, dtype, shape]}, "outputs": ...}; the loader's own are left out."""
+    """MetaGraphDef.signature_def: name -> {"inputs": {name: [tensor, dtype, shape]}, "outputs":
+    ...}; the loader's own are left out."""
     entries = {text(entry, 1): b"".join(members(entry, 2)) for entry in members(meta_graph, 5)}
     return {
         name: {"inputs": read_tensors(signature, 1), "outputs": read_tensors(signature, 2)}
@@ -199,7 +204,8 @@ def read_signatures(meta_graph: bytes) -> dict[str, Any]:
 
 
 def read_tensors(signature: bytes, number: int) -> dict[str, Any]:
-    """A map of TensorInfo; the shape is null if the rank is unknown, -1 stands for an unknown size."""
+    """A map of TensorInfo; the shape is null if the rank is unknown, -1 stands for an unknown
+    size."""
     found = {}
     for entry in members(signature, number):
         info = b"".join(members(entry, 2))
@@ -213,7 +219,7 @@ def read_tensors(signature: bytes, number: int) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-# --- tensors ------------------------------------------------------------------------------------------------------------------
+# --- tensors --------------------------------------------------------------------------------------
 
 
 def new_tensor(tf: Any, dtype: int, shape: list[int], values: list[Any]) -> int:
@@ -268,7 +274,7 @@ def numbers_of(tf: Any, tensor: int) -> Any:
     return array.from_address(tf.TensorData(tensor)) if count else array()
 
 
-# --- the session ----------------------------------------------------------------------------------------------------------------
+# --- the session ----------------------------------------------------------------------------------
 
 
 class Session:

@@ -1,6 +1,8 @@
-"""A model without TensorFlow, and a stand-in for TensorFlow Serving's REST port over any recognizer; it serves tests only.
+"""A model without TensorFlow, and a stand-in for TensorFlow Serving's REST port over any
+recognizer; it serves tests only.
 
-The protocol is written from the server's sources: `util/json_tensor.cc` and `model_servers/http_rest_api_handler.cc`.
+The protocol is written from the server's sources: `util/json_tensor.cc` and
+`model_servers/http_rest_api_handler.cc`.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ import numpy as np
 import pytest
 
 from tfner.serving.client.address import parse_address
-from tfner.serving.client.connect import remote_recognizer
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
+from tfner.serving.client.synchronous import remote_recognizer
 from tfner.serving.runtime.recognizer import Recognizer
 
 URL = "http://host:8501/v1/models/toy"
@@ -76,7 +78,8 @@ TOY = Recognizer(toy_texts, toy_words, {"name": "toy"})
 
 
 class FakeServer:
-    """A handler for httpx.MockTransport. What it got is in `requests`; `script` holds what it does first, instead of answering."""
+    """A handler for httpx.MockTransport. What it got is in `requests`; `script` holds what it does
+    first, instead of answering."""
 
     def __init__(self, recognizer: Recognizer = TOY, *script: httpx.Response | Exception):
         self.recognizer = recognizer
@@ -133,7 +136,8 @@ def read_values(value: Any) -> Any:
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape of nested lists, as the server finds it: by their first elements; then all must have it."""
+    """The shape of nested lists, as the server finds it: by their first elements; then all must
+    have it."""
     if not isinstance(value, list):
         return ()
     shapes = {shape_of(one) for one in value}
@@ -149,7 +153,8 @@ def written(array: np.ndarray) -> Any:
 
 
 def refusal(message: str) -> bytes:
-    """`{ "error": "…" }` with the message escaped as absl::CEscape does it, which JSON does not know."""
+    """`{ "error": "…" }` with the message escaped as absl::CEscape does it, which JSON does not
+    know."""
     named = {0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t", 0x22: '\\"', 0x27: "\\'", 0x5C: "\\\\"}
     escaped = "".join(
         named.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}")
@@ -212,12 +217,14 @@ def listening(server: FakeServer, certificate: Path | None = None) -> Iterator[s
 
 
 def make_certificate(folder: Path) -> Path:
-    """A certificate for localhost that is its own authority, in PEM, with its key beside it; skips where there is no openssl."""
+    """A certificate for localhost that is its own authority, in PEM, with its key beside it; skips
+    where there is no openssl."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: it makes the certificate for this test")
     certificate = folder / "localhost.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
          "-keyout", str(certificate.with_suffix(".key")), "-out", str(certificate)],
         check=True, capture_output=True,

@@ -1,4 +1,5 @@
-"""The client of a server: what comes back is what the model gave, what goes out is bounded and in the server's own format."""
+"""The client of a server: what comes back is what the model gave, what goes out is bounded and in
+the server's own format."""
 
 from __future__ import annotations
 
@@ -19,14 +20,15 @@ import tfner
 from tfner.documents import Document
 from tfner.exceptions import MissingExtraError, ServerError
 from tfner.serving.client.address import parse_address
-from tfner.serving.client.answers import TEXTS, WORDS
-from tfner.serving.client.connect import Client, remote_recognizer
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
+from tfner.serving.client.synchronous import Client, remote_recognizer
+from tfner.serving.schema import TEXTS, WORDS
 from tfner.tagging.schemes import PREFIXES, read_spans
 
 ODD = [
-    "e\u0301A\u0301nna 👩🏽‍🚀 Bo", "\ud800Anna\udfff", "שלום \u202eAnna", "", "\x00Bo\x00", "東京 Bo", '{"b64": "QQ=="} Bo',
+    "e\u0301A\u0301nna 👩🏽‍🚀 Bo", "\ud800Anna\udfff", "שלום \u202eAnna", "", "\x00Bo\x00",
+    "東京 Bo", '{"b64": "QQ=="} Bo',
     "\ufeffBo \ufffd",
 ]  # fmt: skip
 texts = st.lists(
@@ -106,10 +108,11 @@ GOOD = json.loads(FakeServer().respond("POST", "/v1/models/toy:predict", ASKED)[
     [
         (
             {"entity_end": None},
-            "expected the output entity_end, got entity_count, entity_label, entity_score, entity_start: is this",
+            "expected the output entity_end, "
+            "got entity_count, entity_label, entity_score, entity_start: is this",
         ),
-        ({"entity_start": [[0], [1]]}, "expected outputs of like shapes, 1 rows each"),
-        ({"entity_start": [[0, 1]]}, "expected outputs of like shapes, 1 rows each"),
+        ({"entity_start": [[0], [1]]}, "output entity_start: expected B to be 1, got 2"),
+        ({"entity_start": [[0, 1]]}, "output entity_end: expected E to be 2, got 1"),
         ({"entity_start": [0]}, "output entity_start: 2 dimensions expected, 1 found"),
         ({"entity_start": [[0], 1]}, "output entity_start: "),
         ({"entity_start": [[0.5]]}, "output entity_start: int32 expected, float64 found"),
@@ -119,7 +122,7 @@ GOOD = json.loads(FakeServer().respond("POST", "/v1/models/toy:predict", ASKED)[
         ({"entity_label": [[7]]}, "output entity_label: strings expected, int found"),
         ({"entity_label": ["L"]}, "output entity_label: 2 dimensions expected, 1 found"),
         ({"entity_label": [["\ud800"]]}, "output entity_label: 'utf-8' codec can't encode"),
-        ({"entity_count": [1, 1]}, "expected outputs of like shapes, 1 rows each"),
+        ({"entity_count": [1, 1]}, "output entity_count: expected B to be 1, got 2"),
     ],
 )
 def test_an_answer_of_another_shape_is_an_error_that_names_it(change, message):
@@ -146,9 +149,7 @@ def test_what_is_no_answer_at_all_is_an_error_too(body):
 
 def test_tags_for_other_words_than_were_sent_are_an_error():
     answer = httpx.Response(200, json={"outputs": {"tag": [["O"]], "score": [[1]]}})
-    with pytest.raises(
-        ServerError, match="expected outputs with 2 columns, as many as words were sent"
-    ):
+    with pytest.raises(ServerError, match="words: output tag: expected W to be 2, got 1"):
         connected(FakeServer(TOY, answer)).tag(["a", "b"])
 
 
@@ -235,7 +236,7 @@ def test_connections_are_given_back_with_the_recognizer():
 
     class Transport:
         def __call__(self, signature, values):
-            return {TEXTS.name: TOY._ask_texts, WORDS.name: TOY._ask_words}[signature.name](values)
+            return {TEXTS: TOY._ask_texts, WORDS: TOY._ask_words}[signature.name](values)
 
         def close(self):
             closed.append(True)

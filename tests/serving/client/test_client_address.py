@@ -11,9 +11,9 @@ from fake_server import TOY, URL, FakeServer
 import tfner
 from tfner.exceptions import ConfigError
 from tfner.serving.client.address import parse_address
-from tfner.serving.client.connect import remote_recognizer
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
+from tfner.serving.client.synchronous import remote_recognizer
 
 
 class TestAddress:
@@ -56,9 +56,12 @@ class TestAddress:
     @pytest.mark.parametrize(
         "url",
         [
-            "", "host", "host:8501/v1/models/toy", "ftp://h/v1/models/toy", "http://h", "http://h/v1/models/", "http:///v1/models/toy",
-            "http://h:port/v1/models/toy", "http://h/v1/models/toy:predict", "http://h/v1/models/toy?x=1", "http://h/v1/models/toy#x",
-            "http://h/v1/models/toy/versions/new", "http://h/v1/models/toy/versions/1/labels/x", "grpc://h/toy", "grpc://h:8500",
+            "", "host", "host:8501/v1/models/toy", "ftp://h/v1/models/toy", "http://h", "http://h/v1/models/",
+            "http:///v1/models/toy",
+            "http://h:port/v1/models/toy", "http://h/v1/models/toy:predict", "http://h/v1/models/toy?x=1",
+            "http://h/v1/models/toy#x",
+            "http://h/v1/models/toy/versions/new", "http://h/v1/models/toy/versions/1/labels/x",
+            "grpc://h/toy", "grpc://h:8500",
             "grpc://h:8500/v1/models/toy", "grpc://me:x@h:8500/toy", "http://[::1/v1/models/toy",
         ],
     )  # fmt: skip

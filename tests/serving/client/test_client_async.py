@@ -1,4 +1,5 @@
-"""The client for asyncio: the model's own answers in order, a bounded number of requests at once, and nothing held beyond that."""
+"""The client for asyncio: the model's own answers in order, a bounded number of requests at once,
+and nothing held beyond that."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, ServerError
-from tfner.serving.client import asynchronous as client_async
+from tfner.serving.client import connect_async
 from tfner.serving.client.address import parse_address
 from tfner.serving.client.asynchronous import AsyncRecognizer
 from tfner.serving.client.options import Options
@@ -24,7 +25,8 @@ TEXTS = [f"{'Anna' * (number % 5)} met Bo{number}" for number in range(40)]
 
 
 class SlowServer(FakeServer):
-    """Answers each request after `steps()` turns of the event loop; knows how many there were at once, and how many were given up."""
+    """Answers each request after `steps()` turns of the event loop; knows how many there were at
+    once, and how many were given up."""
 
     def __init__(self, *script, steps=lambda: 3):
         super().__init__(TOY, *script)
@@ -264,10 +266,10 @@ def test_who_stops_reading_stops_the_requests():
 def test_what_cannot_be_asked_so_is_refused():
     with pytest.raises(
         ConfigError,
-        match="grpc://h:8500/toy: expected an http or https URL: there is no asynchronous client for gRPC",
+        match="grpc://h:8500/toy: expected an http or https URL: there is no asynchronous client",
     ):
-        client_async.connect("grpc://h:8500/toy")
+        connect_async("grpc://h:8500/toy")
     with pytest.raises(ConfigError, match="in_flight: expected 1 or more, got 0"):
-        client_async.connect(URL, in_flight=0)
+        connect_async(URL, in_flight=0)
     with pytest.raises(ConfigError, match="timeout: expected"):
-        client_async.connect(URL, timeout=-1)
+        connect_async(URL, timeout=-1)

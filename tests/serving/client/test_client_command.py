@@ -1,4 +1,5 @@
-"""`predict --server` and `connect` over real sockets of this machine: the same lines as a model here writes, without TensorFlow."""
+"""`predict --server` and `connect` over real sockets of this machine: the same lines as a model
+here writes, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -48,12 +49,20 @@ def entities(text: str) -> list[dict]:
 @pytest.mark.parametrize("how", ["file", "stdin", "text"])
 def test_lines_are_marked_in_their_order_without_tensorflow(tmp_path, how):
     (tmp_path / "in.txt").write_text("\n".join(LINES) + "\n", encoding="utf-8")
-    code = "import sys, runpy\ntry: runpy.run_module('tfner.predict', run_name='__main__')\nfinally: print('tensorflow' in sys.modules)"
+    code = (
+        "import sys, runpy\n"
+        "try: runpy.run_module('tfner.predict', run_name='__main__')\n"
+        "finally: print('tensorflow' in sys.modules)"
+    )
     with listening(FakeServer()) as place:
         given = {"file": ["in.txt"], "stdin": [], "text": ["--text", LINES[0]]}[how]
         done = subprocess.run(
-            [sys.executable, "-c", code, "--server", f"http://{place}/v1/models/toy", *given, "--format", "jsonl"],
-            input="\n".join(LINES) if how == "stdin" else None, capture_output=True, text=True, cwd=tmp_path, timeout=250, check=True,
+            [
+                sys.executable, "-c", code, "--server", f"http://{place}/v1/models/toy", *given,
+                "--format", "jsonl",
+            ],
+            input="\n".join(LINES) if how == "stdin" else None,
+            capture_output=True, text=True, cwd=tmp_path, timeout=250, check=True,
         )  # fmt: skip
     *records, tensorflow = done.stdout.splitlines()
     expected = LINES[:1] if how == "text" else LINES
@@ -153,7 +162,8 @@ def test_connections_are_used_again():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, tfner.predict; print(sorted({'tensorflow', 'transformers', 'httpx'} & set(sys.modules)))"
+    heavy = "{'tensorflow', 'transformers', 'httpx'}"
+    code = f"import sys, tfner.predict; print(sorted({heavy} & set(sys.modules)))"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

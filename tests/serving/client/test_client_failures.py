@@ -1,4 +1,5 @@
-"""What the client does when a server refuses, breaks off or says nothing: try again where that is safe, else say what was wrong."""
+"""What the client does when a server refuses, breaks off or says nothing: try again where that is
+safe, else say what was wrong."""
 
 from __future__ import annotations
 
@@ -24,8 +25,11 @@ class TestRetries:
     @pytest.mark.parametrize(
         "problem",
         [
-            busy(429), busy(502), busy(503), httpx.ConnectError("refused"), httpx.ReadError("reset"), httpx.WriteError("reset"),
-            httpx.RemoteProtocolError("closed"), httpx.ConnectTimeout("slow"), httpx.WriteTimeout("slow"),
+            busy(429), busy(502), busy(503), httpx.ConnectError("refused"),
+            httpx.ReadError("reset"),
+            httpx.WriteError("reset"),
+            httpx.RemoteProtocolError("closed"), httpx.ConnectTimeout("slow"),
+            httpx.WriteTimeout("slow"),
         ],
     )  # fmt: skip
     def test_follow_what_passes(self, problem):

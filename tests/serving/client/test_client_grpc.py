@@ -1,4 +1,5 @@
-"""The gRPC client against a server of this process; and all clients against a real model, which they must not change."""
+"""The gRPC client against a server of this process; and all clients against a real model, which
+they must not change."""
 
 from __future__ import annotations
 
@@ -30,14 +31,15 @@ from tfner.exceptions import ConfigError, ServerError
 from tfner.predict import predict
 from tfner.serving.client.address import parse_address
 from tfner.serving.client.asynchronous import AsyncRecognizer
-from tfner.serving.client.connect import remote_recognizer
 from tfner.serving.client.grpc_transport import GrpcTransport
 from tfner.serving.client.options import Options
 from tfner.serving.client.rest_transport import RestTransport
+from tfner.serving.client.synchronous import remote_recognizer
 
 TEXTS = [
     "Anna met Bo", "", "\x00Bo\x00",
-    "e\u0301A\u0301nna 👩🏽‍🚀 Åse Larsson; שלום \u202eAnna [SEP] (Paris)", "\ud800anna\udfff met Boris", "東京都 Bo",
+    "e\u0301A\u0301nna 👩🏽‍🚀 Åse Larsson; שלום \u202eAnna [SEP] (Paris)",
+    "\ud800anna\udfff met Boris", "東京都 Bo",
     "nothing", " ".join(tiny.WORDS),
 ]  # fmt: skip
 SENTENCES = [
@@ -77,7 +79,7 @@ class Servicer(PredictionServiceServicer):
         ]
         response = PredictResponse()
         for name, array in ask(tf.make_ndarray(proto).tolist()).items():
-            if name in request.output_filter:
+            if name in (request.output_filter or (name,)):
                 response.outputs[name].CopyFrom(
                     fields_proto(array) if self.as_fields else tf.make_tensor_proto(array)
                 )

@@ -11,7 +11,7 @@ import tiny
 import tfner
 from tfner.documents import Document
 from tfner.exceptions import ServerError
-from tfner.serving.client import asynchronous as client_async
+from tfner.serving.client import connect_async
 from tfner.serving.server.app import ServerSettings, open_models
 from tfner.serving.server.batching import ServerBatching
 from tfner.serving.server.limits import Limits
@@ -71,7 +71,7 @@ def test_many_clients_at_once_get_their_own_answers(addresses):
     expected = dict(zip(texts, rounded(tiny.loaded().batch(texts)), strict=True))
 
     async def ask_all():
-        async with client_async.connect(addresses[0]) as recognizer:
+        async with connect_async(addresses[0]) as recognizer:
             return dict(zip(texts, await asyncio.gather(*map(recognizer, texts)), strict=True))
 
     assert {text: rounded([found])[0] for text, found in asyncio.run(ask_all()).items()} == expected

@@ -155,7 +155,7 @@ class MarkBlocks(WithModel):
     def _mark(self, block: Block) -> tuple[bytes, dict[str, int]]:
         entries = [entry for entry in block.entries if entry.document is not None]
         documents = [entry.document for entry in entries if entry.document is not None]
-        found = dict(pair for portion in self.recognizer().of_block(documents) for pair in portion)
+        found = dict(pair for portion in self.recognizer().recognize_block(documents) for pair in portion)
         self._marked.inc(len(documents))
         with Lines(self._format, place=self._place) as lines:
             for place, entry in enumerate(entries):

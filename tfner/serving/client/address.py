@@ -1,11 +1,11 @@
-"""Where a model is served: the parts of `http://host:8501/v1/models/NAME` and of `grpc://host:8500/NAME`."""
+"""Read where a model is served: `http://host:8501/v1/models/NAME` or `grpc://host:8500/NAME`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from tfner.exceptions import ConfigError
 from tfner.serving.export.version_numbers import version_number
@@ -14,12 +14,18 @@ CHOICE = r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?/?"
 REST_PATH = re.compile(rf"(?P<prefix>.*?)/v1/models/(?P<name>[^/:]+){CHOICE}")
 GRPC_PATH = re.compile(rf"(?P<prefix>)/(?P<name>[^/:]+){CHOICE}")
 PATHS = {"http": REST_PATH, "https": REST_PATH, "grpc": GRPC_PATH, "grpcs": GRPC_PATH}
-EXPECTED = "expected http[s]://HOST[:PORT]/v1/models/NAME or grpc[s]://HOST:PORT/NAME, each with /versions/N or /labels/LABEL or neither"
+EXPECTED = (
+    "expected http[s]://HOST[:PORT]/v1/models/NAME or grpc[s]://HOST:PORT/NAME, "
+    "each with /versions/N or /labels/LABEL or neither"
+)
 
 
 @dataclass(frozen=True)
 class Address:
-    """A model on a server; `version` and `label` choose among its versions, and without either the server takes the newest."""
+    """A model on a server.
+
+    `version` and `label` choose among its versions; without either the server takes the newest.
+    """
 
     scheme: str
     host: str  # with the port, as it stands in the URL
@@ -31,9 +37,10 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address as a user writes it, for requests and messages."""
-        model = quote(self.name, safe="")
-        return f"{self.scheme}://{self.host}{self.prefix}/{model if self.is_grpc else f'v1/models/{model}'}{self._choice()}"
+        """Write the address as a user does, for requests and messages."""
+        name = quote(self.name, safe="")
+        model = name if self.is_grpc else f"v1/models/{name}"
+        return f"{self.scheme}://{self.host}{self.prefix}/{model}{self._choice()}"
 
     @property
     def is_grpc(self) -> bool:
@@ -41,14 +48,16 @@ class Address:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What is known of a model that is only reached by its address."""
-        facts = {"name": self.name, "url": self.url, "version": self.version, "label": self.label}
-        return {key: value for key, value in facts.items() if value is not None}
+        """Give what is known of a model that is only reached by its address."""
+        known = {"name": self.name, "url": self.url, "version": self.version, "label": self.label}
+        return {key: value for key, value in known.items() if value is not None}
 
     def _choice(self) -> str:
         if self.version is not None:
             return f"/versions/{self.version}"
-        return f"/labels/{quote(self.label, safe='')}" if self.label is not None else ""
+        if self.label is not None:
+            return f"/labels/{quote(self.label, safe='')}"
+        return ""
 
 
 def parse_address(url: str, *, version: int | None = None, label: str | None = None) -> Address:
@@ -58,47 +67,44 @@ def parse_address(url: str, *, version: int | None = None, label: str | None = N
         ConfigError: the URL has another form, or a version is chosen twice, or is no version.
     """
     address = read_url(url)
-    chosen = [
-        choice for choice in (address.version, address.label, version, label) if choice is not None
-    ]
+    choices = (address.version, address.label, version, label)
+    chosen = [repr(choice) for choice in choices if choice is not None]
     if len(chosen) > 1:
-        raise ConfigError(
-            f"{address.url}: expected one choice of a version or label, got {' and '.join(map(repr, chosen))}"
-        )
+        came = " and ".join(chosen)
+        raise ConfigError(f"{address.url}: expected one choice of a version or label, got {came}")
     if version is not None and (type(version) is not int or version < 0):
         raise ConfigError(f"{address.url}: expected a whole number as version, got {version!r}")
     if label is not None and not re.fullmatch(r"[^/:]+", label):
         raise ConfigError(f"{address.url}: expected a label without / and :, got {label!r}")
-    return (
-        replace(address, version=version, label=label)
-        if (version, label) != (None, None)
-        else address
-    )
+    if version is None and label is None:
+        return address
+    return replace(address, version=version, label=label)
 
 
 def read_url(url: str) -> Address:
+    """Read a URL without choices beside it.
+
+    Raises:
+        ConfigError: it has another form.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise ConfigError(f"{EXPECTED}, got one that cannot be read: {error}") from None
     path = PATHS[parts.scheme].fullmatch(parts.path) if parts.scheme in PATHS else None
-    grpc_misfit = parts.scheme.startswith("grpc") and (port is None or parts.username is not None)
+    host = parts.netloc.rpartition("@")[2]
+    user = parts.username
+    grpc_misfit = parts.scheme.startswith("grpc") and (port is None or user is not None)
     if path is None or not parts.hostname or parts.query or parts.fragment or grpc_misfit:
-        raise ConfigError(f"{EXPECTED}, got {shown(parts)!r}")
+        without_password = parts._replace(netloc=host).geturl()
+        raise ConfigError(f"{EXPECTED}, got {without_password!r}")
     return Address(
         parts.scheme,
-        host=parts.netloc.rpartition("@")[2],
+        host=host,
         prefix=path["prefix"],
         name=unquote(path["name"]),
         version=version_number(path["version"] or ""),
         label=unquote(path["label"]) if path["label"] else None,
-        login=(unquote(parts.username), unquote(parts.password or ""))
-        if parts.username is not None
-        else None,
+        login=None if user is None else (unquote(user), unquote(parts.password or "")),
     )
-
-
-def shown(parts: SplitResult) -> str:
-    """A URL without its password."""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

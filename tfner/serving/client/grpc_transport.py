@@ -1,4 +1,4 @@
-"""TensorFlow Serving's gRPC PredictionService; its messages hold TensorFlow's, so this imports TensorFlow."""
+"""Speak TensorFlow Serving's gRPC; its messages hold TensorFlow's, so this imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from tfner.exceptions import ConfigError, MissingExtraError, ServerError
 from tfner.safeio.printable import printable
 from tfner.serving.client.address import Address
-from tfner.serving.client.answers import Signature
 from tfner.serving.client.options import Options
-from tfner.serving.runtime.recognizer import Answer
+from tfner.serving.schema import Outputs, SignatureSchema
 
 try:
     import grpc
@@ -41,7 +40,7 @@ class GrpcTransport:
             response_deserializer=PredictResponse.FromString,
         )
 
-    def __call__(self, signature: Signature, values: Sequence[Any]) -> Answer:
+    def __call__(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
         try:
             response = self._predict(
                 self._request(signature, values),
@@ -51,9 +50,8 @@ class GrpcTransport:
         except grpc.RpcError as error:
             raise self._failure(error) from error
         try:
-            return signature.read(
-                {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}, values
-            )
+            outputs = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+            return signature.read(outputs, values)
         except (ValueError, TypeError) as error:
             raise ServerError(
                 f"{self._address.url}: not an answer to signature {signature.name}: {error}"
@@ -62,7 +60,7 @@ class GrpcTransport:
     def close(self) -> None:
         self._channel.close()
 
-    def _request(self, signature: Signature, values: Sequence[Any]) -> PredictRequest:
+    def _request(self, signature: SignatureSchema, values: Sequence[Any]) -> PredictRequest:
         request = PredictRequest()
         request.model_spec.name = self._address.name
         request.model_spec.signature_name = signature.name
@@ -70,42 +68,43 @@ class GrpcTransport:
             request.model_spec.version.value = self._address.version
         if self._address.label is not None:
             request.model_spec.version_label = self._address.label
-        request.inputs[signature.input].CopyFrom(tf.make_tensor_proto(values, tf.string))
-        request.output_filter.extend(signature.outputs)
+        request.inputs[signature.inputs[0].name].CopyFrom(tf.make_tensor_proto(values, tf.string))
         return request
 
     def _failure(self, error: Any) -> ServerError:
         code = error.code()
         again = code in BUSY or (code == TOO_SLOW and self._options.retry_timeouts)
-        what = (
-            f"no answer within {self._options.timeout:g} s"
-            if code == TOO_SLOW
-            else f"{code.name}: {printable(error.details() or '')}"
-        )
+        if code == TOO_SLOW:
+            what = f"no answer within {self._options.timeout:g} s"
+        else:
+            what = f"{code.name}: {printable(error.details() or '')}"
         return ServerError(f"{self._address.url}: {what}", transient=again)
 
 
 def open_channel(address: Address, options: Options) -> grpc.Channel:
-    """A channel that connects when it is first used."""
+    """Open a channel, which connects when it is first used."""
     settings = [
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
-        # A channel that failed to connect refuses all requests until its own pause is over: it should not be longer than ours.
+        # A channel that failed to connect refuses all requests until its own pause is over:
+        # it should not be longer than ours.
         ("grpc.initial_reconnect_backoff_ms", round(500 * options.first_pause)),
         ("grpc.max_reconnect_backoff_ms", round(500 * options.longest_pause)),
-        (
-            "grpc.min_reconnect_backoff_ms",
-            round(1000 * options.connect_timeout),
-        ),  # despite its name, the time to connect in
+        # Despite its name, the time to connect in.
+        ("grpc.min_reconnect_backoff_ms", round(1000 * options.connect_timeout)),
     ]
     if address.scheme == "grpc":
         return grpc.insecure_channel(address.host, settings)
-    return grpc.secure_channel(
-        address.host, grpc.ssl_channel_credentials(authorities(options)), settings
-    )
+    credentials = grpc.ssl_channel_credentials(authorities(options))
+    return grpc.secure_channel(address.host, credentials, settings)
 
 
 def authorities(options: Options) -> bytes | None:
+    """Read the certificates that are trusted; None for the usual ones.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     if options.ca_file is None:
         return None
     try:

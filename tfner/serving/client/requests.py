@@ -1,4 +1,4 @@
-"""How many texts go into one request."""
+"""Decide how many texts go into one request."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tfner.serving.client.options import Options
 Item = TypeVar("Item")
 
 
-class Load:
-    """How full the current request is."""
+class Fill:
+    """Counts how full the current request is."""
 
     def __init__(self, options: Options):
         self._texts = options.texts_per_request
@@ -21,30 +21,37 @@ class Load:
 
     @property
     def is_full(self) -> bool:
-        """Whether no further text fits, however short."""
+        """Say whether no further text fits, however short."""
         return self._count >= self._texts
 
     def add(self, size: int, kind: object = None) -> bool:
-        """Count one more text of `size` bytes in; False if it did not fit, and is the first of the next request instead."""
-        longest = max(self._longest, size)
-        fits = self._count == 0 or (
-            not self.is_full and kind == self._kind and (self._count + 1) * longest <= self._bytes
-        )
-        self._count, self._longest, self._kind = (
-            (self._count + 1 if fits else 1),
-            (longest if fits else size),
-            kind,
-        )
+        """Count one more text of `size` bytes in.
+
+        Returns: False if it did not fit, and is the first of the next request instead.
+        """
+        count, longest = self._count + 1, max(self._longest, size)
+        padded = count * longest
+        alike = not self.is_full and kind == self._kind
+        fits = self._count == 0 or (alike and padded <= self._bytes)
+        self._count = count if fits else 1
+        self._longest = longest if fits else size
+        self._kind = kind
         return fits
 
 
 def in_requests(
     items: Iterable[Item], size: Callable[[Item], int], options: Options
 ) -> Iterator[list[Item]]:
-    """Consecutive items, as many as go into one request."""
-    load, request = Load(options), []
+    """Yield consecutive items, as many as go into one request.
+
+    >>> options = Options(texts_per_request=3, bytes_per_request=8)
+    >>> list(in_requests([b"Bo", b"left", b"Anna Lindqvist", b"met"], len, options))
+    [[b'Bo', b'left'], [b'Anna Lindqvist'], [b'met']]
+    """
+    fill = Fill(options)
+    request: list[Item] = []
     for item in items:
-        if not load.add(size(item)):
+        if not fill.add(size(item)):
             yield request
             request = []
         request.append(item)
@@ -58,14 +65,18 @@ async def stream_in_requests(
     kind: Callable[[Item], object],
     options: Options,
 ) -> AsyncIterator[list[Item]]:
-    """The same for a stream, with items of one kind in a request; a request of all the texts that it may hold waits for no other."""
-    load, request = Load(options), []
+    """Yield the same for a stream, with items of one kind in a request.
+
+    A request of all the texts that it may hold waits for no other.
+    """
+    fill = Fill(options)
+    request: list[Item] = []
     async for item in items:
-        if not load.add(size(item), kind(item)) and request:
+        if not fill.add(size(item), kind(item)) and request:
             yield request
             request = []
         request.append(item)
-        if load.is_full:
+        if fill.is_full:
             yield request
             request = []
     if request:
@@ -73,5 +84,5 @@ async def stream_in_requests(
 
 
 def size_of_words(words: list[bytes]) -> int:
-    """Bytes of a sentence, one between words."""
+    """Count the bytes of a sentence, one between words."""
     return sum(len(word) + 1 for word in words)

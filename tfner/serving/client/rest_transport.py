@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API: what is sent for texts and words, and what the answers and refusals mean. No TensorFlow here."""
+"""Write requests to TensorFlow Serving's REST API and read its answers, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import httpx
 from tfner.exceptions import ConfigError, ServerError
 from tfner.safeio.printable import printable
 from tfner.serving.client.address import Address
-from tfner.serving.client.answers import Signature
 from tfner.serving.client.options import Options
-from tfner.serving.runtime.recognizer import Answer
+from tfner.serving.schema import Outputs, SignatureSchema
 
 BUSY = (429, 502, 503)  # a proxy says 502 where it could not reach the server
 TOO_SLOW = (408, 504)
@@ -27,12 +26,16 @@ UNDELIVERED = (
     httpx.WriteTimeout,
 )
 ESCAPED_ERROR = re.compile(rb'\s*\{\s*"error"\s*:\s*"(.*)"\s*\}\s*', re.DOTALL)
+ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 LONGEST_MESSAGE = 1000
 
 
 class RestModel:
-    """The REST API of one model; sends nothing itself, so that clients of both kinds can use it, those that wait and those that do not.
+    """Writes and reads the messages of one model's REST API.
+
+    It sends nothing itself, so that both clients can use it, the one that waits and the one for
+    asyncio.
 
     Raises:
         ConfigError: the address is none that HTTP knows.
@@ -48,7 +51,7 @@ class RestModel:
         self._options = options
 
     def client_settings(self) -> dict[str, Any]:
-        """Arguments for an httpx.Client or AsyncClient.
+        """Give the arguments for an httpx.Client or AsyncClient.
 
         Raises:
             ConfigError: the file of authorities cannot be read.
@@ -56,16 +59,16 @@ class RestModel:
         timeout = httpx.Timeout(
             self._options.timeout, connect=self._options.connect_timeout, pool=None
         )
-        settings = {"headers": dict(self._options.headers), "auth": self._login, "timeout": timeout}
-        return (
-            settings
-            if self._options.ca_file is None
-            else settings | {"verify": trust(self._options.ca_file)}
-        )
+        headers = dict(self._options.headers)
+        settings = {"headers": headers, "auth": self._login, "timeout": timeout}
+        if self._options.ca_file is not None:
+            settings["verify"] = ssl_context(self._options.ca_file)
+        return settings
 
-    def request(self, signature: Signature, values: Sequence[Any]) -> dict[str, Any]:
-        """Arguments for the `post` of such a client."""
-        body = {"signature_name": signature.name, "inputs": {signature.input: as_json(values)}}
+    def request(self, signature: SignatureSchema, values: Sequence[Any]) -> dict[str, Any]:
+        """Give the arguments for the `post` of such a client."""
+        inputs = {signature.inputs[0].name: as_json(values)}
+        body = {"signature_name": signature.name, "inputs": inputs}
         content = json.dumps(body, ensure_ascii=False).encode("utf-8")
         return {
             "url": f"{self.url}:predict",
@@ -74,9 +77,9 @@ class RestModel:
         }
 
     def answer(
-        self, signature: Signature, values: Sequence[Any], response: httpx.Response
-    ) -> Answer:
-        """What the server found in the values.
+        self, signature: SignatureSchema, values: Sequence[Any], response: httpx.Response
+    ) -> Outputs:
+        """Read what the server found in the values.
 
         Raises:
             ServerError: it refused them, or its answer is not one to them.
@@ -95,25 +98,26 @@ class RestModel:
             ) from None
 
     def failure(self, error: httpx.HTTPError) -> ServerError:
-        """Why there is no answer at all."""
+        """Say why there is no answer at all."""
+        too_slow = isinstance(error, httpx.ReadTimeout)
+        reason = str(error) or type(error).__name__
         if isinstance(error, httpx.ConnectTimeout):
             what = f"no connection within {self._options.connect_timeout:g} s"
-        elif isinstance(error, httpx.ReadTimeout):
+        elif too_slow:
             what = f"no answer within {self._options.timeout:g} s"
+        elif isinstance(error, httpx.ConnectError):
+            what = f"cannot be reached: {reason}"
         else:
-            what = f"{'cannot be reached' if isinstance(error, httpx.ConnectError) else 'no answer'}: {error or type(error).__name__}"
-        again = isinstance(error, UNDELIVERED) or (
-            isinstance(error, httpx.ReadTimeout) and self._options.retry_timeouts
-        )
+            what = f"no answer: {reason}"
+        again = isinstance(error, UNDELIVERED) or (too_slow and self._options.retry_timeouts)
         return ServerError(f"{self.url}: {what}", transient=again)
 
     def _refusal(self, response: httpx.Response) -> ServerError:
         status = response.status_code
         again = status in BUSY or (status in TOO_SLOW and self._options.retry_timeouts)
         message = f"{self.url}: HTTP {status}: {message_of(response)}"
-        return ServerError(
-            message, transient=again, retry_after=seconds(response.headers.get("Retry-After", ""))
-        )
+        wait = seconds(response.headers.get("Retry-After", ""))
+        return ServerError(message, transient=again, retry_after=wait)
 
 
 class RestTransport:
@@ -123,7 +127,7 @@ class RestTransport:
         self._model = RestModel(address, options)
         self._client = httpx.Client(transport=http, **self._model.client_settings())
 
-    def __call__(self, signature: Signature, values: Sequence[Any]) -> Answer:
+    def __call__(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
         try:
             response = self._client.post(**self._model.request(signature, values))
         except httpx.HTTPError as error:
@@ -135,7 +139,11 @@ class RestTransport:
 
 
 def as_json(value: Any) -> Any:
-    """UTF-8 as a JSON string, other bytes as the server takes them, lists of both as lists."""
+    """Write UTF-8 as a JSON string, other bytes as the server takes them, lists of both as lists.
+
+    >>> as_json([b"Mara", b"\\xff"])
+    ['Mara', {'b64': '/w=='}]
+    """
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
@@ -145,44 +153,55 @@ def as_json(value: Any) -> Any:
 
 
 def message_of(response: httpx.Response) -> str:
-    """The server's own words."""
-    body = response.content
-    try:
-        document = json.loads(body)
-        message = (
-            document["error"]
-            if isinstance(document, dict) and isinstance(document.get("error"), str)
-            else body.decode("utf-8")
-        )
-    except (ValueError, RecursionError):
-        # The server escapes its message as C does, not JSON: \' and octal digits for all that is not ASCII.
-        escaped = ESCAPED_ERROR.fullmatch(body)
-        message = (unescape(escaped[1]) if escaped else body).decode("utf-8", "replace")
+    """Give the server's own words."""
     if response.has_redirect_location:
         message = f"moved to {response.headers['Location']}"
-    return printable(" ".join(message.split()))[:LONGEST_MESSAGE] or response.reason_phrase
+    else:
+        message = message_in(response.content)
+    line = printable(" ".join(message.split()))
+    return line[:LONGEST_MESSAGE] or response.reason_phrase
+
+
+def message_in(body: bytes) -> str:
+    """Read the message in the body of a refusal."""
+    try:
+        document = json.loads(body)
+        if isinstance(document, dict) and isinstance(document.get("error"), str):
+            return document["error"]
+        return body.decode("utf-8")
+    except (ValueError, RecursionError):
+        # The server escapes as C does, not JSON: \' and octal digits for all that is not ASCII.
+        escaped = ESCAPED_ERROR.fullmatch(body)
+        return (unescape(escaped[1]) if escaped else body).decode("utf-8", "replace")
 
 
 def unescape(text: bytes) -> bytes:
-    """Undo absl::CEscape."""
-    return re.sub(
-        rb"\\([0-7]{3}|.)",
-        lambda match: (
-            bytes([int(match[1], 8) & 0xFF])
-            if len(match[1]) == 3
-            else ESCAPES.get(match[1], match[1])
-        ),
-        text,
-        flags=re.DOTALL,
-    )
+    """Undo absl::CEscape.
+
+    >>> unescape(rb"it\\'s \\303\\205se").decode()
+    "it's Åse"
+    """
+    return ESCAPE.sub(unescape_one, text)
+
+
+def unescape_one(match: re.Match[bytes]) -> bytes:
+    code = match[1]
+    if len(code) == 3:
+        return bytes([int(code, 8) & 0xFF])
+    return ESCAPES.get(code, code)
 
 
 def seconds(header: str) -> float:
-    """A Retry-After of so many seconds; one that names a date counts as 0."""
+    """Read a Retry-After of so many seconds; one that names a date counts as 0."""
     return float(header) if re.fullmatch(r"[0-9]{1,9}", header.strip()) else 0.0
 
 
-def trust(ca_file: str) -> ssl.SSLContext:
+def ssl_context(ca_file: str) -> ssl.SSLContext:
+    """Trust the authorities in a file.
+
+    Raises:
+        ConfigError: it cannot be read as PEM certificates.
+    """
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError, for what is no PEM, is one

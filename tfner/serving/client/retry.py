@@ -1,4 +1,4 @@
-"""Whether a failed request is sent again, and after which pause: one rule for all transports."""
+"""Decide whether a failed request is sent again, and when: one rule for all transports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tfner.serving.client.options import Options
 def pause_after(
     error: ServerError, failures: int, options: Options, draw: Callable[[], float] = random.random
 ) -> float:
-    """Seconds to wait after the given number of failures in a row; half of it is random, so that clients do not come back all at once.
+    """Give the seconds to wait after so many failures in a row.
+
+    Half of it is random, so that clients do not come back all at once.
 
     Raises:
         ServerError: it is not worth another try, or there were enough.
@@ -22,7 +24,7 @@ def pause_after(
     if failures > options.retries:
         message = f"{error} (tried {failures} times)" if failures > 1 else str(error)
         raise ServerError(message, transient=True, retry_after=error.retry_after) from error
-    pause = min(options.longest_pause, options.first_pause * 2.0 ** (failures - 1)) * (
-        0.5 + 0.5 * draw()
-    )
-    return max(pause, min(error.retry_after, options.longest_pause))
+    doubled = options.first_pause * 2.0 ** (failures - 1)
+    pause = min(options.longest_pause, doubled) * (0.5 + 0.5 * draw())
+    asked = min(error.retry_after, options.longest_pause)
+    return max(pause, asked)

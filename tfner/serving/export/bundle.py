@@ -1,4 +1,4 @@
-"""An export on disk: `saved_models/NAME/<version>/`, its graph, its cards and what a server warms up with."""
+"""Write an export: `saved_models/NAME/<version>/` with graph, cards and warm-up requests."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 import tensorflow as tf
 
 from tfner.model.inference.tagger import Tagger
+from tfner.serving.export.layout import CARD, CARD_PAGE
 from tfner.serving.export.model_card import model_card
 from tfner.serving.export.signatures import Signatures
 from tfner.serving.export.versions import add_version
 from tfner.serving.export.warm_up import replay, warm_up_requests, write_warm_up
 from tfner.serving.runtime.recognizer import Recognizer
-from tfner.serving.runtime.saved_model import CARD, GraphFunctions
+from tfner.serving.runtime.saved_model import GraphFunctions
+from tfner.serving.schema import SIGNATURES
 
 CARD_FORMAT = 1
-CARD_PAGE = CARD.parent / "README.md"
 
 
-def make_card(tagger: Tagger, **facts: Any) -> dict[str, Any]:
-    """What `tfner.json` says of a model; `facts` are added to what the tagger knows of itself."""
+def make_card(tagger: Tagger, **entries: Any) -> dict[str, Any]:
+    """Make what `tfner.json` says of a model: what the tagger knows of itself, and `entries`."""
     return {
         "format": CARD_FORMAT,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -33,21 +34,24 @@ def make_card(tagger: Tagger, **facts: Any) -> dict[str, Any]:
         "overlap": tagger.overlap,
         "decoder": tagger.decoder.method,
         "tokenizer": tagger.tokenizer.fingerprint(),
-        **facts,
+        **entries,
     }
 
 
 def live_recognizer(tagger: Tagger, card: dict[str, Any]) -> Recognizer:
-    """The same object that `tfner.load` gives, over a model in this process."""
+    """Make the same object that `tfner.load` gives, over a model in this process."""
     signatures = Signatures(tagger)
     return GraphFunctions(signatures, signatures.text, signatures.words).recognizer(card)
 
 
 def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
-    """Write the next version into `folder` and give its path; a reader sees no half-written version, a failure leaves nothing.
+    """Write the next version into `folder` and give its path.
+
+    A reader sees no half-written version, and a failure leaves nothing.
 
     Raises:
-        ModelError: the export fails on one of its own warm-up requests, on which a server would fail to load it.
+        ModelError: the export fails on one of its own warm-up requests, on which a server would
+            fail to load it.
     """
 
     def fill(building: Path) -> None:
@@ -59,10 +63,11 @@ def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
 
 
 def write_cards(card: dict[str, Any], folder: Path) -> None:
+    """Write the card for programs, with the declared signatures, and the one for people."""
+    signatures = {name: schema.describe() for name, schema in SIGNATURES.items()}
+    text = json.dumps({**card, "signatures": signatures}, ensure_ascii=False, indent=2)
     (folder / CARD).parent.mkdir(exist_ok=True)
-    (folder / CARD).write_text(
-        json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / CARD).write_text(f"{text}\n", encoding="utf-8")
     (folder / CARD_PAGE).write_text(model_card(card), encoding="utf-8")
 
 
@@ -73,13 +78,6 @@ def add_warm_up(tagger: Tagger, card: dict[str, Any], folder: Path) -> None:
 
 
 def save_graph(tagger: Tagger, folder: Path) -> None:
+    """Write the SavedModel."""
     signatures = Signatures(tagger)
-    tf.saved_model.save(
-        signatures,
-        str(folder),
-        signatures={
-            "serving_default": signatures.text,
-            "words": signatures.words,
-            "features": signatures.features,
-        },
-    )
+    tf.saved_model.save(signatures, str(folder), signatures=signatures.by_name())

@@ -1,4 +1,4 @@
-"""The card of a model for people: what `tfner.json` says, as the README.md beside it."""
+"""Write the card of a model for people: what `tfner.json` says, as the README.md beside it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any
 
 from tfner.evaluation.report.page import percent
 from tfner.safeio.printable import printable
+from tfner.serving.schema import SIGNATURES
 
 UNKNOWN = "not recorded"
 SHOWN = (
-    "format", "name", "encoder", "languages", "max_length", "overlap", "labelling", "tag_scheme", "decoder", "created", "versions",
-    "tokenizer", "labels", "tags", "scores", "data",
+    "format", "name", "encoder", "languages", "max_length", "overlap", "labelling", "tag_scheme",
+    "decoder", "created", "versions", "tokenizer", "labels", "tags", "scores", "data", "signatures",
 )  # fmt: skip
 
 
 def model_card(card: Mapping[str, Any]) -> str:
-    """Markdown from the card of an export; what the card does not hold is said to be unknown, never guessed.
+    """Write Markdown from the card of an export; what the card does not hold is called unknown.
 
-    Besides what `make_card` puts in, a card may hold `languages` (names) and `data`: by split, `source` (a file's name), `documents`,
-    `entities` (numbers) and `lost` (reason → number). Any other entry becomes a line of the facts.
+    Besides what `make_card` puts in, a card may hold `languages` (names) and `data`: by split,
+    `source` (a file's name), `documents`, `entities` (numbers) and `lost` (reason → number). Any
+    other entry becomes a line of its first table. The signatures are those that are declared, as
+    `export_model` writes them.
     """
     sections = (
         heading(card),
@@ -36,32 +39,33 @@ def model_card(card: Mapping[str, Any]) -> str:
 
 
 def heading(card: Mapping[str, Any]) -> Iterator[str]:
+    """Say what the model is."""
     yield f"# {escape(card.get('name') or 'A tagger without a name')}"
     yield ""
-    yield "Named-entity recognition: text in, entities with exact offsets out. A SavedModel for TensorFlow Serving and `tfner.load`."
+    yield (
+        "Named-entity recognition: text in, entities with exact offsets out. "
+        "A SavedModel for TensorFlow Serving and `tfner.load`."
+    )
     yield ""
-    yield from table(("", ""), facts(card))
+    yield from table(("", ""), properties(card))
 
 
-def facts(card: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What the model is, a row each."""
+def properties(card: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give the rows of the first table."""
     encoder = card.get("encoder") or {}
     begun = {"pretrained": "pretrained weights", "random": "from random weights"}
+    languages = ", ".join(card.get("languages") or ())
+    versions = (f"{package} {version}" for package, version in (card.get("versions") or {}).items())
     yield "encoder", encoder.get("checkpoint")
     yield "encoder began as", begun.get(encoder.get("initialize", ""))
-    yield "languages", ", ".join(card.get("languages") or ()) or "unknown: nobody has said"
+    yield "languages", languages or "unknown: nobody has said"
     yield "longest window", f"{card['max_length']} pieces" if "max_length" in card else None
     yield "overlap of windows", f"{card['overlap']} pieces" if "overlap" in card else None
     yield "what gets a tag", card.get("labelling")
     yield "tag scheme", card.get("tag_scheme")
     yield "decoder", card.get("decoder")
     yield "made", card.get("created")
-    yield (
-        "with",
-        ", ".join(
-            f"{package} {version}" for package, version in (card.get("versions") or {}).items()
-        ),
-    )
+    yield "with", ", ".join(versions)
     yield "tokenizer's fingerprint", card.get("tokenizer")
     for key, value in card.items():
         if key not in SHOWN:
@@ -69,21 +73,23 @@ def facts(card: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def plain(value: Any) -> str:
-    """A value of a card without JSON's signs."""
+    """Write a value of a card without JSON's signs.
+
+    >>> plain({"lengths": [32, 64], "xla": False, "max_entities": None})
+    'lengths: 32, 64; xla: no; max entities: none'
+    """
     if isinstance(value, Mapping):
-        return "; ".join(
-            f"{str(key).replace('_', ' ')}: {plain(inner)}" for key, inner in value.items()
-        )
+        pairs = ((str(key).replace("_", " "), plain(inner)) for key, inner in value.items())
+        return "; ".join(f"{key}: {inner}" for key, inner in pairs)
     if isinstance(value, list | tuple):
         return ", ".join(map(plain, value))
-    return (
-        {True: "yes", False: "no", None: "none"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "none"}[value]
+    return str(value)
 
 
 def labels(card: Mapping[str, Any]) -> Iterator[str]:
+    """List the types of entities."""
     yield "## Labels"
     yield ""
     yield "It knows these types of entities and no other:"
@@ -92,7 +98,7 @@ def labels(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def scores(card: Mapping[str, Any]) -> Iterator[str]:
-    """A table a split, percent."""
+    """Give a table of scores for each split, in percent."""
     yield "## Scores"
     yield ""
     splits = {
@@ -103,29 +109,31 @@ def scores(card: Mapping[str, Any]) -> Iterator[str]:
     if not splits:
         yield "None are recorded: the model was exported without an evaluation."
         return
-    yield "In percent; an entity counts only with exactly the gold borders and type. Support is the number of gold entities."
+    yield (
+        "In percent; an entity counts only with exactly the gold borders and type. "
+        "Support is the number of gold entities."
+    )
     for name, split in splits.items():
-        rows = [
-            *split.get("types", {}).items(),
-            *((f"{kind} average", split[kind]) for kind in ("micro", "macro") if kind in split),
-        ]
+        rows = [score_row(kind, score) for kind, score in split.get("types", {}).items()]
+        for kind in ("micro", "macro"):
+            if kind in split:
+                rows.append(score_row(f"{kind} average", split[kind]))
         yield ""
         yield f"On {escape(name)}:"
         yield ""
-        yield from table(
-            ("type", "precision", "recall", "F1", "support"),
-            (score_row(kind, score) for kind, score in rows),
-        )
+        yield from table(("type", "precision", "recall", "F1", "support"), rows)
 
 
-def score_row(kind: str, score: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = (
+def score_row(kind: str, score: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Give the cells of one type or average."""
+    numbers = [
         percent(score[name]) if name in score else None for name in ("precision", "recall", "f1")
-    )
-    return kind, *(number or UNKNOWN for number in numbers), str(score.get("support", UNKNOWN))
+    ]
+    return kind, *numbers, score.get("support")
 
 
 def data(card: Mapping[str, Any]) -> Iterator[str]:
+    """Give a table of what the model learned from and was scored on."""
     yield "## Data it was made with"
     yield ""
     splits = card.get("data") or {}
@@ -133,45 +141,62 @@ def data(card: Mapping[str, Any]) -> Iterator[str]:
         yield "Not recorded in the card; the run's `report.json` and `config.yaml` hold it."
         return
     columns = ("source", "documents", "entities")
-    rows = ((name, *map(split.get, columns), lost(split)) for name, split in splits.items())
-    yield from table(("split", *columns, "lost or changed"), rows)
+    rows = ((name, *map(split.get, columns), dropped(split)) for name, split in splits.items())
+    yield from table(("split", *columns, "dropped or changed"), rows)
 
 
-def lost(split: Mapping[str, Any]) -> str | None:
-    """Counts by reason; an empty account says that nothing was lost, a missing one says nothing."""
+def dropped(split: Mapping[str, Any]) -> str | None:
+    """Give the counts by reason; an empty account says "nothing", a missing one says nothing."""
     if split.get("lost") is None:
         return None
-    return (
-        ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in split["lost"].items())
-        or "nothing"
-    )
+    counts = [f"{count} {reason.replace('_', ' ')}" for reason, count in split["lost"].items()]
+    return ", ".join(counts) or "nothing"
 
 
 def limits(card: Mapping[str, Any]) -> Iterator[str]:
+    """Say what nobody should expect."""
     window = f" of {card['max_length']} pieces" if "max_length" in card else ""
     yield "## What it does not do"
     yield ""
-    yield "- Entities inside or across one another, and entities of several parts: a place in a text has one type or none."
-    yield "- Entities that begin or end inside a word: borders lie between words, as the word rule or your own words cut them."
-    yield f"- Look far: a text of any length is read, but each word in a window{window}, and nothing beyond it is seen."
+    yield (
+        "- Entities inside or across one another, and entities of several parts: "
+        "a place in a text has one type or none."
+    )
+    yield (
+        "- Entities that begin or end inside a word: "
+        "borders lie between words, as the word rule or your own words cut them."
+    )
+    yield (
+        f"- Look far: a text of any length is read, but each word in a window{window}, "
+        "and nothing beyond it is seen."
+    )
     yield "- Normalise, link to a knowledge base, or find that two mentions mean the same."
-    yield "- Calibrate: a score is the mean probability of the chosen tags, good for ranking, not the chance of being right."
+    yield (
+        "- Calibrate: a score is the mean probability of the chosen tags, "
+        "good for ranking, not the chance of being right."
+    )
     yield "- Promise its scores for text of another kind, time or language than the data above."
 
 
 def use(card: Mapping[str, Any]) -> Iterator[str]:
-    """The three signatures; the examples hold no text from the card."""
+    """Say how the model is called; the examples hold no text from the card."""
     yield "## How to call it"
     yield ""
     yield "```python"
     yield "import tfner"
     yield ""
-    yield 'entities = tfner.load("path/to/this/version")("One text.")   # label, start, end, score, text'
+    yield 'ner = tfner.load("path/to/this/version")'
+    yield 'entities = ner("One text.")  # label, start, end, score, text'
     yield "```"
     yield ""
-    yield "Over TensorFlow Serving, by signature (B texts, E entities, W words, T pieces, K tags):"
+    yield (
+        "Over TensorFlow Serving, by signature "
+        "(B texts or sentences, E entities, W words, T pieces, K tags):"
+    )
     yield ""
-    yield SIGNATURES
+    yield from signature_table()
+    yield ""
+    yield "`features` wants pieces as the tokenizer makes them whose fingerprint stands above."
     kinds = card.get("tags")
     if kinds:
         yield ""
@@ -180,16 +205,21 @@ def use(card: Mapping[str, Any]) -> Iterator[str]:
         yield from table(("index", "tag"), enumerate(kinds))
 
 
-SIGNATURES = """\
-| signature | inputs | outputs |
-| --- | --- | --- |
-| `serving_default` | `text` string [B] | `entity_start`, `entity_end` (code points), `entity_start_byte`, `entity_end_byte` int32, \
-`entity_label` string, `entity_score` float32, all [B, E]; `entity_count` int32 [B] |
-| `words` | `words` string [B, W] | `tag` string, `score` float32, both [B, W] |
-| `features` | `input_ids` int32 [B, T], `length` int32 [B] | `probabilities` float32 [B, T, K] |
+def signature_table() -> Iterator[str]:
+    """Give a row for each declared input and output of each signature."""
+    yield "| signature | takes or gives | name | type | meaning | where there is nothing |"
+    yield "|" + " --- |" * 6
+    for schema in SIGNATURES.values():
+        takes = [("takes", tensor) for tensor in schema.inputs]
+        gives = [("gives", tensor) for tensor in schema.outputs]
+        for verb, tensor in (*takes, *gives):
+            kind = f"{tensor.dtype} [{', '.join(tensor.axes)}]"
+            absent = '""' if tensor.absent == b"" else f"{tensor.absent:g}"
+            meaning = html.escape(tensor.description, quote=False)
+            name = f"`{schema.name}` | {verb} | `{tensor.name}`"
+            yield f"| {name} | {kind} | {meaning} | {absent} |"
 
-Rows are padded: behind `entity_count` entities with -1, "" and 0, behind a row's words with "" and 0. `features` wants [CLS] and [SEP] in
-`input_ids`, made by the tokenizer whose fingerprint stands above; what stands behind `length` changes nothing."""
+
 LICENCE = (
     "## Licence",
     "",
@@ -198,14 +228,20 @@ LICENCE = (
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """A Markdown table; cells are any values, what is empty is unknown."""
+    """Write a Markdown table; cells are any values, what is empty is unknown.
+
+    >>> list(table(("split", "documents"), [("train", 3394), ("dev", None)]))
+    ['| split | documents |', '| --- | --- |', '| train | 3394 |', '| dev | not recorded |']
+    """
     yield f"| {' | '.join(header)} |"
     yield "|" + " --- |" * len(header)
     for row in rows:
-        yield f"| {' | '.join(UNKNOWN if cell in (None, '') else escape(cell) for cell in row)} |"
+        cells = [UNKNOWN if cell in (None, "") else escape(cell) for cell in row]
+        yield f"| {' | '.join(cells)} |"
 
 
 def escape(value: Any) -> str:
-    """Any value on one line, as text: nothing in it is Markdown or HTML."""
+    """Write any value on one line, as text: nothing in it is Markdown or HTML."""
     line = " ".join(printable(str(value)).split())
-    return re.sub(r"([\\`*_{}\[\]()#|~!$])", r"\\\1", html.escape(line, quote=False)) or "(empty)"
+    escaped = html.escape(line, quote=False)
+    return re.sub(r"([\\`*_{}\[\]()#|~!$])", r"\\\1", escaped) or "(empty)"

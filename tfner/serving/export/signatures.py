@@ -1,23 +1,34 @@
-"""What the SavedModel answers: three signatures whose outputs are dense, of rank 1 or more, int, float32 or string."""
+"""Compute the declared signatures of an export over a Tagger, in graph.
+
+`serving/schema.py` says what they take and give; outputs are dense and of rank 1 or more, as a
+server wants them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from tfner.model.inference.tagger import TaggedUnits, Tagger
+from tfner.serving.schema import FEATURES, SIGNATURES, TEXTS, WORDS, TensorSchema
 from tfner.tagging.schemes import LabelSet
+from tfner.tokenizers.wordpiece import Tokens
 
-TEXT = tf.TensorSpec([None], tf.string, name="text")
-WORDS = tf.TensorSpec([None, None], tf.string, name="words")
-INPUT_IDS = tf.TensorSpec([None, None], tf.int32, name="input_ids")
-LENGTH = tf.TensorSpec([None], tf.int32, name="length")
+
+def input_specs(signature: str) -> list[tf.TensorSpec]:
+    """List the inputs of a signature as a tf.function takes them, any size along every axis."""
+    return [
+        tf.TensorSpec([None] * len(tensor.axes), tensor.dtype, name=tensor.name)
+        for tensor in SIGNATURES[signature].inputs
+    ]
 
 
 class Signatures(tf.Module):
-    """The functions of an export, each a plain tf.function over a Tagger.
+    """Hold the functions of an export, each a tf.function over a Tagger.
 
-    Without autograph: its rewriting of everything that is called, transformers' layers too, took most of the time of tracing.
+    Without autograph: its rewriting of everything that is called took most of the time of tracing.
     """
 
     def __init__(self, tagger: Tagger):
@@ -26,96 +37,217 @@ class Signatures(tf.Module):
         labels = tagger.labels
         self.types = tf.constant(labels.types)
         self.tags = tf.constant(labels.tags)
-        self.bridge = tf.constant(bridging_tags(labels))
+        self.bridge_KK = tf.constant(bridging_tags(labels))
 
-    @tf.function(input_signature=[TEXT], autograph=False)
+    @tf.function(input_signature=input_specs(TEXTS), autograph=False)
     def text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Entities of B texts of any length and any bytes; [B] -> members [B, E], `entity_count` [B].
+        """Find the entities of B texts, string [B].
 
-        Offsets are half-open, in code points and in bytes of what was sent; absent entities are -1, "" and 0.
+        Offsets are half-open, in code points and in bytes of what was sent.
         """
         tokens = self.tagger.tokenizer.tokenize_text(text)
-        tagged = self.tagger.tag(tokens)
-        spans = tagged.spans
-        first, last = (
-            at_units(tagged.unit, positions)
-            for positions in (spans.entity_first, spans.entity_last)
-        )
-        present = spans.entity_type >= 0
-        return {
-            "entity_start": at_units(tokens.unit_start, first),
-            "entity_end": at_units(tokens.unit_end, last),
-            "entity_start_byte": at_units(tokens.unit_start_byte, first),
-            "entity_end_byte": at_units(tokens.unit_end_byte, last),
-            "entity_label": tf.where(
-                present, tf.gather(self.types, tf.maximum(spans.entity_type, 0)), ""
-            ),
-            "entity_score": tf.where(present, spans.entity_score, 0.0),
-            "entity_count": spans.count,
-        }
+        found = FoundEntities(tokens, self.tagger.tag(tokens), self.types)
+        return declared_outputs(TEXTS, found)
 
-    @tf.function(input_signature=[WORDS], autograph=False)
+    @tf.function(input_signature=input_specs(WORDS), autograph=False)
     def words(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tag and score of each word; string [B, W] -> [B, W], where "" after a row's last word means none.
+        """Tag each word of B sentences, string [B, W], where "" after a row's last word means none.
 
-        A word that BERT's text cleaning leaves without a piece is not seen by the model: its score is 0, its tag O, or inside the
-        entity where both neighbours belong to the same one.
+        A word that BERT's text cleaning leaves without a piece is not seen by the model: its score
+        is 0, its tag O, or inside the entity where both neighbours belong to the same one.
         """
-        width = tf.shape(words)[1]
-        counts = tf.reduce_max(
-            tf.pad(tf.where(words != "", tf.range(1, width + 1), 0), [[0, 0], [1, 0]]), axis=1
+        counts = count_words(words)
+        tokens = self.tagger.tokenizer.tokenize_words(
+            tf.RaggedTensor.from_tensor(words, lengths=counts)
         )
-        tagged = self.tagger.tag(
-            self.tagger.tokenizer.tokenize_words(tf.RaggedTensor.from_tensor(words, lengths=counts))
-        )
-        tag_ids, scores = spread(tagged, tf.shape(words), self.bridge)
-        given = tf.sequence_mask(counts, width)
-        return {
-            "tag": tf.where(given, tf.gather(self.tags, tag_ids), ""),
-            "score": tf.where(given, scores, 0.0),
-        }
+        found = FoundTags(words, counts, self.tagger.tag(tokens), self.tags, self.bridge_KK)
+        return declared_outputs(WORDS, found)
 
-    @tf.function(input_signature=[INPUT_IDS, LENGTH], autograph=False)
+    @tf.function(input_signature=input_specs(FEATURES), autograph=False)
     def features(self, input_ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tag probabilities of pieces that were made elsewhere, [CLS] and [SEP] included; int32 [B, T], [B] -> [B, T, K].
+        """Give tag probabilities of pieces that were made elsewhere, int32 [B, T], [B].
 
-        What stands behind `length` changes nothing; its probabilities are 0.
+        [CLS] and [SEP] are among the pieces; what stands behind `length` changes nothing.
         """
-        probabilities = tf.exp(self.tagger.piece_log_probabilities(input_ids, length))
-        return {
-            "probabilities": tf.where(
-                tf.sequence_mask(length, tf.shape(input_ids)[1])[..., None], probabilities, 0.0
-            )
-        }
+        log_probabilities = self.tagger.piece_log_probabilities(input_ids, length)
+        return declared_outputs(FEATURES, FoundPieces(input_ids, length, log_probabilities))
+
+    def by_name(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+        """Give the function of each signature that an export has."""
+        return {TEXTS: self.text, WORDS: self.words, FEATURES: self.features}
+
+
+class FoundEntities:
+    """Hold what the graph knows of the E entities of B texts: what `compute` of an output is given.
+
+    Attributes:
+        tokens: the texts as the tokenizer cut them; ragged [B, (U)] for units.
+        spans: entities in positions of the units that have a piece; see Spans.
+        first_BE, last_BE: int32, the entity's first and last unit, -1 where there is no entity.
+        present: bool [B, E], where there is an entity.
+        label: string [B, E], of no meaning where there is none.
+    """
+
+    def __init__(self, tokens: Tokens, tagged: TaggedUnits, types: tf.Tensor):
+        self.tokens = tokens
+        self.spans = tagged.spans
+        self.first_BE = at_units(tagged.unit, self.spans.entity_first)
+        self.last_BE = at_units(tagged.unit, self.spans.entity_last)
+        self.present = self.spans.entity_type >= 0
+        type_ids = tf.maximum(self.spans.entity_type, 0)
+        self.label = tf.gather(types, type_ids)
+
+    def at_first(self, values: tf.RaggedTensor) -> tf.Tensor:
+        """Select what the entities' first units have: [B, (U)] -> [B, E]."""
+        return at_units(values, self.first_BE)
+
+    def at_last(self, values: tf.RaggedTensor) -> tf.Tensor:
+        """Select what the entities' last units have: [B, (U)] -> [B, E]."""
+        return at_units(values, self.last_BE)
+
+
+class FoundTags:
+    """Hold what the graph knows of the words of B sentences.
+
+    Attributes:
+        tag, score: string and float32 [B, W], of no meaning behind a row's last word.
+        present: bool [B, W], where there is a word.
+    """
+
+    def __init__(
+        self,
+        words_BW: tf.Tensor,
+        counts_B: tf.Tensor,
+        tagged: TaggedUnits,
+        tags: tf.Tensor,
+        bridge_KK: tf.Tensor,
+    ):
+        shape = tf.shape(words_BW)
+        self.tagged = tagged
+        tag_ids, self.score = scatter_to_words(tagged, shape, bridge_KK)
+        self.tag = tf.gather(tags, tag_ids)
+        self.present = tf.sequence_mask(counts_B, shape[1])
+
+
+class FoundPieces:
+    """Hold what the graph knows of B rows of pieces.
+
+    Attributes:
+        probabilities: float32 [B, T, K], of no meaning behind a row's length.
+        present: bool [B, T], where there is a piece.
+    """
+
+    def __init__(self, ids_BT: tf.Tensor, lengths_B: tf.Tensor, log_probabilities_BTK: tf.Tensor):
+        self.log_probabilities = log_probabilities_BTK
+        self.probabilities = tf.exp(log_probabilities_BTK)
+        self.present = tf.sequence_mask(lengths_B, tf.shape(ids_BT)[1])
+
+
+def declared_outputs(
+    signature: str, found: FoundEntities | FoundTags | FoundPieces
+) -> dict[str, tf.Tensor]:
+    """Compute all outputs that are declared for a signature."""
+    answer = {}
+    for tensor in SIGNATURES[signature].outputs:
+        values = tensor.compute(found)
+        check_declared(tensor, values)
+        answer[tensor.name] = fill_absent(tensor, values, found.present)
+    return answer
+
+
+def check_declared(tensor: TensorSchema, values: tf.Tensor) -> None:
+    """Refuse what is not of the declared type and rank, before a server or client has to."""
+    declared = f"{tensor.dtype} [{', '.join(tensor.axes)}]"
+    if values.dtype != tensor.dtype or values.shape.rank != len(tensor.axes):
+        raise TypeError(
+            f"output {tensor.name}: expected {declared}, got {values.dtype.name} {values.shape}"
+        )
+
+
+def fill_absent(tensor: TensorSchema, values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Put `absent` where nothing was found; an output with one value for each text stays as it is.
+
+    >>> counts = TensorSchema("length", "int32", "BE", "", absent=-1)
+    >>> fill_absent(counts, tf.constant([[5, 9]]), tf.constant([[True, False]])).numpy().tolist()
+    [[5, -1]]
+    """
+    further = len(tensor.axes) - present.shape.rank
+    if further < 0:
+        return values
+    for _ in range(further):
+        present = tf.expand_dims(present, -1)
+    return tf.where(present, values, tf.constant(tensor.absent, tensor.dtype))
+
+
+def count_words(words_BW: tf.Tensor) -> tf.Tensor:
+    """Count the words up to the last that is not empty; string [B, W] -> int32 [B].
+
+    >>> count_words(tf.constant([["Mara", "", "left", ""], ["", "", "", ""]])).numpy().tolist()
+    [3, 0]
+    """
+    ends_W = tf.range(1, tf.shape(words_BW)[1] + 1)
+    ends_BW = tf.where(words_BW != "", ends_W, 0)
+    with_zero = tf.pad(ends_BW, [[0, 0], [1, 0]])  # the maximum of no words at all
+    return tf.reduce_max(with_zero, axis=1)
 
 
 def at_units(values: tf.RaggedTensor, units_BE: tf.Tensor) -> tf.Tensor:
-    """What a ragged [B, (U)] tensor holds at some units, -1 where absent; [B, E] -> [B, E]."""
-    flat = units_BE + tf.cast(values.row_starts(), tf.int32)[:, None]
-    padded = tf.concat([values.values, [-1]], 0)
-    return tf.gather(padded, tf.where(units_BE < 0, tf.size(values.values), flat))
+    """Select what a ragged [B, (U)] tensor holds at some units, -1 where absent; [B, E] -> [B, E].
+
+    The starts of two texts of three and two units, where the first has two entities and the second
+    one:
+
+    >>> starts = tf.ragged.constant([[0, 5, 10], [0, 7]])
+    >>> at_units(starts, tf.constant([[0, 2], [1, -1]])).numpy().tolist()
+    [[0, 10], [7, -1]]
+    """
+    starts = tf.cast(values.row_starts(), tf.int32)
+    flat = units_BE + starts[:, None]
+    with_absent = tf.concat([values.values, [-1]], 0)
+    absent = tf.size(values.values)
+    return tf.gather(with_absent, tf.where(units_BE < 0, absent, flat))
 
 
-def spread(
+def scatter_to_words(
     tagged: TaggedUnits, shape: tf.Tensor, bridge_KK: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Tags and scores of visible units back at their words; -> int32 and float32 of `shape` [B, W]."""
-    index = tf.stack([tf.cast(tagged.unit.value_rowids(), tf.int32), tagged.unit.values], 1)
-    tags = tf.scatter_nd(index, tagged.tag.values, shape)
-    scores = tf.scatter_nd(index, tagged.probability.values, shape)
-    visible = tf.scatter_nd(index, tf.ones_like(index[:, 0]), shape)
-    rank = tf.cumsum(visible, axis=1, exclusive=True)
-    around = tf.pad(
-        tagged.tag.to_tensor(0), [[0, 0], [1, 1]]
-    )  # O before the first and after the last visible unit
-    before, after = tf.gather(around, rank, batch_dims=1), tf.gather(around, rank + 1, batch_dims=1)
-    return tf.where(
-        visible > 0, tags, tf.gather_nd(bridge_KK, tf.stack([before, after], -1))
-    ), scores
+    """Put tags and scores of the units that the model sees back at their words.
+
+    Returns: int32 and float32 of `shape` [B, W]; a word between that it does not see has the tag of
+    `bridge_KK`.
+
+    Of the words "New", "\u200b", "York" the second has no piece (tags: 0 O, 1 B-LOC, 2 I-LOC):
+
+    >>> unit = tf.ragged.constant([[0, 2]])
+    >>> tagged = TaggedUnits(unit, unit.with_values([1, 2]), unit.with_values([0.5, 0.25]), None)
+    >>> bridge = tf.constant(bridging_tags(LabelSet(("LOC",))))
+    >>> tags, scores = scatter_to_words(tagged, tf.constant([1, 3]), bridge)
+    >>> tags.numpy().tolist(), scores.numpy().tolist()
+    ([[1, 2, 2]], [[0.5, 0.0, 0.25]])
+    """
+    rows = tf.cast(tagged.unit.value_rowids(), tf.int32)
+    index = tf.stack([rows, tagged.unit.values], 1)
+    tags_BW = tf.scatter_nd(index, tagged.tag.values, shape)
+    scores_BW = tf.scatter_nd(index, tagged.probability.values, shape)
+    seen_BW = tf.scatter_nd(index, tf.ones_like(rows), shape)
+    rank_BW = tf.cumsum(seen_BW, axis=1, exclusive=True)
+    # O stands before the first and after the last unit that is seen.
+    neighbours = tf.pad(tagged.tag.to_tensor(0), [[0, 0], [1, 1]])
+    before = tf.gather(neighbours, rank_BW, batch_dims=1)
+    after = tf.gather(neighbours, rank_BW + 1, batch_dims=1)
+    between = tf.gather_nd(bridge_KK, tf.stack([before, after], -1))
+    return tf.where(seen_BW > 0, tags_BW, between), scores_BW
 
 
 def bridging_tags(labels: LabelSet) -> np.ndarray:
-    """The tag of an unseen word between two tags: inside where they belong to one entity, else O; int32 [K, K]."""
+    """Choose the tag of an unseen word between two: inside if they are one entity's, else O; [K, K].
+
+    >>> labels = LabelSet(("LOC",))
+    >>> labels.tags
+    ('O', 'B-LOC', 'I-LOC')
+    >>> bridging_tags(labels).tolist()  # inside after B-LOC or I-LOC and before I-LOC
+    [[0, 0, 0], [0, 0, 2], [0, 0, 2]]
+    """
     bridge = np.zeros([len(labels.tags)] * 2, np.int32)
     for i, before in enumerate(labels.tags):
         for j, after in enumerate(labels.tags):

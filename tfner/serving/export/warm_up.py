@@ -1,7 +1,7 @@
-"""Warm-up requests of an export: the server runs them while it loads, so that no user waits for first times.
+"""Make warm-up requests: a server runs them while it loads, so that no user waits for first times.
 
-A record that fails would keep the server from loading the model, so the export itself is asked first.
-Format: https://www.tensorflow.org/tfx/serving/saved_model_warmup
+A record that fails would keep the server from loading the model, so the export itself is asked
+first. Format: https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ import tensorflow as tf
 
 from tfner.exceptions import ModelError
 from tfner.model.inference.tagger import Tagger
+from tfner.serving.export.layout import WARM_UP
+from tfner.serving.schema import FEATURES, TEXTS, WORDS
 from tfner.tokenizers.text_ops import load_text_ops
 
-WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 AT_MOST = 1000  # records that the server takes
-ROWS_AT_MOST = (
-    256  # texts in a request: a server refuses more than its max_batch_size, warm-up included
-)
+# Texts in a request: a server refuses more than its max_batch_size, warm-up included.
+TEXTS_AT_MOST = 256
 PIECE = "."  # a punctuation mark is a piece of its own, whatever the vocabulary
 SCRIPTS = "Zoë et François, 東京都, محمد في القاهرة, Ünïcode ☃ 👩‍👩‍👧, e\u0301"
 Request = tuple[str, dict[str, np.ndarray]]  # name of the signature, inputs by name
 
 
 def warm_up_requests(tagger: Tagger) -> list[Request]:
-    """Requests that reach every width of every signature, with the texts that users send too: none, blank, of many scripts, long."""
+    """Make requests that reach every width of every signature.
+
+    Among them are texts that users send too: none, blank, of many scripts, long.
+    """
     requests = [
         *requests_of_texts(tagger),
         *requests_of_words(tagger),
@@ -37,34 +40,35 @@ def warm_up_requests(tagger: Tagger) -> list[Request]:
 
 
 def requests_of_texts(tagger: Tagger) -> Iterator[Request]:
-    for count in row_counts(tagger):
+    """Make requests for serving_default."""
+    for count in text_counts(tagger):
         for width in tagger.plan.widths:
-            yield "serving_default", {"text": strings([PIECE * (width - 2)] * count)}
-    yield (
-        "serving_default",
-        {"text": strings(["", " \t\n", SCRIPTS, PIECE * (3 * tagger.max_length)])},
-    )
-    yield "serving_default", {"text": np.array([b"\xff\xfe caf\xc3"], object)}
+            text = PIECE * (width - 2)
+            yield TEXTS, {"text": strings([text] * count)}
+    long = PIECE * (3 * tagger.max_length)
+    yield TEXTS, {"text": strings(["", " \t\n", SCRIPTS, long])}
+    yield TEXTS, {"text": np.array([b"\xff\xfe caf\xc3"], object)}
 
 
 def requests_of_words(tagger: Tagger) -> Iterator[Request]:
-    for width in tagger.plan.widths:
-        yield "words", {"words": strings([PIECE] * (width - 2))[np.newaxis]}
-    yield "words", {"words": strings([*SCRIPTS.split(), ""])[np.newaxis]}
-    yield "words", {"words": strings([""])[np.newaxis]}
+    """Make requests for words."""
+    sentences = [[PIECE] * (width - 2) for width in tagger.plan.widths]
+    for words in (*sentences, [*SCRIPTS.split(), ""], [""]):
+        yield WORDS, {"words": strings(words)[np.newaxis]}
 
 
 def requests_of_features(tagger: Tagger) -> Iterator[Request]:
+    """Make requests for features."""
     for width in tagger.plan.widths:
         ids = np.full((1, width), tagger.tokenizer.cls_id, np.int32)
-        yield "features", {"input_ids": ids, "length": np.array([width], np.int32)}
+        yield FEATURES, {"input_ids": ids, "length": np.array([width], np.int32)}
 
 
-def row_counts(tagger: Tagger) -> list[int]:
-    """Texts in a request: those that programs are compiled for, or else one alone and a few."""
+def text_counts(tagger: Tagger) -> list[int]:
+    """Choose how many texts a request has: as programs are compiled for, or one and a few."""
     if not tagger.compiled:
         return [1, 8]
-    return sorted({min(rows, ROWS_AT_MOST) for rows, _ in tagger.compiled_shapes()})
+    return sorted({min(rows, TEXTS_AT_MOST) for rows, _ in tagger.compiled_shapes()})
 
 
 def strings(texts: list[str]) -> np.ndarray:
@@ -85,23 +89,22 @@ def write_warm_up(requests: list[Request], folder: Path, model_name: str) -> Non
             for name, value in inputs.items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictLog(request=request)
-            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
 
 
 def read_warm_up(folder: Path) -> Iterator[Request]:
-    """The requests that a version's folder holds."""
+    """Read the requests that a version's folder holds."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     for record in tf.data.TFRecordDataset(str(folder / WARM_UP)).as_numpy_iterator():
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-        yield (
-            request.model_spec.signature_name,
-            {name: tf.make_ndarray(value) for name, value in request.inputs.items()},
-        )
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        yield request.model_spec.signature_name, inputs
 
 
 def replay(folder: Path) -> int:
-    """Load a version and answer its warm-up requests, as a server will; the number of requests.
+    """Load a version and answer its warm-up requests, as a server will; give their number.
 
     Raises:
         ModelError: the version cannot be loaded, or one of its requests fails.
@@ -112,9 +115,8 @@ def replay(folder: Path) -> int:
         model = tf.saved_model.load(str(folder))
         for signature, inputs in read_warm_up(folder):
             number += 1
-            model.signatures[signature](
-                **{name: tf.constant(value) for name, value in inputs.items()}
-            )
+            tensors = {name: tf.constant(value) for name, value in inputs.items()}
+            model.signatures[signature](**tensors)
     except (OSError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
         raise ModelError(
             f"{folder}: the export fails on its warm-up request {number}: {error}"

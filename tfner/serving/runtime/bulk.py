@@ -1,4 +1,7 @@
-"""Any number of documents through a recognizer: reading and writing go on beside the model, which waits for neither."""
+"""Send any number of documents through a recognizer, with reading and writing beside the model.
+
+The model waits for neither.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,8 @@ from tfner.formats.resume import Earlier
 from tfner.serving.runtime.recognizer import Recognizer, in_blocks
 
 Item = TypeVar("Item")
-Save = Callable[
-    [Document, "list[Entity] | None"], None
-]  # None: the document was saved by an earlier run
+Marked = tuple[Document, "list[Entity] | None"]  # None: the document was saved by an earlier run
+Save = Callable[[Document, "list[Entity] | None"], None]
 BLOCKS_READ_AHEAD = 1
 BLOCKS_UNSAVED = 2
 
@@ -29,7 +31,7 @@ class Block(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What was done: so many documents of so many words, by the model or by an earlier run."""
+    """Counts of what was done, by the model or by an earlier run."""
 
     documents: int
     words: int
@@ -39,55 +41,57 @@ class Step(NamedTuple):
 def mark_all(
     recognizer: Recognizer, documents: Iterable[Document], save: Save, earlier: Earlier
 ) -> Iterator[Step]:
-    """Find the entities of all documents and save each in its turn, but for those that the output of an earlier run holds.
+    """Find the entities of all documents and save each in its turn, unless an earlier run did.
 
-    Gives what was done, step by step. A few blocks of documents are in memory at once, whatever the length of the stream. A block of which
-    the earlier run saved a part is asked about as a whole: in other company the last digits of its scores would be others.
+    Yields what was done, step by step. A few blocks of documents are in memory at once, whatever
+    the length of the stream. Where the earlier run saved only some documents of a block, the model
+    is asked about the whole block: in other company the last digits of its scores would be others.
     """
     with SaveBehind(save) as behind:
-        for block in ahead(in_saved_blocks(documents, earlier), BLOCKS_READ_AHEAD):
+        for block in prefetch(in_saved_blocks(documents, earlier), BLOCKS_READ_AHEAD):
             found: dict[int, list[Entity]] = {}
             if all(block.saved):
                 yield Step(len(block.documents), 0, earlier=True)
             else:
-                for portion in recognizer.of_block(block.documents):
-                    found.update(portion)
-                    yield Step(
-                        len(portion),
-                        sum(count_words(block.documents[place]) for place, _ in portion),
-                    )
-            behind.add(
-                [
-                    (document, None if done else found[place])
-                    for place, (document, done) in enumerate(zip(*block, strict=True))
-                ]
-            )
+                for answered in recognizer.recognize_block(block.documents):
+                    found.update(answered)
+                    words = sum(count_words(block.documents[index]) for index, _ in answered)
+                    yield Step(len(answered), words)
+            behind.add(in_order(block, found))
 
 
 def in_saved_blocks(documents: Iterable[Document], earlier: Earlier) -> Iterator[Block]:
-    """Whether a document is saved is asked before a document behind it comes."""
+    """Cut a stream into blocks; ask whether a document is saved before the next one is read."""
     for block in in_blocks(documents):
         yield Block(block, [earlier.holds(document) for document in block])
     earlier.finish()
 
 
+def in_order(block: Block, found: dict[int, list[Entity]]) -> list[Marked]:
+    """Pair the documents of a block with what was found in those that were not saved before."""
+    marked: list[Marked] = []
+    for index, (document, saved) in enumerate(zip(*block, strict=True)):
+        marked.append((document, None if saved else found[index]))
+    return marked
+
+
 def count_words(document: Document) -> int:
-    """The given words, or what white space parts."""
+    """Count the given words, or what white space parts."""
     return len(document.text.split()) if document.words is None else len(document.words)
 
 
-def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """The same items, made in a thread of their own, `count` at most beyond the one that was taken last.
+def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """Yield the same items, made by another thread, `count` at most beyond the one taken last.
 
-    An error of the making is raised where the next item would come. The thread is not waited for: it may stand in a read that never ends.
+    An error in making one is raised where that item would come. The thread is not waited for: it
+    may stand in a read that never ends.
     """
-    made: SimpleQueue[tuple[bool, object]] = (
-        SimpleQueue()
-    )  # (whether it is an item, the item or what ended them)
-    free, stopped = Semaphore(count + 1), Event()
-    Thread(
-        target=make_ahead, args=(items, made.put, free, stopped), name="tfner-reader", daemon=True
-    ).start()
+    # (True, an item), and at last (False, what ended them)
+    made: SimpleQueue[tuple[bool, object]] = SimpleQueue()
+    free = Semaphore(count + 1)
+    stopped = Event()
+    arguments = (items, made.put, free, stopped)
+    Thread(target=make_items, args=arguments, name="tfner-reader", daemon=True).start()
     try:
         while True:
             is_item, value = made.get()
@@ -102,7 +106,7 @@ def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
         raise value
 
 
-def make_ahead(
+def make_items(
     items: Iterable[Item],
     put: Callable[[tuple[bool, object]], None],
     free: Semaphore,
@@ -122,9 +126,10 @@ def make_ahead(
 
 
 class SaveBehind:
-    """Saves documents in a thread of its own, in their order, a bounded number of blocks behind; a context manager that waits for the last.
+    """Saves documents in a thread of its own, in their order, a bounded number of blocks behind.
 
-    The first error is raised by a later call or at the end, and nothing is saved after it.
+    A context manager, which waits for the last. The first error is raised by a later call or at the
+    end, and nothing is saved after it.
     """
 
     def __init__(self, save: Save):
@@ -133,18 +138,16 @@ class SaveBehind:
         self._unsaved: deque[Future[None]] = deque()
         self._last: Future[None] | None = None
 
-    def add(self, block: Sequence[tuple[Document, list[Entity] | None]]) -> None:
+    def add(self, block: Sequence[Marked]) -> None:
         """Save these when those before are saved."""
         while self._unsaved and (self._unsaved[0].done() or len(self._unsaved) >= BLOCKS_UNSAVED):
             self._unsaved.popleft().result()
         self._last = self._executor.submit(self._save_block, block, self._last)
         self._unsaved.append(self._last)
 
-    def _save_block(
-        self, block: Sequence[tuple[Document, list[Entity] | None]], before: Future[None] | None
-    ) -> None:
+    def _save_block(self, block: Sequence[Marked], before: Future[None] | None) -> None:
         if before is not None:
-            before.result()  # raises its error, so that no document comes behind one that is missing
+            before.result()  # raises its error: no document may come behind one that is missing
         for document, entities in block:
             self._save(document, entities)
 

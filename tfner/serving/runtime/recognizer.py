@@ -1,4 +1,4 @@
-"""Recognizer: texts or words in, entities out, wherever the model runs: in this process or behind a server."""
+"""Give users one object to find entities with, be the model in this process or on a server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_by_size, encode_text
 from tfner.documents import Document, Entity, entity_at
+from tfner.serving.runtime.arguments import documents_of, sentences_of, text_of, texts_of
+from tfner.serving.schema import Outputs
 from tfner.tagging.schemes import read_spans
 
 logger = logging.getLogger(__name__)
@@ -18,25 +20,22 @@ logger = logging.getLogger(__name__)
 DOCUMENTS_IN_BLOCK = 1024  # among which those of like length find together
 CHARACTERS_IN_BLOCK = 1 << 20
 DOCUMENTS_AT_ONCE = 128  # sorted tweets on a CPU: 32 are slower, 256 no faster
-CHARACTERS_AT_ONCE = (
-    1 << 18
-)  # of the documents asked at once, each counted as long as the longest: given words are sent padded
-Answer = dict[str, np.ndarray]  # the outputs of a signature, by name
-AskTexts = Callable[
-    [list[bytes]], Answer
-]  # UTF-8 of B texts -> the answer of the signature serving_default
-AskWords = Callable[
-    [list[list[bytes]]], Answer
-]  # UTF-8 of [B, W] words, b"" behind a row's last -> the answer of the signature words
+# Of the documents asked at once, each counted as long as the longest: given words are sent padded.
+CHARACTERS_AT_ONCE = 1 << 18
+AskTexts = Callable[[list[bytes]], Outputs]  # UTF-8 of B texts -> outputs of serving_default
+AskWords = Callable[[list[list[bytes]]], Outputs]  # UTF-8 [B, W], padded with b"" -> those of words
+TaggedWords = tuple[list[str], list[float]]  # tags of a sentence's words, and their probabilities
 
 
 class Recognizer:
     """Finds entities.
 
+    Wrong types of arguments raise a TypeError that says what was expected.
+
     Args:
-        ask_texts, ask_words: the model, which answers.
-        card: what the model is: labels, encoder, versions, scores (see `tfner.json` of an export).
-        at_once: questions that are under way together where there are many documents; with more than 1 the model is asked in threads.
+        ask_texts, ask_words: the model, which answers. card: what the model is: labels, encoder,
+        versions, scores (see `tfner.json` of an export). at_once: questions that are under way
+        together where there are many documents; above 1 they are asked in threads.
     """
 
     def __init__(
@@ -48,154 +47,202 @@ class Recognizer:
         self._at_once = at_once
 
     def __call__(self, text: str) -> list[Entity]:
-        """The entities of one text; `text[entity.start:entity.end] == entity.text`."""
-        return self.batch([text])[0]
+        """Find the entities of one text; `text[entity.start:entity.end] == entity.text`."""
+        return self.batch([text_of(text)])[0]
 
-    def batch(self, texts: Sequence[str]) -> list[list[Entity]]:
-        """The entities of several texts, in their order."""
-        return list(self.documents(map(Document, texts)))
+    def batch(self, texts: Iterable[str]) -> list[list[Entity]]:
+        """Find the entities of several texts, in their order."""
+        return list(self.documents(map(Document, texts_of(texts))))
 
-    def tag(self, words: Sequence[str]) -> list[str]:
-        """One tag for each of the given words of a sentence, in the model's tag scheme."""
-        return self.tag_batch([words])[0][0] if words else []
+    def outputs(self, texts: Iterable[str]) -> Outputs:
+        """Give all that the model answers to B texts: arrays by the names of docs/serving.md."""
+        encoded = [encode_text(text) for text in texts_of(texts)]
+        return self._ask_texts(encoded)
 
-    def tag_batch(self, sentences: Sequence[Sequence[str]]) -> list[tuple[list[str], list[float]]]:
-        """Tags and their probabilities for the words of several sentences; a word the encoder cannot see has probability 0."""
-        return read_tags(sentences, self._ask_words(padded_words(sentences)))
+    def tag(self, words: Iterable[str]) -> list[str]:
+        """Give one tag for each of the given words of a sentence, in the model's tag scheme."""
+        words = texts_of(words, "words")
+        return self._tag_sentences([words])[0][0] if words else []
+
+    def tag_batch(self, sentences: Iterable[Sequence[str]]) -> list[TaggedWords]:
+        """Give tags and their probabilities for the words of several sentences.
+
+        A word that the encoder cannot see has probability 0.
+        """
+        return self._tag_sentences(sentences_of(sentences))
 
     def documents(self, documents: Iterable[Document]) -> Iterator[list[Entity]]:
-        """Entities of a stream of documents, in order: on the given words where there are any, else from the text.
+        """Find the entities of a stream of documents, in order: on given words, or else in text.
 
         A block of documents is read before the first entities come; see `in_blocks`.
         """
-        for block in in_blocks(documents):
-            found = {
-                place: entities for portion in self.of_block(block) for place, entities in portion
-            }
-            yield from (found[place] for place in range(len(block)))
+        return self._recognize_stream(documents_of(documents))
 
-    def of_block(self, block: Sequence[Document]) -> Iterator[list[tuple[int, list[Entity]]]]:
-        """(place in the block, entities) of documents, portion by portion as the model answers them: longest first, like with like."""
+    def _recognize_stream(self, documents: Iterator[Document]) -> Iterator[list[Entity]]:
+        for block in in_blocks(documents):
+            found: dict[int, list[Entity]] = {}
+            for answered in self.recognize_block(block):
+                found.update(answered)
+            yield from (found[index] for index in range(len(block)))
+
+    def recognize_block(
+        self, block: Sequence[Document]
+    ) -> Iterator[list[tuple[int, list[Entity]]]]:
+        """Yield (index in the block, entities) of some documents at a time, as the model answers.
+
+        Those of like length are asked together, the longest first.
+        """
         order = sorted(
             range(len(block)),
-            key=lambda place: (block[place].words is None, -len(block[place].text)),
+            key=lambda index: (block[index].words is None, -len(block[index].text)),
         )
-        asked = list(
-            batch_by_padded_size(
-                (block[place] for place in order),
-                count=DOCUMENTS_AT_ONCE,
-                characters=CHARACTERS_AT_ONCE,
-            )
+        batches = batch_by_padded_size(
+            (block[index] for index in order),
+            count=DOCUMENTS_AT_ONCE,
+            characters=CHARACTERS_AT_ONCE,
         )
         start = 0
-        for found in self._of_portions(asked):
+        for found in self._recognize_batches(list(batches)):
             end = start + len(found)
             yield list(zip(order[start:end], found, strict=True))
             start = end
 
-    def _of_portions(self, asked: Sequence[Sequence[Document]]) -> Iterator[list[list[Entity]]]:
-        """The answers in order, `at_once` of them under way; one alone is asked without a thread."""
-        if min(self._at_once, len(asked)) <= 1:
-            yield from map(self._of_portion, asked)
+    def _recognize_batches(
+        self, batches: Sequence[Sequence[Document]]
+    ) -> Iterator[list[list[Entity]]]:
+        """Yield the answers in order, `at_once` under way; ask one alone without a thread."""
+        if min(self._at_once, len(batches)) <= 1:
+            yield from map(self._recognize, batches)
         else:
             with ThreadPoolExecutor(self._at_once, "tfner-asking") as executor:
-                yield from executor.map(self._of_portion, asked)
+                yield from executor.map(self._recognize, batches)
 
-    def _of_portion(self, portion: Sequence[Document]) -> list[list[Entity]]:
-        if portion[0].words is None:
-            return self._of_texts([document.text for document in portion])
-        return self._of_words(portion)
+    def _recognize(self, batch: Sequence[Document]) -> list[list[Entity]]:
+        """Find the entities of documents that all have given words, or all have none."""
+        if batch[0].words is None:
+            texts = [document.text for document in batch]
+            answer = self._ask_texts([encode_text(text) for text in texts])
+            return read_entities(texts, answer)
+        tagged = self._tag_sentences([document.word_texts() for document in batch])
+        return entities_on_words(batch, tagged)
 
-    def _of_texts(self, texts: Sequence[str]) -> list[list[Entity]]:
-        return read_entities(texts, self._ask_texts([encode_text(text) for text in texts]))
-
-    def _of_words(self, documents: Sequence[Document]) -> list[list[Entity]]:
-        return entities_on_words(
-            documents, self.tag_batch([document.word_texts() for document in documents])
-        )
+    def _tag_sentences(self, sentences: Sequence[Sequence[str]]) -> list[TaggedWords]:
+        answer = self._ask_words(padded_words(sentences))
+        return read_tags(sentences, answer)
 
 
 def in_blocks(documents: Iterable[Item]) -> Iterator[list[Item]]:
-    """A stream of documents in the blocks that a recognizer works through; which they are depends on the documents alone."""
+    """Cut a stream of documents into the blocks that a recognizer works through.
+
+    Where a block ends depends on the documents alone.
+    """
     return batch_by_size(documents, count=DOCUMENTS_IN_BLOCK, characters=CHARACTERS_IN_BLOCK)
 
 
 def padded_words(sentences: Sequence[Sequence[str]]) -> list[list[bytes]]:
-    """The words of B sentences in UTF-8, [B, W], as the signature words takes them."""
-    return pad_rows([[encode_text(word) for word in words] for words in sentences])
+    """Encode the words of B sentences in UTF-8 as the signature words takes them, [B, W].
+
+    >>> padded_words([["Åse", "left"], ["Bo"]])
+    [[b'\\xc3\\x85se', b'left'], [b'Bo', b'']]
+    """
+    encoded = [[encode_text(word) for word in words] for words in sentences]
+    return pad_rows(encoded)
 
 
 def pad_rows(rows: Sequence[list[bytes]]) -> list[list[bytes]]:
-    """Fill rows up to the longest with b""."""
+    """Fill rows up to the longest with b"".
+
+    >>> pad_rows([[b"a", b"b"], []])
+    [[b'a', b'b'], [b'', b'']]
+    """
     width = max(map(len, rows), default=0)
     return [row + [b""] * (width - len(row)) for row in rows]
 
 
 def strip_row(row: list[bytes]) -> list[bytes]:
-    """Take what `pad_rows` added off again, and empty words that a sentence itself ends in."""
+    """Take off what `pad_rows` added, and empty words that a sentence itself ends in.
+
+    >>> strip_row([b"a", b"", b"b", b"", b""])
+    [b'a', b'', b'b']
+    """
     end = len(row)
     while end and not row[end - 1]:
         end -= 1
     return row[:end]
 
 
-def read_tags(
-    sentences: Sequence[Sequence[str]], answer: Answer
-) -> list[tuple[list[str], list[float]]]:
-    """The tags and scores of the sentences' words from the words signature's answer."""
-    return [
-        ([tag.decode() or "O" for tag in tags[: len(words)]], scores[: len(words)].tolist())
-        for words, tags, scores in zip(sentences, answer["tag"], answer["score"], strict=True)
-    ]
+def read_tags(sentences: Sequence[Sequence[str]], answer: Outputs) -> list[TaggedWords]:
+    """Read the tags and scores of the sentences' words from the answer of the signature words.
+
+    >>> answer = {"tag": np.array([[b"B-PER", b""]], object), "score": np.array([[0.5, 0.0]])}
+    >>> read_tags([["Mara"]], answer)
+    [(['B-PER'], [0.5])]
+    """
+    tagged = []
+    for words, tags, scores in zip(sentences, answer["tag"], answer["score"], strict=True):
+        count = len(words)
+        texts = [tag.decode() or "O" for tag in tags[:count]]
+        tagged.append((texts, scores[:count].tolist()))
+    return tagged
 
 
-def read_entities(texts: Sequence[str], answer: Answer) -> list[list[Entity]]:
-    """The entities of the texts from the text signature's answer."""
+def read_entities(texts: Sequence[str], answer: Outputs) -> list[list[Entity]]:
+    """Read the entities of the texts from the answer of the signature serving_default."""
     return [list(entities_of(text, answer, row)) for row, text in enumerate(texts)]
 
 
+def entities_of(text: str, answer: Outputs, row: int) -> Iterator[Entity]:
+    """Read the entities of one text.
+
+    >>> row = {"entity_start": [[4, -1]], "entity_end": [[6, -1]], "entity_score": [[0.5, 0.0]]}
+    >>> answer = {name: np.array(value) for name, value in row.items()}
+    >>> answer |= {"entity_label": np.array([[b"PER", b""]], object), "entity_count": np.array([1])}
+    >>> list(entities_of("Ask Bo.", answer, 0))
+    [Entity(start=4, end=6, label='PER', score=0.5, text='Bo')]
+    """
+    count = int(answer["entity_count"][row])
+    most = answer["entity_start"].shape[1]
+    if count > most:
+        logger.warning(
+            "%d entities of a text are beyond the %d that the model gives at most (max_entities)",
+            count - most,
+            most,
+        )
+    for i in range(min(count, most)):
+        start = int(answer["entity_start"][row, i])
+        end = int(answer["entity_end"][row, i])
+        label = answer["entity_label"][row, i].decode()
+        score = float(answer["entity_score"][row, i])
+        yield entity_at(text, start, end, label, score)
+
+
 def entities_on_words(
-    documents: Sequence[Document], tagged: Sequence[tuple[list[str], list[float]]]
+    documents: Sequence[Document], tagged: Sequence[TaggedWords]
 ) -> list[list[Entity]]:
-    """The entities of documents from the tags and scores of their words."""
-    return [
-        # Any scheme will do: it only says which tags count as illegal, and the spans are conlleval's in all of them.
-        [entity_on_words(document, span, scores) for span in read_spans(tags, "IOB2")[0]]
-        for document, (tags, scores) in zip(documents, tagged, strict=True)
-    ]
+    """Find the entities of documents in the tags and scores of their words.
+
+    >>> document = Document.from_words(["Mara", "Dulvane", "left"])
+    >>> entities_on_words([document], [(["B-PER", "I-PER", "O"], [0.5, 1.0, 1.0])])
+    [[Entity(start=0, end=12, label='PER', score=0.75, text='Mara Dulvane')]]
+    """
+    found = []
+    for document, (tags, scores) in zip(documents, tagged, strict=True):
+        # The scheme only says which tags count as illegal; the spans are the same in all of them.
+        spans, _ = read_spans(tags, "IOB2")
+        found.append([entity_on_words(document, span, scores) for span in spans])
+    return found
 
 
 def entity_on_words(
     document: Document, span: tuple[int, int, str], scores: Sequence[float]
 ) -> Entity:
-    """An entity from a span of words; its score is the mean probability of the tags of the words that the encoder sees."""
+    """Make an entity from a span of words.
+
+    Its score is the mean probability of the tags of the words that the encoder sees.
+    """
     first, last, label = span
     words = document.words or ()
+    start, end = words[first][0], words[last - 1][1]
     seen = [score for score in scores[first:last] if score > 0]
-    return entity_at(
-        document.text,
-        words[first][0],
-        words[last - 1][1],
-        label,
-        float(np.mean(seen)) if seen else 0.0,
-    )
-
-
-def entities_of(text: str, answer: Answer, row: int) -> Iterator[Entity]:
-    """The entities of one row of the text signature's answer."""
-    count, given = int(answer["entity_count"][row]), answer["entity_start"].shape[1]
-    if count > given:
-        logger.warning(
-            "%d entities of a text are beyond the %d that the model gives at most (max_entities)",
-            count - given,
-            given,
-        )
-    for i in range(min(count, given)):
-        start, end = int(answer["entity_start"][row, i]), int(answer["entity_end"][row, i])
-        yield entity_at(
-            text,
-            start,
-            end,
-            answer["entity_label"][row, i].decode(),
-            float(answer["entity_score"][row, i]),
-        )
+    mean = float(np.mean(seen)) if seen else 0.0
+    return entity_at(document.text, start, end, label, mean)

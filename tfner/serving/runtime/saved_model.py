@@ -1,4 +1,4 @@
-"""Open an export: a folder with a SavedModel and its card; needs neither transformers nor tf_keras."""
+"""Open an export, a folder with a SavedModel and its card, without transformers or tf_keras."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import first_line, show
 from tfner.serving.export.graph_guard import check_files, check_graph, check_variables
+from tfner.serving.export.layout import CARD
 from tfner.serving.export.version_numbers import complete_versions
-from tfner.serving.runtime.recognizer import Answer, Recognizer
+from tfner.serving.runtime.recognizer import Recognizer
+from tfner.serving.schema import TEXTS, WORDS, Outputs
 from tfner.tokenizers.text_ops import load_text_ops
 
-AT_ONCE = (
-    2  # while one question is cut into pieces or its answer read, the encoder works on the other
-)
-CARD = Path("assets.extra") / "tfner.json"
+# While one question is cut into pieces or its answer read, the encoder works on the other.
+AT_ONCE = 2
 Function = Callable[..., dict[str, tf.Tensor]]
 
 
@@ -42,13 +42,14 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
         raise ModelError(
             f"{folder}: cannot be loaded as a SavedModel of tfner: {first_line(error)}"
         ) from None
-    if missing := {"serving_default", "words"} - set(model.signatures):
+    missing = {TEXTS, WORDS} - set(model.signatures)
+    if missing:
+        names = ", ".join(sorted(missing))
         raise ModelError(
-            f"{folder}: expected a SavedModel of tfner, got one without the signatures {', '.join(sorted(missing))}"
+            f"{folder}: expected a SavedModel of tfner, got one without the signatures {names}"
         )
-    return GraphFunctions(
-        model, model.signatures["serving_default"], model.signatures["words"]
-    ).recognizer(card)
+    functions = GraphFunctions(model, model.signatures[TEXTS], model.signatures[WORDS])
+    return functions.recognizer(card)
 
 
 class GraphFunctions:
@@ -59,24 +60,30 @@ class GraphFunctions:
         self.text = text
         self.words = words
 
-    def ask_texts(self, texts: list[bytes]) -> Answer:
+    def ask_texts(self, texts: list[bytes]) -> Outputs:
+        """Answer B texts."""
         return as_numpy(self.text(text=tf.constant(texts, tf.string)))
 
-    def ask_words(self, rows: list[list[bytes]]) -> Answer:
-        return as_numpy(
-            self.words(words=tf.constant(rows, tf.string, [len(rows), len(rows[0]) if rows else 0]))
-        )
+    def ask_words(self, rows: list[list[bytes]]) -> Outputs:
+        """Answer [B, W] words; the shape is given, since no list says how wide no rows are."""
+        shape = [len(rows), len(rows[0]) if rows else 0]
+        return as_numpy(self.words(words=tf.constant(rows, tf.string, shape)))
 
     def recognizer(self, card: dict[str, Any]) -> Recognizer:
+        """Make the recognizer that asks these functions."""
         return Recognizer(self.ask_texts, self.ask_words, card, AT_ONCE)
 
 
-def as_numpy(answer: dict[str, tf.Tensor]) -> Answer:
+def as_numpy(answer: dict[str, tf.Tensor]) -> Outputs:
     return {name: value.numpy() for name, value in answer.items()}
 
 
 def find_version(path: Path) -> Path:
-    """The folder of one version: `path` itself, or its newest numbered subfolder that is complete."""
+    """Find the folder of one version: `path` itself, or its newest complete numbered subfolder.
+
+    Raises:
+        ModelError: there is none.
+    """
     if (path / "saved_model.pb").is_file():
         return path
     if not path.is_dir():
@@ -90,16 +97,17 @@ def find_version(path: Path) -> Path:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What an export says of itself.
+    """Read what an export says of itself.
 
     Raises:
         ModelError: there is no card, or none of tfner's.
     """
-    if not (folder / CARD).is_file():
+    path = folder / CARD
+    if not path.is_file():
         raise ModelError(f"{folder}: not an export of tfner: {CARD} cannot be read: No such file")
-    card = read_json_object(folder / CARD, ModelError)
+    card = read_json_object(path, ModelError)
     if "tag_scheme" not in card:
         raise ModelError(
-            f"{folder / CARD}: expected a JSON object with tag_scheme, got {show(sorted(card))}"
+            f"{path}: expected a JSON object with tag_scheme, got {show(sorted(card))}"
         )
     return card

@@ -1,4 +1,4 @@
-"""TensorFlow's threads for a large input to a model in this process."""
+"""Choose TensorFlow's threads for a large input to a model in this process."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ CHOSEN = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def share_processors(processors: int) -> None:
-    """Let every operation use one processor, where there are no more of them than passes of the encoder under way at once.
+    """Let every operation use one processor, where all are busy with passes of the encoder anyway.
 
-    A pass of its own on each processor is faster than all processors on one, whose parts wait for each other. Nothing is changed where
-    the environment says how many threads there are, where there is a GPU, and where TensorFlow runs already.
+    That is where there are no more processors than passes under way at once: a pass on each is
+    faster than all processors on one pass, whose threads wait for each other. Nothing is changed
+    where the environment says how many threads there are, where there is a GPU, and where
+    TensorFlow runs already.
     """
-    if (
-        processors > PASSES_AT_ONCE
-        or any(map(os.environ.get, CHOSEN))
-        or tf.config.list_physical_devices("GPU")
-    ):
+    chosen = any(map(os.environ.get, CHOSEN))
+    if processors > PASSES_AT_ONCE or chosen or tf.config.list_physical_devices("GPU"):
         return
     with suppress(RuntimeError):  # it runs already
         tf.config.threading.set_inter_op_parallelism_threads(processors)
@@ -32,5 +31,7 @@ def share_processors(processors: int) -> None:
 
 
 def count_processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfner.exceptions import ModelError
 from tfner.safeio.bounded import read_at_most
 from tfner.serving.export.graph_guard import GRAPH, LARGEST_GRAPH, SERVE, check_files
+from tfner.serving.export.layout import WARM_UP
 from tfner.serving.server.model_versions import Servable
 from tfner.serving.server.proto_tensors import read_inputs, type_name
 from tfner.serving.server.request_error import Code, RequestError
@@ -28,7 +29,6 @@ from tfner.serving.server.signature import (
 )
 from tfner.tokenizers.text_ops import load_text_ops
 
-WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 LOADING_ERRORS = (OSError, KeyError, ValueError, tf.errors.OpError, RequestError)
 CODES: dict[int, Code] = {
     tf.errors.INVALID_ARGUMENT: "INVALID_ARGUMENT",
