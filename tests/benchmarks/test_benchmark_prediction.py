@@ -18,9 +18,7 @@ SENTENCES = (
 )
 
 
-def test_a_smoke_run_measures_our_side_and_names_every_peer_that_it_did_not_run(
-    tmp_path, capsys
-):
+def test_a_smoke_run_measures_our_side_and_names_every_peer_that_it_did_not_run(tmp_path, capsys):
     (tmp_path / "in.conll").write_text(SENTENCES)
     compare.main(
         [
@@ -69,9 +67,7 @@ def test_the_peers_get_the_weights_under_the_names_that_they_came_with():
 
 
 def test_a_checkpoint_says_which_tag_is_which(tmp_path):
-    weights.write_checkpoint(
-        tiny.classifier(), tiny.LABELS, tiny.checkpoint(), tmp_path / "out"
-    )
+    weights.write_checkpoint(tiny.classifier(), tiny.LABELS, tiny.checkpoint(), tmp_path / "out")
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert [config["id2label"][str(number)] for number in range(len(tiny.LABELS.tags))] == list(
         tiny.LABELS.tags
