@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import names
 
@@ -58,3 +59,19 @@ def test_a_word_of_one_sense_stays_in_its_room(pytestconfig):
 
 def test_names_are_parted_as_they_are_read():
     assert doctest.testmod(names).failed == 0
+
+
+def test_the_glossary_points_to_modules_that_are_there(pytestconfig):
+    root = pytestconfig.rootpath
+    text = (root / "docs" / "glossary.md").read_text(encoding="utf-8")
+    paths = {path.removeprefix("tfner/") for path in re.findall(r"`([\w/]+(?:\.py|/))`", text)}
+    code = sorted(path for path in paths if not path.startswith("tests/"))
+    assert len(code) > 30
+    assert [path for path in code if not (root / "tfner" / path).exists()] == []
+
+
+def test_the_index_of_decisions_names_every_page_and_no_other(pytestconfig):
+    folder = pytestconfig.rootpath / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in folder.glob("*.md") if path.stem != "README"]
+    assert sorted(re.findall(r"\]\(([\w-]+\.md)\)", index)) == sorted(pages)
