@@ -30,7 +30,10 @@ settings.load_profile("tfner")
 
 
 def pytest_addoption(parser):
-    about = "put other examples to every property for so long, and to the fuzzers of the tests marked fuzz"
+    about = (
+        "put other examples to every property for so long, and to the fuzzers of the tests "
+        "marked fuzz"
+    )
     parser.addoption("--fuzz-seconds", type=float, default=0.0, metavar="S", help=about)
 
 
@@ -41,7 +44,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """With --fuzz-seconds, call a property again and again, each time with other examples, until its time is over."""
+    """With --fuzz-seconds, call a property again, with other examples, until its time is over."""
     seconds, test = pyfuncitem.config.getoption("--fuzz-seconds"), pyfuncitem.obj
     if not seconds or not getattr(test, "is_hypothesis_test", False):
         return None

@@ -1,4 +1,4 @@
-"""The steps that are timed on a GPU: they are lowered here, and where JAX is installed they give TensorFlow's losses."""
+"""The steps that are timed on a GPU are lowered here; under JAX they give TensorFlow's losses."""
 
 from __future__ import annotations
 

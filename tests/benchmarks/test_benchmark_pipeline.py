@@ -8,12 +8,17 @@ from types import SimpleNamespace
 
 from benchmarks.data import pipeline
 
+PREPARED = re.compile(
+    r"^prepare: \d+ s, (\d+) sentences/s, \d+ MiB in 2 shards; "
+    r"peak memory of all its processes (\d+) MiB$",
+    re.MULTILINE,
+)
+
 
 def test_a_smoke_run_prepares_streams_and_trains(capfd, tmp_path):
     pipeline.main(["--smoke", "--keep", str(tmp_path)])
     printed = capfd.readouterr().out
-    rate, peak = re.findall(r"^prepare: \d+ s, (\d+) sentences/s, \d+ MiB in 2 shards; peak memory of all its processes (\d+) MiB$",
-                            printed, re.MULTILINE)[0]  # fmt: skip
+    rate, peak = PREPARED.findall(printed)[0]
     assert int(rate) > 0
     assert 100 < int(peak) < 20_000
     streamed = re.findall(
@@ -31,7 +36,10 @@ def test_a_smoke_run_prepares_streams_and_trains(capfd, tmp_path):
 
 
 def test_waiting_is_what_passes_before_a_batch_is_there(monkeypatch):
-    """A clock that moves by hand: the pipeline takes 2 s to build, a batch 3 s and then 1 s to come, a step 5 s."""
+    """A clock that moves by hand.
+
+    The pipeline takes 2 s to build, a batch 3 s and then 1 s to come, a step 5 s.
+    """
     now = [0.0]
     monkeypatch.setattr(pipeline.time, "perf_counter", lambda: now[0])
 

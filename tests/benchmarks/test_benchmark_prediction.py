@@ -1,4 +1,7 @@
-"""The benchmark of prediction runs on our side, says what it did not run, and gives the peers the weights that we have."""
+"""The benchmark of prediction runs on our side and says what it did not run.
+
+The peers get the weights that we have.
+"""
 
 from __future__ import annotations
 

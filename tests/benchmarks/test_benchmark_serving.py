@@ -11,7 +11,8 @@ from benchmarks.serving import server
 
 # server, clients, requests and texts a second, ratio, three percentiles, processor time, errors
 ROW = re.compile(
-    r"^(batching|no batching) +(\d+) +([\d.]+) +([\d.]+) +[\d.]+ +([\d.]+) +([\d.]+) +([\d.]+) +\S+ +(\d+)$",
+    r"^(batching|no batching) +(\d+) +([\d.]+) +([\d.]+) +[\d.]+"
+    r" +([\d.]+) +([\d.]+) +([\d.]+) +\S+ +(\d+)$",
     re.MULTILINE,
 )
 

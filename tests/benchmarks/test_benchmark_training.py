@@ -21,9 +21,8 @@ def config(tmp_path):
     for name in ("train", "dev"):
         (tmp_path / f"{name}.conll").write_text(SENTENCES)
     data = f"data: {{train: {tmp_path}/train.conll, dev: {tmp_path}/dev.conll}}"
-    (tmp_path / "config.yaml").write_text(
-        f"name: tiny\n{data}\nencoder: {{checkpoint: {tiny.checkpoint()}, max_length: 16, overlap: 4}}\n"
-    )
+    encoder = f"encoder: {{checkpoint: {tiny.checkpoint()}, max_length: 16, overlap: 4}}"
+    (tmp_path / "config.yaml").write_text(f"name: tiny\n{data}\n{encoder}\n")
     return tmp_path / "config.yaml"
 
 
