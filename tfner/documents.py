@@ -1,4 +1,7 @@
-"""The two values that everything passes on: a text with marked entities, and one entity. No TensorFlow here."""
+"""Define the two values that everything passes on: a text with marked entities, and one entity.
+
+No TensorFlow here.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Entity:
 
     @property
     def key(self) -> tuple[int, int, str]:
-        """What makes two entities the same when predictions are scored."""
+        """Tell two entities apart when predictions are scored."""
         return self.start, self.end, self.label
 
 
@@ -29,9 +32,12 @@ class Entity:
 class Document:
     """A text, the entities marked in it and, where the source gives them, its words.
 
-    `words` are (start, end) spans into `text`, in order, not overlapping; a word may be empty (start == end), because
-    published corpora hold such tokens. None means raw text: the units are then found by the word rule.
-    `group` names the longer document that this one is a part of, `slice` a subset of the data that is scored on its own too.
+    Args:
+        words: (start, end) spans into `text`, in order, not overlapping; a word may be empty
+            (start == end), because published corpora hold such tokens. None means raw text: the
+            units are then found by the word rule.
+        group: the longer document that this one is a part of.
+        slice: a subset of the data that is scored on its own too.
     """
 
     text: str
@@ -50,7 +56,14 @@ class Document:
         id: str = "",
         group: str = "",
     ) -> Document:
-        """Join words by one space; `spans` are (first word, one past the last word, label)."""
+        """Join words by one space; `spans` are (first word, one past the last word, label).
+
+        >>> document = Document.from_words(["New", "York", "sleeps"], [(0, 2, "LOC")])
+        >>> document.text, document.words
+        ('New York sleeps', ((0, 3), (4, 8), (9, 15)))
+        >>> document.entities
+        (Entity(start=0, end=8, label='LOC', score=1.0, text='New York'),)
+        """
         text = " ".join(words)
         return cls.from_word_spans(text, locate_joined(words), spans, id=id, group=group)
 
@@ -64,31 +77,41 @@ class Document:
         id: str = "",
         group: str = "",
     ) -> Document:
-        """Take words at known places of a text; `spans` are (first word, one past the last word, label)."""
-        entities = tuple(
-            entity_at(text, words[first][0], words[last - 1][1], label)
-            for first, last, label in spans
-        )
-        return cls(text, entities, tuple(words), id, group)
+        """Mark entities of known words; `spans` are (first word, one past the last word, label).
+
+        >>> words = [(0, 5), (6, 10)]
+        >>> Document.from_word_spans("Mara, Lund", words, [(1, 2, "LOC")]).entities[0].text
+        'Lund'
+        """
+        entities = []
+        for first, last, label in spans:
+            start, end = words[first][0], words[last - 1][1]
+            entities.append(entity_at(text, start, end, label))
+        return cls(text, tuple(entities), tuple(words), id, group)
 
     def word_texts(self) -> list[str]:
-        """The given words as strings; empty for raw text."""
+        """Cut the text into the given words; empty for raw text."""
         return [self.text[start:end] for start, end in self.words or ()]
 
     def with_entities(self, entities: Iterable[Entity]) -> Document:
-        """The same text with other entities, for example predicted ones."""
+        """Mark other entities in the same text, for example predicted ones."""
         return replace(self, entities=tuple(entities))
 
 
 def entity_at(text: str, start: int, end: int, label: str, score: float = 1.0) -> Entity:
-    """An Entity that carries the characters it spans."""
+    """Make an Entity that carries the characters it spans."""
     return Entity(start, end, label, score, text[start:end])
 
 
 def locate_joined(words: Sequence[str]) -> list[tuple[int, int]]:
-    """The (start, end) of each word in `" ".join(words)`."""
+    """Find the (start, end) of each word in `" ".join(words)`.
+
+    >>> locate_joined(["New", "", "York"])
+    [(0, 3), (4, 4), (5, 9)]
+    """
     spans, position = [], 0
     for word in words:
-        spans.append((position, position + len(word)))
-        position += len(word) + 1
+        end = position + len(word)
+        spans.append((position, end))
+        position = end + 1
     return spans

@@ -1,8 +1,11 @@
-"""What can go wrong through a user's input. Each message says where, what was expected and what came."""
+"""Name what can go wrong through a user's input.
+
+Each message says where, what was expected and what came.
+"""
 
 
 class TfnerError(Exception):
-    """Base of every error that a user can mend; the command line prints it without a traceback and exits with 2."""
+    """An error that a user can mend; the command line prints it without traceback, exits with 2."""
 
 
 class ConfigError(TfnerError):
@@ -10,7 +13,7 @@ class ConfigError(TfnerError):
 
 
 class DataError(TfnerError):
-    """A data file cannot be read as asked: the message opens with `file:line:` or the document's id."""
+    """A data file cannot be read as asked; the message opens with `file:line:` or the document."""
 
 
 class ModelError(TfnerError):
@@ -18,7 +21,7 @@ class ModelError(TfnerError):
 
 
 class StorageError(TfnerError):
-    """A disk is full or read-only, or refuses a file in another way; the message opens with the path."""
+    """A disk is full or read-only, or refuses in another way; the message opens with the path."""
 
 
 class BusyError(TfnerError):
@@ -30,23 +33,30 @@ class DivergedError(TfnerError):
 
 
 class WorkerLostError(TfnerError):
-    """Another process of a training in several has ended or cannot be reached; the same commands go on. The command line exits with 75."""
+    """Another process of a training in several has ended or cannot be reached.
+
+    The same commands go on from the last checkpoint. The command line exits with 75.
+    """
 
 
 class MissingExtraError(TfnerError):
-    """An optional dependency is not installed; the message holds the `pip install` line that mends it."""
+    """An optional dependency is not installed; the message holds the `pip install` line for it."""
 
     def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(
-            f"{purpose} needs the package {package}, which is not installed: pip install 'tfner[{extra}]'"
+            f"{purpose} needs the package {package}, which is not installed:"
+            f" pip install 'tfner[{extra}]'"
         )
 
 
 class ServerError(TfnerError):
-    """A model server cannot be reached, refuses a request or answers with something else than was asked; the message opens with its URL.
+    """A model server cannot be reached, refuses a request or answers something else.
 
-    `transient` says whether the same request may well succeed later, `retry_after` after how many seconds at the earliest, if the server
-    named any.
+    The message opens with its URL.
+
+    Args:
+        transient: whether the same request may well succeed later.
+        retry_after: seconds until then at the earliest, if the server named any.
     """
 
     def __init__(self, message: str, *, transient: bool = False, retry_after: float = 0.0):
@@ -55,7 +65,9 @@ class ServerError(TfnerError):
         self.retry_after = retry_after
 
 
-class Terminated(
-    BaseException
-):  # like KeyboardInterrupt: no error, and nothing that catches errors should stop it
-    """The process has been asked to end (SIGTERM); the command line exits with 143. The text says what has been saved."""
+# Like KeyboardInterrupt: no error, and nothing that catches errors should stop it.
+class Terminated(BaseException):
+    """The process has been asked to end (SIGTERM); the text says what has been saved.
+
+    The command line exits with 143.
+    """

@@ -1,4 +1,4 @@
-"""Refuse SavedModels that are none of ours, damaged, or made to do harm.
+"""SavedModels that are none of ours, damaged, or made to do harm.
 
 `predict` refuses them, and an earlier output stays as it is.
 """
@@ -116,8 +116,8 @@ MODELS = [
     ("no card", without(CARD),
      "model/1: not an export of tfner: assets.extra/tfner.json cannot be read: No such file"),
     ("a card that is no JSON", holding(CARD, "{"),
-     "model/1/assets.extra/tfner.json:1:2: not valid JSON: expecting property name enclosed in "
-     "double quotes"),
+     "model/1/assets.extra/tfner.json:1:2: not valid JSON: expecting property name enclosed in"
+     " double quotes"),
     ("a card nested a million deep", holding(CARD, '{"tags":\n' + "[" * 1_000_000),
      "model/1/assets.extra/tfner.json:2:500: not valid JSON: nested more than 500 deep"),
     ("a list for a card", holding(CARD, "[]"),
@@ -133,8 +133,8 @@ MODELS = [
     ("a graph cut off", cut(GRAPH, 0.5),
      "model/1/saved_model.pb: cannot be read as a SavedModel: …"),
     ("a graph of three gigabytes", sparse(GRAPH, 3 << 30),
-     "model/1/saved_model.pb: cannot be read: expected at most 2,147,483,647 bytes, got "
-     "3,221,225,472"),
+     "model/1/saved_model.pb: cannot be read: expected at most 2,147,483,647 bytes, got"
+     " 3,221,225,472"),
     ("no variables", without("model/1/variables"),
      "model/1/variables/variables.index: damaged, or no index of variables: …"),
     ("no index", without(INDEX),
@@ -144,30 +144,31 @@ MODELS = [
     ("an index that is none", holding(INDEX, b"x" * 100),
      "model/1/variables/variables.index: damaged, or no index of variables: …"),
     ("variables cut off", cut(DATA, 0.5),
-     "model/1/variables/variables.index: expected variables of at most the 60,884 bytes that are "
-     "there, got sizes for 118,044"),
+     "model/1/variables/variables.index: expected variables of at most the 60,884 bytes that"
+     " are there, got sizes for 118,044"),
     ("an index that claims more than there is", claiming,
-     "model/1/variables/variables.index: expected variables of at most the 121,768 bytes that are "
-     "there, got sizes for 4,000,000"),
+     "model/1/variables/variables.index: expected variables of at most the 121,768 bytes that"
+     " are there, got sizes for 4,000,000"),
     ("variables that are a link out", moved_out(DATA),
-     "model/1/variables/variables.data-00000-of-00001: expected a file of this folder, got a link "
-     "to HERE/outside, outside of it"),
+     "model/1/variables/variables.data-00000-of-00001: expected a file of this folder, got a"
+     " link to HERE/outside, outside of it"),
     ("a folder of variables that is a link out", moved_out("model/1/variables"),
-     "model/1/variables: expected a file of this folder, got a link to HERE/outside, "
-     "outside of it"),
+     "model/1/variables: expected a file of this folder, got a link to HERE/outside, outside"
+     " of it"),
     ("a graph that is a link out", moved_out(GRAPH),
-     "model/1/saved_model.pb: expected a file of this folder, got a link to HERE/outside, outside "
-     "of it"),
+     "model/1/saved_model.pb: expected a file of this folder, got a link to HERE/outside,"
+     " outside of it"),
     ("a card that is a link out", moved_out(CARD),
-     "model/1/assets.extra/tfner.json: expected a file of this folder, got a link to "
-     "HERE/outside, outside of it"),
+     "model/1/assets.extra/tfner.json: expected a file of this folder, got a link to"
+     " HERE/outside, outside of it"),
     ("a link to nothing", dangling,
      "model/1/assets.extra/more: expected a file, got a link that leads nowhere or a device"),
     ("a graph that reads files", acting(lambda text: tf.map_fn(tf.io.read_file, text)),
      f"{COMPUTES} ReadFile in '…"),
     ("a graph that writes files", acting(write_file), f"{COMPUTES} WriteFile in '…"),
     ("a graph that reads lines", acting(read_lines),
-     f"{COMPUTES} BatchDatasetV2, DatasetToSingleElement, FlatMapDataset, TensorSliceDataset in '…"),
+     f"{COMPUTES} BatchDatasetV2, DatasetToSingleElement, FlatMapDataset, TensorSliceDataset in"
+     f" '…"),
     ("a graph that calls Python",
      acting(lambda text: tf.py_function(lambda x: x, [text], tf.string)),
      f"{COMPUTES} EagerPyFunc in '…"),
@@ -203,11 +204,11 @@ def test_a_version_may_be_a_link_and_links_inside_it_are_its_own(shop, line):
 PUBLISHED = [
     ("no export", ["none", "--publish", "server"], "none: no such folder"),
     ("a link out", ["model", "--publish", "server"],
-     "model/1/assets.extra/more: expected a file of this folder, got a link to HERE/secret, "
-     "outside of it"),
+     "model/1/assets.extra/more: expected a file of this folder, got a link to HERE/secret,"
+     " outside of it"),
     ("settings for an export", ["model", "threshold=1", "--publish", "server"],
-     "command line: threshold=1: settings are for a run; model is an export, "
-     "and published as it is"),
+     "command line: threshold=1: settings are for a run; model is an export, and published as"
+     " it is"),
     ("keep without publish", ["model", "--keep", "1"],
      "command line: --keep: expected together with --publish"),
 ]  # fmt: skip
@@ -228,8 +229,8 @@ def test_publishing_leaves_what_the_server_has(shop, line, arguments, message):
 
 RUNS = [
     ("an unknown setting", "config.yaml", "nme: run\n",
-     "runs/run/config.yaml: name: required, but not given; encoder: required, but not given; nme: "
-     "unknown; did you mean name?"),
+     "runs/run/config.yaml: name: required, but not given; encoder: required, but not given;"
+     " nme: unknown; did you mean name?"),
     ("labels nested a million deep", "labels.json", "[" * 1_000_000,
      "runs/run/labels.json:1:501: not valid JSON: nested more than 500 deep"),
     ("labels that are none", "labels.json", "5",
@@ -237,7 +238,8 @@ RUNS = [
     ("labels twice", "labels.json", '["LOC", "LOC"]',
      "runs/run/labels.json: entity types: each may stand once, these stand more often: LOC"),
     ("no labels", "labels.json", "[]",
-     "runs/run/labels.json: entity types: expected one or more names, none of them empty, got []"),
+     "runs/run/labels.json: entity types: expected one or more names, none of them empty,"
+     " got []"),
     ("no weights", "encoder/vocab.txt", None,
      "runs/run: the run has no weights yet: no epoch is finished"),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Publishing: a version appears whole or not at all, old ones go, and nothing goes that is in use or is not ours."""
+"""A version appears whole or not at all; old ones go, but none that is in use or not ours."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def make_version(path: Path, content: str = "graph") -> Path:
 
 
 def models_config(path: Path, entry: str, name: str = "model") -> Path:
-    path.write_text(
-        f'model_config_list {{ config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" {entry} }} }}'
-    )
+    model = f'name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" {entry}'
+    path.write_text(f"model_config_list {{ config {{ {model} }} }}")
     return path
 
 
@@ -150,7 +149,7 @@ def test_publishers_that_prune_at_the_same_moment_do_not_disturb_each_other(add,
 
 
 def test_a_reader_that_polls_sees_whole_versions_alone(tmp_path):
-    """Sixty versions of forty files come and go, every fourth fails half-way; two readers look all the time."""
+    """Sixty versions of forty files come and go, every fourth fails; two readers look on."""
     folder, seen, broken, over = tmp_path / "model", set(), [], threading.Event()
     folder.mkdir()
 
@@ -245,7 +244,8 @@ def test_the_newest_stay(add, folder, keep, left):
         ("model_version_policy { all { } }", ["1", "2", "3", "4"]),
         ("model_version_policy { specific { versions: 1 versions: 3 } }", ["1", "3", "4"]),
         (
-            "model_version_policy { specific { versions: 1 } } version_labels { key: 'canary' value: 2 }",
+            "model_version_policy { specific { versions: 1 } } version_labels { key: 'canary'"
+            " value: 2 }",
             ["1", "2", "4"],
         ),
         (
@@ -286,9 +286,9 @@ def test_a_named_configuration_is_read_instead_of_the_one_beside(add, folder, tm
 def test_a_model_is_known_by_its_name_or_the_end_of_its_base_path(tmp_path, entry):
     name, base_path = entry
     path = tmp_path / "models.config"
-    path.write_text(
-        f'model_config_list {{ config {{ name: "{name}" base_path: "{base_path}" version_labels {{ key: "a" value: 2 }} }} }}'
-    )
+    label = 'version_labels { key: "a" value: 2 }'
+    model = f'name: "{name}" base_path: "{base_path}" {label}'
+    path.write_text(f"model_config_list {{ config {{ {model} }} }}")
     assert versions_in_use(path, tmp_path / "model", [1, 2, 3]) == {
         2: "label a",
         3: "policy latest 1",
@@ -441,8 +441,12 @@ def expected_left(versions: list[int], keep: int, kind: str, value, labels: set[
     """Slow and obvious: a version stays if any rule names it."""
     left = set()
     for position, version in enumerate(sorted(versions, reverse=True)):
-        served = {"none": position < 1, "all": True, "latest": position < max(value or 0, 1) if kind == "latest" else False,
-                  "specific": version in value if kind == "specific" else False}[kind]  # fmt: skip
+        served = {
+            "none": lambda position=position: position < 1,
+            "all": lambda: True,
+            "latest": lambda position=position: position < max(value or 0, 1),
+            "specific": lambda version=version: version in value,
+        }[kind]()
         if position < keep or served or version in labels:
             left.add(version)
     return left

@@ -1,4 +1,7 @@
-"""Restore the newest whole checkpoint, whenever a process is killed or a disk refuses."""
+"""Checkpoints when processes are killed, on disks that refuse, and after damage.
+
+The newest whole one is used.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def read(folder: Path) -> int | None:
 
 
 class Snapshots:
-    """Copy a folder around each file operation: what a process that is killed there leaves."""
+    """Copies of a folder before and after each file operation: what a killed process leaves."""
 
     def __init__(self, folder: Path, to: Path):
         self.folder, self.to, self.made = folder, to, []
@@ -138,8 +141,8 @@ def test_none_that_is_whole_is_an_error_that_names_them_all(three):
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(
         ModelError,
-        match=r"expected a checkpoint that is whole, found none "
-        r".*state-000003/weights.index.*state-000002",
+        match=r"expected a checkpoint that is whole, found none"
+        r" .*state-000003/weights.index.*state-000002",
     ):
         read(three)
 

@@ -45,12 +45,9 @@ def end(process) -> int:
 
 def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
     process = hold(tmp_path / "run")
+    holder = f"process {process.pid} on {socket.gethostname()}, since 20"
     with (
-        pytest.raises(
-            BusyError,
-            match=rf"^{tmp_path}/run: another .*: process {process.pid} on "
-            rf"{socket.gethostname()}, since 20",
-        ),
+        pytest.raises(BusyError, match=rf"^{tmp_path}/run: another .*: {holder}"),
         locked(tmp_path / "run"),
     ):
         pass
@@ -162,12 +159,8 @@ with terminable(float(sys.argv[2])):
 
 
 def terminate(how: str, grace: float = 60.0):
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", TERMINABLE, how, str(grace)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-W", "ignore", "-c", TERMINABLE, how, str(grace)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     process.terminate()
     return process

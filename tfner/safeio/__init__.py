@@ -1,1 +1,1 @@
-"""Read and write bytes that nobody vouches for: bounded reads, JSON, YAML, terminal-safe text, portable names, whole files."""
+"""Read bytes that nobody vouches for, show them safely, write files that are whole or absent."""

@@ -1,4 +1,4 @@
-"""File names from ids of unknown origin."""
+"""Make file names from ids of unknown origin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ LONGEST = 200  # bytes; file systems allow 255, and a number and an ending come 
 class FileNames:
     """Gives each id a name of its own: no separators, no leading dot, not too long, no two alike.
 
-    Names that differ only in case or in Unicode normalization are alike, because some file systems think so.
+    Names that differ only in case or in Unicode normalization are alike, because some file systems
+    think so.
+
+    >>> names = FileNames()
+    >>> [names.name(id) for id in ("a/b", "A/B", "../x", "")]
+    ['a_b', 'A_B-2', '_x', 'document']
     """
 
     def __init__(self) -> None:
@@ -20,21 +25,26 @@ class FileNames:
         self._numbers: dict[str, int] = {}
 
     def name(self, id: str) -> str:
-        """A name not given before: the id made safe, followed by -2, -3… where it is taken."""
-        safe = _safe(id)
-        for number in count(self._numbers.get(_folded(safe), 0) + 1):
+        """Give a name that is new: the id made safe, followed by -2, -3… where that is taken."""
+        safe = make_safe(id)
+        folded = fold(safe)
+        for number in count(self._numbers.get(folded, 0) + 1):
             candidate = safe if number == 1 else f"{safe}-{number}"
-            if _folded(candidate) not in self._taken:
+            if fold(candidate) not in self._taken:
                 break
-        self._numbers[_folded(safe)] = number
-        self._taken.add(_folded(candidate))
+        self._numbers[folded] = number
+        self._taken.add(fold(candidate))
         return candidate
 
 
-def _safe(id: str) -> str:
-    dotted = re.sub(r"\.{2,}", ".", re.sub(r"[^\w.-]", "_", id))
-    return dotted.encode()[:LONGEST].decode("utf-8", "ignore").strip(".") or "document"
+def make_safe(id: str) -> str:
+    """Replace what a file's name may not hold, and cut what is too long."""
+    plain = re.sub(r"[^\w.-]", "_", id)
+    plain = re.sub(r"\.{2,}", ".", plain)
+    cut = plain.encode()[:LONGEST].decode("utf-8", "ignore")
+    return cut.strip(".") or "document"
 
 
-def _folded(name: str) -> str:
+def fold(name: str) -> str:
+    """Make names equal that some file system takes for the same."""
     return unicodedata.normalize("NFC", name).casefold()

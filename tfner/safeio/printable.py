@@ -1,36 +1,46 @@
-"""Text of unknown origin as it may safely be shown in a terminal or a page."""
+"""Show text of unknown origin so that it is safe in a terminal, a page or a message."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_REPLACEMENT = 0xFFFD
-_SHOWN_AS: dict[int, int] = {
-    **{
-        code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"
-    },  # the control pictures: ␀ for NUL, ␛ for ESC
+REPLACEMENT = 0xFFFD
+CONTROL_PICTURES = 0x2400  # ␀ for NUL, ␛ for ESC
+SHOWN_AS: dict[int, int] = {
+    **{code: CONTROL_PICTURES + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), _REPLACEMENT),
-    # Direction overrides would reorder what stands around them, and lone surrogates cannot be encoded.
-    **dict.fromkeys(
-        (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000)), _REPLACEMENT
-    ),
+    **dict.fromkeys(range(0x80, 0xA0), REPLACEMENT),
+    # Direction overrides would reorder what stands around them; lone surrogates have no encoding.
+    **dict.fromkeys(range(0x202A, 0x202F), REPLACEMENT),
+    **dict.fromkeys(range(0x2066, 0x206A), REPLACEMENT),
+    **dict.fromkeys(range(0xD800, 0xE000), REPLACEMENT),
 }
 
 
 def printable(text: str) -> str:
-    """Replace what acts instead of showing, one character by one, so that spans stay true; line ends and tabs remain."""
-    return text.translate(_SHOWN_AS)
+    r"""Replace what acts instead of showing, one character by one, so that spans stay true.
+
+    Line ends and tabs remain.
+
+    >>> printable("a\x1b[31m\u202eb")
+    'a␛[31m�b'
+    """
+    return text.translate(SHOWN_AS)
 
 
 def one_line(text: str, longest: int = 4000) -> str:
-    """A message as one line: line ends become ␊ and ␍ too, and what is beyond `longest` characters is only counted."""
+    r"""Show a message as one line; what is beyond `longest` characters is only counted.
+
+    >>> one_line("two\nlines, and more", longest=9)
+    'two␊lines… (10 more characters)'
+    """
     shown = printable(text[:longest]).replace("\n", "\u240a")
-    return shown if len(text) <= longest else f"{shown}… ({len(text) - longest:,} more characters)"
+    more = len(text) - longest
+    return shown if more <= 0 else f"{shown}… ({more:,} more characters)"
 
 
 def show(value: Any, longest: int = 80) -> str:
-    """A value for a message, as Python writes it, cut where it is long; what is too deep to be written is `…`."""
+    """Show a value as Python writes it, cut where it is long; `…` where it is nested too deeply."""
     if isinstance(value, str):
         value = value[: longest + 1]  # or a line of megabytes would be written to be cut
     try:
@@ -45,4 +55,5 @@ def first_line(error: Exception) -> str:
 
     Libraries explain themselves at length; a user's message holds one line.
     """
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

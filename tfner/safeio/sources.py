@@ -1,4 +1,7 @@
-"""What a configuration points to: where it lies, and whether it can be used, as far as can be seen without TensorFlow."""
+"""Find what a configuration points to, and check that it can be used, as far as files tell.
+
+No TensorFlow here, so that a mistake is said before it loads.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,24 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 def check_source(key: str, source: str) -> None:
-    """A split's file or folder exists; a hub dataset is not looked at.
+    """Check that a split's file or folder exists; a hub dataset is not looked at.
 
     Raises:
-        ConfigError: there is no such file or folder, or `prepared:FOLDER` is given for another split than train.
+        ConfigError: there is no such file or folder, or `prepared:FOLDER` is given for another
+            split than train.
     """
     if source.startswith("hub:"):
         return
     if source.startswith(PREPARED):
         check_prepared(key, source)
         return
-    if not exists(embedded_path(source) if source.startswith("embedded:") else Path(source)):
+    path = embedded_path(source) if source.startswith("embedded:") else Path(source)
+    if not exists(path):
         raise ConfigError(f"{key}: no such file or folder: {source}")
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; not, too, where no file can have that name."""
+    """Look for a file or folder; there is none, too, where no file can have that name."""
     try:
         return path.exists()
     except OSError:
@@ -38,22 +43,25 @@ def exists(path: Path) -> bool:
 
 
 def check_prepared(key: str, source: str) -> None:
-    """`prepared:FOLDER` names a complete folder, and stands for training data."""
+    """Check that `prepared:FOLDER` names a complete folder, and stands for training data."""
     if key != "data.train":
         raise ConfigError(
-            f"{key}: expected documents, whose entities are counted, got windows that are prepared for training: {source}"
+            f"{key}: expected documents, whose entities are counted, got windows that are prepared"
+            f" for training: {source}"
         )
     if not (Path(source.removeprefix(PREPARED)) / "manifest.json").is_file():
         raise ConfigError(
-            f"{key}: expected a folder that python -m tfner.prepare wrote to its end, with manifest.json: {source}"
+            f"{key}: expected a folder that python -m tfner.prepare wrote to its end, with"
+            f" manifest.json: {source}"
         )
 
 
 def check_encoder(checkpoint: str, max_length: int) -> None:
-    """An encoder's folder holds what an encoder needs; a hub name is not looked at.
+    """Check that an encoder's folder holds what one needs; a hub name is not looked at.
 
     Raises:
-        ConfigError: there is no such folder, a file is missing in it, or it has fewer positions than `max_length`.
+        ConfigError: there is no such folder, a file is missing in it, or it has fewer positions
+            than `max_length`.
     """
     folder = encoder_folder(checkpoint)
     if folder is None:
@@ -63,7 +71,8 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
         raise ConfigError(f"{where}: expected a config.json in this folder, found none")
     if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         raise ConfigError(
-            f"{where}: expected the vocabulary, vocab.txt or tokenizer.json, in this folder, found neither"
+            f"{where}: expected the vocabulary, vocab.txt or tokenizer.json, in this folder,"
+            " found neither"
         )
     positions = read_positions(folder / "config.json")
     if max_length > positions:
@@ -73,7 +82,7 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
 
 
 def read_positions(path: Path) -> int:
-    """How many positions the encoder of a config.json has."""
+    """Read how many positions the encoder of a config.json has."""
     positions = read_json_object(path, ConfigError).get("max_position_embeddings")
     if not isinstance(positions, int) or isinstance(positions, bool):
         raise ConfigError(
@@ -83,9 +92,10 @@ def read_positions(path: Path) -> int:
 
 
 def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = ModelError) -> None:
-    """No file of a folder is a link to somewhere else: whoever made the folder could have any file of this machine read and passed on.
+    """Check that no file of a folder is a link to somewhere else.
 
-    The hub's own cache is made of links, from `snapshots/REVISION` to `blobs` beside it.
+    Whoever made the folder could have any file of this machine read and passed on. The hub's own
+    cache is made of links, from `snapshots/REVISION` to `blobs` beside it.
 
     Raises:
         `error`: a file is such a link.
@@ -97,12 +107,13 @@ def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = M
         target = (folder / name).resolve()
         if not any(target.is_relative_to(allowed) for allowed in inside):
             raise error(
-                f"{folder / name}: expected a file of this folder, got a link to {target}, outside of it"
+                f"{folder / name}: expected a file of this folder, got a link to {target},"
+                " outside of it"
             )
 
 
 def encoder_folder(checkpoint: str) -> Path | None:
-    """The local folder of a checkpoint, or None where it is a hub name.
+    """Find the local folder of a checkpoint; None where it is a hub name.
 
     Raises:
         ConfigError: it is neither an existing folder nor shaped like a hub name.
@@ -117,12 +128,13 @@ def encoder_folder(checkpoint: str) -> Path | None:
 
 
 def embedded_path(source: str) -> Path:
-    """`embedded:quickstart/train.jsonl` → the file inside the installed package.
+    """Find the file of `embedded:quickstart/train.jsonl` inside the installed package.
 
     Raises:
         ConfigError: the package holds no such file.
     """
-    path = Path(__file__).parents[1] / source.removeprefix("embedded:")
+    package = Path(__file__).parents[1]
+    path = package / source.removeprefix("embedded:")
     if not exists(path) or ".." in path.parts:
         raise ConfigError(f"{source}: the package holds no such file or folder")
     return path

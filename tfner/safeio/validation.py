@@ -1,4 +1,7 @@
-"""Plain values to settings; what is wrong is told with its key and, for an unknown key, the nearest known one."""
+"""Turn plain values into settings; what is wrong is said with its key.
+
+For an unknown key the nearest known one is named.
+"""
 
 from __future__ import annotations
 
@@ -12,54 +15,69 @@ from pydantic import BaseModel, ValidationError
 from tfner.exceptions import ConfigError
 from tfner.safeio.printable import show
 
-MISTAKES_TOLD = 20
+MISTAKES_SHOWN = 20
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def validate(values: Mapping[str, Any], kind: type[Kind], source: str) -> Kind:
-    """Settings of a kind from plain values; up to MISTAKES_TOLD mistakes are told at once, each with its key."""
+    """Make settings of a kind from plain values.
+
+    Raises:
+        ConfigError: the first MISTAKES_SHOWN mistakes, each with its key, behind `source`.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = [describe(item, kind) for item in error.errors()[:MISTAKES_TOLD]]
-        lines += (
-            [f"and {error.error_count() - MISTAKES_TOLD:,} more"]
-            if error.error_count() > MISTAKES_TOLD
-            else []
-        )
+        mistakes = error.errors()
+        shown = mistakes[:MISTAKES_SHOWN]
+        lines = [describe_mistake(each, kind) for each in shown]
+        more = len(mistakes) - len(shown)
+        if more:
+            lines.append(f"and {more:,} more")
         raise ConfigError(f"{source}: " + "; ".join(lines)) from None
 
 
-def describe(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
-    """One pydantic error as `key.path: what is wrong`."""
-    key = ".".join(str(part) for part in item["loc"])
+def describe_mistake(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
+    """Write one of pydantic's errors as `key.path: what is wrong`."""
+    key = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
         return f"{key}: unknown; {suggest(key, kind)}"
     if item["type"] == "missing":
         return f"{key}: required, but not given"
     message = item["msg"].removeprefix("Value error, ")
-    shown = "" if item["type"] == "value_error" else f", got {show(item['input'])}"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
+    if not key:
+        return message
+    message = message[0].lower() + message[1:]
+    if item["type"] == "value_error":  # our own, which says what came
+        return f"{key}: {message}"
+    got = show(item["input"])
+    return f"{key}: {message}, got {got}"
 
 
 def suggest(key: str, kind: type[BaseModel]) -> str:
+    """Name the known key that is nearest to an unknown one, else those beside it."""
     known = list(known_keys(kind))
     by_last_name = {name.rsplit(".", 1)[-1]: name for name in known}
     near = difflib.get_close_matches(key, known, 1, 0.75)
-    near = near or [
-        by_last_name[last]
-        for last in difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last_name, 1, 0.6)
-    ]
-    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(siblings(key, known))}"
+    if not near:
+        last_name = key.rsplit(".", 1)[-1]
+        near = difflib.get_close_matches(last_name, by_last_name, 1, 0.6)
+        near = [by_last_name[last] for last in near]
+    if near:
+        return f"did you mean {near[0]}?"
+    beside = ", ".join(siblings(key, known))
+    return f"known here: {beside}"
 
 
 def siblings(key: str, known: Sequence[str]) -> list[str]:
+    """List the known keys of the group that a key is in, else those of no group."""
     parent = key.rpartition(".")[0]
     found = [name for name in known if name.rpartition(".")[0] == parent]
     return found or [name for name in known if "." not in name]
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """List the paths of all settings of a kind, groups before what is in them."""
     for name, info in model.model_fields.items():
         yield prefix + name
         kind = info.annotation

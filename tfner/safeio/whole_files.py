@@ -40,7 +40,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Where the block raises, the file is deleted and `path` stays as it was.
     """
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    unique = uuid.uuid4().hex[:8]
+    temporary = path.with_name(f"{path.name}.{unique}.tmp")
     try:
         yield temporary
         name_file(temporary, path)
@@ -49,7 +50,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text_whole(path: Path, text: str) -> None:
-    r"""Write a text in UTF-8; a lone surrogate, which has none, becomes `\udc80`, as JSON has it."""
+    r"""Write a text in UTF-8; a lone surrogate, which has none, becomes `\udc80`, as in JSON."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
@@ -91,9 +92,11 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, np.
         OSError: the file cannot be written; there is none then.
     """
     described = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
-    head = json.dumps({"header": header, "arrays": described}).encode()
+    text = json.dumps({"header": header, "arrays": described})
+    head = text.encode()
+    length = len(head).to_bytes(LENGTH_BYTES, "little")
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    opening = (MAGIC, len(head).to_bytes(LENGTH_BYTES, "little"), head)
+    opening = (MAGIC, length, head)
     with written_whole(path) as temporary, temporary.open("wb") as file:
         for part in (*opening, *(array.tobytes() for array in arrays.values())):
             digest.update(part)
@@ -117,11 +120,13 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     magic = bytes(content[: len(MAGIC)])
     if magic != MAGIC:
         raise DataError(f"{path}: expected a file that begins with {MAGIC!r}, got {magic!r}")
-    body, written = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
-    if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != written:
+    body = content[:-DIGEST_BYTES]
+    written = content[-DIGEST_BYTES:]
+    found = hashlib.blake2b(body, digest_size=DIGEST_BYTES)
+    if found.digest() != written:
         raise DataError(
-            f"{path}: expected content that fits its checksum, got {len(content)} bytes that do not:"
-            " damaged or cut off"
+            f"{path}: expected content that fits its checksum, got {len(content)} bytes that do"
+            " not: damaged or cut off"
         )
     try:
         return parse_body(body[len(MAGIC) :])
@@ -134,11 +139,13 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def parse_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read the header and the arrays behind MAGIC."""
-    begin = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
+    length = int.from_bytes(body[:LENGTH_BYTES], "little")
+    begin = LENGTH_BYTES + length
     head = json.loads(bytes(body[LENGTH_BYTES:begin]))
     arrays = {}
     for name, dtype, shape in head["arrays"]:
-        flat = np.frombuffer(body, dtype, math.prod(shape), begin)
+        size = math.prod(shape)
+        flat = np.frombuffer(body, dtype, size, begin)
         arrays[name] = flat.reshape(shape)
         begin += flat.nbytes
     return head["header"], arrays

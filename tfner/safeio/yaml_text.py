@@ -1,4 +1,7 @@
-"""YAML of unknown origin: bounded in size, depth and what its aliases come to, and whatever is wrong has its line and column."""
+"""Parse YAML of unknown origin, bounded in size, depth and what its aliases come to.
+
+Whatever is wrong has its line and column. Why not by another library: docs/decisions/yaml.md.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ MERGE = "tag:yaml.org,2002:merge"
 
 
 class YamlFaultError(Exception):
-    """What is wrong with a text, and where."""
+    """A text is no YAML that is taken: why, and where."""
 
     def __init__(self, reason: str, mark: yaml.Mark | None = None):
         super().__init__(reason)
@@ -28,7 +31,7 @@ class YamlFaultError(Exception):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a file.
+    """Read the settings in a file.
 
     Raises:
         ConfigError: it cannot be read, is no YAML, or YAML that is not a mapping.
@@ -44,7 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_value(text: str, key: str) -> Any:
-    """The value of a setting from a command line.
+    """Parse the value of a setting from a command line.
 
     Raises:
         ConfigError: it is no YAML.
@@ -52,15 +55,17 @@ def parse_value(text: str, key: str) -> Any:
     try:
         return load(text)
     except YamlFaultError as fault:
-        raise ConfigError(f"{key}: not a YAML value: {show(text)} ({fault.reason})") from None
+        got = show(text)
+        raise ConfigError(f"{key}: not a YAML value: {got} ({fault.reason})") from None
 
 
 def dump_yaml(values: dict[str, Any]) -> str:
+    """Write settings as YAML, in their order."""
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def load(text: str) -> Any:
-    """The value of a text, of plain types only.
+    """Parse a text to a value of plain types.
 
     Raises:
         YamlFaultError: it is no YAML, too large or too deep, or says a key twice.
@@ -75,24 +80,23 @@ def load(text: str) -> Any:
         check_scalars(loader, node)
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        raise YamlFaultError(
-            ", ".join(filter(None, (error.context, error.problem))), error.problem_mark
-        ) from None
+        reason = ", ".join(filter(None, (error.context, error.problem)))
+        raise YamlFaultError(reason, error.problem_mark) from None
     except yaml.reader.ReaderError as error:
-        raise YamlFaultError(
-            f"the character U+{error.character:04X} at character {error.position + 1}: {error.reason}"
-        ) from None
+        character = f"the character U+{error.character:04X} at character {error.position + 1}"
+        raise YamlFaultError(f"{character}: {error.reason}") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """Nothing is built that is nested too deeply for Python to look at."""
+    """Builds nothing that is nested too deeply for Python to look at."""
 
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Count how deep a node is, then build it."""
         self.depth += 1
         if self.depth > DEEPEST:
             raise YamlFaultError(f"nested more than {DEEPEST} deep", self.peek_event().start_mark)
@@ -102,19 +106,28 @@ class BoundedLoader(yaml.SafeLoader):
 
 
 def count_values(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node comes to; `known` are those of nodes that were counted, 0 while they are."""
-    if known.get(id(node)) == 0:
+    """Count the values that a node comes to, each alias as all that it stands for.
+
+    `known` holds the counts of nodes by their id: 0 while a node is being counted.
+
+    Raises:
+        YamlFaultError: there are too many, or an alias stands inside of what it stands for.
+    """
+    before = known.get(id(node))
+    if before == 0:
         raise YamlFaultError("an alias inside of what it stands for", node.start_mark)
-    if id(node) in known:
-        return known[id(node)]
+    if before is not None:
+        return before
     known[id(node)] = 0
-    known[id(node)] = 1 + sum(count_values(child, known) for child in children(node))
-    if known[id(node)] > MOST_VALUES:
+    count = 1 + sum(count_values(child, known) for child in children(node))
+    if count > MOST_VALUES:
         raise YamlFaultError(f"with its aliases more than {MOST_VALUES:,} values", node.start_mark)
-    return known[id(node)]
+    known[id(node)] = count
+    return count
 
 
 def children(node: yaml.Node) -> Iterator[yaml.Node]:
+    """List the keys and values of a mapping, or the values of a sequence."""
     if isinstance(node, yaml.MappingNode):
         check_keys(node)
         for key, value in node.value:
@@ -125,7 +138,11 @@ def children(node: yaml.Node) -> Iterator[yaml.Node]:
 
 
 def check_keys(node: yaml.MappingNode) -> None:
-    """Of a key that stands twice YAML's readers take the last, and the first would be lost without a word."""
+    """Check that no key stands twice: YAML's readers take the last without a word.
+
+    Raises:
+        YamlFaultError: one does.
+    """
     seen: set[Hashable] = set()
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
@@ -135,7 +152,11 @@ def check_keys(node: yaml.MappingNode) -> None:
 
 
 def check_scalars(loader: yaml.SafeLoader, node: yaml.Node) -> None:
-    """A value can be shaped like a date or a number and be none: 2026-13-45."""
+    """Check each plain value: it can be shaped like a date or a number and be none, as 2026-13-45.
+
+    Raises:
+        YamlFaultError: one is none.
+    """
     if not isinstance(node, yaml.ScalarNode):
         for child in children(node):
             check_scalars(loader, child)
@@ -145,7 +166,8 @@ def check_scalars(loader: yaml.SafeLoader, node: yaml.Node) -> None:
     try:
         loader.construct_object(node)
     except (ValueError, AttributeError, TypeError):
-        kind, got = node.tag.rpartition(":")[2], show(node.value)
+        kind = node.tag.rpartition(":")[2]
+        got = show(node.value)
         raise YamlFaultError(
             f"expected a value of the kind {kind}, got {got}; in quotes it is text", node.start_mark
         ) from None

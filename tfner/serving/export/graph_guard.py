@@ -6,6 +6,7 @@ operations that compute and do nothing else: those of `allowed_ops`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,11 +55,12 @@ def check_variables(folder: Path) -> None:
         raise ModelError(
             f"{prefix}.index: damaged, or no index of variables: {first_line(error)}"
         ) from None
-    numbers = [name for name in shapes if dtypes[name] != tf.string]
-    claimed = sum(
-        dtypes[name].size * tf.TensorShape(shapes[name]).num_elements() for name in numbers
-    )
-    there = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
+    claimed = 0
+    for name, shape in shapes.items():
+        if dtypes[name] != tf.string:
+            claimed += dtypes[name].size * math.prod(shape)
+    files = prefix.parent.glob(f"{prefix.name}.data-*")
+    there = sum(path.stat().st_size for path in files)
     if claimed > there:
         raise ModelError(
             f"{prefix}.index: expected variables of at most the {there:,} bytes that are there,"
@@ -95,12 +97,10 @@ def check_meta_graph(path: Path, graph: Any) -> None:
     """Check the graph, each function of its library, and who calls those that touch files."""
     nodes = graph.graph_def.node
     saver_nodes = saver_calls(graph)
-    savers = {
-        function: allowed
-        for node in nodes
-        if (allowed := saver_nodes.get(node.name))
-        for function in called_functions(node)
-    }
+    savers = {}
+    for node in nodes:
+        if node.name in saver_nodes:
+            savers.update(dict.fromkeys(called_functions(node), saver_nodes[node.name]))
     check_nodes(path, "the graph", nodes, GRAPH_OPS)
     check_callers(path, "the graph", nodes, savers, exempt=saver_nodes)
     for function in graph.graph_def.library.function:
@@ -145,10 +145,12 @@ def check_callers(
     """Check that no node but the `exempt` calls a function of `savers` or uses its result."""
     exempt = exempt or {}
     for node in nodes:
-        called = set() if node.name in exempt else savers.keys() & called_functions(node)
-        used = exempt.keys() & {name.lstrip("^").partition(":")[0] for name in node.input}
-        if called or used:
-            refuse_use(path, called | used, where)
+        names = {name.lstrip("^").partition(":")[0] for name in node.input}
+        used = exempt.keys() & names
+        if node.name not in exempt:
+            used |= savers.keys() & called_functions(node)
+        if used:
+            refuse_use(path, used, where)
 
 
 def refuse_use(path: Path, used: Collection[str], where: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Keep checkpoints that can be trusted: each a folder with checksums, whole or absent, the last two.
+"""Keep the last two checkpoints, each a folder with checksums that is whole or absent.
 
 A killed process, a full disk or damage costs the newest one at most; the one before it is used.
 """

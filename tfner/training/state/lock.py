@@ -1,8 +1,9 @@
-"""One process at a time works on a run: a lock of the operating system, which ends with its holder however that ends.
+"""Let one process at a time work on a run: a lock that ends with its holder, however that ends.
 
-`flock` on a file in the run folder. On NFS Linux makes a lock of the server's of it, which holds between machines where the server's lock
-service runs; a mount with `nolock` or `local_lock=flock` keeps it to one machine. Where a file system has no locks at all, that is said
-and the run goes on without.
+`flock` on a file in the run folder. On NFS, Linux makes a lock of the server's of it, which holds
+between machines where the server's lock service runs; a mount with `nolock` or `local_lock=flock`
+keeps it to one machine. Where a file system has no locks at all, the log says so and the run goes
+on without. Why not a library: docs/decisions/lock.md.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; makes it if need be, and leaves no empty one behind.
+    """Hold `folder` for this process; make it if need be, and leave no empty one behind.
 
     Raises:
         BusyError: another process holds it.
@@ -37,9 +38,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         descriptor = acquire(folder)
     except OSError as error:
-        raise StorageError(
-            f"{error.filename or folder}: cannot be written: {error.strerror or error}"
-        ) from None
+        path = error.filename or folder
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
     try:
         yield
     finally:
@@ -50,7 +50,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def acquire(folder: Path) -> int:
-    """The descriptor that holds the lock; a holder that has just ended has removed the file, and then there is a new one to lock."""
+    """Open and lock the file in `folder`, both made where they are not there.
+
+    A holder that has just ended has removed its file; then the next one is opened and locked.
+
+    Returns:
+        The descriptor, which holds the lock until it is closed.
+    """
     path = folder / LOCK
     while True:
         try:
@@ -61,10 +67,10 @@ def acquire(folder: Path) -> int:
                 raise
             continue  # the folder goes with its last holder, if there is nothing else in it
         try:
-            take(descriptor, path)
+            lock_at_once(descriptor, path)
             if is_at(descriptor, path):
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, describe_holder().encode(), 0)
+                os.pwrite(descriptor, describe_holder(), 0)
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -72,44 +78,49 @@ def acquire(folder: Path) -> int:
         os.close(descriptor)
 
 
-def take(descriptor: int, path: Path) -> None:
-    """Lock without waiting."""
+def lock_at_once(descriptor: int, path: Path) -> None:
+    """Lock without waiting.
+
+    Raises:
+        BusyError: another process holds the lock.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BusyError(
-            f"{path.parent}: another process works on this run{holder_of(path)}; two at once would spoil it"
+            f"{path.parent}: another process works on this run{read_holder(path)};"
+            " two at once would spoil it"
         ) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         logger.warning(
-            "%s: this file system has no locks (%s): see to it that only one process works on this run",
+            "%s: this file system has no locks (%s): see to it that only one process works on"
+            " this run",
             path,
             error.strerror,
         )
 
 
 def is_at(descriptor: int, path: Path) -> bool:
+    """Check that an open file is still the one at its path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
 
 
-def describe_holder() -> str:
-    facts = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
-    return json.dumps(facts) + "\n"
+def describe_holder() -> bytes:
+    """Write what others may know of this process, as a line of JSON."""
+    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    return json.dumps(holder).encode() + b"\n"
 
 
-def holder_of(path: Path) -> str:
-    """What the lock says of its holder, in words; nothing where it is just being written."""
+def read_holder(path: Path) -> str:
+    """Put into words who holds a lock; nothing where that is just being written."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return f": process {facts['pid']} on {facts['host']}, since {facts['since']}"
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f": process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return ""

@@ -1,8 +1,9 @@
-"""SIGTERM, with which schedulers take a machine away: the program is told at once, wherever it is, and has some seconds to save.
+"""Tell the program of SIGTERM, with which schedulers take a machine away, so that it can save.
 
-The first signal raises Terminated in the main thread; a second one, or Ctrl-C, then ends the process as if nobody had caught it. Python
-hears a signal only between two of its instructions. Where TensorFlow does not come back within GRACE seconds, for example from compiling
-a step, a thread that the operating system tells ends the process: nothing is lost but what was done since the last checkpoint.
+The first signal raises Terminated in the main thread, wherever that is; a second one, or Ctrl-C,
+then ends the process as if nobody had caught it. Python hears a signal only between two of its
+instructions. Where TensorFlow does not come back within GRACE seconds, for example from compiling a
+step, a thread that the operating system tells ends the process; the last checkpoint stands.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ HEARD = threading.Event()
 
 @contextmanager
 def terminable(grace: float = GRACE) -> Iterator[None]:
-    """Within the block SIGTERM raises Terminated; for the main thread, which alone gets signals."""
+    """Raise Terminated on SIGTERM within the block; for the main thread, which gets signals."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     HEARD.clear()
@@ -39,6 +40,7 @@ def terminable(grace: float = GRACE) -> Iterator[None]:
 
 
 def on_signal(number: int, frame: object) -> None:
+    """Raise Terminated, and leave the next signal to the operating system."""
     HEARD.set()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -46,29 +48,32 @@ def on_signal(number: int, frame: object) -> None:
 
 
 def raise_if_terminated() -> None:
-    """For the borders of steps: what is raised while Python deletes an object goes no further."""
+    """Raise Terminated at the end of a step: what Python raises in a destructor goes no further."""
     if HEARD.is_set():
         raise Terminated
 
 
 def interruption(error: BaseException) -> BaseException | None:
-    """The Terminated or KeyboardInterrupt behind an error: TensorFlow can fail to leave a scope that one is raised in."""
+    """Find the Terminated or KeyboardInterrupt behind an error; None if another thing caused it.
+
+    TensorFlow can fail to leave a scope in which one of them is raised, and its error hides it.
+    """
     while not isinstance(error, Terminated | KeyboardInterrupt):
-        if (
-            error.__context__ is None or error.__suppress_context__
-        ):  # what is raised "from None" speaks for itself
+        # What is raised "from None" speaks for itself.
+        if error.__context__ is None or error.__suppress_context__:
             return None
         error = error.__context__
     return error
 
 
 def watch(reading: int, grace: float) -> None:
-    """End the process where SIGTERM is not heard in time."""
+    """End the process where SIGTERM is not heard within `grace` seconds."""
     with os.fdopen(reading, "rb", buffering=0) as signals:
         while numbers := signals.read(64):
             if signal.SIGTERM in numbers and not HEARD.wait(grace):
                 print(
-                    "terminated: within a step that did not end in time; the last checkpoint stands",
+                    "terminated: within a step that did not end in time;"
+                    " the last checkpoint stands",
                     file=sys.stderr,
                     flush=True,
                 )
