@@ -13,10 +13,15 @@ def code_blocks(path, language):
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_keras_example_runs_and_learns(pytestconfig):
-    (code,) = code_blocks(pytestconfig.rootpath / "docs" / "keras.md", "python")
+@pytest.mark.parametrize("keras", ["keras", "tf_keras"])
+def test_the_keras_example_runs_and_learns_in_both_kerases(pytestconfig, keras):
+    example, head_of_keras_2 = code_blocks(pytestconfig.rootpath / "docs" / "keras.md", "python")
+    head, body = example.split("\ntags = ")
+    if keras == "tf_keras":
+        head = head_of_keras_2
+    assert f"from tfner.{keras} import" in head
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(compile(code, "docs/keras.md", "exec"), {})
+        exec(compile(f"{head}\ntags = {body}", "docs/keras.md", "exec"), {})
     result = eval(output.getvalue())
     assert result["entity_f1"] == pytest.approx(1.0)
     assert result["accuracy"] == pytest.approx(1.0)

@@ -210,6 +210,11 @@ def test_what_tf_keras_is_stays_the_users_choice(legacy, found):
     assert said.startswith(found)
 
 
+def test_both_modules_offer_the_same_names():
+    ours, other = parts_for("keras"), parts_for("tf_keras")
+    assert ours.__all__ == other.__all__
+
+
 def test_callbacks_work_in_any_fit(package, tmp_path):
     ours, model = parts_for(package), small_model(package)
     found = iter([0, 1, 0])
@@ -222,11 +227,14 @@ def test_callbacks_work_in_any_fit(package, tmp_path):
 
     best = ours.BestWeights(tmp_path / "best")
     callbacks = [
+        ours.StepMetrics(),
         ours.Throughput(windows=15),
         ours.EntityReport(score),
         best,
         ours.MetricsLog(tmp_path / "metrics.jsonl"),
         ours.ProgressBar(Console(file=shown)),
+        ours.EventLines(),
+        ours.Scalars(tmp_path / "tensorboard"),
     ]
     x, y, mask = batch()
     model.fit(x, y, sample_weight=mask, epochs=3, batch_size=5, callbacks=callbacks, verbose=0)
@@ -237,5 +245,7 @@ def test_callbacks_work_in_any_fit(package, tmp_path):
     assert [line["val_entity_f1"] for line in lines] == [0, 1, 0]
     assert lines[0]["learning_rate"] == 0.5
     assert lines[0]["windows_per_second"] > 0
+    assert lines[0]["steps_per_second"] > 0
+    assert len(list((tmp_path / "tensorboard").glob("*/events*"))) == 2
     assert "epoch 3/3  step 1/3" in shown.getvalue()
     assert "dev F1 1.0000" in shown.getvalue()

@@ -23,6 +23,8 @@ tf.keras.layers  # noqa: B018
 
 from tfner.model import losses, metrics  # noqa: E402
 from tfner.model.keras_guard import refuse_other_keras  # noqa: E402
+from tfner.monitoring.step_metrics import StepMetrics  # noqa: E402
+from tfner.monitoring.telemetry import EventLines, Scalars  # noqa: E402
 from tfner.training.callbacks import (  # noqa: E402
     BestWeights,
     EntityReport,
@@ -38,10 +40,13 @@ __all__ = [
     "EntityPrecisionRecallF1",
     "EntityRecall",
     "EntityReport",
+    "EventLines",
     "MaskedAccuracy",
     "MaskedSparseCategoricalCrossentropy",
     "MetricsLog",
     "ProgressBar",
+    "Scalars",
+    "StepMetrics",
     "Throughput",
 ]
 

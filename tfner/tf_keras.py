@@ -12,6 +12,8 @@ from tfner.model.metrics import (
     EntityRecall,
     MaskedAccuracy,
 )
+from tfner.monitoring.step_metrics import StepMetrics
+from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.training.callbacks import (
     BestWeights,
     EntityReport,
@@ -27,9 +29,12 @@ __all__ = [
     "EntityPrecisionRecallF1",
     "EntityRecall",
     "EntityReport",
+    "EventLines",
     "MaskedAccuracy",
     "MaskedSparseCategoricalCrossentropy",
     "MetricsLog",
     "ProgressBar",
+    "Scalars",
+    "StepMetrics",
     "Throughput",
 ]

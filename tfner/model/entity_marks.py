@@ -63,18 +63,19 @@ def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkR
     Raises:
         ConfigError: a tag has none of the prefixes B, I, E, S and O, or its type is not in `types`.
     """
-    prefixes, names = zip(*(_split(tag) for tag in [*tags, "O"]), strict=True)
-    found = dict.fromkeys(name for name in names if name is not None)
+    prefixes, names = zip(*map(_split, [*tags, "O"]), strict=True)
+    found = [name for name in dict.fromkeys(names) if name is not None]
     types = tuple(found if types is None else types)
     unknown = sorted(set(found) - set(types))
     if unknown:
         expected = f"expected the types {list(types)}"
         raise ConfigError(f"{expected}, got tags of the types {unknown} as well")
-    type_of_tag = np.array([-1 if name is None else types.index(name) for name in names], np.int32)
-    inside = type_of_tag >= 0
-    differ = type_of_tag[:, np.newaxis] != type_of_tag[np.newaxis, :]
-    begins = _pairs(_BEGINS, prefixes) | (differ & inside[np.newaxis, :])
-    ends = _pairs(_ENDS, prefixes) | (differ & inside[:, np.newaxis])
+    type_ids = {None: -1, **{name: number for number, name in enumerate(types)}}
+    type_of_tag = np.array([type_ids[name] for name in names], np.int32)
+    left, right = type_of_tag[:, np.newaxis], type_of_tag[np.newaxis, :]
+    differ = left != right
+    begins = _pairs(_BEGINS, prefixes) | (differ & (right >= 0))
+    ends = _pairs(_ENDS, prefixes) | (differ & (left >= 0))
     return MarkRules(types, type_of_tag, begins, ends)
 
 
@@ -112,7 +113,8 @@ def mark_entities(
         right_BT = tf.where(same_right_BT, right_BT, outside)
     begins_BT = _look_up(rules.begins, left_BT, tags_BT)
     ends_BT = _look_up(rules.ends, tags_BT, right_BT)
-    return EntityMarks(begins_BT, ends_BT, tf.gather(tf.constant(rules.type_of_tag), tags_BT))
+    type_BT = tf.gather(tf.constant(rules.type_of_tag), tags_BT)
+    return EntityMarks(begins_BT, ends_BT, type_BT)
 
 
 def left_align(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
@@ -133,11 +135,12 @@ def left_align(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
         [[5, 7, -1, -1], [3, 4, -1, -1]]
     """
     shape = tf.shape(values_BT)
-    kept_before_BT = tf.cumsum(tf.cast(keep_BT, tf.int32), axis=1, exclusive=True)
-    target_BT = kept_before_BT + _row_starts(shape)
+    kept_BT = tf.cast(keep_BT, tf.int32)
+    target_BT = tf.cumsum(kept_BT, axis=1, exclusive=True) + _row_starts(shape)
     # A dropped value shares its target with the next kept one and so must add 0; kept values are
     # raised by 1 for the time of the sum, so that 0 stands for "nothing", which becomes -1.
-    raised_BT = tf.where(keep_BT, tf.cast(values_BT, tf.int32) + 1, 0)
+    raised_BT = tf.cast(values_BT, tf.int32) + 1
+    raised_BT = tf.where(keep_BT, raised_BT, 0)
     aligned = tf.math.unsorted_segment_sum(raised_BT, target_BT, shape[0] * shape[1])
     return tf.reshape(aligned, shape) - 1
 
@@ -166,8 +169,10 @@ def count_entities(
         segments_BT = left_align(segments_BT, labelled_BT)
     true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
     predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)
-    same_begin_BT = true.begins & predicted.begins & (true.type == predicted.type)
-    correct_BT = same_begin_BT & (_last_positions(true) == _last_positions(predicted))
+    same_begin_BT = true.begins & predicted.begins
+    same_end_BT = _last_positions(true) == _last_positions(predicted)
+    same_type_BT = true.type == predicted.type
+    correct_BT = same_begin_BT & same_end_BT & same_type_BT
     return (
         _count_types(rules, true.type, true.begins),
         _count_types(rules, predicted.type, predicted.begins),
@@ -178,10 +183,12 @@ def count_entities(
 def _last_positions(marks: EntityMarks) -> tf.Tensor:
     """Give each entity's last position at its first: int32 [B, T], of no meaning elsewhere."""
     shape = tf.shape(marks.begins)
-    number_BT = tf.cumsum(tf.cast(marks.begins, tf.int32), axis=1) - 1 + _row_starts(shape)
+    begins_BT = tf.cast(marks.begins, tf.int32)
+    number_BT = tf.cumsum(begins_BT, axis=1) - 1 + _row_starts(shape)
     # A row that opens with O has no entity yet: its number points before the row.
     number_BT = tf.maximum(number_BT, 0)
-    position_BT = tf.where(marks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
+    position_T = tf.range(shape[1])
+    position_BT = tf.where(marks.ends, position_T[tf.newaxis, :], 0)
     last = tf.math.unsorted_segment_sum(position_BT, number_BT, shape[0] * shape[1])
     return tf.gather(last, number_BT)
 

@@ -42,9 +42,9 @@ class TotalsMixin:
 
         One sum over replicas for all of them, in float32, which every kind of device can sum.
         """
-        stacked = tf.stack([tf.cast(value, tf.float32) for value in values])
-        summed = tf.unstack(sum_over_replicas(stacked))
-        for total, value in zip(totals, summed, strict=True):
+        counts = tf.stack([tf.cast(value, tf.float32) for value in values])
+        counts = sum_over_replicas(counts)
+        for total, value in zip(totals, tf.unstack(counts), strict=True):
             total.assign_add(tf.cast(value, total.dtype))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +78,7 @@ class MaskedAccuracyMixin(TotalsMixin):
 
     def result(self) -> tf.Tensor:
         """Return accuracy as a fraction; 0 before anything was counted."""
-        return tf.math.divide_no_nan(_value(self.correct), _value(self.total))
+        return tf.math.divide_no_nan(self.correct, self.total)
 
 
 class PrecisionRecallF1(NamedTuple):
@@ -142,10 +142,12 @@ class EntityCountsMixin(TotalsMixin):
 
     def scores(self) -> PrecisionRecallF1:
         """Return precision, recall and F1 under `average`, scalars."""
-        counters = (self.true, self.predicted, self.correct)
-        true, predicted, correct = (tf.cast(_value(count), tf.float32) for count in counters)
+        true = tf.cast(self.true, tf.float32)
+        predicted = tf.cast(self.predicted, tf.float32)
+        correct = tf.cast(self.correct, tf.float32)
         if self.average == "micro":
-            return _scores(*(tf.reduce_sum(count) for count in (true, predicted, correct)))
+            true, predicted, correct = map(tf.reduce_sum, (true, predicted, correct))
+            return _scores(true, predicted, correct)
         occurring = tf.reduce_sum(tf.cast(true + predicted > 0, tf.float32))
         by_type = _scores(true, predicted, correct)
         means = (tf.math.divide_no_nan(tf.reduce_sum(score), occurring) for score in by_type)
@@ -205,11 +207,14 @@ class _Keras2Metric(tf_keras.metrics.Metric):
     made_for = "tf_keras"
 
     def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
-        first, written = (
+        return self.add_weight(
+            name,
+            shape,
             tf.VariableAggregation.ONLY_FIRST_REPLICA,
             tf.VariableSynchronization.ON_WRITE,
+            initializer="zeros",
+            dtype=dtype,
         )
-        return self.add_weight(name, shape, first, written, initializer="zeros", dtype=dtype)
 
     def reset_state(self) -> None:
         """Set all totals to 0, of any shape."""
@@ -272,11 +277,6 @@ def _scores(true: tf.Tensor, predicted: tf.Tensor, correct: tf.Tensor) -> Precis
     divide = tf.math.divide_no_nan
     f1 = divide(2.0 * correct, true + predicted)
     return PrecisionRecallF1(divide(correct, predicted), divide(correct, true), f1)
-
-
-def _value(variable: Any) -> tf.Tensor:
-    """Read a variable of either Keras."""
-    return tf.convert_to_tensor(variable)
 
 
 def _tag_ids(y_pred, y_true: tf.Tensor) -> tf.Tensor:
