@@ -1,4 +1,7 @@
-"""Precision, recall and F1 of entities: exact spans and labels, as conlleval and seqeval's default mode count them."""
+"""Score entities by exact span and label, as seqeval's default mode counts them.
+
+conlleval gives the same numbers where tags are B, I and O; it knows no E and S.
+"""
 
 from __future__ import annotations
 
