@@ -1,4 +1,7 @@
-"""Data files that cannot be read: `inspect FILE` says where, what was expected and what came, in one line."""
+"""Data files that cannot be read.
+
+`inspect FILE` says where, what was expected and what came, in one line.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +29,29 @@ COLUMNS = [
      "bad.conll:1: expected O or a tag such as B-PER in column 1, got 'B_X'" + OTHER),
     ("no tag where each must have one", b"a O\nb\n", ["--strict"],
      "bad.conll:2: expected O or a tag such as B-PER in column 1, got none for 'b'"),
-    ("illegal sequence", b"a O\nb I-X\n", ["--strict", "--scheme", "IOB2"], "bad.conll:2: expected legal IOB2 tags, got I-X after O"),
-    ("no such column", b"a\tO\n", ["--tag-column", "7"], "bad.conll: tag_column is 7, but most lines have 2 columns"),
-    ("no token", b"1\ta\tO\n2\tb\tO\n3\n", [], "bad.conll:3: expected a token in column 1, got 1 columns: '3'"),
+    ("illegal sequence", b"a O\nb I-X\n", ["--strict", "--scheme", "IOB2"],
+     "bad.conll:2: expected legal IOB2 tags, got I-X after O"),
+    ("no such column", b"a\tO\n", ["--tag-column", "7"],
+     "bad.conll: tag_column is 7, but most lines have 2 columns"),
+    ("no token", b"1\ta\tO\n2\tb\tO\n3\n", [],
+     "bad.conll:3: expected a token in column 1, got 1 columns: '3'"),
     ("not UTF-8", b"a O\n" * 9000 + b"b\xe4r O\n", [],
      "bad.conll:9001: expected text in utf-8, got the byte 0xe4" + ENCODING),
     ("UTF-16 taken for UTF-8", "a O\n".encode("utf-16"), [],
      "bad.conll:1: expected text in utf-8, got the byte 0xff" + ENCODING),
-    ("no such encoding", b"a O\n", ["--encoding", "utf-9"], "encoding: there is no encoding 'utf-9'"),
-    ("an encoding of bytes", b"a O\n", ["--encoding", "hex"], "encoding: there is no encoding 'hex'"),
+    ("no such encoding", b"a O\n", ["--encoding", "utf-9"],
+     "encoding: there is no encoding 'utf-9'"),
+    ("an encoding of bytes", b"a O\n", ["--encoding", "hex"],
+     "encoding: there is no encoding 'hex'"),
     ("a long line", b"a O\n" + b"b" * 5000 + b" O\n", ["--max-line", "4096"],
-     "bad.conll:2: expected a line of at most 4,096 characters (max_line), got a longer one: " + CUT.format("b" * 76)),
+     "bad.conll:2: expected a line of at most 4,096 characters (max_line), got a longer one: "
+     + CUT.format("b" * 76)),
     ("a long line without its end", b"x" * 5000, ["--max-line", "4096"],
-     "bad.conll:1: expected a line of at most 4,096 characters (max_line), got a longer one: " + CUT.format("x" * 76)),
+     "bad.conll:1: expected a line of at most 4,096 characters (max_line), got a longer one: "
+     + CUT.format("x" * 76)),
     ("a long tag", b"a O\nb " + b"Y" * 5000 + b"\n", [],
-     "bad.conll:2: expected O or a tag such as B-PER in column 1, got " + CUT.format("Y" * 76) + OTHER),
+     "bad.conll:2: expected O or a tag such as B-PER in column 1, got " + CUT.format("Y" * 76)
+     + OTHER),
     ("control characters", b"a O\nb \x1b[31m\x07\n", [],
      "bad.conll:2: expected O or a tag such as B-PER in column 1, got '\\x1b[31m\\x07'" + OTHER),
     ("empty", b"", [], "bad.conll: expected documents, found none"),
@@ -48,60 +59,82 @@ COLUMNS = [
 ]  # fmt: skip
 
 RECORDS = [
-    ("no record", '"a"\n', [], "bad.jsonl:1: expected an object, or a pair of a text and an object, got 'a'"),
-    ("no text", '{"n": 1}\n', [], "bad.jsonl:1: expected a record with text or tokens, got the keys n"),
-    ("keys of control characters", '{"\\u001b[31m": 1}\n', [], "bad.jsonl:1: expected a record with text or tokens, got the keys ␛[31m"),
+    ("no record", '"a"\n', [],
+     "bad.jsonl:1: expected an object, or a pair of a text and an object, got 'a'"),
+    ("no text", '{"n": 1}\n', [],
+     "bad.jsonl:1: expected a record with text or tokens, got the keys n"),
+    ("keys of control characters", '{"\\u001b[31m": 1}\n', [],
+     "bad.jsonl:1: expected a record with text or tokens, got the keys ␛[31m"),
     ("many keys", "{" + ", ".join(f'"key{number}": 1' for number in range(1000)) + "}\n", [],
      "bad.jsonl:1: expected a record with text or tokens, got the keys " + MANY_KEYS[:197] + "..."),
-    ("cut off", SPAN + '{"text": "a', [], "bad.jsonl:2:10: not valid JSON: unterminated string starting at"),
-    ("nested a million deep", SPAN + NESTED + "\n", [], "bad.jsonl:2:501: not valid JSON: nested more than 500 deep"),
-    ("objects in one another", SPAN + '{"a":' * 1_000_000, [], "bad.jsonl:2:2501: not valid JSON: nested more than 500 deep"),
+    ("cut off", SPAN + '{"text": "a', [],
+     "bad.jsonl:2:10: not valid JSON: unterminated string starting at"),
+    ("nested a million deep", SPAN + NESTED + "\n", [],
+     "bad.jsonl:2:501: not valid JSON: nested more than 500 deep"),
+    ("objects in one another", SPAN + '{"a":' * 1_000_000, [],
+     "bad.jsonl:2:2501: not valid JSON: nested more than 500 deep"),
     ("deep but read", SPAN + '{"text": ' + "[" * 400 + "]" * 400 + "}\n", [],
      "bad.jsonl:2: expected a record with text or tokens, got the keys text"),
     ("deep entities", SPAN + '{"text": "a", "entities": ' + "[" * 400 + "]" * 400 + "}\n", [],
-     "bad.jsonl:2: expected an entity as [start, end, label] or as an object, got " + "[" * 77 + "..."),
+     "bad.jsonl:2: expected an entity as [start, end, label] or as an object, got " + "[" * 77
+     + "..."),
     ("a number of 5,000 digits", '{"id": ' + "1" * 5000 + "}\n", [],
      "bad.jsonl:1:8: not valid JSON: a whole number of more than 4300 digits"),
     ("not UTF-8", b'{"text": "\xff"}\n', [],
      "bad.jsonl:1: expected text in utf-8, got the byte 0xff" + ENCODING),
-    ("half a character", '{"text": "\\ud83d"}\n', [], "bad.jsonl:1: expected whole characters, got half of one, U+D83D, at character 0"),
+    ("half a character", '{"text": "\\ud83d"}\n', [],
+     "bad.jsonl:1: expected whole characters, got half of one, U+D83D, at character 0"),
     ("span behind the text", '{"text": "ab", "entities": [[0, 3, "X"]]}\n', ["--strict"],
      "bad.jsonl:1: expected spans that fit the text, got X 0..3 in a text of 2 characters"),
     ("span of a huge number", '{"text": "ab", "entities": [[0, 1e999, "X"]]}\n', [],
-     "bad.jsonl:1: expected end to be a whole number of characters, got inf in {'start': 0, 'end': inf, 'label': 'X'}"),
+     "bad.jsonl:1: expected end to be a whole number of characters, got inf in {'start': 0, "
+     "'end': inf, 'label': 'X'}"),
     ("span without label", '{"text": "ab", "entities": [[0, 1, ""]]}\n', [],
      "bad.jsonl:1: expected an entity with a label, got {'start': 0, 'end': 1, 'label': ''}"),
-    ("tags and tokens", '{"tokens": ["a"], "tags": ["O", "O"]}\n', [], "bad.jsonl:1: expected as many tags as tokens, got 2 and 1"),
+    ("tags and tokens", '{"tokens": ["a"], "tags": ["O", "O"]}\n', [],
+     "bad.jsonl:1: expected as many tags as tokens, got 2 and 1"),
     ("no tag", '{"tokens": ["a"], "tags": ["PER"]}\n', [],
-     "bad.jsonl:1: token 0: expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got 'PER'"),
+     "bad.jsonl:1: token 0: expected O or a prefix of B, I, E, S, L, U with a type, such as "
+     "B-PER, got 'PER'"),
     ("long tag", '{"tokens": ["a"], "tags": ["' + "P" * 5000 + '"]}\n', [],
-     "bad.jsonl:1: token 0: expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got " + CUT.format("P" * 76)),
+     "bad.jsonl:1: token 0: expected O or a prefix of B, I, E, S, L, U with a type, such as "
+     "B-PER, got " + CUT.format("P" * 76)),
     ("numbers for tags", '{"tokens": ["a"], "ner_tags": [3]}\n', [],
-     "bad.jsonl:1: expected tags such as B-PER in ner_tags, got [3]: this file does not say what they mean; …"),
-    ("tokens out of order", '{"text": "ab", "tokens": [' + ", ".join([BACKWARDS] * 250) + "]}\n", [],
-     "bad.jsonl:1: expected tokens in order inside a text of 2 characters, got [" + "1, 1, 0, 1, " * 6 + "1, 1..."),
+     "bad.jsonl:1: expected tags such as B-PER in ner_tags, got [3]: this file does not say what "
+     "they mean; …"),
+    ("tokens out of order", '{"text": "ab", "tokens": [' + ", ".join([BACKWARDS] * 250)
+    + "]}\n", [],
+     "bad.jsonl:1: expected tokens in order inside a text of 2 characters, got ["
+     + "1, 1, 0, 1, " * 6 + "1, 1..."),
     ("a long line", SPAN + '{"text": "' + "x" * 5000 + '"}\n', ["--max-line", "4096"],
      LONG.format(2) + '\'{"text": "' + "x" * 66 + "..."),
 ]  # fmt: skip
 
 ARRAYS = [
-    ("nested a million deep", "[" + SPAN + ",\n" + NESTED, [], "bad.json:3:500: not valid JSON: nested more than 500 deep"),
-    ("cut off", '[{"text": "a"},\n {"text": "b"', [], "bad.json:2:14: not valid JSON: expecting ',' delimiter"),
-    ("larger than allowed", "[" + SPAN + "]", ["--max-file", "8"], "bad.json: cannot be read: expected at most 8 bytes, got 44 (max_file)"),
+    ("nested a million deep", "[" + SPAN + ",\n" + NESTED, [],
+     "bad.json:3:500: not valid JSON: nested more than 500 deep"),
+    ("cut off", '[{"text": "a"},\n {"text": "b"', [],
+     "bad.json:2:14: not valid JSON: expecting ',' delimiter"),
+    ("larger than allowed", "[" + SPAN + "]", ["--max-file", "8"],
+     "bad.json: cannot be read: expected at most 8 bytes, got 44 (max_file)"),
     ("empty", "", [], "bad.json:1:1: not valid JSON: expecting value"),
 ]  # fmt: skip
 
 ANNOTATIONS = [
-    ("no annotation", "T1 X 0 1\ta\n", [], "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1 X 0 1\\ta'"),
+    ("no annotation", "T1 X 0 1\ta\n", [],
+     "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1 X 0 1\\ta'"),
     ("offsets that are none", "T1\tX 0 b\ta\n", [],
      "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1\\tX 0 b\\ta'"),
     ("offsets of thousands of digits", f"T1\tX 0 {'9' * 5000}\ta\n", [],
-     "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1\\tX 0 " + "9" * 68 + "..."),
+     "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1\\tX 0 " + "9" * 68
+     + "..."),
     ("outside of its text", "T1\tX 2 9\tc\n", ["--strict"],
      "a.ann:1: expected a span that fits the text, got X 2..9 in a text of 3 characters"),
-    ("another text", "T1\tX 0 1\tb\n", ["--strict"], "a.ann:1: expected a span that fits the text, got X 0..1, which is 'a', not 'b'"),
+    ("another text", "T1\tX 0 1\tb\n", ["--strict"],
+     "a.ann:1: expected a span that fits the text, got X 0..1, which is 'a', not 'b'"),
     ("a long line", "T1\tX 0 1\ta\n" + "#" * 5000, ["--max-line", "4096"],
-     "a.ann:2: expected a line of at most 4,096 characters (max_line), got a longer one: " + CUT.format("#" * 76)),
+     "a.ann:2: expected a line of at most 4,096 characters (max_line), got a longer one: "
+     + CUT.format("#" * 76)),
     ("not UTF-8", b"T1\tX 0 1\t\xff\n", [],
      "a.ann:1: expected text in utf-8, got the byte 0xff" + ENCODING),
 ]  # fmt: skip
@@ -126,14 +159,21 @@ MANIFEST = {
     "shards": [SHARD],
 }
 PREPARED = [
-    ("nested a million deep", NESTED, "folder/manifest.json:1:501: not valid JSON: nested more than 500 deep"),
-    ("cut off", '{"source": "x",', "folder/manifest.json:1:16: not valid JSON: expecting property name enclosed in double quotes"),
+    ("nested a million deep", NESTED,
+     "folder/manifest.json:1:501: not valid JSON: nested more than 500 deep"),
+    ("cut off", '{"source": "x",',
+     "folder/manifest.json:1:16: not valid JSON: expecting property name enclosed in double "
+     "quotes"),
     ("a list", "[]", "folder/manifest.json: expected a JSON object, got []"),
     ("no shards", json.dumps({**MANIFEST, "shards": []}), "folder/manifest.json: shards: …"),
-    ("another format", json.dumps({**MANIFEST, "format": 7}), "folder/manifest.json: format: input should be 1, got 7"),
-    ("a shard that is not there", json.dumps(MANIFEST), "folder/shard-0.index: cannot be read: No such file or directory"),
-    ("a shard out of the folder", json.dumps({**MANIFEST, "shards": [{**SHARD, "file": "../../etc/passwd"}]}),
-     "folder/manifest.json: shards.0.file: expected the name of a file in this folder, got '../../etc/passwd'…"),
+    ("another format", json.dumps({**MANIFEST, "format": 7}),
+     "folder/manifest.json: format: input should be 1, got 7"),
+    ("a shard that is not there", json.dumps(MANIFEST),
+     "folder/shard-0.index: cannot be read: No such file or directory"),
+    ("a shard out of the folder",
+     json.dumps({**MANIFEST, "shards": [{**SHARD, "file": "../../etc/passwd"}]}),
+     "folder/manifest.json: shards.0.file: expected the name of a file in this folder, got "
+     "'../../etc/passwd'…"),
 ]  # fmt: skip
 
 
