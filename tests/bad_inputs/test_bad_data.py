@@ -1,4 +1,4 @@
-"""Refuse data files that cannot be read.
+"""Data files that cannot be read.
 
 `inspect FILE` says where, what was expected and what came, in one line.
 """
@@ -50,8 +50,8 @@ COLUMNS = [
      "bad.conll:1: expected a line of at most 4,096 characters (max_line), got a longer one: "
      + CUT.format("x" * 76)),
     ("a long tag", b"a O\nb " + b"Y" * 5000 + b"\n", [],
-     "bad.conll:2: expected O or a tag such as B-PER in column 1, got "
-     + CUT.format("Y" * 76) + OTHER),
+     "bad.conll:2: expected O or a tag such as B-PER in column 1, got " + CUT.format("Y" * 76)
+     + OTHER),
     ("control characters", b"a O\nb \x1b[31m\x07\n", [],
      "bad.conll:2: expected O or a tag such as B-PER in column 1, got '\\x1b[31m\\x07'" + OTHER),
     ("empty", b"", [], "bad.conll: expected documents, found none"),
@@ -76,8 +76,8 @@ RECORDS = [
     ("deep but read", SPAN + '{"text": ' + "[" * 400 + "]" * 400 + "}\n", [],
      "bad.jsonl:2: expected a record with text or tokens, got the keys text"),
     ("deep entities", SPAN + '{"text": "a", "entities": ' + "[" * 400 + "]" * 400 + "}\n", [],
-     "bad.jsonl:2: expected an entity as [start, end, label] or as an object, got "
-     + "[" * 77 + "..."),
+     "bad.jsonl:2: expected an entity as [start, end, label] or as an object, got " + "[" * 77
+     + "..."),
     ("a number of 5,000 digits", '{"id": ' + "1" * 5000 + "}\n", [],
      "bad.jsonl:1:8: not valid JSON: a whole number of more than 4300 digits"),
     ("not UTF-8", b'{"text": "\xff"}\n', [],
@@ -102,8 +102,8 @@ RECORDS = [
     ("numbers for tags", '{"tokens": ["a"], "ner_tags": [3]}\n', [],
      "bad.jsonl:1: expected tags such as B-PER in ner_tags, got [3]: this file does not say what "
      "they mean; …"),
-    ("tokens out of order", '{"text": "ab", "tokens": [' + ", ".join([BACKWARDS] * 250) + "]}\n",
-     [],
+    ("tokens out of order", '{"text": "ab", "tokens": [' + ", ".join([BACKWARDS] * 250)
+    + "]}\n", [],
      "bad.jsonl:1: expected tokens in order inside a text of 2 characters, got ["
      + "1, 1, 0, 1, " * 6 + "1, 1..."),
     ("a long line", SPAN + '{"text": "' + "x" * 5000 + '"}\n', ["--max-line", "4096"],
@@ -126,8 +126,8 @@ ANNOTATIONS = [
     ("offsets that are none", "T1\tX 0 b\ta\n", [],
      "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1\\tX 0 b\\ta'"),
     ("offsets of thousands of digits", f"T1\tX 0 {'9' * 5000}\ta\n", [],
-     "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1\\tX 0 "
-     + "9" * 68 + "..."),
+     "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1\\tX 0 " + "9" * 68
+     + "..."),
     ("outside of its text", "T1\tX 2 9\tc\n", ["--strict"],
      "a.ann:1: expected a span that fits the text, got X 2..9 in a text of 3 characters"),
     ("another text", "T1\tX 0 1\tb\n", ["--strict"],
@@ -162,8 +162,8 @@ PREPARED = [
     ("nested a million deep", NESTED,
      "folder/manifest.json:1:501: not valid JSON: nested more than 500 deep"),
     ("cut off", '{"source": "x",',
-     "folder/manifest.json:1:16: not valid JSON: expecting property name enclosed in "
-     "double quotes"),
+     "folder/manifest.json:1:16: not valid JSON: expecting property name enclosed in double "
+     "quotes"),
     ("a list", "[]", "folder/manifest.json: expected a JSON object, got []"),
     ("no shards", json.dumps({**MANIFEST, "shards": []}), "folder/manifest.json: shards: …"),
     ("another format", json.dumps({**MANIFEST, "format": 7}),

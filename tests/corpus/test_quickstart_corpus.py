@@ -1,4 +1,7 @@
-"""The packaged corpus is what its generator writes, its names are never repeated, and its vocabulary covers every text."""
+"""The packaged corpus is what its generator writes, its names are never repeated.
+
+And its vocabulary covers every text.
+"""
 
 from __future__ import annotations
 

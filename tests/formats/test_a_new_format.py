@@ -1,4 +1,4 @@
-"""A format that nobody planned for, in this file alone, is read, trained on, written and gone on with.
+"""A format that nobody planned for, in this file alone, is read, trained on and written.
 
 A record is a line `id;text;entities`, quoted as CSV is, with entities as `START-END LABEL` between
 bars: `7;Anna met Bo;0-4 PER|9-11 PER`.

@@ -1,4 +1,7 @@
-"""Counting the file of gold and predicted tags gives the scores of the table, whatever overlaps what."""
+"""Counting the file of gold and predicted tags gives the scores of the table.
+
+Whatever overlaps what.
+"""
 
 from __future__ import annotations
 

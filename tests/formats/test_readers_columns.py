@@ -1,4 +1,7 @@
-"""Column files: what is written comes back, and every oddity of published files is read as it was meant."""
+"""Column files: what is written comes back.
+
+And every oddity of published files is read as it was meant.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +154,8 @@ SAME_SENTENCE = {
     "comment by name whose end looks like a tag": "# text = Vitamin B-12\nParis B-LOC\nfell O\n",
     "a remark at the end of a line": "Paris B-LOC\nfell O remark\n",
     "a TAB at the end of a line": "Paris\tB-LOC\nfell\tO\t\n",
-    "space-separated document line in a TAB file": "-DOCSTART- -12- O O\n\nParis\tNE\tB-LOC\nfell\tVB\tO\n",
+    "space-separated document line in a TAB "
+    "file": "-DOCSTART- -12- O O\n\nParis\tNE\tB-LOC\nfell\tVB\tO\n",
 }
 
 
@@ -243,7 +247,8 @@ def test_a_slip_in_a_hundred_tags_is_counted(tmp_path):
 
 def test_ids_groups_and_texts_come_from_the_comments(tmp_path):
     content = (
-        "# newdoc id = d1\n# sent_id = s1\n# text = 同样 ok.\n1\t同\tO\n2\t样\tB-X\n3\tok\tO\n4\t.\tO\n\n"
+        "# newdoc id = d1\n# sent_id = s1\n# text = 同样 "
+        "ok.\n1\t同\tO\n2\t样\tB-X\n3\tok\tO\n4\t.\tO\n\n"
         "# text = something else\n1\tnot\tO\n2\tit\tB-X\n\n"
         "# newdoc\n1\tlast\tO\n"
     )

@@ -107,13 +107,15 @@ def test_columns(tmp_path, content, settings, message):
         (
             {"tokens": ["a"], "ner_tags": [3]},
             {},
-            "expected tags such as B-PER in ner_tags, got [3]: this file does not say what they mean; "
+            "expected tags such as B-PER in ner_tags, got [3]: this file does not say what they "
+            "mean; "
             "write names, or read the dataset itself, saved in a folder or as hub:NAME",
         ),
         (
             {"tokens": ["a"], "entities": [[0, 1, "X"]]},
             {},
-            "expected a text, because the spans of tokens and entities count its characters, got none",
+            "expected a text, because the spans of tokens and entities count its characters, got "
+            "none",
         ),
         (
             {"text": "ab", "tokens": [{"text": "a"}]},
@@ -203,7 +205,9 @@ def test_json(tmp_path, name, content, message):
 def test_json_that_python_cannot_hold(tmp_path):
     deep, long = "[" * 100_000, '{"id": ' + "1" * 5000 + "}"
     for content, message in ((deep, "1:501: not valid JSON: nested more than 500 deep"),
-                             (long, "1:8: not valid JSON: a whole number of more than 4300 digits")):  # fmt: skip
+                             (long,
+                              "1:8: not valid JSON: a whole number of more than 4300 "
+                              "digits")):  # fmt: skip
         assert (
             message_for(tmp_path / "a.jsonl", f'{{"text": "[[["}}\n\n{content}')
             == f":{int(message[0]) + 2}{message[1:]}"
@@ -254,7 +258,8 @@ def test_paths(tmp_path):
     expected = {
         "nothing": ("nothing: no such file or folder", {}),
         "empty": (
-            "empty: expected a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset, found neither",
+            "empty: expected a folder of BRAT files (.txt and .ann) or a saved Hugging Face "
+            "dataset, found neither",
             {},
         ),
         "lonely": ("lonely/a.ann: expected its text in a.txt beside it, found no such file", {}),

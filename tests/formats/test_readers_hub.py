@@ -61,7 +61,8 @@ def test_one_split_of_a_saved_dataset_is_read(datasets, tmp_path):
         read(tmp_path / "two")
     assert (
         str(caught.value)
-        == f"{tmp_path}/two: expected one split, got train, dev; name the folder of one, such as {tmp_path}/two/train"
+        == f"{tmp_path}/two: expected one split, got train, dev; name the folder of one, such as "
+        f"{tmp_path}/two/train"
     )
 
 
@@ -117,5 +118,6 @@ def test_without_the_extra_the_install_line_is_given(monkeypatch):
         read("hub:user/name")
     assert (
         str(caught.value)
-        == "reading hub:user/name needs the package datasets, which is not installed: pip install 'tfner[hub]'"
+        == "reading hub:user/name needs the package datasets, which is not installed: pip install "
+        "'tfner[hub]'"
     )

@@ -1,4 +1,7 @@
-"""Published corpora: the documents and entities that their descriptions promise, and nothing lost unseen."""
+"""Published corpora.
+
+The documents and entities that their descriptions promise, and nothing lost unseen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Going on after a kill: whatever byte an output ends at, the resumed run ends in the bytes of an undisturbed one."""
+"""Going on after a kill.
+
+Whatever byte an output ends at, the resumed run ends in the bytes of an undisturbed one.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ def small_blocks(monkeypatch):
 def write(
     path: Path, format: str, documents=DOCUMENTS, *, resume: bool = False, recognizer=TOY
 ) -> bytes:
-    """What `predict` does with its arguments; the bytes of the output, or of all files of a folder with their names."""
+    """What `predict` does with its arguments.
+
+    The bytes of the output, or of all files of a folder with their names.
+    """
     earlier = open_earlier(str(path), format) if resume else Nothing()
     with open_writer(format, path, resume=resume) as writer:
         mark(recognizer, iter(documents), writer, earlier)
@@ -118,7 +124,10 @@ class TestFolder:
 
     @staticmethod
     def killed(tmp_path, done, name):
-        """The folders that a kill may leave at one document: its text torn anywhere, or its annotations in a part file torn anywhere."""
+        """The folders that a kill may leave at one document.
+
+        Its text torn anywhere, or its annotations in a part file torn anywhere.
+        """
         whole, folder = tmp_path / "whole", tmp_path / "killed"
         text, annotations = (
             (whole / f"{name}{suffix}").read_bytes() for suffix in (".txt", ".ann")
@@ -141,7 +150,8 @@ class TestFolder:
         write(tmp_path, "brat", [Document("Anna", id="a")])
         with pytest.raises(
             DataError,
-            match=r"a\.txt: expected the text of document 'a' of this input, got another; --resume goes on only",
+            match=r"a\.txt: expected the text of document 'a' of this input, got another; "
+            r"--resume goes on only",
         ):
             write(tmp_path, "brat", [Document("Bo", id="a")], resume=True)
 
@@ -152,7 +162,8 @@ def test_another_input_is_refused_and_the_output_stays(tmp_path, format):
     whole = write(path, format, [Document("Anna Bo", id="x:1"), Document("Bo is", id="x:2")])
     with pytest.raises(
         DataError,
-        match=r"out: record 2: expected document 'y' of this input, got another; --resume goes on only with",
+        match=r"out: record 2: expected document 'y' of this input, got another; --resume goes on "
+        r"only with",
     ):
         write(
             path,

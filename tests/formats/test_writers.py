@@ -1,4 +1,7 @@
-"""Writers: what is written can be read back, by conlleval's rules too, whatever stands in the text."""
+"""Writers: what is written can be read back, by conlleval's rules too.
+
+Whatever stands in the text.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ def written(format, pairs):
 
 
 def read_conlleval(output):
-    """Sentences of (token, gold, predicted) as the Perl script reads them: cut at single blanks, -X- breaks a sentence."""
+    """Sentences of (token, gold, predicted) as the Perl script reads them.
+
+    Cut at single blanks, -X- breaks a sentence.
+    """
     sentences, sentence = [], []
     for line in output.removesuffix("\n").split("\n"):
         columns = line.split(" ") if line else []
@@ -90,8 +96,8 @@ def brute_force_tags(document, entities):
     return [
         "O"
         if tag is None
-        else f"{'I' if number and tags[number - 1] and tags[number - 1][0] is tag[0] else 'B'}-{tag[1]}"
-        for number, tag in enumerate(tags)
+        else f"{'I' if before and before[0] is tag[0] else 'B'}-{tag[1]}"
+        for before, tag in zip([None, *tags], tags, strict=False)
     ]
 
 

@@ -1,4 +1,7 @@
-"""Any bytes in the files of a checkpoint folder are read as a tokenizer of BERT's kind, or refused by an error that names the file."""
+"""Any bytes in the files of a checkpoint folder are read as a tokenizer of BERT's kind.
+
+Or refused by an error that names the file.
+"""
 
 from __future__ import annotations
 

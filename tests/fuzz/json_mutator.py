@@ -1,4 +1,7 @@
-"""Mutations of JSON that stay JSON: values take one another's places, or those of values that readers seldom see."""
+"""Mutations of JSON that stay JSON.
+
+Values take one another's places, or those of values that readers seldom see.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ def mutate(data: bytes, seed: int, keys: tuple[str, ...]) -> bytes:
 
 
 def mutate_file(content: bytes, draw: random.Random, keys: tuple[str, ...]) -> bytes:
-    """Change up to three places of the values in a JSON text, or in one of its lines; what is no JSON stays as it is."""
+    """Change up to three places of the values in a JSON text, or in one of its lines.
+
+    What is no JSON stays as it is.
+    """
     lines = content.decode("utf-8", "replace").split("\n")
     number = draw.randrange(len(lines))
     whole = draw.random() < 0.5

@@ -1,4 +1,7 @@
-"""Bytes as Hypothesis draws them for a target: any, and what a few edits make of one that it begins from."""
+"""Bytes as Hypothesis draws them for a target.
+
+Any, and what a few edits make of one that it begins from.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from hypothesis import strategies as st
 
 @st.composite
 def near_valid(draw, seeds: Sequence[bytes], words: Sequence[str]) -> bytes:
-    """A seed after up to four edits, each of which replaces a few bytes by a word or by any bytes."""
+    """A seed after up to four edits.
+
+    Each of which replaces a few bytes by a word or by any bytes.
+    """
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 4))):
         start, length = draw(st.integers(0, len(data))), draw(st.integers(0, 8))

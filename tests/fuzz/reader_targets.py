@@ -1,4 +1,7 @@
-"""Any bytes in a file of any format are read as sound documents, or refused by a TfnerError that names the file."""
+"""Any bytes in a file of any format are read as sound documents.
+
+Or refused by a TfnerError that names the file.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +167,10 @@ def columns(data: bytes) -> None:
 
 
 def json_lines(data: bytes) -> None:
-    """A file of JSON lines; what is read can be written and read again, and as an array says the same."""
+    """A file of JSON lines.
+
+    What is read can be written and read again, and as an array says the same.
+    """
     settings, content = split_settings(data)
     path = put("a.jsonl", content)
     documents = read(path, settings, "jsonl")

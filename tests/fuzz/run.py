@@ -1,9 +1,13 @@
-"""Look for inputs for which a property does not hold: python tests/fuzz/run.py readers --seconds 200 --corpus FOLDER
+"""Look for inputs for which a property does not hold.
 
-Coverage-guided, with atheris (`pip install 'tfner[fuzz]'`), one process a target. The corpus is kept, so that a later run goes on from it.
-An input that fails is kept in FOLDER/TARGET/failed with its traceback, and the search goes on. For each target a line tells: inputs tried,
-branches seen after the seeds and at the end, peak memory then and at the end, the slowest input, failures. The exit code is 1 if an input
-failed, a process died, took longer than 20 s over one input, or grew by more memory than --growth.
+    python tests/fuzz/run.py readers --seconds 200 --corpus FOLDER
+
+Coverage-guided, with atheris (`pip install 'tfner[fuzz]'`), one process a target. The corpus is
+kept, so that a later run goes on from it. An input that fails is kept in FOLDER/TARGET/failed with
+its traceback, and the search goes on. For each target a line tells: inputs tried, branches seen
+after the seeds and at the end, peak memory then and at the end, the slowest input, failures. The
+exit code is 1 if an input failed, a process died, took longer than 20 s over one input, or grew by
+more memory than --growth.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 SECONDS_AN_INPUT, LONGEST_INPUT, MEMORY = 20, 4096, 4096
 STATUS = re.compile(
-    r"#(\d+)\s+(INITED|DONE|pulse|NEW|REDUCE|RELOAD)\s+cov: (\d+) ft: \d+ corp: (\d+)/\S+ .*?rss: (\d+)Mb"
+    r"#(\d+)\s+(INITED|DONE|pulse|NEW|REDUCE|RELOAD)\s+cov: (\d+) ft: \d+ corp: (\d+)/\S+ .*?rss: "
+    r"(\d+)Mb"
 )
 ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
@@ -34,7 +39,10 @@ COLUMNS = "{:12} {:>11} {:>15} {:>17} {:>9} {:>8}"
 
 
 class Watch:
-    """Calls a target's property; keeps one input for each place where it fails, and notes the slowest."""
+    """Calls a target's property.
+
+    Keeps one input for each place where it fails, and notes the slowest.
+    """
 
     def __init__(self, target: Any, folder: Path):
         self._target, self._folder = target, folder
@@ -139,7 +147,10 @@ def campaign(name: str, folder: Path, seconds: int) -> dict[str, Any]:
 
 
 def read_log(path: Path) -> dict[str, Any]:
-    """Inputs tried; branches and peak memory in MB after the seeds and at the end; zeros if it did not begin."""
+    """Inputs tried; branches and peak memory in MB after the seeds and at the end.
+
+    Zeros if it did not begin.
+    """
     found = STATUS.findall(path.read_text(errors="replace"))
     first = next((line for line in found if line[1] == "INITED"), ("0",) * 5)
     last = found[-1] if found else first

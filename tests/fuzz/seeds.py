@@ -1,4 +1,7 @@
-"""What the fuzzers begin from: small files of every shape that the readers know, and the words that mutations put together."""
+"""What the fuzzers begin from.
+
+Small files of every shape that the readers know, and the words that mutations put together.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ COLUMNS = (
     "Paris\tB-LOC\nfell\tO\n",
     "Paris B-LOC\nfell O\n\nNew I-LOC\nYork I-LOC\n",
     "-DOCSTART- -X- -X- O\n\nParis NNP B-NP B-LOC\nfell VBD B-VP O\n",
-    "# newdoc id = d\n# sent_id = s\n# text = Ada met.\n1\tAda\tB-PER\tO\n2\tmet\tO\tO\n3\t.\tO\tO\n",
+    "# newdoc id = d\n# sent_id = s\n# text = Ada "
+    "met.\n1\tAda\tB-PER\tO\n2\tmet\tO\tO\n3\t.\tO\tO\n",
     "1-2\tdu\t_\n1\tde\tO\n2\tle\tO\n2.1\tx\tO\n",
     "\ufeffParis\tS-LOC\r\nfell\tO\r\n\r\na\tU-X\r\nb\tL-X\r\n",
     "a O\n" * 120 + "b B_PER\nc\n",
@@ -68,8 +72,10 @@ RECORDS: tuple[Any, ...] = (
 )
 
 BRAT = (
-    "Ada met New York.\0\0T1\tPER 0 3\tAda\nT2\tLOC 8 16\tNew York\nR1\tPart Arg1:T1 Arg2:T2\nT3\tLOC 8 11;12 16\tNew York\n",
-    "\ufeffAda\r\nLovelace\0\0#1\tAnnotatorNotes T1\tnested\n*\tEquiv T1 T2\nT1\tPER 1 14\tAda  Lovelace\r\nT9\tX 40 99\t?\n",
+    "Ada met New York.\0\0T1\tPER 0 3\tAda\nT2\tLOC 8 16\tNew York\nR1\tPart Arg1:T1 "
+    "Arg2:T2\nT3\tLOC 8 11;12 16\tNew York\n",
+    "\ufeffAda\r\nLovelace\0\0#1\tAnnotatorNotes T1\tnested\n*\tEquiv T1 T2\nT1\tPER 1 14\tAda  "
+    "Lovelace\r\nT9\tX 40 99\t?\n",
     "no annotations",
 )
 
@@ -84,7 +90,10 @@ MARKED = (
 
 
 def with_settings(contents: Sequence[str]) -> list[bytes]:
-    """Contents behind the byte that chooses the settings: the defaults and strict for all, two dozen others for the first."""
+    """Contents behind the byte that chooses the settings.
+
+    The defaults and strict for all, two dozen others for the first.
+    """
     numbered = [(number, content) for content in contents for number in (0, 1)] + [
         (number, contents[0]) for number in range(2, 33)
     ]
@@ -127,8 +136,8 @@ COMMENTS = (
     "1-2\t",
     "1.1\t",
 )
-KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end start_offset begin end_char type span
-name word tokens answer annotations completions result value was_cancelled relations group slice"""
+KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end start_offset begin
+end_char type span name word tokens answer annotations completions result value was_cancelled relations group slice"""
 VALUES = (
     '"\\ud83d"',
     "null",

@@ -1,4 +1,7 @@
-"""What is fuzzed, by name: a property of bytes, what to begin from, and the words that mutations put in."""
+"""What is fuzzed, by name.
+
+A property of bytes, what to begin from, and the words that mutations put in.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ TEXT = ("text", "words")
 class Target(NamedTuple):
     """`check` raises if the property does not hold for its input.
 
-    `guide` may tell the fuzzer more than the code's branches do; `keys` are given where the input is JSON behind `skip` bytes.
+    `guide` may tell the fuzzer more than the code's branches do; `keys` are given where the input
+    is JSON behind `skip` bytes.
     """
 
     check: Callable[[bytes], None]
@@ -24,7 +28,10 @@ class Target(NamedTuple):
 
 
 def load(name: str, instrument: Callable | None = None) -> Target:
-    """A target by its name; those of TEXT import TensorFlow. `instrument` makes a single function visible to the fuzzer."""
+    """A target by its name.
+
+    Those of TEXT import TensorFlow. `instrument` makes a single function visible to the fuzzer.
+    """
     if name in TEXT:
         import text_targets
 

@@ -1,4 +1,7 @@
-"""Readers, writers and checkpoints: any bytes are read or refused by name; what once failed does not any more."""
+"""Readers, writers and checkpoints: any bytes are read or refused by name.
+
+What once failed does not any more.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tokenizer's text path: any bytes give the pieces of BertTokenizerFast and the units of the slow rule."""
+"""The tokenizer's text path.
+
+Any bytes give the pieces of BertTokenizerFast and the units of the slow rule.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The coverage-guided fuzzers: for a while over each target, and over a planted fault, which they must find."""
+"""The coverage-guided fuzzers.
+
+For a while over each target, and over a planted fault, which they must find.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,8 @@ def test_the_log_of_the_fuzzer_is_read(tmp_path):
     log.write_text(
         "INFO: seed corpus: files: 3\n"
         "#4\tINITED cov: 20 ft: 21 corp: 3/12b exec/s: 0 rss: 70Mb\n"
-        "#9\tREDUCE cov: 25 ft: 26 corp: 4/20b lim: 4 exec/s: 0 rss: 71Mb L: 4/4 MS: 1 EraseBytes-\n"
+        "#9\tREDUCE cov: 25 ft: 26 corp: 4/20b lim: 4 exec/s: 0 rss: 71Mb L: 4/4 MS: 1 "
+        "EraseBytes-\n"
         "#1234\tDONE   cov: 30 ft: 31 corp: 9/90b lim: 12 exec/s: 617 rss: 75Mb\n"
     )
     result = {"target": "x", "code": 0, "slowest": 0.1, "failed": 0, **read_log(log)}

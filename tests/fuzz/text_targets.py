@@ -1,4 +1,7 @@
-"""The tokenizer's text path in graph, for any bytes: pieces as BertTokenizerFast gives them, units as the slow word rule does."""
+"""The tokenizer's text path in graph, for any bytes.
+
+Pieces as BertTokenizerFast gives them, units as the slow word rule does.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,11 @@ from tfner.tokenizers.characters import (
     character_table,
 )
 
-# One character at least of every class that the graph tells apart, and of every way in which text is odd.
+# One character at least of every class that the graph tells apart, and of every way in which text
+# is odd.
 ALPHABET = (
-    "aAbSsdlrvexHg019_.-,'’@#;!?\"()[]{}«»“”…¡、。「」！ \t\n\r\0\xa0\u3000\u2028\x85€+=<>|^~`$%&*:/\\中東京\u4e00\U00020000가각ㄱ"
+    "aAbSsdlrvexHg019_.-,'’@#;!?\"()[]{}«»“”…¡、。「」！ "
+    "\t\n\r\0\xa0\u3000\u2028\x85€+=<>|^~`$%&*:/\\中東京\u4e00\U00020000가각ㄱ"
     "éÉßſﬁ½İıŒДдГאבגहि์\u0301\u0302\u0323\u0315\u0345\u0f73\u0f71\u302e\u1dfa\u200d\u200e\ufe0f\u202e\ufffd\ue000\U000e0001\U0001f600😀"
     "👩🏽\U0001d15e\U0001d165ª²ﷺ\U0001fb93"
 )
@@ -75,7 +80,10 @@ SEEDS = [
 
 
 def text_of(data: bytes) -> bytes:
-    """An input's first byte says how the rest spells text: as it is, each byte a place in ALPHABET, or three bytes a code point."""
+    """An input's first byte says how the rest spells text.
+
+    As it is, each byte a place in ALPHABET, or three bytes a code point.
+    """
     how, rest = data[0] % 3 if data else 0, data[1:]
     if how == 0:
         return rest
@@ -99,7 +107,10 @@ def oracle():
 
 
 def text(data: bytes) -> None:
-    """Texts side by side in one batch: ids, offsets, units, and the units' places in bytes, which hold for invalid UTF-8 too."""
+    """Texts side by side in one batch.
+
+    Ids, offsets, units, and the units' places in bytes, which hold for invalid UTF-8 too.
+    """
     sent = texts_of(data)
     decoded = [one.decode("utf-8", "replace") for one in sent]
     ids, starts, ends, *_, unit_starts, unit_ends, first_bytes, last_bytes = map(
@@ -121,7 +132,10 @@ def text(data: bytes) -> None:
 
 
 def check_units(characters: str, units: list[tuple[int, int]]) -> None:
-    """Units stand one after the other; where no mark changes places with its neighbours they are those of the slow rule."""
+    """Units stand one after the other.
+
+    Where no mark changes places with its neighbours they are those of the slow rule.
+    """
     borders = [0, *(border for unit in units for border in unit), len(characters)]
     check(
         borders == sorted(borders) and all(start < end for start, end in units), (characters, units)
@@ -187,9 +201,10 @@ def class_of(code: int) -> int:
 
 
 class ClassGuide:
-    """Makes known to the fuzzer which neighbourhoods of three classes a text has: the graph's branches are out of its sight.
+    """Make known to the fuzzer which neighbourhoods of three classes a text has.
 
-    One function, instrumented by itself, stands for each neighbourhood, and is called where that occurs.
+    The graph's branches are out of its sight. One function, instrumented by itself, stands for each
+    neighbourhood, and is called where that occurs.
     """
 
     def __init__(self, instrument: Callable[[Callable[[], None]], Callable[[], None]]):

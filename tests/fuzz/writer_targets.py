@@ -1,4 +1,7 @@
-"""Any text with any marks on it is written in every format, and what is read back from those that are read says the same."""
+"""Any text with any marks on it is written in every format.
+
+And what is read back from those that are read says the same.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from tfner.tagging.word_tags import tags_on_words, with_words
 
 
 def draw(data: bytes) -> tuple[Document, list[Entity]]:
-    """Text, labels (a line each) and places, three bytes an entity: start, length and which label."""
+    """Text, labels (a line each) and places, three bytes an entity.
+
+    Start, length and which label.
+    """
     text, labels, places = (part for part in chunks(data, 3))
     document = Document(text.decode("utf-8", "replace"), id=labels.decode("latin-1"))
     names = [name for name in labels.decode("utf-8", "replace").split("\n") if name.strip()] or [

@@ -1,4 +1,8 @@
-"""`tfner.beam` on DirectRunner: the records of `predict`, in the input's order, whatever the runner does; nothing lost without a count."""
+"""`tfner.beam` on DirectRunner.
+
+The records of `predict`, in the input's order, whatever the runner does; nothing lost without a
+count.
+"""
 
 from __future__ import annotations
 
@@ -304,7 +308,8 @@ def test_what_is_no_text_is_refused_and_the_rest_is_read(tmp_path):
     assert [
         entry.error.removeprefix(f"{tmp_path}/") for entry in block.entries if not entry.document
     ] == [
-        "a.conll: expected one of the formats document, jsonl, lines, got what its name says is columns",
+        "a.conll: expected one of the formats document, jsonl, lines, got what its name says is "
+        "columns",
         "b.txt: cannot be read: Is a directory",
         "c.txt:2: expected a line of at most 10 characters (max_line), got a longer one",
         "c.txt:5: expected a line of at most 10 characters (max_line), got a longer one",
@@ -411,7 +416,7 @@ def append_json(path: Path, pair: tuple) -> None:
         file.write(json.dumps([pair[0], [list(entity.key) for entity in pair[1]]]) + "\n")
 
 
-# Faults ---------------------------------------------------------------------------------------------------------------------------------
+# Faults -------------------------------------------------------------------------------------------
 
 
 def test_a_part_appears_whole_or_not_at_all_and_again_as_the_same(tmp_path, monkeypatch):
@@ -458,12 +463,13 @@ def test_a_document_that_was_read_and_not_written_is_an_error(tmp_path, monkeypa
     (tmp_path / "in.txt").write_text("Anna\nBoris\n")
     with pytest.raises(
         TfnerError,
-        match=r"expected every document that was read to be written, got .*'documents': 2.*'written': 1",
+        match=r"expected every document that was read to be written, got .*'documents': "
+        r"2.*'written': 1",
     ):
         run(tmp_path / "in.txt", tmp_path / "out")
 
 
-# The command ----------------------------------------------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -498,17 +504,25 @@ def test_the_command_passes_flags_on_and_tells_what_was_refused(tmp_path, call, 
     ("arguments", "error", "message"),
     [
         (["none", "in.txt", "out"], ModelError, "none: no such folder"),
-        (["run", "in.txt", "out"], ModelError, "run: expected an exported model, got the folder of a run: export it with python -m"),
+        (["run", "in.txt", "out"], ModelError,
+         "run: expected an exported model, got the folder of a run: export it with python -m"),
         (["MODEL", "none.txt", "out"], DataError, "none.txt: no such file"),
         (["MODEL", "*.md", "out"], DataError, "*.md: no such file"),
         (["MODEL", "run", "out"], DataError, "run: expected .txt files in this folder, found none"),
-        (["MODEL", "in.conll", "out"], ConfigError, "in.conll: expected one of the formats document, jsonl, lines, got what"),
-        (["MODEL", "in.txt", "run"], ConfigError, "run: expected a new or empty folder for the output, got one with "),
-        (["MODEL", "in.txt", "out", "--format", "brat"], ConfigError, "--format: expected one of columns, jsonl, text, got 'brat'"),
-        (["MODEL", "in.txt", "out", "--input-format", "json"], ConfigError, "--input-format: expected one of auto, document, jsonl, lin"),
-        (["MODEL", "in.txt", "out", "--place", "--format", "text"], ConfigError, "--place: expected --format jsonl"),
-        (["MODEL", "in.txt", "out", "--encoding", "utf-16"], ConfigError, "encoding: expected one in which a line ends with the byte 0x0A"),
-        (["MODEL", "in.txt", "out", "more"], ConfigError, "expected flags of Beam's behind OUTPUT and --, got 'more'"),
+        (["MODEL", "in.conll", "out"], ConfigError,
+         "in.conll: expected one of the formats document, jsonl, lines, got what"),
+        (["MODEL", "in.txt", "run"], ConfigError,
+         "run: expected a new or empty folder for the output, got one with "),
+        (["MODEL", "in.txt", "out", "--format", "brat"], ConfigError,
+         "--format: expected one of columns, jsonl, text, got 'brat'"),
+        (["MODEL", "in.txt", "out", "--input-format", "json"], ConfigError,
+         "--input-format: expected one of auto, document, jsonl, lin"),
+        (["MODEL", "in.txt", "out", "--place", "--format", "text"], ConfigError,
+         "--place: expected --format jsonl"),
+        (["MODEL", "in.txt", "out", "--encoding", "utf-16"], ConfigError,
+         "encoding: expected one in which a line ends with the byte 0x0A"),
+        (["MODEL", "in.txt", "out", "more"], ConfigError,
+         "expected flags of Beam's behind OUTPUT and --, got 'more'"),
         (["MODEL", "gs://bucket/*.txt", "out"], ConfigError, "gs://bucket/*.txt: "),
         (["gs://bucket/model", "in.txt", "out"], ConfigError, "gs://bucket/model: "),
         (["MODEL", "in.txt", "gs://bucket/out"], ConfigError, "gs://bucket/out: "),
@@ -547,7 +561,7 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch, call):
     assert "pip install 'tfner[beam]'" in str(done.exception)
 
 
-# Other file systems ---------------------------------------------------------------------------------------------------------------------
+# Other file systems -------------------------------------------------------------------------------
 
 
 class FarFileSystem(LocalFileSystem):

@@ -1,4 +1,7 @@
-"""Tags are read as seqeval reads them; legality, writing and the label set are checked against each other."""
+"""Tags are read as seqeval reads them.
+
+Legality, writing and the label set are checked against each other.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,10 @@ ENTITIES = st.lists(PLACES.map(lambda place: Entity(place[0], place[0] + place[1
 
 
 def keep_longest_slowly(entities: list[Entity]) -> list[Entity]:
-    """Take the longest, the earliest of those; strike out what shares a character with it; again."""
+    """Take the longest, the earliest of those; strike out what shares a character with it.
+
+    Again.
+    """
     left, kept = list(enumerate(entities)), []
     while left:
         _, best = min(
