@@ -95,8 +95,10 @@ def records(split: Split, grammar: Grammar) -> Iterator[dict]:
     plan += [("unseen", template) for template in deal(split.unseen_templates, split.unseen)]
     for number, (origin, template) in enumerate(plan, start=1):
         as_written = template.startswith(CASE_AS_WRITTEN)
-        opened = with_opener(template.removeprefix(CASE_AS_WRITTEN), grammar)
-        text, entities = assemble(grammar.expand(opened))
+        marked = template.removeprefix(CASE_AS_WRITTEN)
+        opened = with_opener(marked, grammar)
+        segments = grammar.expand(opened)
+        text, entities = assemble(segments)
         if not as_written:
             text = text[0].upper() + text[1:]
         yield {
@@ -129,10 +131,10 @@ def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
     """
     text, entities = "", []
     for segment in segments:
-        if segment.label:
-            end = len(text) + len(segment.text)
-            entities.append({"start": len(text), "end": end, "label": segment.label})
+        start, label = len(text), segment.label
+        if label:
             text += segment.text
+            entities.append({"start": start, "end": len(text), "label": label})
         else:
             text += shorten_possessive(text, segment.text)
     return text, entities

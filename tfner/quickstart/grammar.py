@@ -57,18 +57,22 @@ class Grammar:
                 yield from self._fill(slot)
 
     def _fill(self, slot: str) -> Iterator[Segment]:
-        segments = self.expand(self.inventor.pick(self.rules[slot]))
-        label = slot.split(":")[0]
+        choices = self.rules[slot]
+        choice = self.inventor.pick(choices)
+        segments = self.expand(choice)
+        label, *_ = slot.split(":")
         if label.isupper():
-            yield Segment("".join(segment.text for segment in segments), label)
+            text = "".join(segment.text for segment in segments)
+            yield Segment(text, label)
         else:
             yield from segments
 
     def _choose(self, template: str) -> str:
         while match := INNERMOST_CHOICE.search(template):
-            before, after = template[: match.start()], template[match.end() :]
-            choice = self.inventor.pick(match[1].split("|"))
-            template = before + choice + after
+            choices = match[1].split("|")
+            choice = self.inventor.pick(choices)
+            begin, end = match.span()
+            template = f"{template[:begin]}{choice}{template[end:]}"
         return template
 
 

@@ -42,7 +42,8 @@ def train(texts: Iterable[str], size: int = SIZE) -> list[str]:
     alphabet = sorted({chr(code) for code in range(0x21, 0x7F)}.union(*counts))
     inside = [INSIDE + letter for letter in alphabet]
     known = dict.fromkeys([*SPECIAL, *alphabet, *inside])
-    merges = Merges({split_letters(word): count for word, count in counts.items()})
+    by_letters = {split_letters(word): count for word, count in counts.items()}
+    merges = Merges(by_letters)
     while len(known) < size and (merged := merges.merge_commonest()):
         known[merged] = None
     return list(known)
@@ -96,7 +97,8 @@ class Merges:
             return ""
         merged = pair[0] + pair[1].removeprefix(INSIDE)
         for word in sorted(self.words_with[pair]):
-            self._replace(word, join(word, pair, merged))
+            joined = join(word, pair, merged)
+            self._replace(word, joined)
         return merged
 
     def _replace(self, word: Word, joined: Word) -> None:
@@ -109,8 +111,9 @@ class Merges:
         self._enter(joined)
 
     def _enter(self, word: Word) -> None:
+        count = self.counts[word]
         for pair in pairwise(word):
-            self.pairs[pair] += self.counts[word]
+            self.pairs[pair] += count
             self.words_with[pair].add(word)
 
 

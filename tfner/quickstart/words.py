@@ -53,7 +53,12 @@ class Inventor:
         if kind == "letters":
             return self._unused(self._abbreviation)
         endings = (SHARED_ENDINGS if self.chance(SHARED_SHARE) else ENDINGS[kind]).split()
-        return self._unused(lambda: self._syllables(self.pick(endings)))
+
+        def build() -> str:
+            ending = self.pick(endings)
+            return self._syllables(ending)
+
+        return self._unused(build)
 
     def _unused(self, build: Callable[[], str]) -> str:
         while (word := build()).lower() in self.taken:
@@ -69,7 +74,8 @@ class Inventor:
         return stem + self._syllable(kind) + ending
 
     def _syllable(self, part: str) -> str:
-        return self.pick(SYLLABLES[part].split())
+        choices = SYLLABLES[part].split()
+        return self.pick(choices)
 
     def _abbreviation(self) -> str:
         last = self.pick(LETTERS) if self.chance(0.5) else ""
