@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 from subprocesses import call
+
+import tfner
+from tfner.config import RunSettings, override_export
+from tfner.exceptions import ConfigError
 
 COMMANDS = ("train", "prepare", "evaluate", "predict", "beam", "export", "inspect", "runs", "serve")
 
@@ -37,9 +42,49 @@ def test_help_names_the_arguments():
     assert "KEY=VALUE" in result.stdout
 
 
-def test_the_console_script_has_all_commands():
-    result = call("tfner.__main__", "--help")
-    assert all(command in result.stdout for command in COMMANDS)
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_the_package_as_a_command_shows_all_commands(arguments):
+    result = call("tfner", *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
+
+
+def test_the_package_as_a_command_runs_one(tmp_path):
+    result = call("tfner", "runs", str(tmp_path))
+    assert (result.returncode, result.stdout) == (0, "no runs\n")
+
+
+def test_the_version_is_that_of_the_package():
+    result = call("tfner", "--version")
+    assert (result.returncode, result.stdout) == (0, f"tfner {tfner.__version__}\n")
+
+
+def test_the_console_script_is_the_package_as_a_command(pytestconfig):
+    project = (pytestconfig.rootpath / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'tfner = "tfner.__main__:main"' in project
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("foo=1", "command line: foo: unknown; known here: enabled, precision, "),
+        ("treshold=1", "command line: treshold: unknown; did you mean threshold?"),
+        ("export.xla=1", "command line: export: unknown; known here: enabled, precision, "),
+        ("precision=3", "command line: precision: input should be 'float32' or 'bfloat16', got 3"),
+    ],
+)
+def test_a_mistake_in_a_setting_of_an_export_names_the_key_that_was_given(override, message):
+    settings = RunSettings(name="x", encoder={"checkpoint": "none"})
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        override_export(settings, [override])
+
+
+def test_an_old_setting_of_an_export_is_taken_with_a_notice(caplog):
+    settings = RunSettings(name="x", encoder={"checkpoint": "none"})
+    changed = override_export(settings, ["slice_pieces=512", "threshold.PER=0.5"])
+    assert changed.export.max_pieces_per_pass == 512
+    assert changed.export.threshold == {"PER": 0.5}
+    assert caplog.messages == ["command line: slice_pieces is now max_pieces_per_pass"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import yaml
 from tfner.config import RunSettings, load_settings
 from tfner.exceptions import ConfigError
 from tfner.safeio.validation import validate
+from tfner.training.state.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -177,6 +178,45 @@ def test_an_encoder_folder_must_hold_a_vocabulary_and_a_configuration(write, enc
     (encoder / "config.json").unlink()
     with pytest.raises(ConfigError, match=r"expected a config.json in this folder, found none"):
         load_settings(write())
+
+
+@pytest.mark.parametrize(
+    ("values", "overrides", "notice"),
+    [
+        ({"export": {"slice_pieces": 1024}}, [], "{path}: export.slice_pieces is now {new}"),
+        ({}, ["export.slice_pieces=1024"], "command line: export.slice_pieces is now {new}"),
+    ],
+)
+def test_a_key_of_an_earlier_version_is_taken_with_a_notice(
+    write, caplog, values, overrides, notice
+):
+    path = write(**values)
+    settings = load_settings(path, overrides)
+    assert settings.export.max_pieces_per_pass == 1024
+    new = "export.max_pieces_per_pass"
+    assert caplog.messages == [notice.format(path=path, new=new)]
+    assert "slice_pieces" not in settings.to_yaml()
+
+
+def test_an_old_and_a_new_key_together_are_refused(write):
+    path = write(export={"slice_pieces": 1024, "max_pieces_per_pass": 512})
+    message = "export.slice_pieces: is now export.max_pieces_per_pass, which is given too"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        load_settings(path)
+
+
+def test_a_run_folder_of_an_earlier_version_has_its_settings_without_a_notice(write, caplog):
+    path = write()
+    settings = load_settings(path)
+    folder = RunFolder(path.parent / "run")
+    folder.create(settings, path.parent / "encoder", {})
+    values = yaml.safe_load(folder.config.read_text())
+    del values["model"]["head"]
+    values["export"]["slice_pieces"] = values["export"].pop("max_pieces_per_pass")
+    folder.config.write_text(yaml.safe_dump(values))
+    RunFolder(folder.path).check_same(settings)
+    assert RunFolder(folder.path).settings == settings
+    assert caplog.messages == []
 
 
 def test_every_configuration_that_we_ship_is_valid_and_opens_with_its_command(

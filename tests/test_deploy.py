@@ -205,7 +205,7 @@ def test_the_largest_warm_up_request_fits_into_a_batch():
     from tfner.config import ExportSettings
 
     settings = ExportSettings(xla=True)  # of whose programs the largest is asked for
-    assert batching().max_batch_size.value >= settings.slice_pieces // min(settings.widths)
+    assert batching().max_batch_size.value >= settings.max_pieces_per_pass // min(settings.widths)
 
 
 def test_the_server_pads_no_words():

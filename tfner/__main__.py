@@ -1,11 +1,17 @@
-"""The console script `tfner`: the same commands as `python -m tfner.…`, as subcommands."""
+"""Run `python -m tfner COMMAND …`, which is also the console script `tfner`.
+
+Its subcommands are those of `python -m tfner.COMMAND`.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from tfner import __version__
 from tfner.beam import beam
-from tfner.commands import run_app, with_log_option
+from tfner.commands import new_app, run_app, with_log_option
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
@@ -18,11 +24,28 @@ from tfner.train import train
 
 def main() -> None:
     """Run the subcommand that the command line names."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True,
-                      help="Named-entity recognition on TensorFlow and Keras.")  # fmt: skip
+    app = new_app()
+    app.callback(invoke_without_command=True)(greet)
     for command in (train, prepare, evaluate, predict, beam, export, inspect, runs, serve):
         app.command()(with_log_option(command))
     run_app(app)
+
+
+def print_version(asked: bool) -> None:
+    if asked:
+        print(f"tfner {__version__}")
+        raise typer.Exit
+
+
+VERSION = typer.Option(
+    "--version", callback=print_version, is_eager=True, help="Print the version."
+)
+
+
+def greet(context: typer.Context, version: Annotated[bool, VERSION] = False) -> None:
+    """Named-entity recognition on TensorFlow and Keras."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 if __name__ == "__main__":

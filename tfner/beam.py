@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfner.commands import Encoding, MaxFile, MaxLine, load_tensorflow, messages, read_settings, run
+from tfner.commands import (
+    Encoding,
+    MaxFile,
+    MaxLine,
+    load_tensorflow,
+    messages,
+    run,
+    validate_reading,
+)
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
 from tfner.formats.guess import guess_by_name
@@ -66,7 +74,7 @@ def beam(
 ) -> None:
     """Mark the entities in very much text with Apache Beam; OUTPUT's files, sorted by name, are in the input's order."""
     require_beam()
-    settings = read_settings(encoding=encoding, max_line=max_line, max_file=max_file)
+    settings = validate_reading(encoding=encoding, max_line=max_line, max_file=max_file)
     job = make_job(model, source, output, format, input_format, settings, place=place)
     summary = run_on_beam(job, flags or [])
     log_event("beam_end", output=job.output, **summary)

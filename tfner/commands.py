@@ -1,4 +1,4 @@
-"""What all commands share: how they end, how they log, and the options that all or several of them have."""
+"""Share what commands have in common: how they end, how they log, and their common options."""
 
 from __future__ import annotations
 
@@ -29,79 +29,64 @@ TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 TERMINATED = 143  # 128 + SIGTERM
 
-Format = Annotated[
-    str,
-    typer.Option("--format", help="columns, json, jsonl, brat, datasets; auto looks at the file."),
-]
+FORMAT_HELP = "columns, json, jsonl, brat, datasets; auto looks at the file."
+LOG_HELP = f"Write the log as JSON, one object a line, as {VARIABLE}=json does."
+LINE_HELP = "Most characters of a line; a file with a longer one is refused."
+FILE_HELP = "Most bytes of a file that is held in memory whole (json, brat, document)."
+STRICT_HELP = "Stop at what would otherwise be repaired and counted."
+SCHEME_HELP = "IO, IOB1, IOB2, BIOES, BILOU; auto finds out."
+COLUMN_HELP = "Column of the {}, from 0; negative from the end."
+Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
-Scheme = Annotated[str, typer.Option(help="IO, IOB1, IOB2, BIOES, BILOU; auto finds out.")]
-TokenColumn = Annotated[
-    int | None, typer.Option(help="Column of the token, from 0; negative from the end.")
-]
-TagColumn = Annotated[
-    int | None, typer.Option(help="Column of the tag, from 0; negative from the end.")
-]
-LogJson = Annotated[
-    bool,
-    typer.Option(
-        "--log-json", help=f"Write the log as JSON, one object a line, as {VARIABLE}=json does."
-    ),
-]
-MaxLine = Annotated[
-    int,
-    typer.Option(
-        "--max-line", help="Most characters of a line; a file with a longer one is refused."
-    ),
-]
-MaxFile = Annotated[
-    int,
-    typer.Option(
-        "--max-file",
-        help="Most bytes of a file that is held in memory whole (json, brat, document).",
-    ),
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at what would otherwise be repaired and counted.")
-]
+Scheme = Annotated[str, typer.Option(help=SCHEME_HELP)]
+TokenColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("token"))]
+TagColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("tag"))]
+LogJson = Annotated[bool, typer.Option("--log-json", help=LOG_HELP)]
+MaxLine = Annotated[int, typer.Option("--max-line", help=LINE_HELP)]
+MaxFile = Annotated[int, typer.Option("--max-file", help=FILE_HELP)]
+Strict = Annotated[bool, typer.Option("--strict", help=STRICT_HELP)]
 
 
-def read_settings(**values: Any) -> ReadSettings:
-    """Reading options of a command line, validated like those of a configuration."""
-    return validate(
-        {name: value for name, value in values.items() if value is not None},
-        ReadSettings,
-        "command line",
-    )
+def validate_reading(**values: Any) -> ReadSettings:
+    """Validate a command line's options for reading files, like those of a configuration."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return validate(given, ReadSettings, "command line")
 
 
 def output() -> Console:
-    """For results: standard output."""
-    return Console(
-        highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
-    )  # a path may hold brackets
+    """Make the console for results: standard output."""
+    return plain_console(soft_wrap=not sys.stdout.isatty())
 
 
 def messages() -> Console:
-    """For progress and warnings: standard error, so that results can be piped; silent where that is JSON, which has them as events."""
-    return Console(
-        stderr=True,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=not sys.stderr.isatty(),
-        quiet=json_asked(),
+    """Make the console for progress and warnings: standard error, so that results can be piped.
+
+    It is silent where the log is JSON, which has them as events.
+    """
+    return plain_console(stderr=True, soft_wrap=not sys.stderr.isatty(), quiet=json_asked())
+
+
+def plain_console(**options: Any) -> Console:
+    """Make a console that prints text as it is: a path may hold brackets."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
+
+
+def new_app(**options: Any) -> typer.Typer:
+    """Make a typer application that leaves errors to `run_app`."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **options
     )
 
 
 def prepare_process() -> None:
-    """Quiet libraries, and a log."""
+    """Quieten libraries and set up the log."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     set_up_log()
 
 
 def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same command with the option `--log-json`, which all have."""
+    """Add the option `--log-json`, which all commands have, to a command."""
 
     @functools.wraps(command)
     def logged(*args: Any, log_json: bool, **options: Any) -> Any:
@@ -110,24 +95,26 @@ def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
             set_up_log()
         return command(*args, **options)
 
-    signature, hints = (
-        inspect.signature(command),
-        {**get_type_hints(command, include_extras=True), "log_json": LogJson},
-    )
-    own = [
+    signature = inspect.signature(command)
+    hints = {**get_type_hints(command, include_extras=True), "log_json": LogJson}
+    parameters = [
         parameter.replace(annotation=hints[name])
         for name, parameter in signature.parameters.items()
     ]
-    further = inspect.Parameter(
-        "log_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=LogJson
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    parameters.append(
+        inspect.Parameter("log_json", keyword_only, default=False, annotation=LogJson)
     )
-    logged.__signature__ = signature.replace(parameters=[*own, further])  # pyright: ignore[reportFunctionMemberAccess]
+    logged.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess]
     logged.__annotations__ = hints
     return logged
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ prints before any log level holds; TF_CPP_MIN_LOG_LEVEL shows them."""
+    """Import TensorFlow without the lines that its C++ prints before any log level holds.
+
+    TF_CPP_MIN_LOG_LEVEL shows them.
+    """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         import tensorflow as tf
     else:
@@ -139,23 +126,23 @@ def load_tensorflow() -> None:
     tf.get_logger().setLevel(logging.ERROR)
 
 
-def open_model(path: Path) -> Recognizer:
-    """The recognizer of an export or a run folder, with TensorFlow loaded and its threads set up for a large input.
+def open_recognizer(path: Path) -> Recognizer:
+    """Load TensorFlow, set up its threads for a large input, and open an export or a run folder.
 
     Raises:
         ModelError: `path` is neither.
     """
     load_tensorflow()
     from tfner.serving.runtime.threads import count_processors, share_processors
-    from tfner.training import restore
+    from tfner.training.restore import open_model
 
     share_processors(count_processors())
-    return restore.open_model(path)
+    return open_model(path)
 
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Throw away what is written to file descriptor 2, by C++ too."""
+    """Discard what is written to file descriptor 2, by C++ too."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -169,7 +156,7 @@ def silent_stderr() -> Iterator[None]:
 
 def run(command: Callable[..., Any]) -> None:
     """Run one command as a program; a user's mistake ends it with a message and exit code 2."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = new_app()
     app.command()(with_log_option(command))
     run_app(app)
 
@@ -180,35 +167,34 @@ def run_app(app: typer.Typer) -> None:
     try:
         app()
     except WorkerLostError as error:
-        say_error(f"error: {error}", TRY_AGAIN)
-        sys.exit(TRY_AGAIN)
+        exit_with(f"error: {error}", TRY_AGAIN)
     except TfnerError as error:
-        say_error(f"error: {error}", BAD_INPUT)
-        sys.exit(BAD_INPUT)
+        exit_with(f"error: {error}", BAD_INPUT)
     except Terminated as error:
-        say_error(f"terminated: {error}", TERMINATED)
-        sys.exit(TERMINATED)
+        exit_with(f"terminated: {error}", TERMINATED)
     except KeyboardInterrupt:
-        say_error("interrupted", INTERRUPTED)
-        sys.exit(INTERRUPTED)
+        exit_with("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output has gone; nothing is left to say, not even at the interpreter's end.
+        # The reader of our output has gone; nothing is left to say, not even at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # of a path that nothing more is known of: too long, not permitted, on a disk that is full
-        say_error(f"error: {describe_os_error(error)}", BAD_INPUT)
-        sys.exit(BAD_INPUT)
+    except OSError as error:  # of a path: too long, not permitted, on a disk that is full
+        exit_with(f"error: {describe_os_error(error)}", BAD_INPUT)
 
 
 def describe_os_error(error: OSError) -> str:
-    """What the system says, with the path first, as in all messages."""
+    """Format what the system says, with the path first, as in all messages."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-def say_error(message: str, exit_code: int) -> None:
-    """Why the process ends, on standard error; in one line and without effect on a terminal, whatever the input put into it."""
+def exit_with(message: str, exit_code: int) -> None:
+    """Say why the process ends on standard error, and end it.
+
+    The message is one line and has no effect on a terminal, whatever the input put into it.
+    """
     message = one_line(message)
     log_event("error", logging.ERROR, message=message.removeprefix("error: "), exit_code=exit_code)
     if not json_asked():
         print(message, file=sys.stderr)
+    sys.exit(exit_code)

@@ -1,10 +1,12 @@
-"""The settings of a run: typed, frozen, checked as a whole before TensorFlow loads.
+"""Define the settings of a run: typed, frozen, checked as a whole before TensorFlow loads.
 
-A YAML file plus `key.path=value` overrides become one `RunSettings`. Every mistake is a ConfigError that names the key.
+A YAML file plus `key.path=value` overrides become one `RunSettings`. Every mistake is a ConfigError
+that names the key.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -19,9 +21,13 @@ from tfner.safeio.sources import check_encoder, check_source
 from tfner.safeio.validation import validate
 from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 
+logger = logging.getLogger(__name__)
 MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+# Keys of earlier versions and what they are called now, in the same group.
+OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
+BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -35,17 +41,15 @@ def expand_path(value: str) -> str:
         return os.environ[name]
 
     path = str(Path(VARIABLE.sub(lookup, value)).expanduser())
-    return (
-        f"./{path}" if value.startswith("./") else path
-    )  # by which a folder is told from a name on the hub
+    # By the dot a folder is told from a name on the hub.
+    return f"./{path}" if value.startswith("./") else path
 
 
 def check_run_name(value: str) -> str:
-    """A run's name becomes a folder's name and a model's name in TensorFlow Serving."""
+    """Check a run's name, which becomes a folder's name and a model's name in TensorFlow Serving."""
     if not PORTABLE_NAME.fullmatch(value):
-        raise ValueError(
-            f"expected letters, digits, '.', '_' and '-', beginning with a letter or digit, got {show(value)}"
-        )
+        allowed = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        raise ValueError(f"expected {allowed}, got {show(value)}")
     return value
 
 
@@ -53,13 +57,13 @@ PathText = Annotated[str, AfterValidator(expand_path)]
 
 
 class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values cannot be changed afterwards."""
+    """Refuse unknown keys and changes of values: the base of all settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ReadSettings(Settings):
-    """How files are read; what is `auto` or None is detected from each file."""
+    """Say how files are read; what is `auto` or None is detected from each file."""
 
     format: Literal["auto", "columns", "json", "jsonl", "brat", "datasets"] = "auto"
     encoding: str = "utf-8"
@@ -68,96 +72,77 @@ class ReadSettings(Settings):
     tag_column: int | None = None
     separator: Literal["auto", "tab", "blanks"] = "auto"
     strict: bool = False
-    max_line: int = Field(
-        default=MAX_LINE, ge=1
-    )  # characters; a file with a longer line is refused before it fills the memory
-    max_file: int = Field(
-        default=MAX_FILE, ge=1
-    )  # bytes of a file that is held in memory whole: JSON arrays, BRAT's texts
+    # Characters; a file with a longer line is refused before it fills the memory.
+    max_line: int = Field(default=MAX_LINE, ge=1)
+    # Bytes of a file that is held in memory whole: JSON arrays, BRAT's texts.
+    max_file: int = Field(default=MAX_FILE, ge=1)
 
 
 class DataSettings(ReadSettings):
-    """The splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` for what comes with the package; train may be `prepared:FOLDER`."""
+    """Name the splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` of this package.
+
+    Train may also be `prepared:FOLDER`.
+    """
 
     train: PathText | None = None
     dev: PathText | None = None
     test: PathText | None = None
-    cache: PathText | None = (
-        None  # folder for encoded corpora, so that the same one is tokenized once; None: tokenized in each run
-    )
+    # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
+    cache: PathText | None = None
 
 
 class EncoderSettings(Settings):
-    """The BERT inside: a checkpoint folder or a hub name, and how long a window of pieces it is given."""
+    """Choose the encoder: a checkpoint folder or a hub name, and how long its windows are."""
 
     checkpoint: PathText
     initialize: Literal["pretrained", "random"] = "pretrained"
-    implementation: Literal["fused", "reference"] = (
-        "fused"  # of training's forward pass: our own over BERT's weights, or transformers'
-    )
+    # Of training's forward pass: our own over BERT's weights, or transformers'.
+    implementation: Literal["fused", "reference"] = "fused"
     max_length: int = Field(default=128, ge=8)  # pieces of a window, [CLS] and [SEP] included
-    overlap: int = Field(
-        default=32, ge=0
-    )  # pieces that neighbouring windows of a longer text share
+    # Pieces that neighbouring windows of a longer text share.
+    overlap: int = Field(default=32, ge=0)
 
     @model_validator(mode="after")
     def check_overlap(self) -> EncoderSettings:
-        if 2 * self.overlap > self.max_length - 2:
-            raise ValueError(
-                f"overlap: at most half of max_length - 2, that is {(self.max_length - 2) // 2}, got {self.overlap}"
-            )
+        most = (self.max_length - 2) // 2
+        if self.overlap > most:
+            half = f"at most half of max_length - 2, that is {most}"
+            raise ValueError(f"overlap: {half}, got {self.overlap}")
         return self
 
 
 class ModelSettings(Settings):
-    """What is learned and how tags become entities."""
+    """Say what is learned and how tags become entities."""
 
+    head: str = "softmax"  # what turns hidden states into tags: a name of the registry of heads
     labelling: Literal["word", "pretoken", "piece"] = "word"
     tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
+    head: str = "softmax"  # what turns hidden states into tags
     decoder: Literal["viterbi", "greedy"] = "viterbi"
-    dropout: float = Field(
-        default=0.1, ge=0, lt=1
-    )  # before the tag layer; the encoder's own is in its checkpoint
+    # Before the head; the encoder's own is in its checkpoint.
+    dropout: float = Field(default=0.1, ge=0, lt=1)
 
 
 def check_rising(name: str, lengths: tuple[int, ...]) -> None:
-    if list(lengths) != sorted(set(lengths)) or min(lengths, default=0) < 4:
+    rising = list(lengths) == sorted(set(lengths))
+    if not rising or min(lengths, default=0) < 4:
         raise ValueError(f"{name}: expected rising lengths of at least 4, got {list(lengths)}")
 
 
 class TrainingSettings(Settings):
-    """The optimisation. `batch_size` counts windows per update, over all devices and accumulated parts together."""
+    """Set the optimisation.
+
+    `batch_size` counts windows an update, over all devices and accumulated micro-batches together.
+    """
 
     epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=32, ge=1)
     batching: Literal["bucketed", "packed", "padded"] = "packed"
-    bucket_lengths: tuple[int, ...] = (
-        8,
-        16,
-        24,
-        32,
-        40,
-        48,
-        56,
-        64,
-        80,
-        96,
-        112,
-        128,
-        160,
-        192,
-        256,
-        320,
-        384,
-        448,
-        512,
-    )
-    row_length: int | None = (
-        None  # pieces of a packed row; None: as the longest window, at least 64, less for small batches
-    )
-    gradient_accumulation: int = Field(
-        default=1, ge=1
-    )  # parts a batch is worked through in: less memory, the same update
+    bucket_lengths: tuple[int, ...] = BUCKET_LENGTHS
+    # Pieces of a packed row; None: as the longest window, at least 64, less for small batches.
+    row_length: int | None = None
+    # Micro-batches that a batch is worked through in: less memory, the same update.
+    gradient_accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0)
     head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -170,18 +155,14 @@ class TrainingSettings(Settings):
     monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = (
         "val_entity_f1"
     )
-    patience: int | None = Field(
-        default=None, ge=1
-    )  # epochs without a better `monitor` before stopping
-    checkpoint_minutes: float | None = Field(
-        default=10, gt=0
-    )  # between checkpoints within an epoch; None: by steps alone
-    checkpoint_steps: int | None = Field(
-        default=None, ge=1
-    )  # between them, if that comes first; with neither only at an epoch's end
-    skipped_in_a_row: int = Field(
-        default=5, ge=1
-    )  # steps whose loss or gradient is not finite are skipped; so many end the run
+    # Epochs without a better `monitor` before stopping.
+    patience: int | None = Field(default=None, ge=1)
+    # Between checkpoints within an epoch; None: by steps alone.
+    checkpoint_minutes: float | None = Field(default=10, gt=0)
+    # Between them, if that comes first; with neither only at an epoch's end.
+    checkpoint_steps: int | None = Field(default=None, ge=1)
+    # Steps whose loss or gradient is not finite are skipped; so many end the run.
+    skipped_in_a_row: int = Field(default=5, ge=1)
     export_on_interrupt: bool = True
     deterministic: bool = False
 
@@ -192,28 +173,22 @@ class TrainingSettings(Settings):
 
 
 class ExportSettings(Settings):
-    """What the SavedModel is built with."""
+    """Say how the SavedModel is built."""
 
     enabled: bool = True
-    precision: Literal["float32", "bfloat16"] = (
-        "float32"  # of weights and products; outputs are float32
-    )
-    lengths: tuple[int, ...] | None = (
-        None  # windows are padded to one of these; None: eleven, or with `xla` five
-    )
-    slice_pieces: int = Field(
-        default=4096, ge=512
-    )  # most pieces of a pass of the encoder; two are under way at once
-    xla: bool = (
-        False  # compile the encoder, one program a shape; a server must have XLA switched on
-    )
+    # Of weights and products; outputs are float32.
+    precision: Literal["float32", "bfloat16"] = "float32"
+    # Windows are padded to one of these; None: eleven, or with `xla` five.
+    lengths: tuple[int, ...] | None = None
+    # Most pieces of a pass of the encoder; two are under way at once.
+    max_pieces_per_pass: int = Field(default=4096, ge=512)
+    # Compile the encoder, one program a shape; a server must have XLA switched on.
+    xla: bool = False
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
-    threshold: float | dict[str, float] = (
-        0.0  # entities with a lower score are none; one for all types, or one by type
-    )
-    max_entities: int | None = Field(
-        default=None, ge=1
-    )  # in the answer for one text; what is beyond it is only counted
+    # Entities with a lower score are none; one for all types, or one by type.
+    threshold: float | dict[str, float] = 0.0
+    # In the answer for one text; what is beyond it is only counted.
+    max_entities: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def check_lengths(self) -> ExportSettings:
@@ -222,33 +197,32 @@ class ExportSettings(Settings):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The lengths, chosen where none are set: few where each is a program to compile, more where that only saves padding."""
+        """Choose the lengths where none are set: few where each is a program to compile."""
         if self.lengths is not None:
             return self.lengths
-        return (
-            (32, 64, 128, 256, 512)
-            if self.xla
-            else (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-        )
+        if self.xla:
+            return (32, 64, 128, 256, 512)
+        return (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
     @model_validator(mode="after")
     def check_threshold(self) -> ExportSettings:
         values = self.threshold.values() if isinstance(self.threshold, dict) else [self.threshold]
         if not all(0 <= value <= 1 for value in values):
-            raise ValueError(
-                f"threshold: expected probabilities between 0 and 1, got {self.threshold}"
-            )
+            expected = "expected probabilities between 0 and 1"
+            raise ValueError(f"threshold: {expected}, got {self.threshold}")
         return self
 
 
 class RunSettings(Settings):
-    """Everything a run needs; `config.yaml` in the run folder is this, resolved, and runs again as it is."""
+    """Hold everything a run needs.
+
+    `config.yaml` in the run folder is this, resolved, and runs again as it is.
+    """
 
     name: Annotated[str, AfterValidator(check_run_name)]
     seed: int = Field(default=1, ge=0, lt=2**31)
-    devices: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = (
-        "auto"  # auto: as many as there are
-    )
+    # auto: as many as there are.
+    devices: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = "auto"
     labels: tuple[str, ...] | None = None
     data: DataSettings = DataSettings()
     encoder: EncoderSettings
@@ -263,9 +237,8 @@ class RunSettings(Settings):
     def check_row_length(self) -> RunSettings:
         row, longest = self.training.row_length, self.encoder.max_length
         if row is not None and row < longest:
-            raise ValueError(
-                f"training.row_length: expected at least encoder.max_length, {longest}, got {row}"
-            )
+            expected = f"expected at least encoder.max_length, {longest}"
+            raise ValueError(f"training.row_length: {expected}, got {row}")
         return self
 
     @property
@@ -277,7 +250,7 @@ class RunSettings(Settings):
         return Path(self.exports_dir) / self.name
 
     def to_yaml(self) -> str:
-        """The whole configuration, defaults included."""
+        """Write the whole configuration as YAML, defaults included."""
         return dump_yaml(self.model_dump(mode="json"))
 
 
@@ -285,9 +258,12 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     """Read a YAML file, apply `key.path=value` overrides and validate the whole.
 
     Raises:
-        ConfigError: the file is missing or no mapping, a key is unknown, a value of the wrong type, or an input file missing.
+        ConfigError: the file is missing or no mapping, a key is unknown, a value of the wrong type,
+            or an input file missing.
     """
     values = read_yaml(Path(path))
+    for notice in rename_old_keys(values):
+        logger.warning("%s: %s", path, notice)
     for override in overrides:
         apply_override(values, override)
     settings = validate(values, RunSettings, str(path))
@@ -295,25 +271,30 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     return settings
 
 
-def override_settings(settings: RunSettings, overrides: Sequence[str]) -> RunSettings:
-    """The same settings but for `key.path=value` overrides.
+def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSettings:
+    """Apply `key=value` overrides to the group `export`; messages name the keys as they are given.
 
     Raises:
         ConfigError: a key is unknown or a value of the wrong type.
     """
-    values = settings.model_dump(mode="json")
+    values = settings.export.model_dump(mode="json")
     for override in overrides:
-        apply_override(values, override)
-    return validate(values, RunSettings, "command line")
+        apply_override(values, override, group="export.")
+    export = validate(values, ExportSettings, "command line")
+    return settings.model_copy(update={"export": export})
 
 
-def apply_override(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str, group: str = "") -> None:
+    """Set the value that `key.path=value` names; keys begin in `group`, such as `export.`."""
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError(
-            f"{show(override)}: expected key.path=value, for example training.epochs=3"
-        )
+        example = "expected key.path=value, for example training.epochs=3"
+        raise ConfigError(f"{show(override)}: {example}")
     *parents, last = key.split(".")
+    new = OLD_KEYS.get(f"{group}{key}")
+    if new is not None:
+        logger.warning("command line: %s is now %s", key, new.removeprefix(group))
+        last = new.rpartition(".")[-1]
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
@@ -321,8 +302,33 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     values[last] = parse_value(text, key)
 
 
+def rename_old_keys(values: dict[str, Any]) -> list[str]:
+    """Rename keys of earlier versions in place; return a notice for each that is there.
+
+    >>> values = {"export": {"slice_pieces": 512}}
+    >>> rename_old_keys(values)
+    ['export.slice_pieces is now export.max_pieces_per_pass']
+    >>> values
+    {'export': {'max_pieces_per_pass': 512}}
+
+    Raises:
+        ConfigError: a setting is given by its old and by its new key.
+    """
+    notices = []
+    for old, new in OLD_KEYS.items():
+        (group_name, old_key), new_key = old.split("."), new.split(".")[-1]
+        group = values.get(group_name)
+        if not isinstance(group, dict) or old_key not in group:
+            continue
+        if new_key in group:
+            raise ConfigError(f"{old}: is now {new}, which is given too")
+        group[new_key] = group.pop(old_key)
+        notices.append(f"{old} is now {new}")
+    return notices
+
+
 def check_inputs(settings: RunSettings) -> None:
-    """Look at the files that the settings name, as far as can be done without TensorFlow."""
+    """Check the files that the settings name, as far as can be done without TensorFlow."""
     for split in ("train", "dev", "test"):
         source = getattr(settings.data, split)
         if source is not None:

@@ -20,10 +20,10 @@ from tfner.commands import (
     TagColumn,
     TokenColumn,
     messages,
-    open_model,
+    open_recognizer,
     output,
-    read_settings,
     run,
+    validate_reading,
 )
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.corpus.ledger import Ledger
@@ -66,7 +66,7 @@ def evaluate(
     max_file: MaxFile = MAX_FILE,
 ) -> None:
     """Score a model on marked data: a table per type, micro and macro averages, and what the data lost."""
-    settings = read_settings(
+    settings = validate_reading(
         format=format,
         encoding=encoding,
         scheme=scheme,
@@ -97,7 +97,7 @@ def evaluate_model(
     documents = list(read_documents(data, settings, ledger))
     if not documents:
         raise DataError(f"{data}: expected documents, found none")
-    recognizer = open_model(model)
+    recognizer = open_recognizer(model)
     shown = [replace(document, words=None) for document in documents] if raw else documents
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:

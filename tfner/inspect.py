@@ -20,8 +20,8 @@ from tfner.commands import (
     TokenColumn,
     load_tensorflow,
     output,
-    read_settings,
     run,
+    validate_reading,
 )
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings, RunSettings, read_yaml
 from tfner.corpus.ledger import Ledger
@@ -75,7 +75,7 @@ def inspect(
         }
         encoder = encoder or run_settings.encoder.checkpoint
     else:
-        settings = read_settings(
+        settings = validate_reading(
             format=format,
             encoding=encoding,
             scheme=scheme,
@@ -109,10 +109,10 @@ def inspect_sources(
         raise DataError(f"{', '.join(sources.values())}: expected documents, found none")
     load_tensorflow()
     from tfner.data.token_stats import tokenizer_facts
-    from tfner.model.encoders.bert import resolve_checkpoint
-    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+    from tfner.model.encoders.checkpoints import resolve_checkpoint
+    from tfner.tokenizers.registry import open_tokenizer
 
-    tokenizer = WordPieceTokenizer.from_checkpoint(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
+    tokenizer = open_tokenizer(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
     labels = labels_of([document for documents in splits.values() for document in documents])
     facts = {
         name: tokenizer_facts(documents, tokenizer, labels, ledgers[name])

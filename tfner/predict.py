@@ -18,9 +18,9 @@ from tfner.commands import (
     TokenColumn,
     load_tensorflow,
     messages,
-    open_model,
-    read_settings,
+    open_recognizer,
     run,
+    validate_reading,
 )
 from tfner.config import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.corpus.ledger import Ledger
@@ -93,7 +93,7 @@ def predict(
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
     open_recognizer, source = model_and_input(model, source, server, text)
-    settings = read_settings(
+    settings = validate_reading(
         encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
     )
     documents = (
@@ -127,7 +127,7 @@ def model_and_input(
         raise ConfigError(
             "expected a MODEL, the folder of an exported model or of a run, or --server URL"
         )
-    return partial(open_model, model), source or "-"
+    return partial(open_recognizer, model), source or "-"
 
 
 def open_server(url: str) -> Recognizer:

@@ -1,4 +1,4 @@
-"""`python -m tfner.runs [runs/]`: the runs in a folder, how far they have come, and where they were exported."""
+"""`python -m tfner.runs [runs/]`: list the runs in a folder and how far they have come."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from rich.text import Text
 
 from tfner.commands import output, run
 from tfner.safeio.printable import printable
-from tfner.training.state.run_list import RunFacts, list_runs
+from tfner.training.state.run_list import RunSummary, list_runs
 
 COLOURS = {"running": "cyan", "finished": "green", "damaged": "red"}
+COLUMNS = ("run", "state", "epochs", "best F1", "F1", "time", "changed", "exported")
+NUMBERS = ("epochs", "best F1", "F1", "time")
 PIPED_WIDTH = 240  # columns, so that no line of a table is broken
 
 
@@ -27,15 +29,13 @@ def runs(
     ] = Path("runs"),
     as_json: Annotated[
         bool,
-        typer.Option(
-            "--json", help="Print a JSON array with an object for each run, with more facts."
-        ),
+        typer.Option("--json", help="Print a JSON array with an object for each run; it has more."),
     ] = False,
 ) -> None:
-    """List the runs in a folder: state, epochs, best F1, time, and where they were exported. Loads no TensorFlow."""
+    """List the runs in a folder: state, epochs, best F1, time, and where they were exported."""
     found = list_runs(folder)
     if as_json:
-        print(json.dumps([asdict(facts) for facts in found], indent=2))
+        print(json.dumps([asdict(run) for run in found], indent=2))
         return
     console = output()
     if not console.is_terminal:
@@ -43,51 +43,47 @@ def runs(
     print_table(found, console)
 
 
-def print_table(found: list[RunFacts], console: Console) -> None:
-    """A line a run, then what is wrong with those that are damaged."""
+def print_table(found: list[RunSummary], console: Console) -> None:
+    """Print a line a run, then what is wrong with those that are damaged."""
     if not found:
         console.print("no runs")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "state", "epochs", "best F1", "F1", "time", "changed", "exported"):
-        table.add_column(
-            name,
-            justify="right" if name in ("epochs", "best F1", "F1", "time") else "left",
-            overflow="fold",
-        )
-    for facts in found:
-        table.add_row(*map(Text, cells(facts)), style=COLOURS.get(facts.state))
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
+    for run in found:
+        table.add_row(*map(Text, cells(run)), style=COLOURS.get(run.state))
     console.print(table)
-    for facts in found:
-        for problem in facts.problems:
-            console.print(Text(printable(f"{facts.name}: {problem}"), style="red"))
+    for run in found:
+        for problem in run.problems:
+            console.print(Text(printable(f"{run.name}: {problem}"), style="red"))
 
 
-def cells(facts: RunFacts) -> list[str]:
-    """What the table says of a run."""
-    split = f" ({facts.split})" if facts.split else ""
-    changed = datetime.fromisoformat(facts.changed).astimezone() if facts.changed else None
-    time = None if facts.seconds is None else timedelta(seconds=round(facts.seconds))
+def cells(run: RunSummary) -> list[str]:
+    """Format a run's cells of the table, in the order of COLUMNS."""
+    f1, split = percent(run.f1), f" ({run.split})" if run.split else ""
+    changed = datetime.fromisoformat(run.changed).astimezone() if run.changed else None
+    exported = printable(relative(run.exported))
+    gone = " (gone)" if run.exported_exists is False else ""
     return [
-        printable(facts.name),
-        facts.state,
-        place(facts),
-        percent(facts.best_f1),
-        f"{percent(facts.f1)}{split}",
-        "" if time is None else str(time),
+        printable(run.name),
+        run.state,
+        progress(run),
+        percent(run.best_f1),
+        f"{f1}{split}",
+        "" if run.seconds is None else str(timedelta(seconds=round(run.seconds))),
         f"{changed:%Y-%m-%d %H:%M}" if changed else "",
-        printable(relative(facts.exported)) + (" (gone)" if facts.exported_exists is False else ""),
+        f"{exported}{gone}",
     ]
 
 
-def place(facts: RunFacts) -> str:
-    """Epochs done of all; of a run that has not ended also the step of the next epoch that it goes on from."""
-    of_all = f"{facts.epochs_done}/{facts.epochs}" if facts.epochs is not None else ""
-    epoch, step = facts.saved or (0, 0)
-    goes_on_inside = (
-        step and epoch >= facts.epochs_done and facts.state not in ("finished", "damaged")
-    )
-    return f"{of_all} + {step} steps" if goes_on_inside else of_all
+def progress(run: RunSummary) -> str:
+    """Tell epochs done of all, and the step of the next one that the run goes on from."""
+    of_all = f"{run.epochs_done}/{run.epochs}" if run.epochs is not None else ""
+    epoch, step = run.saved or (0, 0)
+    inside = step > 0 and epoch >= run.epochs_done
+    goes_on = run.state not in ("finished", "damaged")
+    return f"{of_all} + {step} steps" if inside and goes_on else of_all
 
 
 def percent(f1: float | None) -> str:
@@ -95,7 +91,7 @@ def percent(f1: float | None) -> str:
 
 
 def relative(path: str | None) -> str:
-    """From here, where that is shorter."""
+    """Shorten a path below the working directory."""
     if path is None:
         return ""
     here = Path.cwd()

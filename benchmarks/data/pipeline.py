@@ -144,7 +144,7 @@ def measure_stream(options: argparse.Namespace, folder: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(table_row("one epoch from the shards", STREAM_TITLES, first=28, width=24))
     from tfner.data.shards.sharded_corpus import ShardedCorpus
-    from tfner.training.fit import make_batches
+    from tfner.training.batches import make_batches
 
     start_memory = resident_memory()
     for batching in BATCHINGS:
@@ -165,17 +165,17 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
     from rich.console import Console
 
     from tfner.config import load_settings
-    from tfner.model.encoders.bert import resolve_checkpoint
+    from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.tagging.schemes import LabelSet
-    from tfner.tokenizers.wordpiece import WordPieceTokenizer
-    from tfner.training.run_inputs import Prepared, Splits
+    from tfner.tokenizers.registry import open_tokenizer
+    from tfner.training.run_inputs import RunInputs, Splits
     from tfner.training.state.run_folder import RunFolder
 
     settings = load_settings(folder / "config.yaml", [f"training.batching={batching}"])
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
     labels = LabelSet(("ORGANIZATION", "PERSON", "PLACE", "PRODUCT"))
-    tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
-    return Prepared(
+    tokenizer = open_tokenizer(checkpoint)
+    return RunInputs(
         settings,
         RunFolder(settings.run_dir),
         Splits(),
@@ -190,7 +190,7 @@ def as_prepared(folder: Path, batching: str, corpus: Any) -> Any:
 def measure_waiting(options: argparse.Namespace, folder: Path) -> None:
     """Train on batches from memory and from the shards, and print how long steps waited."""
     from tfner.data.shards.sharded_corpus import ShardedCorpus
-    from tfner.training.fit import make_batches
+    from tfner.training.batches import make_batches
 
     corpora = {"memory": encode_few(folder), "shards": ShardedCorpus(folder / "shards")}
     print(table_row(f"{options.steps} training steps", WAITING_TITLES, first=28, width=16))

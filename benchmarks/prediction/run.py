@@ -21,13 +21,13 @@ INPUTS = (("lines", "lines.txt", "lines"), ("words", "words.conll", "columns"))
 
 def main(model: str, folder: str, output: str, begin: str) -> None:
     """Load, answer once, then mark both files and print what it took."""
-    from tfner.commands import open_model
+    from tfner.commands import open_recognizer
     from tfner.config import ReadSettings
     from tfner.formats.resume import Nothing
     from tfner.formats.writers import open_writer
     from tfner.predict import mark, read_input
 
-    recognizer = open_model(Path(model))
+    recognizer = open_recognizer(Path(model))
     recognizer("One short sentence.")
     recognizer.tag(["One", "short", "sentence"])
     figures = {"start_up": time.time() - float(begin)}

@@ -41,13 +41,13 @@ def main(config: str, overrides: list[str]) -> None:
 
 def count_epoch(settings: RunSettings) -> dict[str, int]:
     """Count sentences, pieces and positions of the first epoch in its batches."""
-    from tfner.training.fit import make_batches
-    from tfner.training.run_inputs import prepare
+    from tfner.training.batches import make_batches
+    from tfner.training.run_inputs import load_run_inputs
     from tfner.training.state.run_folder import RunFolder
 
     with tempfile.TemporaryDirectory() as scratch:
         elsewhere = settings.model_copy(update={"runs_dir": scratch})
-        prepared = prepare(elsewhere, RunFolder(elsewhere.run_dir), Console(stderr=True))
+        prepared = load_run_inputs(elsewhere, RunFolder(elsewhere.run_dir), Console(stderr=True))
         pieces = positions = 0
         for x, _, _ in make_batches(prepared).training(1):
             mask = x["segment_ids"] if "segment_ids" in x else x["attention_mask"]

@@ -82,9 +82,9 @@ def test_local_folders_ask_for_no_connection(shop, line):
 
 @pytest.mark.usefixtures("no_network")
 def test_weights_of_either_kind_ask_for_no_connection(tmp_path):
-    from tfner.model.encoders.bert import build_encoder
+    from tfner.model.encoders.bert import build_bert, build_tf_bert
 
-    encoder = build_encoder(tiny.checkpoint())
+    encoder = build_tf_bert(tiny.checkpoint(), pretrained=True)
     tiny.write_checkpoint(
         tmp_path,
         None,
@@ -92,7 +92,7 @@ def test_weights_of_either_kind_ask_for_no_connection(tmp_path):
         _name_or_path="someone/evil",
     )
     encoder.save_weights(tmp_path / "tf_model.h5")
-    assert build_encoder(tmp_path).count_params() == encoder.count_params()
+    assert build_bert(tmp_path, pretrained=True).bert.count_params() == encoder.count_params()
 
 
 def test_a_bad_line_costs_nothing_before_it_and_the_rest_is_resumed(shop, line):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replicas import two_replicas
 
-from tfner.data.batching.batches import Batches, BatchSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.collate import ROUNDING
 from tfner.data.encoded_corpus import EncodedCorpus
 
@@ -32,7 +32,7 @@ def batches_of(
     lengths, batch_size=4, batching="bucketed", bucket_lengths=(8, 16, 32), seed=1
 ) -> Batches:
     return Batches(
-        corpus_of(lengths), BatchSettings(batch_size, batching, bucket_lengths, PAD, seed)
+        corpus_of(lengths), PaddedSettings(batch_size, batching, bucket_lengths, PAD, seed)
     )
 
 
@@ -116,7 +116,7 @@ def test_pieces_that_look_like_padding_or_separators_are_attended_to_and_labelle
     mask = tf.ragged.constant([[0, 1, 1, 1, 0], [0, 1, 0]], dtype=tf.float32)
     batches = Batches(
         EncodedCorpus(ids, tf.zeros_like(ids), mask, np.array([3, 1])),
-        BatchSettings(2, "padded", (), PAD, 1),
+        PaddedSettings(2, "padded", (), PAD, 1),
     )
     ((x, _, label_mask),) = batches.in_order().as_numpy_iterator()
     assert x["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.batching.packing import OpenRows, PackedShape, draws, pack, pack_stream
 from tfner.data.batching.prefetch import Ahead
 from tfner.data.encoded_corpus import EncodedCorpus
@@ -42,11 +42,11 @@ def corpus_of(lengths, seed: int = 0) -> EncodedCorpus:
 
 
 def packed(corpus: EncodedCorpus, batch_size: int = 4, seed: int = 1) -> PackedBatches:
-    return PackedBatches(corpus, PackSettings(batch_size, ROW, 0, seed))
+    return PackedBatches(corpus, PackedSettings(batch_size, ROW, 0, seed))
 
 
 def padded(corpus: EncodedCorpus, batch_size: int) -> Batches:
-    return Batches(corpus, BatchSettings(batch_size, "padded", (), 0, 1))
+    return Batches(corpus, PaddedSettings(batch_size, "padded", (), 0, 1))
 
 
 @given(
@@ -307,9 +307,7 @@ def test_the_f1_in_fit_ends_entities_with_their_text():
     )
     model = tiny.classifier()
     f1 = EntityF1(list(tiny.LABELS.tags))
-    model.compile(
-        keras.optimizers.SGD(0.0), loss=MaskedSparseCategoricalCrossentropy(), weighted_metrics=[f1]
-    )
+    model.compile(keras.optimizers.SGD(0.0), label_metrics=[f1])
     batches = packed(corpus, 40)
     logs = model.fit(
         batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0
@@ -335,7 +333,7 @@ def test_accumulation_and_packing_together():
     weights = []
     for parts in (1, 3):
         model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
-        model.compile(keras.optimizers.SGD(0.1), loss=MaskedSparseCategoricalCrossentropy())
+        model.compile(keras.optimizers.SGD(0.1))
         batches = packed(corpus, 10)
         model.fit(batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0)
         weights.append(model.get_weights())
@@ -347,6 +345,6 @@ def test_accumulation_and_packing_together():
 def test_a_training_step_is_traced_once_whatever_the_lengths(batches_of):
     batches = batches_of(corpus_of([3, 9, 17, 30, 5, 28, 12, 31, 4, 8, 22, 6]), 3)
     model = tiny.classifier(implementation="fused")
-    model.compile("sgd", loss=MaskedSparseCategoricalCrossentropy())
+    model.compile("sgd")
     model.fit(batches.training(2), epochs=2, steps_per_epoch=batches.steps_per_epoch, verbose=0)
     assert model.train_function.experimental_get_tracing_count() == 1

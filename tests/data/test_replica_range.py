@@ -11,8 +11,8 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.batching.replica_range import Share
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.batches import ShardBatches
@@ -52,9 +52,9 @@ def on_disk(folder, lengths) -> ShardedCorpus:
 def batches_of(lengths, batching, batch_size, folder=None):
     packed = batching == "packed"
     how = (
-        PackSettings(batch_size, LONGEST, PAD, 1)
+        PackedSettings(batch_size, LONGEST, PAD, 1)
         if packed
-        else BatchSettings(batch_size, batching, (8, 16, 32), PAD, 1)
+        else PaddedSettings(batch_size, batching, (8, 16, 32), PAD, 1)
     )
     if folder is not None:
         return ShardBatches(on_disk(folder, lengths), how)

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfner.corpus.ledger import Ledger
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.batching.replica_range import WHOLE
 from tfner.data.encoded_corpus import EncodedCorpus, encode
 from tfner.data.shards import order as shard_order
@@ -126,10 +126,12 @@ def windows_of(corpus: EncodedCorpus) -> list[tuple]:
     ]
 
 
-def settings_of(batching: str, batch_size: int = 4, seed: int = 1) -> BatchSettings | PackSettings:
+def settings_of(
+    batching: str, batch_size: int = 4, seed: int = 1
+) -> PaddedSettings | PackedSettings:
     if batching == "packed":
-        return PackSettings(batch_size, LONGEST, PAD, seed)
-    return BatchSettings(batch_size, batching, (8, 16, 32), PAD, seed)
+        return PackedSettings(batch_size, LONGEST, PAD, seed)
+    return PaddedSettings(batch_size, batching, (8, 16, 32), PAD, seed)
 
 
 def epochs_of(batches, epochs: int, first_epoch: int = 0) -> list[list[list[tuple]]]:
@@ -252,7 +254,7 @@ def test_windows_are_those_that_encode_gives(tmp_path):
         for begin in range(0, 40, 7)
     ]
     corpus = write(tmp_path / "x", [parts[0::2], parts[1::2]])
-    (epoch,) = epochs_of(ShardBatches(corpus, BatchSettings(5, "padded", (), PAD, 1)), 1)
+    (epoch,) = epochs_of(ShardBatches(corpus, PaddedSettings(5, "padded", (), PAD, 1)), 1)
     assert Counter(window for batch in epoch for window in batch) == Counter(windows_of(whole))
     assert corpus.manifest.documents == 40
     assert corpus.manifest.pieces == whole.pieces.sum()
@@ -287,7 +289,7 @@ def test_an_order_that_packs_into_too_many_rows_is_drawn_again(tmp_path, monkeyp
         **{(1, 2, *more): 60 for more in [(), *((number,) for number in range(1, 8))]},
     }
     monkeypatch.setattr(PackedEpochs, "_count", lambda self, seeds: rows[tuple(seeds)])
-    epochs = PackedEpochs(corpus, PackSettings(1, LONGEST, PAD, 1))
+    epochs = PackedEpochs(corpus, PackedSettings(1, LONGEST, PAD, 1))
     assert epochs.shape(WHOLE) == (1, LONGEST)
     assert epochs.draw(0) == ([1, 0], 50)
     assert epochs.draw(1) == ([1, 1, 1], 50)

@@ -13,10 +13,11 @@ import tiny
 from replicas import two_replicas
 
 from tfner.corpus.ledger import Ledger
-from tfner.data.batching.batches import Batches, BatchSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.encoded_corpus import encode
 from tfner.documents import Document
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+from tfner.model.encoders.encoder import Encoder, EncoderInput
+from tfner.model.heads.head import LossOptions
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 
@@ -83,10 +84,7 @@ def data_of(batch) -> tf.data.Dataset:
 def compiled(optimizer=None, **options):
     model = tiny.classifier(**options)
     optimizer = optimizer or keras.optimizers.SGD(1.0)
-    optimizer.build(model.trainable_variables)  # else Keras traces the first step twice
-    model.compile(
-        optimizer, MaskedSparseCategoricalCrossentropy(), weighted_metrics=[MaskedAccuracy()]
-    )
+    model.compile(optimizer, label_metrics=[MaskedAccuracy()])
     return model
 
 
@@ -159,19 +157,16 @@ def test_a_batch_without_labels_is_counted_and_moves_nothing(way):
     assert int(update(way, BATCHES["a replica without labels"])[1][count]) == 0
 
 
-class PoisonedPadding(keras.layers.Layer):
+class PoisonedPadding(Encoder):
     """An encoder whose hidden states are NaN at padded positions."""
 
     def __init__(self, encoder):
         super().__init__()
         self.encoder = encoder
 
-    def call(self, input_ids, attention_mask, training=False):
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, training=training)
-        output.last_hidden_state = tf.where(
-            attention_mask[..., None] > 0, output.last_hidden_state, np.nan
-        )
-        return output
+    def call(self, inputs, training=False):
+        hidden = self.encoder(inputs, training=training)
+        return tf.where(inputs.segment_ids[..., None] > 0, hidden, np.nan)
 
 
 def test_nan_at_padded_positions_reaches_no_gradient():
@@ -201,9 +196,8 @@ def test_mixed_precision_learns_with_float32_weights_and_logits(policy, parts):
     assert losses[-1] < losses[1] / 2 < losses[0]
     assert {variable.dtype for variable in model.trainable_variables} == {tf.float32}
     assert model(random_batch(2)[0]).dtype == tf.float32
-    assert model.encoder(random_batch(2)[0]).last_hidden_state.dtype == policy.removeprefix(
-        "mixed_"
-    )
+    pieces = EncoderInput.from_batch(random_batch(2)[0])
+    assert model.encoder(pieces).dtype == policy.removeprefix("mixed_")
 
 
 def test_plain_fit_evaluate_and_predict_over_bucketed_batches_with_keras_callbacks(tmp_path):
@@ -215,15 +209,10 @@ def test_plain_fit_evaluate_and_predict_over_bucketed_batches_with_keras_callbac
         for n in range(24)
     ]
     corpus = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), max_length=16, overlap=4)
-    batches = Batches(corpus, BatchSettings(6, "bucketed", (6, 8), tiny.tokenizer().pad_id, 1))
+    batches = Batches(corpus, PaddedSettings(6, "bucketed", (6, 8), tiny.tokenizer().pad_id, 1))
     model = tiny.classifier(dropout=0.1)
     optimizer = build_optimizer(5e-3, 3 * batches.steps_per_epoch, warmup_ratio=0.0)
-    optimizer.build(model.trainable_variables)
-    model.compile(
-        optimizer,
-        MaskedSparseCategoricalCrossentropy(),
-        weighted_metrics=[EntityF1(list(tiny.LABELS.tags))],
-    )
+    model.compile(optimizer, label_metrics=[EntityF1(list(tiny.LABELS.tags))])
     callbacks = [
         keras.callbacks.ModelCheckpoint(
             tmp_path / "weights",
@@ -262,12 +251,8 @@ def test_class_weights_divide_by_the_weights_of_the_whole_batch():
     weights = np.linspace(0.2, 3.0, len(tiny.LABELS)).tolist()
     moved = []
     for parts in (1, 3):
-        model = tiny.classifier(gradient_accumulation=parts)
-        model.compile(
-            keras.optimizers.SGD(1.0),
-            MaskedSparseCategoricalCrossentropy(0.1, weights),
-            run_eagerly=True,
-        )
+        model = tiny.classifier(gradient_accumulation=parts, loss=LossOptions(0.1, weights))
+        model.compile(keras.optimizers.SGD(1.0), run_eagerly=True)
         before = model.head.kernel.numpy()
         model.fit(data_of(batch), verbose=0)
         moved.append(model.head.kernel.numpy() - before)
@@ -285,26 +270,10 @@ def test_the_loss_of_an_evaluation_does_not_depend_on_the_batches():
     np.testing.assert_allclose(losses, direct_gradients((x, y, mask))[0], rtol=1e-5)
 
 
-def test_another_loss_keeps_keras_logs_without_accumulation():
-    model = tiny.classifier()
-    model.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True
-    )
-    logs = model.fit(data_of(random_batch(4)), verbose=0).history
-    assert list(logs) == ["loss"]
-    assert logs["loss"][0] > 0
-
-
-def test_another_loss_cannot_be_accumulated():
-    model = tiny.classifier(gradient_accumulation=2)
-    model.compile(
-        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True
-    )
-    with pytest.raises(
-        TypeError,
-        match="gradient_accumulation: expected MaskedSparseCategoricalCrossentropy as loss",
-    ):
-        model.fit(data_of(random_batch(4)), verbose=0)
+def test_a_loss_beside_the_heads_is_an_error():
+    expected = "^compile: expected no loss, which the head of a TokenClassifier has$"
+    with pytest.raises(TypeError, match=expected):
+        tiny.classifier().compile("sgd", loss=keras.losses.SparseCategoricalCrossentropy())
 
 
 def test_dropout_works_in_training_alone():

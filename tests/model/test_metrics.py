@@ -15,7 +15,7 @@ from seqeval.metrics import f1_score
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support as seqeval_scores
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import chunk_rules, compact
+from tfner.model.entity_marks import left_align, mark_rules
 from tfner.model.metrics import (
     EntityF1,
     EntityPrecision,
@@ -69,6 +69,21 @@ def has_entities(rows: list[list[str]]) -> bool:
     )  # without one seqeval takes the mean of nothing
 
 
+def scores_by_type(metric) -> dict[str, dict[str, float]]:
+    """Read precision, recall, F1 and support of every type from the counters of a metric."""
+    counters = (metric.true, metric.predicted, metric.correct)
+    rows = zip(*(counter.numpy().tolist() for counter in counters), strict=True)
+    return {
+        type_: {
+            "precision": right / guessed if guessed else 0.0,
+            "recall": right / support if support else 0.0,
+            "f1": 2 * right / (support + guessed) if support + guessed else 0.0,
+            "support": support,
+        }
+        for type_, (support, guessed, right) in zip(metric.rules.types, rows, strict=True)
+    }
+
+
 @st.composite
 def scored_rows(draw) -> tuple[str, list[Row], int]:
     scheme = draw(st.sampled_from(sorted(TAG_SETS)))
@@ -99,7 +114,7 @@ def test_equals_seqeval_on_any_tags_masks_and_batchings(drawn):
             else (0, 0, 0, 0)
         )
         np.testing.assert_allclose(metric.scores(), want[:3], rtol=1e-6)
-    assert sum(score["support"] for score in metric.per_type().values()) == want[3]
+    assert sum(score["support"] for score in scores_by_type(metric).values()) == want[3]
 
 
 @given(drawn=scored_rows())
@@ -109,7 +124,7 @@ def test_equals_seqeval_type_by_type(drawn):
     metric.reset_state()
     update(*pad(rows))
     gold, guess = names(scheme, rows, 0), names(scheme, rows, 1)
-    scores = metric.per_type()
+    scores = scores_by_type(metric)
     occurring = sorted(
         type_
         for type_ in scores
@@ -135,10 +150,12 @@ def test_sentence_borders_and_masked_middles():
     tags = ["O", "B-PER", "I-PER"]
     metric = EntityF1(tags)
     metric.update_state([[0, 1], [2, 0]], [[0, 1], [2, 0]])
-    assert metric.per_type()["PER"]["support"] == 2
+    assert scores_by_type(metric)["PER"]["support"] == 2
     metric.reset_state()
     metric.update_state([[1, 0, 2, 0]], [[1, 1, 2, 0]], sample_weight=[[1, 0, 1, 1]])
-    assert metric.per_type() == {"PER": {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1}}
+    assert scores_by_type(metric) == {
+        "PER": {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1}
+    }
 
 
 def test_an_entity_is_right_only_with_both_borders_and_the_type():
@@ -147,10 +164,10 @@ def test_an_entity_is_right_only_with_both_borders_and_the_type():
     guess = [[1, 2, 0, 0], [0, 1, 2, 0], [3, 4, 4, 0], [1, 2, 0, 0], [0, 3, 0, 0]]
     metric = EntityScores(tags)
     metric.update_state(gold, guess)
-    assert metric.per_type()["A"] == pytest.approx(
+    assert scores_by_type(metric)["A"] == pytest.approx(
         {"precision": 1 / 3, "recall": 1 / 4, "f1": 2 / 7, "support": 4}
     )
-    assert metric.per_type()["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert scores_by_type(metric)["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
 
 
 @given(drawn=scored_rows())
@@ -163,7 +180,7 @@ def test_packed_segments_count_as_rows_of_their_own(drawn):
     together.reset_state()
     segments = np.repeat(np.arange(1, len(rows) + 1, dtype=np.int32), [len(row) for row in rows])
     update_together(*np.concatenate([pad([row]) for row in rows], axis=2), segments[None, :])
-    assert together.per_type() == apart.per_type()
+    assert scores_by_type(together) == scores_by_type(apart)
 
 
 def test_compiles_with_xla_and_reads_logits():
@@ -192,7 +209,7 @@ def test_compiles_with_xla_and_reads_logits():
         tf.ones((8, 12), tf.int32),
     )
     plain.update_state(true, np.nan_to_num(logits).argmax(-1), mask)
-    assert compiled.per_type() == plain.per_type()
+    assert scores_by_type(compiled) == scores_by_type(plain)
     assert 0 < compiled.result()["entity_f1"] < 1
     assert float(accuracy.result()) == pytest.approx((logits.argmax(-1) == true)[mask > 0].mean())
 
@@ -218,9 +235,9 @@ def test_replicas_add_up_their_counts():
     for metric, other in zip(metrics, alone, strict=True):
         other.update_state(true, guess, mask)
         assert float(metric.result()) == pytest.approx(float(other.result()))
-    assert metrics[0].per_type() == alone[0].per_type()
+    assert scores_by_type(metrics[0]) == scores_by_type(alone[0])
     metrics[0].reset_state()
-    assert metrics[0].per_type()["PER"]["support"] == 0
+    assert scores_by_type(metrics[0])["PER"]["support"] == 0
 
 
 def test_in_fit_of_a_plain_keras_model(tmp_path):
@@ -286,14 +303,14 @@ def test_counters_go_on_beyond_float32():
     metric = EntityF1(["O", "B-A"])
     metric.true.assign([2**24])
     metric.update_state([[1]], [[1]])
-    assert metric.per_type()["A"]["support"] == 2**24 + 1
+    assert scores_by_type(metric)["A"]["support"] == 2**24 + 1
 
 
 def test_a_tag_set_without_types_counts_nothing():
     metric = EntityF1(["O"])
     metric.update_state([[0, 0]], [[0, 0]])
     assert float(metric.result()) == 0
-    assert metric.per_type() == {}
+    assert scores_by_type(metric) == {}
 
 
 def test_refuses_what_it_cannot_read():
@@ -302,7 +319,7 @@ def test_refuses_what_it_cannot_read():
     with pytest.raises(ConfigError, match="average"):
         EntityF1(["O", "B-PER"], average="weighted")
     with pytest.raises(ConfigError, match=r"\['PER'\].*\['LOC'\]"):
-        chunk_rules(["O", "B-PER", "B-LOC"], types=["PER"])
+        mark_rules(["O", "B-PER", "B-LOC"], types=["PER"])
 
 
 @given(
@@ -310,8 +327,8 @@ def test_refuses_what_it_cannot_read():
         st.lists(st.tuples(st.integers(-1, 9), st.booleans()), min_size=4, max_size=4), max_size=4
     )
 )
-def test_compact_moves_the_kept_to_the_front(rows):
+def test_left_align_moves_the_kept_to_the_front(rows):
     values, keep = np.moveaxis(np.array(rows, np.int32).reshape(len(rows), 4, 2), -1, 0)
     kept = [[value for value, wanted in row if wanted] for row in rows]
     want = np.array([row + [-1] * (4 - len(row)) for row in kept], np.int32).reshape(len(rows), 4)
-    np.testing.assert_array_equal(compact(values, keep > 0), want)
+    np.testing.assert_array_equal(left_align(values, keep > 0), want)

@@ -169,29 +169,33 @@ def test_a_gradient_of_slices_without_rows():
     np.testing.assert_array_equal(variables[0], before)
 
 
-def linear(peak, total, warmup, step):
-    return peak * (
-        step / warmup if step < warmup else max(0.0, (total - step) / max(1, total - warmup))
-    )
+def rates(name: str, total: int, warmup: int) -> list[float]:
+    schedule = WarmupDecay(3e-4, total, warmup, name)
+    return [float(schedule(tf.constant(step, tf.int64))) for step in range(total + 5)]
 
 
+def slow_rate(name: str, total: int, warmup: int, step: int) -> float:
+    if step < warmup:
+        return 3e-4 * (step + 1) / (warmup + 1)
+    rest = max(0.0, (total - step) / max(1, total - warmup))
+    by_name = {"linear": rest, "cosine": 0.5 * (1 - math.cos(math.pi * rest)), "constant": 1.0}
+    return 3e-4 * by_name[name]
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "constant"])
 @pytest.mark.parametrize("warmup", [0, 1, 7, 20])
-def test_schedules_are_those_of_transformers(warmup):
-    schedules = {
-        name: WarmupDecay(3e-4, 20, warmup, name) for name in ("linear", "cosine", "constant")
-    }
-    for step in range(25):
-        rates = {
-            name: float(schedule(tf.constant(step, tf.int64)))
-            for name, schedule in schedules.items()
-        }
-        assert rates["linear"] == pytest.approx(linear(3e-4, 20, warmup, step), abs=1e-10)
-        progress = 1 - linear(1.0, 20, 0, step) * 20 / max(1, 20 - warmup)
-        cosine = step / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * progress))
-        assert rates["cosine"] == pytest.approx(3e-4 * cosine, abs=1e-10)
-        assert rates["constant"] == pytest.approx(
-            3e-4 * (step / warmup if step < warmup else 1.0), abs=1e-10
-        )
+def test_schedules_are_those_of_their_formulas(name, warmup):
+    expected = [slow_rate(name, 20, warmup, step) for step in range(25)]
+    assert rates(name, 20, warmup) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0), (1, 1), (2, 1), (20, 2), (20, 20)])
+def test_no_update_of_a_run_is_wasted_on_a_rate_of_0(name, total, warmup):
+    of_run = rates(name, total, warmup)[:total]
+    assert min(of_run) > 0
+    assert max(of_run) >= 3e-4 / 2
+    assert sorted(of_run[: warmup + 1]) == of_run[: warmup + 1]
 
 
 def test_a_ratio_of_warmup_rounds_up_and_steps_win():

@@ -12,12 +12,12 @@ import tiny
 from replicas import on_replicas, two_replicas
 
 from tfner.corpus.ledger import Ledger
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.encoded_corpus import encode
 from tfner.documents import Document
 from tfner.exceptions import DivergedError
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+from tfner.model.heads.head import LossSums
 from tfner.model.metrics import EntityF1
 from tfner.model.optimizer import FusedAdamW, build_optimizer
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
@@ -73,11 +73,7 @@ def a_model(*, scale: float | None = None, policy: str = "float32", **options):
     optimizer = build_optimizer(1e-3, 100, warmup_ratio=0.0, schedule="constant", weight_decay=0.0)
     if scale:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=scale)
-    model.compile(
-        optimizer,
-        loss=MaskedSparseCategoricalCrossentropy(),
-        weighted_metrics=[EntityF1(list(tiny.LABELS.tags))],
-    )
+    model.compile(optimizer, label_metrics=[EntityF1(list(tiny.LABELS.tags))])
     return model
 
 
@@ -184,8 +180,13 @@ def test_overflows_of_a_loss_scale_are_not_counted_but_a_bad_loss_is(parts):
 
 def test_gradients_that_overflow_without_a_scale_are_counted():
     model = a_model(policy="mixed_float16", scale=1.0)
-    real = model.loss.sums
-    model.loss.sums = lambda *values: (real(*values)[0] * 1e9, real(*values)[1])
+    real = model.head.loss_sums
+
+    def huge(*values):
+        total, weight = real(*values)
+        return LossSums(total * 1e9, weight)
+
+    model.head.loss_sums = huge
     assert model.fit(stacked([batch_of(1)]), verbose=0).history["skipped_steps"] == [1]
 
 
@@ -210,7 +211,7 @@ def test_the_documents_of_a_step_are_those_of_its_windows(batching):
     ]
     how = {"max_length": 16, "overlap": 4}
     corpus = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), **how)
-    pack, pad = PackSettings(4, 16, 0, 1), BatchSettings(4, batching, (8,), 0, 1)
+    pack, pad = PackedSettings(4, 16, 0, 1), PaddedSettings(4, batching, (8,), 0, 1)
     batches = PackedBatches(corpus, pack) if batching == "packed" else Batches(corpus, pad)
     splits, settings = (
         SimpleNamespace(documents={"train": documents}),

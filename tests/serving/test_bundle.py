@@ -177,17 +177,17 @@ def test_only_what_a_server_reads_is_written():
 @pytest.mark.encoder
 def test_an_export_of_a_published_encoder_is_little_more_than_its_weights(encoder_dir, tmp_path):
     from tfner.model.classifier import TokenClassifier
-    from tfner.model.encoders.bert import build_encoder
+    from tfner.model.encoders.families import build_encoder
+    from tfner.model.heads.softmax import SoftmaxHead
     from tfner.model.inference.frozen import FrozenClassifier
     from tfner.model.inference.tagger import Tagger
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
-    model = TokenClassifier(build_encoder(encoder_dir), len(tiny.LABELS)).build_for_any_shape()
+    head = SoftmaxHead(tiny.LABELS)
+    model = TokenClassifier(build_encoder(encoder_dir), head).build_for_any_shape()
     tokenizer = WordPieceTokenizer.from_checkpoint(encoder_dir)
     checkpoint = (encoder_dir / "model.safetensors").stat().st_size
     for dtype, share in ((tf.float32, 1.03), (tf.bfloat16, 0.55)):
         frozen = FrozenClassifier(model, dtype, skip_padding=True)
-        tagger = Tagger(
-            frozen, frozen.variables, tokenizer, tiny.LABELS, max_length=128, overlap=32
-        )
+        tagger = Tagger(frozen, tokenizer, tiny.LABELS, max_length=128, overlap=32)
         assert size_of(export_model(tagger, make_card(tagger), tmp_path)) <= share * checkpoint

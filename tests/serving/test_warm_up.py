@@ -43,7 +43,7 @@ def widths_asked(signature: str, tagger) -> set[int]:
 
 @pytest.mark.parametrize("signature", ["serving_default", "words", "features"])
 def test_every_width_of_every_signature_is_asked_for(signature):
-    tagger = tiny.tagger(lengths=(8, 16))
+    tagger = tiny.tagger(widths=(8, 16))
     assert widths_asked(signature, tagger) >= set(tagger.plan.widths)
 
 
@@ -62,7 +62,7 @@ def test_texts_without_anything_of_other_scripts_and_not_utf_8_are_among_them():
 
 
 def test_every_compiled_shape_is_asked_for_as_far_as_a_server_batches():
-    tagger = tiny.tagger(lengths=(16,), compiled=True, slice_pieces=512 * 32)
+    tagger = tiny.tagger(widths=(16,), compiled=True, max_pieces_per_pass=512 * 32)
     asked = {
         inputs["text"].shape[0]
         for name, inputs in warm_up_requests(tagger)
@@ -102,7 +102,7 @@ def test_a_request_that_fails_fails_the_export(monkeypatch, tmp_path):
 def test_a_compiled_export_answers_as_the_other(tmp_path):
     from tfner.serving.runtime.saved_model import load_recognizer
 
-    folder = export_model(tiny.tagger(lengths=(16,), compiled=True), CARD_OF_TINY, tmp_path)
+    folder = export_model(tiny.tagger(widths=(16,), compiled=True), CARD_OF_TINY, tmp_path)
     texts = ["anna met boris in oslo", "", "the acme corp runs near paris " * 9]
     for got, want in zip(
         load_recognizer(folder).batch(texts), tiny.live().batch(texts), strict=True

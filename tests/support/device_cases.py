@@ -21,12 +21,11 @@ import tensorflow as tf
 import tf_keras as keras
 import tiny
 
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.batching.replica_range import Share
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.model.classifier import TokenClassifier
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import FusedAdamW
 from tfner.training.devices.strategy import Devices, open_devices
@@ -62,20 +61,16 @@ class AfterOneEpoch(keras.optimizers.schedules.LearningRateSchedule):
 
 def compiled(parts: int, steps: int) -> TokenClassifier:
     model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
-    model.train_rows(np.unique([PAD, *corpus().input_ids.flat_values.numpy()]))
+    model.restrict_embedding_update(np.unique([PAD, *corpus().input_ids.flat_values.numpy()]))
     optimizer = FusedAdamW(AfterOneEpoch(steps), global_clipnorm=0.5, head_scale=2.0)
-    model.compile(
-        optimizer,
-        MaskedSparseCategoricalCrossentropy(),
-        weighted_metrics=[MaskedAccuracy(), EntityF1(TAGS)],
-    )
+    model.compile(optimizer, label_metrics=[MaskedAccuracy(), EntityF1(TAGS)])
     return model
 
 
 def tags_of_windows(model: TokenClassifier) -> list[list[list[str]]]:
     """The tags that the windows have and those that the model gives them, for seqeval."""
     x, y_BT, mask_BT = next(
-        Batches(corpus(), BatchSettings(40, "padded", (), PAD, 1)).in_order().as_numpy_iterator()
+        Batches(corpus(), PaddedSettings(40, "padded", (), PAD, 1)).in_order().as_numpy_iterator()
     )
     best_BT = model(x).numpy().argmax(-1)
     return [
@@ -99,7 +94,7 @@ def one_sided_steps(batches: PackedBatches, replicas: int) -> int:
 
 def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
     """An epoch of packed batches without learning, then STEPS steps; -> (what is measured, the weights)."""
-    batches = PackedBatches(corpus(), PackSettings(9, ROW, PAD, 1))
+    batches = PackedBatches(corpus(), PackedSettings(9, ROW, PAD, 1))
     with devices.strategy.scope():
         model = compiled(parts, batches.steps_per_epoch)
     tags, before = tags_of_windows(model), model.head.kernel.numpy()
@@ -123,7 +118,6 @@ def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
         "traces": model.train_function.experimental_get_tracing_count(),
         "unlabelled": int(model.unlabelled_batches.numpy()),
     }
-    model.settle()
     return measured, [variable.numpy() for variable in model.prediction_weights]
 
 

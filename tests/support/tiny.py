@@ -141,39 +141,52 @@ def tokenizer():
     return WordPieceTokenizer.from_checkpoint(checkpoint())
 
 
-def classifier(labels: LabelSet = LABELS, *, policy: str = "float32", **options: Any):
+def classifier(
+    labels: LabelSet = LABELS,
+    *,
+    policy: str = "float32",
+    implementation: str = "reference",
+    loss: Any = None,
+    **options: Any,
+):
     """A TokenClassifier whose head draws every tag about equally often; options are the constructor's."""
     from tfner.model.build import precision
     from tfner.model.classifier import TokenClassifier
-    from tfner.model.encoders.bert import build_encoder
+    from tfner.model.encoders.families import build_encoder
+    from tfner.model.heads.head import LossOptions
+    from tfner.model.heads.softmax import SoftmaxHead
 
     with precision(policy):
-        model = TokenClassifier(
-            build_encoder(checkpoint()), len(labels), **{"dropout": 0.0, **options}
-        ).build_for_any_shape()
+        encoder = build_encoder(checkpoint(), implementation=implementation)
+        head = SoftmaxHead(labels, loss or LossOptions())
+        model = TokenClassifier(encoder, head, **{"dropout": 0.0, **options})
+        model.build_for_any_shape()
     random = np.random.default_rng(11)
     kernel = random.normal(0.0, 0.7, model.head.kernel.shape)
     ids = random.integers(len(SPECIAL), len(vocabulary()), (16, 24)).astype(np.int32)
-    hidden = (
-        model.encoder(input_ids=ids, attention_mask=np.ones_like(ids))
-        .last_hidden_state.numpy()
-        .astype(np.float32)
-    )
-    model.head.set_weights(
-        [kernel, -hidden.mean((0, 1)) @ kernel]
-    )  # so that no tag is the likelier one whatever the piece
+    hidden = hidden_states(encoder, ids, np.ones_like(ids)).astype(np.float32)
+    # So that no tag is the likelier one whatever the piece.
+    model.head.set_weights([kernel, -hidden.mean((0, 1)) @ kernel])
     return model
+
+
+def hidden_states(encoder: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What an encoder makes of padded rows, [B, T, H]."""
+    from tfner.model.encoders.encoder import EncoderInput
+
+    return encoder(EncoderInput(ids, mask)).numpy()
+
+
+def reference_states(encoder: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What transformers' own layer makes of them."""
+    return encoder.bert(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
 
 
 @functools.cache
 def tagger(labels: LabelSet = LABELS, **options: Any):
     """A Tagger as an export holds it, over a copy of the one cached classifier of a label set."""
-    from tfner.model.inference.tagger import Tagger
-
     frozen = _frozen_classifier(labels, skip_padding=not options.get("compiled"))
-    return Tagger(
-        frozen, frozen.variables, tokenizer(), labels, **{"max_length": 32, "overlap": 8, **options}
-    )
+    return tagger_over(frozen, labels, **options)
 
 
 @functools.cache
@@ -184,17 +197,17 @@ def _frozen_classifier(labels: LabelSet, *, skip_padding: bool):
 
 
 def tagger_over(model: Any, labels: LabelSet, **options: Any):
-    """A Tagger over a model, which it follows as its weights change; options are the constructor's."""
+    """A Tagger over a model, which it follows as its weights change.
+
+    Options are the constructor's, and those of DecoderOptions.
+    """
+    from tfner.model.heads.head import DecoderOptions
     from tfner.model.inference.tagger import Tagger
 
-    weights = [*model.encoder.weights, *model.head.weights]
-    return Tagger(
-        lambda inputs: model(inputs),
-        weights,
-        tokenizer(),
-        labels,
-        **{"max_length": 32, "overlap": 8, **options},
-    )
+    names = ("method", "threshold", "max_entities")
+    decoding = DecoderOptions(**{name: options.pop(name) for name in names if name in options})
+    options = {"max_length": 32, "overlap": 8, **options}
+    return Tagger(model, tokenizer(), labels, decoding=decoding, **options)
 
 
 @functools.cache

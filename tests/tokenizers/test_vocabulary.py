@@ -72,9 +72,9 @@ def test_tokenizer_json_suffices_and_gives_what_its_config_does_not(saved):
     folder = write(value)
     pieces, settings = read_checkpoint_tokenizer(folder)
     assert pieces == vocabulary()
-    assert settings == TokenizerSettings(lowercase=False, max_chars_per_word=7)
-    write_config(folder, do_lower_case=True, unk_token={"content": "[UNK]"})
-    assert read_checkpoint_tokenizer(folder)[1].lowercase
+    assert settings == TokenizerSettings(max_chars_per_word=7)
+    write_config(folder, do_lower_case=False, unk_token={"content": "[UNK]"})
+    assert not read_checkpoint_tokenizer(folder)[1].lowercase
 
 
 def test_word_length_limit_of_the_file_is_kept(saved):

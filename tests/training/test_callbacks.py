@@ -12,8 +12,15 @@ from rich.console import Console
 
 from tfner.documents import Entity
 from tfner.evaluation.scores import score_entities
-from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Throughput
-from tfner.training.state.resume_callback import LastState, Place
+from tfner.training.callbacks import (
+    BestWeights,
+    Elapsed,
+    EntityReport,
+    MetricsLog,
+    ProgressBar,
+    Throughput,
+)
+from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 
 
 class Scripted(keras.callbacks.Callback):
@@ -57,7 +64,7 @@ def kernel(model):
     ("values", "mode", "kept"),
     [
         ([0.1, 0.5, 0.3], None, 1),
-        ([0.5, 0.5, 0.4], None, 0),
+        ([0.5, 0.5, 0.4], None, 1),
         ([0.1, float("nan"), 0.2], None, 2),
         ([0.3, 0.1, 0.2], "min", 1),
     ],
@@ -83,6 +90,49 @@ def test_patience_stops_and_still_restores_the_best(tmp_path):
     assert kernel(model) == 1
 
 
+def test_patience_waits_for_a_better_value_though_later_equals_are_kept(tmp_path):
+    model = small_model()
+    best = BestWeights(tmp_path / "best", patience=3)
+    history = train(model, 10, [Scripted([0.5] * 10), best])
+    assert len(history.epoch) == 4
+    assert (kernel(model), best.best_epoch, best.improved_epoch) == (3, 3, 0)
+
+
+def test_patience_and_seconds_go_on_after_a_resume(tmp_path):
+    def callbacks():
+        best = BestWeights(tmp_path / "best", patience=3)
+        throughput = Throughput(8)
+        resume = ResumeCheckpoint(tmp_path / "last", best, throughput)
+        return best, throughput, resume
+
+    best, throughput, resume = callbacks()
+    train(small_model(), 2, [throughput, Scripted([0.5] * 9), best, resume])
+    spent = throughput.elapsed()
+    model, (best, throughput, resume) = small_model(), callbacks()
+    resume.set_model(model)
+    best.set_model(model)
+    assert resume.restore() == TrainingPosition(2)
+    assert 0 < throughput.elapsed().training == pytest.approx(spent.training, abs=1e-3)
+    history = train(model, 9, [throughput, Scripted([0.5] * 9), best, resume], initial_epoch=2)
+    assert history.epoch == [2, 3]
+    assert throughput.elapsed().training > spent.training
+    assert throughput.elapsed().fit > spent.fit
+
+
+def test_a_state_of_an_earlier_version_has_neither_seconds_nor_the_epoch_that_improved(tmp_path):
+    best, throughput = BestWeights(tmp_path / "best"), Throughput(8)
+    model = small_model()
+    resume = ResumeCheckpoint(tmp_path / "last")
+    resume.set_model(model)
+    facts = {"epoch": 3, "step": 0, "ended": False, "data": "", "best": 0.5, "best_epoch": 1}
+    train(model, 1, [])
+    resume.checkpoints.write("state-000003-00000000", resume._checkpoint(), **facts)
+    resume = ResumeCheckpoint(tmp_path / "last", best, throughput)
+    resume.set_model(model)
+    assert resume.restore() == TrainingPosition(3)
+    assert (best.best_epoch, best.improved_epoch, throughput.elapsed()) == (1, 1, Elapsed())
+
+
 def test_a_metric_that_nobody_logs_is_named(tmp_path):
     with pytest.raises(
         KeyError, match="monitor 'val_f2' is not logged; logged are loss, val_entity_f1"
@@ -94,21 +144,21 @@ def test_training_goes_on_from_the_last_epoch_as_if_it_had_not_stopped(tmp_path)
     whole = small_model()
     train(whole, 4, [])
     broken = small_model()
-    train(broken, 2, [LastState(tmp_path)])
+    train(broken, 2, [ResumeCheckpoint(tmp_path)])
     resumed = small_model()
     best = BestWeights(tmp_path / "best", monitor="loss")
-    last = LastState(tmp_path, best)
+    last = ResumeCheckpoint(tmp_path, best)
     last.set_model(resumed)
-    assert last.restore() == Place(2)
+    assert last.restore() == TrainingPosition(2)
     train(resumed, 4, [best, last], initial_epoch=2)
     assert kernel(resumed) == kernel(whole)
     assert last.checkpoints.names() == ["state-000003-00000000", "state-000004-00000000"]
 
 
 def test_without_a_state_training_begins_at_the_beginning(tmp_path):
-    last = LastState(tmp_path)
+    last = ResumeCheckpoint(tmp_path)
     last.set_model(small_model())
-    assert last.restore() == Place()
+    assert last.restore() == TrainingPosition()
 
 
 def test_entity_scores_stand_in_the_logs_for_the_callbacks_behind():

@@ -250,7 +250,7 @@ def test_one_process_needs_nobody():
     devices = open_devices("cpu")
     values = np.arange(3.0)
     assert (devices.chief, devices.replicas, devices.workers) == (True, 1, 1)
-    assert devices.from_chief(values) is values
+    assert devices.broadcast_from_chief(values) is values
     assert devices.lost(tf.errors.UnavailableError(None, None, "a file system")) is None
 
 

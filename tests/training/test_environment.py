@@ -52,7 +52,9 @@ def test_all_that_the_demand_names_is_there(tmp_path, monkeypatch):
     settings = RunSettings(name="x", seed=7, encoder={"checkpoint": "none"}, data=data)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["tfner.train", "x.yaml"])
-    found = json.loads(json.dumps(describe_environment(settings, {"dev": [Document("a")]})))
+    counts = {"train": {"documents": 3, "entities": 5}}
+    described = describe_environment(settings, {"dev": [Document("a")]}, counts)
+    found = json.loads(json.dumps(described))
     assert found["versions"]["tensorflow"] == metadata.version("tensorflow")
     assert (found["seed"], found["command"], found["git"]) == (7, ["tfner.train", "x.yaml"], None)
     assert [device["type"] for device in found["devices"]] == [
@@ -62,6 +64,7 @@ def test_all_that_the_demand_names_is_there(tmp_path, monkeypatch):
         "source": str(tmp_path / "train.conll"),
         "bytes": 11,
         "sha256": sha256(b"anna B-PER\n"),
+        **counts["train"],
     }
     assert (found["data"]["dev"]["documents"], len(found["data"]["dev"]["sha256"])) == (1, 64)
     assert {

@@ -22,7 +22,7 @@ from tfner.exceptions import ConfigError
 from tfner.runs import print_table
 from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
-from tfner.training.state.run_list import list_runs, look_at
+from tfner.training.state.run_list import list_runs, summarize_run
 
 FILES = ("config.yaml", "metrics.jsonl", "report.json", "exports.jsonl", "environment.json", "lock")
 
@@ -56,7 +56,8 @@ def make_run(home: Path, name: str, f1s: tuple[float, ...] = (), place: str = ""
 
 
 def finish(folder: RunFolder, export: Path | None = None) -> None:
-    folder.finish({"test": Report(scores=EntityScores({"A": 4}, {"A": 5}, {"A": 3}), split="test")})
+    report = Report(scores=EntityScores({"A": 4}, {"A": 5}, {"A": 3}), name="a", split="test")
+    folder.write_report(report, "finished")
     if export:
         folder.note_export(export)
 
@@ -109,10 +110,27 @@ def test_a_run_that_ended_early_says_how_far_it_came(home):
     assert (killed.saved, stopped.saved) == ((1, 40), None)
 
 
+def test_an_interrupted_run_with_a_report_is_not_finished(home):
+    folder = make_run(home, "a", (0.5,))
+    folder.note_interruption()
+    report = Report(scores=EntityScores({"A": 4}, {"A": 5}, {"A": 3}), name="a", split="dev")
+    folder.write_report(report, "interrupted")
+    assert folder.state() == "unfinished"
+    assert json.loads(folder.report.read_text())["state"] == "interrupted"
+    assert "<title>a (interrupted)" in folder.page.read_text()
+    found = only(home)
+    assert (found.state, found.split, found.problems) == ("interrupted", "dev", [])
+    assert found.f1 == pytest.approx(2 * 3 / (4 + 5))
+
+
 def test_going_on_ends_an_interruption(home):
-    make_run(home, "a").note_interruption()
+    folder = make_run(home, "a")
+    folder.note_interruption()
+    folder.write_report(Report(scores=EntityScores()), "interrupted")
     make_run(home, "a")
     assert only(home).state == "unfinished"
+    assert not folder.report.exists()
+    assert not folder.page.exists()
 
 
 def test_a_run_that_is_worked_on_runs_whatever_lies_there(home):
@@ -134,9 +152,9 @@ def test_the_lock_of_a_process_that_was_killed_holds_nothing(home):
 def test_looking_takes_the_lock_from_nobody(home):
     folder = make_run(home, "a")
     (folder.path / "lock").write_text("{}")
-    look_at(folder.path)
+    summarize_run(folder.path)
     with locked(folder.path):
-        look_at(folder.path)
+        summarize_run(folder.path)
         assert only(home).state == "running"
 
 

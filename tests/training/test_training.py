@@ -24,8 +24,8 @@ from tfner.exceptions import ConfigError, ModelError
 from tfner.predict import predict
 from tfner.training.callbacks import ProgressBar
 from tfner.training.restore import export_run, open_model, scores_of_run
-from tfner.training.run import train
-from tfner.training.run_inputs import prepare
+from tfner.training.run import Outcome, report_of, train
+from tfner.training.run_inputs import load_run_inputs
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.run_list import list_runs
 
@@ -147,25 +147,21 @@ def test_embeddings_learn_where_training_has_their_pieces_and_only_decay_elsewhe
 
 
 def test_the_report_is_of_the_test_split_and_holds_the_scores_of_dev_too(home):
-    folder = RunFolder(home / "runs" / "reported")
-    folder.path.mkdir(parents=True)
-    dev, test = (
-        Report(scores=EntityScores({"A": n}, {"A": n}, {"A": 1}), name="x", split=split)
-        for n, split in ((1, "dev"), (2, "test"))
-    )
-    (folder.path / "config.yaml").write_text(settings_for(home, "reported").to_yaml())
-    folder.finish({"dev": dev, "test": test})
+    settings = settings_for(home, "reported")
+    folder = RunFolder(settings.run_dir)
+    inputs = load_run_inputs(settings, folder, quiet())
+    scores = {"dev": EntityScores({"A": 1}, {"A": 1}, {"A": 1})}
+    scores["test"] = EntityScores({"A": 2}, {"A": 2}, {"A": 1})
+    reports = {split: Report(scores=of, name="x", split=split) for split, of in scores.items()}
+    folder.write_report(report_of(inputs, Outcome(folder, "finished", reports)), "finished")
     report = json.loads(folder.report.read_text())
-    assert (
-        report["split"],
-        report["entity"]["micro"]["f1"],
-        report["splits"]["dev"]["micro"]["f1"],
-    ) == ("test", 0.5, 1.0)
+    assert (report["split"], report["entity"]["micro"]["f1"]) == ("test", 0.5)
+    assert report["splits"]["dev"]["micro"]["f1"] == 1.0
     assert set(scores_of_run(folder)) == {"dev", "test"}
 
 
 def test_the_tagger_learns(finished):
-    assert finished.reports["dev"].scores.types["PER"].f1 > 0.5
+    assert finished.reports["dev"].scores.micro.f1 > 0.5
 
 
 def test_export_run_folder_and_report_agree(finished, home, tmp_path):
@@ -192,6 +188,17 @@ def test_the_card_says_what_the_model_is(finished):
         16,
     )
     assert card["scores"]["dev"]["micro"]["support"] == 33
+
+
+def test_the_card_and_its_page_say_how_much_the_model_learned_from(finished, home, tmp_path):
+    again = export_run(home / "runs" / "whole", tmp_path / "again")
+    for version in (finished.export, again):
+        data = json.loads((version / "assets.extra" / "tfner.json").read_text())["data"]
+        train_data = {"source": "train.conll", "documents": 50, "entities": 97}
+        assert data["train"] == {**train_data, "lost": {"vanished": 1}}
+        assert (data["dev"]["documents"], data["dev"]["entities"]) == (17, 33)
+        page = (version / "assets.extra" / "README.md").read_text()
+        assert "| train | train.conll | 50 | 97 | 1 vanished |" in page
 
 
 def test_a_run_exports_again_as_the_next_version(finished, home):
@@ -258,6 +265,10 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
         outcome = train(settings_for(home, "broken"), quiet())
     assert outcome.state == "interrupted"
     assert outcome.export.name == "1"
+    report = json.loads(outcome.folder.report.read_text())
+    assert (report["state"], report["split"]) == ("interrupted", "dev")
+    assert report["entity"] == outcome.reports["dev"].scores.to_dict()
+    assert report["seconds"]["training"] > 0
     assert [facts.state for facts in list_runs(outcome.folder.path)] == ["interrupted"]
     begin, *_, end = [
         (record.event, record.fields) for record in caplog.records if hasattr(record, "event")
@@ -270,6 +281,12 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
     )
     assert train(settings_for(home, "broken"), quiet()).state == "finished"
     assert [facts.state for facts in list_runs(outcome.folder.path)] == ["finished"]
+    again = json.loads(outcome.folder.report.read_text())
+    assert again["state"] == "finished"
+    assert again["seconds"]["fit"] > again["seconds"]["training"] > report["seconds"]["training"]
+    lines = [json.loads(line) for line in outcome.folder.metrics.read_text().splitlines()]
+    spent = sum(line["seconds"] for line in lines)
+    assert again["seconds"]["training"] == pytest.approx(spent, abs=1e-3)
     whole, resumed = (
         weights_of(home / "runs" / name / "checkpoints" / "best") for name in ("whole", "broken")
     )
@@ -281,7 +298,7 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
 def test_a_corpus_from_the_cache_is_the_same_and_has_lost_the_same(home, monkeypatch):
     def prepared(name, *overrides):
         settings = settings_for(home, name, *overrides)
-        return prepare(settings, RunFolder(settings.run_dir), quiet())
+        return load_run_inputs(settings, RunFolder(settings.run_dir), quiet())
 
     plain, first = prepared("plain"), prepared("first", f"data.cache={home / 'cache'}")
     assert len(list((home / "cache").iterdir())) == 2
@@ -301,8 +318,20 @@ def test_an_interrupt_before_the_first_epoch_ends_leaves_nothing_to_export(home,
     interrupt_at(monkeypatch, 0)
     outcome = train(settings_for(home, "early"), quiet())
     assert (outcome.state, outcome.export) == ("interrupted", None)
+    report = json.loads(outcome.folder.report.read_text())
+    assert (report["state"], report["entity"]["micro"]["support"]) == ("interrupted", 0)
+    assert report["data_by_split"]["train"] == {"vanished": 1}
     with pytest.raises(ModelError, match="the run has no weights yet"):
         open_model(home / "runs" / "early")
+
+
+def test_without_an_export_an_interrupted_run_writes_its_report_all_the_same(home, monkeypatch):
+    interrupt_at(monkeypatch, 1)
+    settings = settings_for(home, "reports", "training.export_on_interrupt=false")
+    outcome = train(settings, quiet())
+    assert outcome.export is None
+    report = json.loads(outcome.folder.report.read_text())
+    assert (report["state"], report["split"]) == ("interrupted", "dev")
 
 
 def test_without_dev_the_last_epoch_is_kept_and_said(home, caplog):
@@ -316,6 +345,7 @@ def test_without_dev_the_last_epoch_is_kept_and_said(home, caplog):
     )
     assert json.loads((outcome.folder.report).read_text())["entity"]["micro"]["support"] == 0
     assert tfner.load(outcome.export).card["labels"] == ["PER"]
+    assert tfner.load(export_run(outcome.folder.path)).card["scores"] == {}
 
 
 def test_mixed_precision_accumulation_and_options_train(home):

@@ -22,7 +22,7 @@ from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.safeio.whole_files import read_arrays, write_arrays
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
 
 logger = logging.getLogger(__name__)
 ENCODING = 1  # one more whenever `encode` gives something else for the same input, or the file holds something else
@@ -31,7 +31,7 @@ NAME_LENGTH = 32
 
 def encode_cached(
     documents: Sequence[Document],
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     labels: LabelSet,
     ledger: Ledger,
     folder: Path,
@@ -70,7 +70,7 @@ def encode_cached(
 
 def cache_key(
     documents: Iterable[Document],
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     labels: LabelSet,
     settings: dict[str, Any],
 ) -> str:

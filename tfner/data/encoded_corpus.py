@@ -17,7 +17,7 @@ from tfner.data.labels import inside_tags, tag_units
 from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
 from tfner.documents import Document
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import Tokens, WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer, Tokens
 
 Labelling = Literal["word", "pretoken", "piece"]
 DOCUMENTS_AT_ONCE = 4096  # each call of the tokenizer costs some milliseconds whatever it is given
@@ -86,7 +86,7 @@ class EncodedDocument:
 
 def encode(
     documents: Iterable[Document],
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     labels: LabelSet,
     ledger: Ledger,
     *,
@@ -115,7 +115,7 @@ def encode(
 
 def encode_documents(
     documents: Iterable[Document],
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     labels: LabelSet,
     ledger: Ledger,
     labelling: Labelling,
@@ -155,7 +155,7 @@ def labelled_pieces(tokens: TokenRow, labelling: Labelling) -> np.ndarray:
 
 
 def tokenize(
-    documents: Iterable[Document], tokenizer: WordPieceTokenizer
+    documents: Iterable[Document], tokenizer: Tokenizer
 ) -> Iterator[tuple[Document, TokenRow]]:
     """Each document with its tokens: given words are the units, else the word rule finds them."""
     for portion in portions(documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE):
@@ -167,7 +167,7 @@ def tokenize(
         yield from zip(portion, map(TokenRow._make, zip(*rows, strict=True)), strict=True)
 
 
-def tokenize_portion(documents: Sequence[Document], tokenizer: WordPieceTokenizer) -> Tokens:
+def tokenize_portion(documents: Sequence[Document], tokenizer: Tokenizer) -> Tokens:
     """Tokens of some documents, all with given words or all without."""
     if documents[0].words is None:
         return tokenizer.tokenize_text(

@@ -14,11 +14,11 @@ from tfner.data.batching.batch_by_size import encode_text
 from tfner.data.encoded_corpus import tag_document, tokenize
 from tfner.documents import Document
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
 
 
 def tokenizer_facts(
-    documents: Iterable[Document], tokenizer: WordPieceTokenizer, labels: LabelSet, ledger: Ledger
+    documents: Iterable[Document], tokenizer: Tokenizer, labels: LabelSet, ledger: Ledger
 ) -> TokenizerFacts:
     """Tokenize and label a corpus as training would; what that loses is entered in the ledger."""
     units, pieces, suspects = [], [], Counter()
@@ -37,7 +37,7 @@ def tokenizer_facts(
     )
 
 
-def unknown_alone(suspects: Counter[str], tokenizer: WordPieceTokenizer) -> dict[str, int]:
+def unknown_alone(suspects: Counter[str], tokenizer: Tokenizer) -> dict[str, int]:
     """Those characters that are [UNK] by themselves: in an unknown word most characters are not to blame."""
     if not suspects:
         return {}

@@ -12,11 +12,13 @@ import tf_keras as keras
 
 from tfner.config import Precision, RunSettings
 from tfner.model.classifier import TokenClassifier
-from tfner.model.encoders.bert import build_encoder
+from tfner.model.encoders.families import build_encoder
+from tfner.model.heads import softmax  # noqa: F401  makes itself known
+from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, build_head
 from tfner.model.inference.frozen import FrozenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
 
 
 @contextmanager
@@ -31,56 +33,63 @@ def precision(policy: Precision) -> Iterator[None]:
 
 
 def build_classifier(
-    settings: RunSettings, encoder: Path, labels: LabelSet, *, pretrained: bool, policy: Precision
+    settings: RunSettings,
+    encoder: Path,
+    labels: LabelSet,
+    *,
+    pretrained: bool,
+    policy: Precision,
+    loss: LossOptions = PLAIN_LOSS,
 ) -> TokenClassifier:
-    """A classifier with all its variables; `encoder` is a folder with config.json and, if pretrained, weights."""
+    """Build a classifier with all its variables.
+
+    Args:
+        settings: of the run.
+        encoder: a folder with config.json and, if pretrained, weights.
+        labels: what is learned.
+        pretrained: whether the encoder has the folder's weights or random ones.
+        policy: Keras's dtype policy.
+        loss: options of the head's loss.
+    """
+    implementation = settings.encoder.implementation
     with precision(policy):
-        return TokenClassifier(
-            build_encoder(encoder, pretrained=pretrained),
-            len(labels.tags),
+        body = build_encoder(encoder, pretrained=pretrained, implementation=implementation)
+        model = TokenClassifier(
+            body,
+            build_head(settings.model.head, labels, loss, body.initializer_range),
             dropout=settings.model.dropout,
             gradient_accumulation=settings.training.gradient_accumulation,
-            implementation=settings.encoder.implementation,
-        ).build_for_any_shape()
+        )
+        return model.build_for_any_shape()
 
 
 def build_tagger(
-    model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
 ) -> Tagger:
-    """The tagger over a model's weights, which it follows as they change."""
-    return Tagger(
-        lambda inputs: model(inputs, training=False),
-        model.prediction_weights,
-        tokenizer,
-        labels,
-        **tagger_options(settings),
-    )
+    """Build the tagger over a model's weights, which it follows as they change."""
+    return Tagger(model, tokenizer, labels, **tagger_options(settings))
 
 
 def build_export_tagger(
-    model: TokenClassifier, tokenizer: WordPieceTokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
 ) -> Tagger:
-    """The tagger that an export holds: over copies of a model's weights, in the precision and shapes of the settings."""
+    """Build the tagger that an export holds, over copies of a model's weights.
+
+    Precision and shapes are those of the settings.
+    """
     export = settings.export
-    classify = FrozenClassifier(model, tf.as_dtype(export.precision), skip_padding=not export.xla)
-    return Tagger(
-        classify,
-        classify.variables,
-        tokenizer,
-        labels,
-        lengths=export.widths,
-        compiled=export.xla,
-        **tagger_options(settings),
-    )
+    frozen = FrozenClassifier(model, tf.as_dtype(export.precision), skip_padding=not export.xla)
+    options = tagger_options(settings)
+    return Tagger(frozen, tokenizer, labels, widths=export.widths, compiled=export.xla, **options)
 
 
 def tagger_options(settings: RunSettings) -> dict[str, Any]:
-    """What is the same in training, evaluation and export."""
+    """Collect what is the same in training, evaluation and export."""
+    export = settings.export
+    method = export.decoder or settings.model.decoder
     return {
         "max_length": settings.encoder.max_length,
         "overlap": settings.encoder.overlap,
-        "decoder": settings.export.decoder or settings.model.decoder,
-        "threshold": settings.export.threshold,
-        "max_entities": settings.export.max_entities,
-        "slice_pieces": settings.export.slice_pieces,
+        "decoding": DecoderOptions(method, export.threshold, export.max_entities),
+        "max_pieces_per_pass": export.max_pieces_per_pass,
     }

@@ -1,117 +1,99 @@
-"""TokenClassifier: an encoder and a tag layer, as an ordinary Keras model."""
+"""TokenClassifier: an encoder and a head, as an ordinary Keras model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.model.encoders.bert_weights import encode_packed, fused_pass, read_weights
-from tfner.model.encoders.partial_embedding import TrainedRows
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy, sum_over_replicas
-from tfner.model.metrics import LossOfLabels, segments_of_batch
-from tfner.model.skipping import apply_or_skip, skips
-
-Implementation = Literal["fused", "reference"]
+from tfner.model.encoders.encoder import Encoder, EncoderInput
+from tfner.model.heads.head import Head
+from tfner.model.losses import sum_over_replicas
+from tfner.model.metrics import LossOfLabels
+from tfner.model.skipping import apply_or_skip, supports_skipping
 
 
-class Seeds(keras.__internal__.layers.BaseRandomLayer):
-    """What the fused pass' dropouts draw from: a layer as Keras's dropouts are, so that training saves its state with theirs."""
+class Step(NamedTuple):
+    """What the forward and backward passes of a batch leave."""
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(force_generator=True, **kwargs)
-        self.build(())  # the state exists before a checkpoint is restored
+    loss: tf.Tensor  # float32 scalar
+    logits: tf.Tensor  # [B, T, K]
+    gradients: list[tf.Tensor]  # one for each trainable variable
 
-    def draw(self, count: int) -> tf.Tensor:
-        """New seeds, int64 [count, 2]."""
-        return tf.random.experimental.stateless_split(
-            self._random_generator.make_seed_for_stateless_op(), count
-        )
+
+@dataclass(frozen=True)
+class LabelMetrics:
+    """Hold metrics in a plain object, in which Keras finds nothing to track as part of the model."""
+
+    metrics: tuple[keras.metrics.Metric, ...] = ()
 
 
 class TokenClassifier(keras.Model):
     """Logits over tags for every piece; trains with plain `compile` and `fit`.
 
-    Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32 [B, T], the mask float32 [B, T]
-    passed as Keras's sample_weight. Output: float32 logits [B, T, K]. Packed rows are `{"input_ids", "segment_ids", "position_ids"}`:
-    0 on padding, else which of the row's texts a piece belongs to, and its place in that text; each text is read by itself.
+    Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32
+    [B, T], the mask float32 [B, T] passed as Keras's sample_weight. Output: float32 logits [B, T,
+    K]. Packed rows are `{"input_ids", "segment_ids", "position_ids"}`, see EncoderInput; each text
+    is read by itself.
 
-    The loss in the logs is that of all labelled positions since the metrics were reset, however they were batched.
+    The loss is the head's, so `compile` takes none. In the logs it is that of all labelled
+    positions since the metrics were reset, however they were batched.
 
-    `gradient_accumulation` works a batch through in that many parts and updates once: the memory of a part, the update of the whole,
-    because the loss is divided by the labelled positions of the whole. It needs MaskedSparseCategoricalCrossentropy as loss.
-
-    `first_step` is where the next `fit` enters its first epoch: it counts steps from there, and its data begin with that step.
-
-    `implementation` says who computes the hidden states: the encoder itself or the fused pass over its weights.
-
-    `train_rows` spares the update of embeddings that no training text needs; `settle` then makes the encoder whole.
+    Args:
+        encoder: turns pieces into hidden states.
+        head: turns hidden states into logits, and has the loss.
+        dropout: share of hidden states that is dropped out in front of the head.
+        gradient_accumulation: parts that a batch is worked through in before one update: the memory
+            of a part, the update of the whole, because the loss is divided by the labels of the
+            whole.
     """
 
-    def __init__(self, encoder: keras.Model, tag_count: int, *, dropout: float = 0.1, gradient_accumulation: int = 1,
-                 implementation: Implementation = "reference", **kwargs: Any):  # fmt: skip
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        *,
+        dropout: float = 0.1,
+        gradient_accumulation: int = 1,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.encoder = encoder
-        self._fused = (
-            fused_pass(encoder, tf.as_dtype(self.compute_dtype))
-            if implementation == "fused"
-            else None
-        )
-        self._seeds = Seeds(name="seeds") if self._fused is not None else None
-        self._rows: TrainedRows | None = None
+        self._track_parts()
         self.gradient_accumulation = gradient_accumulation
-        self.first_step = 0
         self.dropout = keras.layers.Dropout(dropout)
-        self.head = keras.layers.Dense(
-            tag_count,
-            kernel_initializer=keras.initializers.TruncatedNormal(
-                stddev=encoder.config.initializer_range
-            ),
-            dtype="float32",
-            name="head",
-        )
-        self.unlabelled_batches = self.add_weight("unlabelled_batches", (), tf.int32, "zeros", trainable=False,
-                                                  aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
-        self.skipped_steps = self.add_weight("skipped_steps", (), tf.int32, "zeros", trainable=False,
-                                             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # fmt: skip
+        self.head = head
+        self.unlabelled_batches = self._add_counter("unlabelled_batches")
+        self.skipped_steps = self._add_counter("skipped_steps")
         self.loss_of_labels = LossOfLabels()
-        self.distribute_reduction_method = "first"  # of logs, which are the same on all replicas: Keras would sum up those of processes
+        self._label_metrics = LabelMetrics()
+        # Logs are the same on all replicas; Keras would add up those of several processes.
+        self.distribute_reduction_method = "first"
 
-    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and reading through transformers' layers takes seconds
+    def _add_counter(self, name: str) -> tf.Variable:
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return self.add_weight(name, (), tf.int32, "zeros", trainable=False, aggregation=first)
+
+    def _track_parts(self) -> None:
+        """Track what checkpoints hold of the encoder beside it."""
+        for name, part in self.encoder.parts_of_checkpoints.items():
+            setattr(self, name, part)
+
+    # There is nothing to convert, and reading through transformers' layers takes seconds.
+    @tf.autograph.experimental.do_not_convert
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        mask_BT = inputs["segment_ids"] if "segment_ids" in inputs else inputs["attention_mask"]
-        hidden_BTH = self._encode(
-            inputs["input_ids"], mask_BT, inputs.get("position_ids"), training
-        )
+        """Compute logits; int32 [B, T] each -> float32 [B, T, K], of no meaning on padding."""
+        pieces = EncoderInput.from_batch(inputs)
+        hidden_BTH = self.encoder(pieces, training=training)
         hidden_BTH = tf.cast(self.dropout(hidden_BTH, training=training), tf.float32)
-        # Selected, because in the gradient of the head's kernel a NaN at a padded position, times 0, would be NaN.
-        return self.head(tf.where(tf.expand_dims(mask_BT > 0, -1), hidden_BTH, 0.0))
-
-    def _encode(
-        self, ids_BT: tf.Tensor, mask_BT: tf.Tensor, positions_BT: tf.Tensor | None, training: bool
-    ) -> tf.Tensor:
-        """Hidden states, [B, T, H]."""
-        if self._fused is not None and self._seeds is not None:
-            seeds = (
-                self._seeds.draw(self._fused.seed_count(self.encoder.config.num_hidden_layers))
-                if training
-                else None
-            )
-            weights = read_weights(self.encoder)
-            if self._rows is not None and training:
-                ids_BT, weights = (
-                    self._rows.numbers(ids_BT),
-                    weights._replace(words=self._rows.table()),
-                )
-            return self._fused(weights, ids_BT, mask_BT, positions_BT, seeds)
-        if positions_BT is not None:
-            return encode_packed(self.encoder, ids_BT, mask_BT, positions_BT, training)
-        return self.encoder(
-            input_ids=ids_BT, attention_mask=mask_BT, training=training
-        ).last_hidden_state
+        # Selected, because in the gradient of the head's kernel a NaN on padding, times 0, would be
+        # NaN.
+        is_piece_BT1 = tf.expand_dims(pieces.segment_ids > 0, -1)
+        return self.head(tf.where(is_piece_BT1, hidden_BTH, 0.0))
 
     def build_for_any_shape(self) -> TokenClassifier:
         """Create all variables by one call on a tiny batch."""
@@ -119,213 +101,166 @@ class TokenClassifier(keras.Model):
         self({"input_ids": ids, "attention_mask": tf.ones_like(ids)})
         return self
 
-    def train_rows(self, ids: Sequence[int] | np.ndarray) -> None:
-        """Of the table of word embeddings train only the rows of these ids, ascending int [U]: all that training data hold.
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        *,
+        label_metrics: Sequence[keras.metrics.Metric] = (),
+        **options: Any,
+    ) -> None:
+        """Compile as Keras does, without a loss.
 
-        The others have no gradient and cost the optimizer neither time nor memory; weight decay reaches them with `settle`. The rows
-        that are trained are a variable of their own, from which `settle` puts them into the encoder: at the end of an epoch, before the
-        encoder is saved or read. Needs the fused pass; to be called before the optimizer is built.
+        Args:
+            optimizer: as Keras's.
+            label_metrics: are updated with (y, logits, label_mask, segment_ids), as those of
+                `tfner.model.metrics` are; segment ids are None but in packed rows.
+            options: Keras's other options.
         """
-        if self._fused is None:
-            raise ValueError(
-                'train_rows: expected implementation="fused": the encoder itself reads its own table'
-            )
-        self._rows = TrainedRows(self._word_embeddings, ids, name="rows")
-
-    def settle(self) -> None:
-        """Put trained rows into the encoder's table and let its others decay; nothing without `train_rows`."""
-        if self._rows is not None:
-            self._rows.settle(self._word_embeddings)
+        if "loss" in options:
+            raise TypeError("compile: expected no loss, which the head of a TokenClassifier has")
+        super().compile(optimizer, **options)
+        self._label_metrics = LabelMetrics(tuple(label_metrics))
+        if self.built:
+            # Else the first step creates the optimizer's variables, and is traced a second time.
+            self.optimizer.build(self.trainable_variables)
 
     @property
-    def trainable_weights(self) -> list[tf.Variable]:
-        """Keras's, but for a table of which only some rows are trained."""
-        left_out = None if self._rows is None else self._word_embeddings
-        return [weight for weight in super().trainable_weights if weight is not left_out]
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """List the loss, Keras's own and the metrics of labels."""
+        return [*super().metrics, *self._label_metrics.metrics]
+
+    def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
+        """Update only the embedding rows listed in `ids` (ascending int [U]): see Encoder."""
+        self.encoder.restrict_embedding_update(ids)
+        self._track_parts()
+
+    def sync_embeddings(self) -> None:
+        """Bring the encoder's table of embeddings up to date, before somebody reads it elsewhere."""
+        self.encoder.sync_embeddings()
 
     @property
     def prediction_weights(self) -> list[tf.Variable]:
-        """All that a prediction reads, in the same order in every classifier of a shape."""
+        """List all that a prediction reads, up to date, in one order for all classifiers of a
+        shape.
+        """
+        self.sync_embeddings()
         return [*self.encoder.weights, *self.head.weights]
 
-    @property
-    def _word_embeddings(self) -> tf.Variable:
-        return self.encoder.bert.embeddings.weight
-
-    def make_test_function(self, force: bool = False) -> Any:
-        """Keras's, as every evaluation calls it, those within `fit` included."""
-        self.settle()
-        return super().make_test_function(force)
-
-    def make_predict_function(self, force: bool = False) -> Any:
-        """Keras's, as every prediction calls it."""
-        self.settle()
-        return super().make_predict_function(force)
-
-    def make_train_function(self, force: bool = False) -> Any:
-        """Keras's; what optimizer, loss and metrics keep is made before, or the step would be traced a second time."""
-        logits = tf.zeros([1, 1, self.head.units])
-        self.optimizer.build(self.trainable_variables)
-        self.compiled_loss.build(logits)
-        self.compiled_metrics.build(logits, tf.zeros([1, 1], tf.int32))
-        return super().make_train_function(force)
-
-    def _maybe_load_initial_counters_from_ckpt(
-        self, steps_per_epoch: int, initial_epoch: int
-    ) -> tuple[int, int]:
-        """Where Keras asks for the epoch and the step that `fit` begins with."""
-        first_step, self.first_step = self.first_step, 0
-        return initial_epoch, first_step
-
     def compute_loss(
-        self,
-        x: Any = None,
-        y: tf.Tensor | None = None,
-        y_pred: tf.Tensor | None = None,
-        sample_weight: tf.Tensor | None = None,
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> tf.Tensor:
-        """Keras's, and for the logs the loss of the labels."""
-        if isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
-            total, weight = self.loss.sums(y, y_pred, sample_weight)
-            finite = tf.math.is_finite(
-                total
-            )  # one step that is skipped would make the epoch's loss NaN
-            self.loss_of_labels.update_state(
-                tf.where(finite, tf.stop_gradient(total), 0.0), tf.where(finite, weight, 0.0)
-            )
-        return super().compute_loss(x, y, y_pred, sample_weight)
+        """Divide the head's loss by the labels of the whole global batch, and add it to the logs'."""
+        total, weight = self.head.loss_sums(y, y_pred, sample_weight, x.get("segment_ids"))
+        # A step that is skipped would make the loss of its whole epoch NaN.
+        finite = tf.math.is_finite(total)
+        logged = tf.where(finite, tf.stop_gradient(total), 0.0)
+        self.loss_of_labels.update_state(logged, tf.where(finite, weight, 0.0))
+        return tf.math.divide_no_nan(total, tf.stop_gradient(sum_over_replicas(weight)))
 
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
-        """Keras's; in packed rows entity metrics end every entity with its text."""
-        with segments_of_batch(x.get("segment_ids")):
-            return super().compute_metrics(x, y, y_pred, sample_weight)
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """Keras's, but for the loss, where Keras takes the mean of batches and of replicas by their rows, labelled or not."""
-        found = super().metrics
-        if not isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
-            return [metric for metric in found if metric is not self.loss_of_labels]
-        return [
-            self.loss_of_labels,
-            *(metric for metric in found if metric.name != self.loss_of_labels.name),
-        ]
+        """Update all metrics; in packed rows an entity ends with its text."""
+        for metric in self._label_metrics.metrics:
+            metric.update_state(y, y_pred, sample_weight, x.get("segment_ids"))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Update the weights by one batch, unless a value is not finite."""
         x, y, mask = keras.utils.unpack_x_y_sample_weight(data)
         if mask is None:
             mask = tf.ones_like(y, tf.float32)
         labelled = sum_over_replicas(tf.reduce_sum(tf.cast(mask > 0, tf.float32)))
         self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
         if self.gradient_accumulation > 1:
-            loss, logits, gradients = self._work_in_parts(x, y, mask, labelled)
-        elif skips(self.optimizer):
-            loss, logits, gradients = self._work(x, y, mask)
+            step = self._run_parts(x, y, mask, labelled)
         else:
-            return super().train_step(data)
-        if skips(self.optimizer):
-            skipped = apply_or_skip(self.optimizer, gradients, loss, self.trainable_variables)
-            self.skipped_steps.assign_add(tf.cast(skipped, tf.int32))
-            return {
-                **self.compute_metrics(x, y, logits, mask),
-                "skipped_steps": tf.identity(self.skipped_steps),
-            }
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return self.compute_metrics(x, y, logits, mask)
+            step = self._run_whole(x, y, mask)
+        if not supports_skipping(self.optimizer):
+            self.optimizer.apply_gradients(
+                zip(step.gradients, self.trainable_variables, strict=True)
+            )
+            return self.compute_metrics(x, y, step.logits, mask)
+        variables = self.trainable_variables
+        skipped = apply_or_skip(self.optimizer, step.gradients, step.loss, variables)
+        self.skipped_steps.assign_add(tf.cast(skipped, tf.int32))
+        logs = self.compute_metrics(x, y, step.logits, mask)
+        return {**logs, "skipped_steps": tf.identity(self.skipped_steps)}
 
-    def _work(
-        self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, list]:
-        """Loss, logits and gradients of a batch."""
+    def _run_whole(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor) -> Step:
+        """Run a batch forward and backward."""
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
             loss = self.compute_loss(x, y, logits, mask)
-        return (
-            loss,
-            logits,
-            [
-                gradient
-                for gradient, _ in self.optimizer.compute_gradients(
-                    loss, self.trainable_variables, tape
-                )
-            ],
-        )
+        pairs = self.optimizer.compute_gradients(loss, self.trainable_variables, tape)
+        return Step(loss, logits, [gradient for gradient, _ in pairs])
 
-    def _work_in_parts(
+    def _run_parts(
         self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, list]:
-        """The same from several forward and backward passes, whose gradients add up."""
-        parts = {
-            name: split_rows(value, self.gradient_accumulation)
-            for name, value in {**x, "y": y, "mask": mask}.items()
-        }
+    ) -> Step:
+        """Run a batch in parts, one after the other, and add up their gradients."""
+        count = self.gradient_accumulation
+        whole = {**x, "y": y, "mask": mask}
+        parts = {name: split_rows(value, count) for name, value in whole.items()}
 
-        def work_on_part(
+        def run_part(
             part: tf.Tensor, weight: tf.Tensor, logits: tf.TensorArray, gradients: list[tf.Tensor]
         ) -> tuple:
             part_x = {name: value[part] for name, value in parts.items()}
             part_y, part_mask = part_x.pop("y"), part_x.pop("mask")
-            part_logits, part_weight, part_gradients = self._part_gradients(
-                part_x, part_y, part_mask, labelled
-            )
+            part_weight, step = self._run_part(part_x, part_y, part_mask, labelled)
             summed = [
                 total + tf.convert_to_tensor(more)
-                for total, more in zip(gradients, part_gradients, strict=True)
+                for total, more in zip(gradients, step.gradients, strict=True)
             ]
-            return part + 1, weight + part_weight, logits.write(part, part_logits), summed
+            return part + 1, weight + part_weight, logits.write(part, step.logits), summed
 
-        # A loop of the graph, one part after the other: unrolled, parts could run together and need the memory of the whole.
+        # A loop of the graph: unrolled, parts could run together and need the memory of the whole.
+        zeros = [tf.zeros_like(variable) for variable in self.trainable_variables]
         _, weight, logits, gradients = tf.while_loop(
-            lambda part, *_: part < self.gradient_accumulation,
-            work_on_part,
-            (
-                0,
-                0.0,
-                tf.TensorArray(tf.float32, self.gradient_accumulation),
-                [tf.zeros_like(v) for v in self.trainable_variables],
-            ),
+            lambda part, *_: part < count,
+            run_part,
+            (0, 0.0, tf.TensorArray(tf.float32, count), zeros),
             parallel_iterations=1,
         )
         per_label = tf.math.divide_no_nan(
             labelled, sum_over_replicas(weight)
         )  # 1 without class weights
         gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
-        whole = logits.concat()[: tf.shape(y)[0]]
-        return self.compute_loss(x, y, whole, mask), whole, gradients
+        logits = logits.concat()[: tf.shape(y)[0]]
+        return Step(self.compute_loss(x, y, logits, mask), logits, gradients)
 
-    def _part_gradients(
+    def _run_part(
         self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, list]:
-        """Logits, sum of weights and gradients of one part's share of the loss: its sum / the labels of the whole global batch."""
-        scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+    ) -> tuple[tf.Tensor, Step]:
+        """Run one part forward and backward; -> (the sum of its weights, the step).
+
+        The objective is the part's share of the loss: its sum / the labels of the whole global
+        batch. It is divided before the way back, in which a sum would overflow float16.
+        """
+        optimizer = self.optimizer
+        scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
-            loss_sum, weight = self._masked_loss().sums(y, logits, mask)
-            share = tf.math.divide_no_nan(
-                loss_sum, labelled
-            )  # divided before the way back, where a sum would overflow float16
-            objective = self.optimizer.get_scaled_loss(share) if scaled else share
+            total, weight = self.head.loss_sums(y, logits, mask, x.get("segment_ids"))
+            share = tf.math.divide_no_nan(total, labelled)
+            objective = optimizer.get_scaled_loss(share) if scaled else share
         gradients = tape.gradient(objective, self.trainable_variables)
-        return (
-            logits,
-            weight,
-            self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients,
-        )
-
-    def _masked_loss(self) -> MaskedSparseCategoricalCrossentropy:
-        if not isinstance(self.loss, MaskedSparseCategoricalCrossentropy):
-            raise TypeError(
-                f"gradient_accumulation: expected MaskedSparseCategoricalCrossentropy as loss, got {self.loss!r}"
-            )
-        return self.loss
+        if scaled:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        return weight, Step(share, logits, gradients)
 
 
 def split_rows(value: tf.Tensor, parts: int) -> tf.Tensor:
-    """[B, T] -> [parts, ceil(B / parts), T]; rows of zeros, without attention and label, fill up the last part."""
-    rows = tf.shape(value)[0]
+    """Split rows into parts of one size: [B, T] -> [parts, ceil(B / parts), T].
+
+    Rows of zeros, without attention and label, fill up the last part:
+
+        >>> split_rows(tf.constant([[1], [2], [3]]), 2).numpy().tolist()
+        [[[1], [2]], [[3], [0]]]
+    """
+    rows, length = tf.shape(value)[0], tf.shape(value)[1]
     each = tf.maximum((rows + parts - 1) // parts, 1)  # a replica may have got no row
     missing = tf.stack([[0, each * parts - rows], [0, 0]])
-    return tf.reshape(tf.pad(value, missing), [parts, each, -1])
+    return tf.reshape(tf.pad(value, missing), [parts, each, length])

@@ -1,7 +1,8 @@
-"""Where entities begin and end in a sequence of tags, in graph, read as conlleval and seqeval's default mode read them.
+"""Where entities begin and end in a sequence of tags, in graph, read as conlleval and seqeval's
+default mode read them.
 
-Any sequence has a reading, legal or not. A position begins or ends an entity depending on its own tag and one
-neighbour, so the rules are two tables over pairs of tags.
+Any sequence has a reading, legal or not. A position begins or ends an entity depending on its own
+tag and one neighbour, so the rules are two tables over pairs of tags.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import tensorflow as tf
 
 from tfner.exceptions import ConfigError
 
-__all__ = ["ChunkRules", "Chunks", "chunk_rules", "compact", "find_chunks"]
+__all__ = ["EntityMarks", "MarkRules", "left_align", "mark_entities", "mark_rules"]
 
-# Pairs of prefixes (left, right) of the same type between which an entity ends or begins; between types both happen.
+# Pairs of prefixes (left, right) of the same type between which an entity ends or begins; between
+# types both happen.
 _ENDS = {
     *("BB", "BS", "BO", "IB", "IS", "IO"),
     *(left + right for left in "ES" for right in "BIESO"),
@@ -27,7 +29,7 @@ _BEGINS = {
 }
 
 
-class ChunkRules(NamedTuple):
+class MarkRules(NamedTuple):
     """The tables for K tags; index K stands for O, also where the tags have no O of their own."""
 
     types: tuple[str, ...]
@@ -36,7 +38,7 @@ class ChunkRules(NamedTuple):
     ends: np.ndarray  # bool [K + 1, K + 1]: an entity ends at the left one of two neighbours
 
 
-class Chunks(NamedTuple):
+class EntityMarks(NamedTuple):
     """The entities of each row, marked at their first and last position; all [B, T]."""
 
     begins: tf.Tensor  # bool
@@ -44,7 +46,7 @@ class Chunks(NamedTuple):
     type: tf.Tensor  # int32, -1 outside entities
 
 
-def chunk_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> ChunkRules:
+def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkRules:
     """Build the tables from tag names such as O, B-PER, I-PER, E-PER, S-PER.
 
     Args:
@@ -52,7 +54,8 @@ def chunk_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> Chun
         types: the order of the entity types; by default that of their first appearance.
 
     Raises:
-        ConfigError: a tag that has none of the prefixes B, I, E, S and O, or a type that is not among `types`.
+        ConfigError: a tag that has none of the prefixes B, I, E, S and O, or a type that is not
+            among `types`.
     """
     prefixes, names = zip(*(_split(tag) for tag in [*tags, "O"]), strict=True)
     types = tuple(
@@ -64,7 +67,7 @@ def chunk_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> Chun
             f"expected the types {list(types)}, got tags of the types {unknown} as well"
         )
     type_of_tag = np.array([-1 if name is None else types.index(name) for name in names], np.int32)
-    return ChunkRules(
+    return MarkRules(
         types,
         type_of_tag,
         _pairs(_BEGINS, prefixes, type_of_tag, 1),
@@ -72,12 +75,13 @@ def chunk_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> Chun
     )
 
 
-def find_chunks(
-    rules: ChunkRules, tags_BT: tf.Tensor, segments_BT: tf.Tensor | None = None
-) -> Chunks:
+def mark_entities(
+    rules: MarkRules, tags_BT: tf.Tensor, segments_BT: tf.Tensor | None = None
+) -> EntityMarks:
     """Mark the entities of each row: int32 [B, T] tag ids, -1 = no tag, which reads as O.
 
-    Rows are sequences of their own; with `segments_BT` so is each run of equal segment ids within a row.
+    Rows are sequences of their own; with `segments_BT` so is each run of equal segment ids within a
+    row.
     """
     outside = len(rules.type_of_tag) - 1
     tags_BT = tf.where(tags_BT < 0, outside, tf.cast(tags_BT, tf.int32))
@@ -95,15 +99,17 @@ def find_chunks(
         after_BT = tf.where(
             tf.pad(same, [[0, 0], [0, 1]])[:, : tf.shape(tags_BT)[1]], after_BT, outside
         )
-    return Chunks(
+    return EntityMarks(
         _look_up(rules.begins, before_BT, tags_BT),
         _look_up(rules.ends, tags_BT, after_BT),
         tf.gather(tf.constant(rules.type_of_tag), tags_BT),
     )
 
 
-def compact(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
-    """Move each row's kept values to its front, in order, -1 behind: int32 [B, T] >= -1, bool [B, T] -> int32 [B, T].
+def left_align(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
+    """Move each row's kept values to its front, in order, -1 behind.
+
+    Int32 [B, T] >= -1, bool [B, T] -> int32 [B, T].
 
     A scatter of static shape instead of `boolean_mask`, which neither XLA nor a TPU compiles.
     """
@@ -134,7 +140,10 @@ def _split(tag: str) -> tuple[str, str | None]:
 def _pairs(
     marked: set[str], prefixes: Sequence[str], type_of_tag: np.ndarray, inside: int
 ) -> np.ndarray:
-    """The table of a rule: bool [K + 1, K + 1]; where types differ it holds wherever the tag on the `inside` (0 left, 1 right) is no O."""
+    """The table of a rule: bool [K + 1, K + 1].
+
+    Where types differ it holds wherever the tag on the `inside` (0 left, 1 right) is no O.
+    """
     table = np.array([[left + right in marked for right in prefixes] for left in prefixes])
     differ = type_of_tag[:, np.newaxis] != type_of_tag[np.newaxis, :]
     within = (type_of_tag >= 0)[np.newaxis, :] if inside else (type_of_tag >= 0)[:, np.newaxis]

@@ -50,17 +50,20 @@ def masked_cross_entropy_sum(
     Args:
         y_true: int [B, T]; where the mask is 0 it may hold anything.
         logits: float [B, T, K] of any precision; where the mask is 0 they may be NaN or infinite.
-        label_mask: [B, T], or [B] for whole rows; 0 = no label; a fraction is the weight of that position; None = all count.
+        label_mask: [B, T], or [B] for whole rows; 0 = no label; a fraction is the weight of that
+            position; None = all count.
         label_smoothing: share of the target spread over all classes.
         class_weights: [K]; a position weighs `label_mask * class_weights[y_true]`.
 
     Returns:
-        The weighted sum of the losses and the sum of the weights, both float32 scalars of this replica alone.
+        The weighted sum of the losses and the sum of the weights, both float32 scalars of this
+        replica alone.
     """
     y_true, logits = tf.cast(y_true, tf.int32), tf.cast(logits, tf.float32)
     weights = _position_weights(y_true, label_mask)
     labelled = weights > 0.0
-    # Selected twice: before, so that NaN gives no NaN gradient; after, so that a masked position has none at all.
+    # Selected twice: before, so that NaN gives no NaN gradient; after, so that a masked position
+    # has none at all.
     y_true, logits = (
         tf.where(labelled, y_true, 0),
         tf.where(tf.expand_dims(labelled, -1), logits, 0.0),
@@ -75,7 +78,10 @@ def masked_cross_entropy_sum(
 
 
 def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """The sum of `value` over all replicas in a replica context of several; elsewhere `value` itself."""
+    """The sum of `value` over all replicas in a replica context of several.
+
+    Elsewhere `value` itself.
+    """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return value
@@ -84,18 +90,20 @@ def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("tfner")
 class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
-    """Sum of the losses at labelled positions / number of labelled positions in the whole global batch.
+    """Sum of the losses at labelled positions / number of labelled positions in the whole global
+    batch.
 
-    Pass the label mask [B, T] as `sample_weight`, in `fit` or in a direct call; without one every position counts.
-    Under a strategy with several replicas the number is summed over the replicas, so the replicas' losses and
-    gradients *add up* (which is what a Keras optimizer does) to those of one device with the whole batch.
-    A batch without a labelled position has loss 0 and gradient 0. NaN or infinity at a masked position reaches
-    neither loss nor gradient. All arithmetic is float32 whatever the logits are.
+    Pass the label mask [B, T] as `sample_weight`, in `fit` or in a direct call; without one every
+    position counts. Under a strategy with several replicas the number is summed over the replicas,
+    so the replicas' losses and gradients *add up* (which is what a Keras optimizer does) to those
+    of one device with the whole batch. A batch without a labelled position has loss 0 and gradient
+    0. NaN or infinity at a masked position reaches neither loss nor gradient. All arithmetic is
+    float32 whatever the logits are.
 
     Args:
         label_smoothing: share in [0, 1) of the target spread over all classes.
-        class_weights: [K] or None. The divisor is then the sum of the weights of the true classes, as in PyTorch's
-            `CrossEntropyLoss`, so weighting does not change the scale of the loss.
+        class_weights: [K] or None. The divisor is then the sum of the weights of the true classes,
+            as in PyTorch's `CrossEntropyLoss`, so weighting does not change the scale of the loss.
     """
 
     def __init__(
@@ -108,7 +116,8 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
             raise ConfigError(
                 f"label_smoothing: expected a number in [0, 1), got {label_smoothing}"
             )
-        # With SUM Keras does not divide by the number of replicas again; `fit` still logs the value of the whole batch.
+        # With SUM Keras does not divide by the number of replicas again; `fit` still logs the value
+        # of the whole batch.
         super().__init__(reduction=keras.losses.Reduction.SUM, name=name)
         self.label_smoothing = label_smoothing
         self.class_weights = (
@@ -122,7 +131,10 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
             return tf.math.divide_no_nan(total, tf.stop_gradient(sum_over_replicas(weight)))
 
     def call(self, y_true, y_pred) -> tf.Tensor:
-        """The losses of the single positions, unmasked: int [B, T], logits [B, T, K] -> float32 [B, T]."""
+        """The losses of the single positions, unmasked.
+
+        Int [B, T], logits [B, T, K] -> float32 [B, T].
+        """
         return cross_entropy(
             y_true, y_pred, label_smoothing=self.label_smoothing, class_weights=self.class_weights
         )
@@ -147,7 +159,10 @@ class MaskedSparseCategoricalCrossentropy(keras.losses.Loss):
 
 
 def _position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
-    """The mask as float32 in the shape of `y_true`; a mask of fewer dimensions holds for whole rows."""
+    """The mask as float32 in the shape of `y_true`.
+
+    A mask of fewer dimensions holds for whole rows.
+    """
     if label_mask is None:
         return tf.ones_like(y_true, tf.float32)
     label_mask = tf.cast(label_mask, tf.float32)

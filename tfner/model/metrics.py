@@ -1,37 +1,29 @@
-"""Streaming token accuracy and entity precision, recall and F1: counters in graph, equal to seqeval's default mode."""
+"""Streaming token accuracy and entity precision, recall and F1.
+
+Counters in graph, equal to seqeval's default mode.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import ChunkRules, Chunks, chunk_rules, compact, find_chunks
+from tfner.model.entity_marks import EntityMarks, MarkRules, left_align, mark_entities, mark_rules
 from tfner.model.losses import sum_over_replicas
 
 __all__ = [
-    "EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "LossOfLabels", "MaskedAccuracy", "count_entities", "segments_of_batch",
+    "EntityCounts", "EntityF1", "EntityPrecision", "EntityRecall", "EntityScores", "LossOfLabels", "MaskedAccuracy", "count_entities",
 ]  # fmt: skip
-
-SEGMENTS: ContextVar[tf.Tensor | None] = ContextVar("segments", default=None)
-
-
-@contextmanager
-def segments_of_batch(segment_ids: tf.Tensor | None) -> Iterator[None]:
-    """Where entity metrics are updated without `segment_ids`, as Keras updates compiled ones, they take these; int [B, T] or None."""
-    token = SEGMENTS.set(segment_ids)
-    try:
-        yield
-    finally:
-        SEGMENTS.reset(token)
 
 
 class _Totals(keras.metrics.Metric):
-    """Totals over all replicas, the same on each: any process can read or save them without the help of the others."""
+    """Totals over all replicas, the same on each.
+
+    Any process can read or save them without the help of the others.
+    """
 
     def add_total(
         self, name: str, shape: tuple[int, ...] = (), dtype: tf.DType = tf.float32
@@ -45,7 +37,8 @@ class _Totals(keras.metrics.Metric):
         )
 
     def add_to(self, totals: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
-        """Add to each total its value of this batch, which is to be less than 2**24 if it is a count.
+        """Add to each total its value of this batch, which is to be less than 2**24 if it is a
+        count.
 
         One sum over replicas for all of them, in float32, which every kind of device can sum.
         """
@@ -56,7 +49,10 @@ class _Totals(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable("tfner")
 class LossOfLabels(_Totals):
-    """The loss of all labelled positions, however they were batched: the sum of what they cost / the sum of their weights."""
+    """The loss of all labelled positions, however they were batched.
+
+    The sum of what they cost / the sum of their weights.
+    """
 
     def __init__(self, name: str = "loss", dtype=None):
         super().__init__(name=name, dtype=dtype)
@@ -75,15 +71,19 @@ class LossOfLabels(_Totals):
 class MaskedAccuracy(_Totals):
     """Share of labelled positions with the right tag; a prediction of -1 (none) is never right.
 
-    `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves out may be NaN.
+    `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
+    out may be NaN.
     """
 
     def __init__(self, name: str = "accuracy", dtype=None):
         super().__init__(name=name, dtype=dtype)
         self.correct, self.total = self.add_total("correct"), self.add_total("total")
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None."""
+    def update_state(self, y_true, y_pred, sample_weight=None, segment_ids=None) -> None:
+        """Count a batch: ids [B, T]; logits [B, T, K] or ids [B, T]; mask [B, T], [B] or None.
+
+        Segments make no difference to single positions.
+        """
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = _mask_like(y_true, sample_weight)
         correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)
@@ -96,15 +96,17 @@ class MaskedAccuracy(_Totals):
         return tf.math.divide_no_nan(self.correct, self.total)
 
 
-class _EntityCounts(_Totals):
+class EntityCounts(_Totals):
     """Counts gold, predicted and correct entities by type; subclasses say what comes of it.
 
-    Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if absent, in the
-    middle of a row too: what stands left and right of them are neighbours. Tags are read as conlleval reads them.
+    Rows are sequences of their own. Positions that `sample_weight` leaves out (0) are skipped as if
+    absent, in the middle of a row too: what stands left and right of them are neighbours. Tags are
+    read as conlleval reads them.
 
     Args:
         tags: the K tag names by id, for example ["O", "B-PER", "I-PER"].
-        average: "micro" over all entities, or "macro": the mean over the types that occur in gold or prediction.
+        average: "micro" over all entities, or "macro": the mean over the types that occur in gold
+            or prediction.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class _EntityCounts(_Totals):
             raise ConfigError(f"average: expected 'micro' or 'macro', got {average!r}")
         super().__init__(name=name, dtype=dtype)
         self.tags, self.average = list(tags), average
-        self.rules = chunk_rules(self.tags)
+        self.rules = mark_rules(self.tags)
         self.true, self.predicted, self.correct = (
             self._add_counter(name) for name in ("true", "predicted", "correct")
         )
@@ -124,12 +126,13 @@ class _EntityCounts(_Totals):
 
         Args:
             y_true: tag ids int [B, T].
-            y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, which reads as O.
-            sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater than 0 is labelled.
-            segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the next. By default those that
-                `segments_of_batch` has set.
+            y_pred: logits [B, T, K], or tag ids int [B, T] with -1 = no prediction, which reads as
+                O.
+            sample_weight: label mask [B, T], [B] for whole rows, or None = all; what is greater
+                than 0 is labelled.
+            segment_ids: int [B, T] of packed rows: no entity crosses from one segment into the
+                next.
         """
-        segment_ids = SEGMENTS.get() if segment_ids is None else segment_ids
         y_true = tf.cast(y_true, tf.int32)
         labelled_BT = _mask_like(y_true, sample_weight) > 0.0
         counts = count_entities(
@@ -144,7 +147,10 @@ class _EntityCounts(_Totals):
         )
 
     def scores(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Precision, recall and F1 under `average`, scalars; 0 where nothing is there to divide by."""
+        """Precision, recall and F1 under `average`, scalars.
+
+        0 where nothing is there to divide by.
+        """
         if self.average == "micro":
             return _scores(
                 *(tf.reduce_sum(counter) for counter in (self.true, self.predicted, self.correct))
@@ -157,18 +163,6 @@ class _EntityCounts(_Totals):
         )
         return precision, recall, f1
 
-    def per_type(self) -> dict[str, dict[str, float]]:
-        """{type: {precision, recall, f1, support}} of everything counted so far, every type of the tag set included."""
-        columns = [
-            score_N.numpy().tolist() for score_N in _scores(self.true, self.predicted, self.correct)
-        ]
-        rows = zip(*columns, self.true.numpy().tolist(), strict=True)
-        keys = ("precision", "recall", "f1", "support")
-        return {
-            type_: dict(zip(keys, row, strict=True))
-            for type_, row in zip(self.rules.types, rows, strict=True)
-        }
-
     def get_config(self) -> dict:
         """What `from_config` needs."""
         return {**super().get_config(), "tags": self.tags, "average": self.average}
@@ -179,8 +173,11 @@ class _EntityCounts(_Totals):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityScores(_EntityCounts):
-    """Precision, recall and F1 at once, from one set of counters: `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`."""
+class EntityScores(EntityCounts):
+    """Precision, recall and F1 at once, from one set of counters.
+
+    `fit` logs `NAME_precision`, `NAME_recall`, `NAME_f1`.
+    """
 
     def __init__(
         self, tags: Sequence[str], average: str = "micro", name: str = "entity", dtype=None
@@ -196,7 +193,7 @@ class EntityScores(_EntityCounts):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityPrecision(_EntityCounts):
+class EntityPrecision(EntityCounts):
     """Correct / predicted entities."""
 
     def __init__(
@@ -214,7 +211,7 @@ class EntityPrecision(_EntityCounts):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityRecall(_EntityCounts):
+class EntityRecall(EntityCounts):
     """Correct / gold entities."""
 
     def __init__(
@@ -228,7 +225,7 @@ class EntityRecall(_EntityCounts):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class EntityF1(_EntityCounts):
+class EntityF1(EntityCounts):
     """Harmonic mean of entity precision and recall."""
 
     def __init__(
@@ -242,12 +239,15 @@ class EntityF1(_EntityCounts):
 
 
 def count_entities(
-    rules: ChunkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
+    rules: MarkRules, true_BT, predicted_BT, labelled_BT, segments_BT=None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gold, predicted and correct entities of each type: ids [B, T] twice, bool [B, T], ids [B, T] or None -> 3 x int32 [N]."""
-    segments_BT = None if segments_BT is None else compact(segments_BT, labelled_BT)
-    true = find_chunks(rules, compact(true_BT, labelled_BT), segments_BT)
-    predicted = find_chunks(rules, compact(predicted_BT, labelled_BT), segments_BT)
+    """Gold, predicted and correct entities of each type.
+
+    Ids [B, T] twice, bool [B, T], ids [B, T] or None -> 3 x int32 [N].
+    """
+    segments_BT = None if segments_BT is None else left_align(segments_BT, labelled_BT)
+    true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
+    predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)
     same_BT = (
         true.begins
         & predicted.begins
@@ -261,22 +261,22 @@ def count_entities(
     )
 
 
-def _last_of(chunks: Chunks) -> tf.Tensor:
+def _last_of(marks: EntityMarks) -> tf.Tensor:
     """The last position of each entity, given at its first: int32 [B, T]; elsewhere meaningless."""
-    shape = tf.shape(chunks.begins)
+    shape = tf.shape(marks.begins)
     place_BT = (
         tf.range(shape[0])[:, tf.newaxis] * shape[1]
-        + tf.cumsum(tf.cast(chunks.begins, tf.int32), axis=1)
+        + tf.cumsum(tf.cast(marks.begins, tf.int32), axis=1)
         - 1
     )
     place_BT = tf.maximum(place_BT, 0)  # a row that opens with O points before itself
-    position_BT = tf.where(chunks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
+    position_BT = tf.where(marks.ends, tf.range(shape[1])[tf.newaxis, :], 0)
     return tf.gather(
         tf.math.unsorted_segment_sum(position_BT, place_BT, shape[0] * shape[1]), place_BT
     )
 
 
-def _count_types(rules: ChunkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
+def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
     number = len(rules.types)
     slot_BT = tf.where(counted_BT, type_BT, number)
     return tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, number + 1)[:number]

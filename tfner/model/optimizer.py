@@ -1,15 +1,20 @@
-"""AdamW for fine-tuning: groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay."""
+"""AdamW for fine-tuning.
+
+Groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ConfigError
+from tfner.model.keras_internals import AdamWSteps
 
 __all__ = ["FusedAdamW", "WarmupDecay", "build_optimizer"]
 
@@ -22,14 +27,23 @@ SCHEDULES = ("linear", "cosine", "constant")
 
 @keras.saving.register_keras_serializable("tfner")
 class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then linear or cosine decay to 0: transformers' `get_{linear,cosine,constant}_schedule_with_warmup`.
+    """Raise the learning rate to `peak`, then keep it or let it fall to 0 on a line or a cosine.
 
-    For update number s = 0, 1, ... and what remains, r = (total_steps - s) / max(1, total_steps - warmup_steps), at least 0:
+    For update number s = 0, 1, ... and what remains, r = (total_steps - s) / max(1, total_steps -
+    warmup_steps), at least 0:
 
-        s < warmup_steps    peak * s / warmup_steps    (so the very first update has learning rate 0)
+        s < warmup_steps    peak * (s + 1) / (warmup_steps + 1)
         linear              peak * r
         cosine              peak * (1 - cos(pi * r)) / 2
         constant            peak
+
+    After the warm-up these are transformers' `get_{linear,cosine,constant}_schedule_with_warmup`.
+    Its warm-up is s / warmup_steps, which spends the first update on a rate of 0; ours moves the
+    weights in every update, the last one included.
+
+    >>> schedule = WarmupDecay(1.0, total_steps=5, warmup_steps=1)
+    >>> [float(schedule(step)) for step in range(5)]
+    [0.5, 1.0, 0.75, 0.5, 0.25]
 
     Args:
         peak: the learning rate at the end of the warm-up.
@@ -57,7 +71,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step) -> tf.Tensor:
         """The learning rate of update number `step`, float32."""
         step = tf.cast(step, tf.float32)
-        warmup = step / max(1, self.warmup_steps)
+        warmup = (step + 1.0) / (self.warmup_steps + 1)
         rest = tf.maximum(
             0.0, (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
         )
@@ -79,20 +93,26 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable("tfner")
-class FusedAdamW(keras.optimizers.AdamW):
-    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning rate of its own for the head.
+class FusedAdamW(AdamWSteps):
+    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning
+    rate of its own for the head.
 
-    The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices gradient is summed over
-    its repeated rows before its norm is taken, and updates all rows, as a dense one does. `gradient_norm` is the norm of all
-    gradients of the last update together, before they are clipped; float32. An update where it is not finite is none: variables and
-    moments stay as they are, bit for bit; only the number of the update, and with it the learning rate's schedule, goes on.
+    The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices
+    gradient is summed over its repeated rows before its norm is taken, and updates all rows, as a
+    dense one does. `gradient_norm` is the norm of all gradients of the last update together, before
+    they are clipped; float32. An update where it is not finite is none: variables and moments stay
+    as they are, bit for bit; only the number of the update, and with it the learning rate's
+    schedule, goes on.
 
     Args:
         learning_rate: float or schedule.
-        weight_decay: decoupled decay: each update first multiplies a variable by `1 - learning_rate * weight_decay`.
-        global_clipnorm: gradients are scaled down so that the norm of all of them together is at most this; None = never.
+        weight_decay: decoupled decay: each update first multiplies a variable by `1 - learning_rate
+            * weight_decay`.
+        global_clipnorm: gradients are scaled down so that the norm of all of them together is at
+            most this; None = never.
         head_scale: factor on the learning rate of variables whose name matches one of `head_names`.
-        head_names, no_decay_names: regular expressions searched in variable names such as `tagger/head/kernel:0`.
+        head_names, no_decay_names: regular expressions searched in variable names such as
+            `tagger/head/kernel:0`.
     """
 
     def __init__(
@@ -136,55 +156,81 @@ class FusedAdamW(keras.optimizers.AdamW):
             )
 
     def build(self, var_list) -> None:
-        """Create the moments, and sort the variables into groups while their names are still their own."""
-        if not getattr(self, "_built", False):
-            is_head = [
-                any(re.search(name, variable.name) for name in self.head_names)
-                for variable in var_list
-            ]
-            if self.head_scale != 1.0 and not any(is_head):
-                raise ConfigError(
-                    f"head_learning_rate: no variable has a name that matches {' or '.join(self.head_names)}"
-                )
-            self._scales = [self.head_scale if head else 1.0 for head in is_head]
-            self._decays = [
-                self.weight_decay if self._use_weight_decay(variable) else 0.0
-                for variable in var_list
-            ]
+        """Create the moments, and sort the variables into groups while their names are still their
+        own.
+        """
+        if not self.is_built():
+            self._scales = self._scales_of(var_list)
+            self._decays = [self._decay_of(variable) for variable in var_list]
         super().build(var_list)
+
+    def _scales_of(self, variables: Sequence) -> list[float]:
+        """Find the factor on the learning rate of each variable."""
+        is_head = [is_named(variable, self.head_names) for variable in variables]
+        if self.head_scale != 1.0 and not any(is_head):
+            names = " or ".join(self.head_names)
+            raise ConfigError(f"head_learning_rate: no variable has a name that matches {names}")
+        return [self.head_scale if head else 1.0 for head in is_head]
+
+    def _decay_of(self, variable) -> float:
+        return self.weight_decay if self.decays(variable) else 0.0
+
+    def begin_update(self) -> None:
+        """Compute rates, decays and their powers once an update, not once a variable."""
+        step = tf.cast(self.iterations + 1, tf.float32)
+        beta1 = tf.cast(self.beta_1, tf.float32)
+        beta2 = tf.cast(self.beta_2, tf.float32)
+        shared = {
+            "beta1": self._unless_skipped(beta1, 1),
+            "beta2": self._unless_skipped(beta2, 1),
+            "beta1_power": tf.pow(beta1, step),
+            "beta2_power": tf.pow(beta2, step),
+        }
+        rate = self._unless_skipped(tf.cast(self.learning_rate, tf.float32), 0)
+        rates = {scale: {"lr": rate * scale, **shared} for scale in set(self._scales)}
+        # A dict as an attribute would be taken for a part of the optimizer that is to be saved.
+        self._rates = rates.__getitem__
 
     def update_step(self, gradient, variable) -> None:
         """Decay and update one variable in place."""
-        index = self._index_dict[self._var_key(variable)]
-        rates = {
-            name: tf.cast(value, variable.dtype)
-            for name, value in self._rates(self._scales[index]).items()
-        }
+        index = self.index_of(variable)
+        first, second = self.moments(variable)
+        rates = self._rates(self._scales[index])
+        rates = {name: tf.cast(value, variable.dtype) for name, value in rates.items()}
         if self._decays[index]:
             variable.assign(variable * (1.0 - rates["lr"] * self._decays[index]))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].handle,
-            v=self._velocities[index].handle,
+            m=first.handle,
+            v=second.handle,
             epsilon=tf.cast(self.epsilon, variable.dtype),
             grad=gradient,
             **rates,
         )
 
-    def _internal_apply_gradients(self, grads_and_vars):
-        step = tf.cast(self.iterations + 1, tf.float32)
-        betas = {
-            "beta1": tf.cast(self.beta_1, tf.float32),
-            "beta2": tf.cast(self.beta_2, tf.float32),
-        }
-        powers = {f"{name}_power": tf.pow(beta, step) for name, beta in betas.items()}
-        shared = {name: self._unless_skipped(beta, 1) for name, beta in betas.items()}
-        rate = self._unless_skipped(tf.cast(self.learning_rate, tf.float32), 0)
-        rates = {scale: {"lr": rate * scale, **powers, **shared} for scale in set(self._scales)}
-        self._rates = (
-            rates.__getitem__
-        )  # a dict would be taken for a part of the optimizer that is to be saved
-        return super()._internal_apply_gradients(grads_and_vars)
+    def clip(self, gradients: Sequence) -> list:
+        """Scale gradients, and note their norm and whether it is finite."""
+        norm = tf.linalg.global_norm([_row_sums(gradient) for gradient in gradients])
+        self.gradient_norm.assign(tf.cast(norm, tf.float32))
+        self._finite = tf.math.is_finite(norm)
+        if self.global_clipnorm:
+            factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+        else:
+            gradients = super().clip(gradients)
+            factor = tf.ones_like(norm)
+        factor = self._unless_skipped(factor, 0)
+        return [_multiply(gradient, factor) for gradient in gradients]
+
+    def to_dense(self, gradients: Sequence) -> list[tf.Tensor]:
+        """Fill up the gradients of embeddings with rows of zeros."""
+        return [_to_dense(gradient) for gradient in gradients]
+
+    def _unless_skipped(self, value: tf.Tensor, otherwise: int) -> tf.Tensor:
+        """Select `value`, or in an update that is skipped what makes Adam change nothing.
+
+        That is a rate of 0, decays of 1 and a gradient of 0: no branch of the graph is needed.
+        """
+        return tf.where(self._finite, value, tf.constant(otherwise, value.dtype))
 
     def get_config(self) -> dict:
         """What `from_config` needs."""
@@ -194,38 +240,6 @@ class FusedAdamW(keras.optimizers.AdamW):
             "no_decay_names": list(self.no_decay_names),
         }
         return {**super().get_config(), **config}
-
-    def _apply_weight_decay(self, variables) -> None:
-        """Nothing: `update_step` does it with the learning rate of the variable's group."""
-
-    def _clip_gradients(self, grads):
-        norm = tf.linalg.global_norm(
-            [
-                _row_sums(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
-                for gradient in grads
-            ]
-        )
-        self.gradient_norm.assign(tf.cast(norm, tf.float32))
-        self._finite = tf.math.is_finite(norm)
-        if not self.global_clipnorm:
-            grads = super()._clip_gradients(grads)
-        factor = (
-            self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
-            if self.global_clipnorm
-            else tf.ones_like(norm)
-        )
-        factor = self._unless_skipped(factor, 0)
-        return [_multiply(gradient, factor) for gradient in grads]
-
-    def _unless_skipped(self, value: tf.Tensor, otherwise: int) -> tf.Tensor:
-        """Adam with a rate of 0, decays of 1 and a gradient of 0 changes nothing: no branch of the graph is needed to skip an update."""
-        return tf.where(self._finite, value, tf.constant(otherwise, value.dtype))
-
-    def _deduplicate_sparse_grad(self, grads):
-        return [
-            _to_dense(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
-            for gradient in grads
-        ]
 
 
 def build_optimizer(
@@ -247,10 +261,12 @@ def build_optimizer(
 
     Args:
         learning_rate: peak for all variables but the head's.
-        warmup_steps: number of updates with a rising learning rate; None = `warmup_ratio` of all, rounded up.
+        warmup_steps: number of updates with a rising learning rate; None = `warmup_ratio` of all,
+            rounded up.
         schedule: "linear", "cosine" or "constant" after the warm-up; see WarmupDecay.
         clip_norm: largest global norm of the gradient; None = no clipping.
-        head_learning_rate: peak for variables whose name matches `head_names`; None = as the others. Same schedule.
+        head_learning_rate: peak for variables whose name matches `head_names`; None = as the
+            others. Same schedule.
 
     Raises:
         ConfigError: a value is out of range; or, at the first update, no variable is of the head.
@@ -271,28 +287,45 @@ def build_optimizer(
     )
 
 
+def is_named(variable: tf.Variable, patterns: Sequence[str]) -> bool:
+    """Tell whether one of the regular expressions occurs in a variable's name."""
+    return any(re.search(pattern, variable.name) for pattern in patterns)
+
+
 def _multiply(gradient, factor: tf.Tensor):
-    """A gradient times a scalar; 0 times NaN is 0."""
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(
-            tf.math.multiply_no_nan(gradient.values, factor), gradient.indices, gradient.dense_shape
-        )
-    return tf.math.multiply_no_nan(gradient, factor)
+    """Multiply a gradient by a scalar; 0 times NaN is 0."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return tf.math.multiply_no_nan(gradient, factor)
+    values = tf.math.multiply_no_nan(gradient.values, factor)
+    return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
 
 
-def _row_sums(gradient: tf.IndexedSlices) -> tf.Tensor:
-    """The sum of each row that occurs, and rows of zeros: [N + 1, ...] for N slices.
+def _row_sums(gradient) -> tf.Tensor:
+    """Sum up the rows of IndexedSlices that are repeated; a dense gradient stays as it is.
 
-    By sorting, because `tf.unique` has no static shape.
+    Rows are found by sorting, because `tf.unique` has no static shape. What is left of N slices
+    are N + 1 rows, most of zeros: [N + 1, ...]. Only their norm is asked for.
+
+        >>> repeated = tf.IndexedSlices(tf.constant([[1.0], [2.0], [4.0]]), tf.constant([7, 3, 7]))
+        >>> _row_sums(repeated).numpy().tolist()
+        [[0.0], [2.0], [5.0], [0.0]]
     """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
     order_N = tf.argsort(gradient.indices)
     sorted_N = tf.gather(gradient.indices, order_N)
-    row_N = tf.cumsum(tf.cast(sorted_N != tf.roll(sorted_N, 1, axis=0), tf.int32))
-    return tf.math.unsorted_segment_sum(
-        tf.gather(gradient.values, order_N), row_N, tf.size(order_N) + 1
-    )
+    is_new_N = sorted_N != tf.roll(sorted_N, 1, axis=0)
+    row_N = tf.cumsum(tf.cast(is_new_N, tf.int32))
+    values_N = tf.gather(gradient.values, order_N)
+    return tf.math.unsorted_segment_sum(values_N, row_N, tf.size(order_N) + 1)
 
 
 def _to_dense(gradient) -> tf.Tensor:
-    """All rows of IndexedSlices, repeated ones summed; `tf.convert_to_tensor` does the same and warns about the size."""
-    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
+    """Sum up repeated rows into all rows.
+
+    `tf.convert_to_tensor` does so too and warns of the size.
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    shape: Any = gradient.dense_shape
+    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, shape[0])

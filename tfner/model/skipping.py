@@ -12,22 +12,23 @@ from tfner.model.losses import sum_over_replicas
 from tfner.model.optimizer import FusedAdamW
 
 
-def skips(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether the optimizer leaves everything as it is where a gradient is not finite."""
+def supports_skipping(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Tell whether the optimizer leaves everything as it is where a gradient is not finite."""
     return isinstance(getattr(optimizer, "inner_optimizer", optimizer), FusedAdamW)
 
 
-def mark(gradients: Sequence[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
-    """The gradients, the smallest of them NaN if the loss is not finite: their sum over replicas then tells all of them."""
-    marked = list(gradients)
-    smallest = min(
-        range(len(marked)), key=lambda number: marked[number].shape.num_elements() or sys.maxsize
-    )
-    value = tf.convert_to_tensor(marked[smallest])
-    marked[smallest] = tf.where(
-        tf.math.is_finite(loss), value, tf.constant(float("nan"), value.dtype)
-    )
-    return marked
+def poison_if_not_finite(gradients: Sequence[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
+    """Make the smallest gradient NaN if the loss is not finite: its sum tells all replicas."""
+
+    def size(number: int) -> int:
+        return gradients[number].shape.num_elements() or sys.maxsize
+
+    smallest = min(range(len(gradients)), key=size)
+    value = tf.convert_to_tensor(gradients[smallest])
+    poisoned = list(gradients)
+    nan = tf.constant(float("nan"), value.dtype)
+    poisoned[smallest] = tf.where(tf.math.is_finite(loss), value, nan)
+    return poisoned
 
 
 def apply_or_skip(
@@ -36,18 +37,21 @@ def apply_or_skip(
     loss: tf.Tensor,
     variables: Sequence,
 ) -> tf.Tensor:
-    """One step of an optimizer that skips; whether it was skipped, bool, the same on all replicas.
+    """Make one step of an optimizer that supports skipping.
 
-    With a loss scale, overflows of scaled gradients are no fault: the scale sinks until there are none. What counts is a loss that is not
-    finite, which no scale has touched, and gradients that are not when the scale has sunk to 1.
+    With a loss scale, overflows of scaled gradients are no fault: the scale sinks until there are
+    none. What counts is a loss that is not finite, which no scale has touched, and gradients that
+    are not when the scale has sunk to 1.
+
+    Returns:
+        Whether the step was skipped, bool scalar, the same on all replicas.
     """
-    marked = zip(mark(gradients, loss), variables, strict=True)
+    pairs = zip(poison_if_not_finite(gradients, loss), variables, strict=True)
     if not isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
-        optimizer.apply_gradients(marked)
+        optimizer.apply_gradients(pairs)
         return ~tf.math.is_finite(optimizer.gradient_norm)
     scale = optimizer.loss_scale
-    optimizer.apply_gradients(marked)
-    bad_loss = sum_over_replicas(tf.cast(~tf.math.is_finite(loss), tf.float32)) > 0
-    return bad_loss | (
-        (scale <= 1) & (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0)
-    )
+    optimizer.apply_gradients(pairs)
+    bad_losses = sum_over_replicas(tf.cast(~tf.math.is_finite(loss), tf.float32))
+    at_least = (scale <= 1) & (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0)
+    return (bad_losses > 0) | at_least

@@ -1,8 +1,13 @@
-"""Read the tokenizer of a checkpoint folder: the vocabulary and the settings, or an error that says why it cannot be used here."""
+"""Read the tokenizer of a BERT checkpoint: vocabulary and settings, or an error that says why not.
+
+Which settings hold is decided as `transformers.AutoTokenizer` decides it for the same folder; a
+test compares the two over a table of folders.
+"""
 
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,24 +20,39 @@ from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 from tfner.safeio.sources import check_inside
 
-# Classes of transformers whose bare vocab.txt means BERT's tokenization; BertJapaneseTokenizer, for one, cuts words with MeCab.
+logger = logging.getLogger(__name__)
+
+# Classes of transformers whose bare vocab.txt means BERT's tokenization (BertJapaneseTokenizer, for
+# one, cuts words with MeCab), and which overrule the normalizer of tokenizer.json.
 BERT_CLASSES = (
     "BertTokenizer",
     "DistilBertTokenizer",
     "ElectraTokenizer",
     "MobileBertTokenizer",
     "ConvBertTokenizer",
+    "FunnelTokenizer",
+    "LayoutLMTokenizer",
+    "LxmertTokenizer",
+    "SqueezeBertTokenizer",
 )
 LONGEST_PIECE = 10_000  # characters; a vocabulary of one line is no vocabulary
 LARGEST_VOCABULARY = 64 << 20  # bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
 TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a text"}
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
+TOKENIZER_JSON = "tokenizer.json"
+TOKENIZER_FILES = ("vocab.txt", TOKENIZER_JSON, "tokenizer_config.json", "config.json")
+# our name of a setting → its name in tokenizer_config.json, in the normalizer of tokenizer.json
+NORMALIZER_SETTINGS = {
+    "lowercase": ("do_lower_case", "lowercase"),
+    "strip_accents": ("strip_accents", "strip_accents"),
+    "tokenize_chinese_chars": ("tokenize_chinese_chars", "handle_chinese_chars"),
+}
 
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """How BERT's tokenizer cleans, cuts and looks up; the defaults are those of bert-base-uncased."""
+    """Say how BERT's tokenizer cleans, cuts and looks up; the defaults are bert-base-uncased's."""
 
     lowercase: bool = True
     strip_accents: bool | None = None  # None follows `lowercase`
@@ -48,86 +68,92 @@ class TokenizerSettings:
 
     @property
     def strips_accents(self) -> bool:
-        """What `strip_accents` comes to."""
+        """Resolve `strip_accents`, which may be None."""
         return self.lowercase if self.strip_accents is None else self.strip_accents
 
 
 def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], TokenizerSettings]:
-    """The vocabulary, in the order of ids, and the settings of a BERT checkpoint.
+    """Read the vocabulary, in the order of ids, and the settings of a BERT checkpoint.
 
-    Reads vocab.txt, tokenizer.json and tokenizer_config.json. What tokenizer_config.json says goes before tokenizer.json, as in
-    transformers' BertTokenizerFast; what neither says is as in bert-base-uncased.
+    Reads vocab.txt, tokenizer.json and tokenizer_config.json. For lowercasing, accents and CJK
+    characters a class of BERT's kind goes by tokenizer_config.json and then by its own defaults,
+    whatever tokenizer.json says; another class (PreTrainedTokenizerFast) goes by tokenizer.json.
+    The class is the one that tokenizer_config.json names, else config.json, else BertTokenizer.
+    A warning is logged where tokenizer.json is overruled.
 
     Raises:
-        ModelError: there is no vocabulary, the two files disagree, or the tokenizer is not BERT's WordPiece.
+        ModelError: no vocabulary, two that disagree, or a tokenizer that is not BERT's WordPiece.
     """
     folder = Path(folder)
-    check_inside(folder, ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "config.json"))
-    saved, config = (
-        read_json(folder / "tokenizer.json"),
-        read_json(folder / "tokenizer_config.json"),
-    )
-    listed = read_vocab_txt(folder / "vocab.txt")
-    if saved is not None:
-        vocabulary = saved_vocabulary(folder / "tokenizer.json", saved)
-        if listed and listed != vocabulary:
-            raise ModelError(
-                f"{folder}: vocab.txt and tokenizer.json differ, expected the same pieces in the same order"
-            )
-    elif listed:
-        check_class(folder, config, read_json(folder / "config.json"))
-        vocabulary = listed
-    else:
-        raise ModelError(f"expected vocab.txt or tokenizer.json in {folder}, found neither")
-    settings = read_settings(folder, saved or {}, config or {})
+    check_inside(folder, TOKENIZER_FILES)
+    saved = read_json(folder / TOKENIZER_JSON)
+    config = read_json(folder / "tokenizer_config.json") or {}
+    model_config = read_json(folder / "config.json") or {}
+    vocabulary = read_vocabulary(folder, saved, (config, model_config))
+    class_name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+    settings = read_settings(folder, saved or {}, config, str(class_name or BERT_CLASSES[0]))
     check_special_tokens(folder, vocabulary, settings)
-    check_rows(folder, len(vocabulary))
+    check_vocabulary_fits(folder, len(vocabulary), model_config.get("vocab_size"))
     return vocabulary, settings
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None if there is no file."""
+    """Read the object in a JSON file; None if there is no file."""
     return read_json_object(path, ModelError) if path.is_file() else None
 
 
+def read_vocabulary(
+    folder: Path, saved: dict[str, Any] | None, configs: tuple[dict[str, Any], ...]
+) -> tuple[str, ...]:
+    """Take the pieces from tokenizer.json or vocab.txt, which must agree if both are there."""
+    listed = read_vocab_txt(folder / "vocab.txt")
+    if saved is None:
+        if not listed:
+            raise ModelError(f"expected vocab.txt or tokenizer.json in {folder}, found neither")
+        check_class(folder, *configs)
+        return listed
+    vocabulary = saved_vocabulary(folder / TOKENIZER_JSON, saved)
+    if listed and listed != vocabulary:
+        expected = "expected the same pieces in the same order"
+        raise ModelError(f"{folder}: vocab.txt and tokenizer.json differ, {expected}")
+    return vocabulary
+
+
 def read_vocab_txt(path: Path) -> tuple[str, ...]:
-    """One piece a line, lines ended as Python's text mode ends them; empty if there is no file."""
+    """Read one piece a line, ended as Python's text mode ends lines; empty if there is no file."""
     if not path.is_file():
         return ()
     text = read_utf8(path, LARGEST_VOCABULARY, ModelError)
-    places: dict[str, int] = {}
+    line_numbers: dict[str, int] = {}
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         piece = line.rstrip("\n")
         check_piece(piece, f"{path}:{number}")
-        if places.setdefault(piece, number) != number:
-            raise ModelError(
-                f"{path}:{number}: expected every piece once, got {show(piece)} again after line {places[piece]}"
-            )
-    return tuple(places)
+        first = line_numbers.setdefault(piece, number)
+        if first != number:
+            got = f"got {show(piece)} again after line {first}"
+            raise ModelError(f"{path}:{number}: expected every piece once, {got}")
+    return tuple(line_numbers)
 
 
 def check_piece(piece: str, where: str) -> None:
     """Refuse what no vocabulary holds."""
     if len(piece) > LONGEST_PIECE:
-        raise ModelError(
-            f"{where}: expected a piece of at most {LONGEST_PIECE} characters, got a longer one: {show(piece)}"
-        )
+        expected = f"expected a piece of at most {LONGEST_PIECE} characters"
+        raise ModelError(f"{where}: {expected}, got a longer one: {show(piece)}")
     if not piece.isascii() and SURROGATE.search(piece):
         raise ModelError(f"{where}: expected a piece of whole characters, got {show(piece)}")
 
 
 def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
-    """The pieces in tokenizer.json by id, after a check that it is BERT's kind."""
+    """List the pieces in tokenizer.json by id, after a check that it is BERT's kind."""
     check_kind(path, saved)
     vocabulary = saved["model"].get("vocab")
     if not isinstance(vocabulary, dict) or not all(type(id) is int for id in vocabulary.values()):
-        raise ModelError(
-            f"{path}: expected model.vocab to be an object, which gives each piece a whole number, got {show(vocabulary)}"
-        )
+        expected = "expected model.vocab to be an object, which gives each piece a whole number"
+        raise ModelError(f"{path}: {expected}, got {show(vocabulary)}")
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-        raise ModelError(
-            f"{path}: expected model.vocab to give the ids from 0 up, each to one piece"
-        )
+        expected = "expected model.vocab to give the ids from 0 up, each to one piece"
+        raise ModelError(f"{path}: {expected}")
     for piece, id in vocabulary.items():
         check_piece(piece, f"{path}: model.vocab, id {id}")
     return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
@@ -135,91 +161,123 @@ def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
 
 def check_kind(path: Path, saved: dict[str, Any]) -> None:
     """Refuse what is not WordPiece with BERT's normalizer and pre-tokenizer, by name."""
-    for part, expected in (
-        ("model", "WordPiece"),
-        ("normalizer", "BertNormalizer"),
-        ("pre_tokenizer", "BertPreTokenizer"),
-    ):
-        section = saved.get(part)
-        kind = section.get("type") if isinstance(section, dict) else section
-        if not isinstance(section, dict) or kind != expected:
-            got = kind if isinstance(section, dict) and isinstance(kind, str) else show(section)
-            raise ModelError(
-                f"{path}: expected a BERT tokenizer, whose {part} is {expected}, got {got}"
-            )
-    tokens = saved.get("added_tokens") or []
-    if not isinstance(tokens, list) or not all(
-        isinstance(token, dict) and isinstance(token.get("content"), str) for token in tokens
-    ):
-        raise ModelError(
-            f"{path}: expected added_tokens to be a list of objects with content, got {show(tokens)}"
-        )
-    added = [token["content"] for token in tokens if not token.get("special")]
+    expected_kinds = {
+        "model": "WordPiece",
+        "normalizer": "BertNormalizer",
+        "pre_tokenizer": "BertPreTokenizer",
+    }
+    for name, expected in expected_kinds.items():
+        section = saved.get(name)
+        kind = section.get("type") if isinstance(section, dict) else None
+        if kind != expected:
+            got = kind if isinstance(kind, str) else show(section)
+            must = f"expected a BERT tokenizer, whose {name} is {expected}"
+            raise ModelError(f"{path}: {must}, got {got}")
+    check_added_tokens(path, saved.get("added_tokens") or [])
+
+
+def check_added_tokens(path: Path, tokens: Any) -> None:
+    """Refuse added tokens that are not special: transformers cuts them out before WordPiece."""
+    if not isinstance(tokens, list) or not all(map(is_added_token, tokens)):
+        expected = "expected added_tokens to be a list of objects with content"
+        raise ModelError(f"{path}: {expected}, got {show(tokens)}")
+    added = [repr(token["content"]) for token in tokens if not token.get("special")]
     if added:
-        raise ModelError(
-            f"{path}: added tokens that are not special are not supported: {', '.join(map(repr, added[:5]))}"
-        )
+        problem = "added tokens that are not special are not supported"
+        raise ModelError(f"{path}: {problem}: {', '.join(added[:5])}")
 
 
-def check_class(folder: Path, *configs: dict[str, Any] | None) -> None:
+def is_added_token(token: Any) -> bool:
+    """Tell whether a value of tokenizer.json describes a token."""
+    return isinstance(token, dict) and isinstance(token.get("content"), str)
+
+
+def check_class(folder: Path, *configs: dict[str, Any]) -> None:
     """Refuse a bare vocab.txt that belongs to another tokenizer."""
     for config in configs:
-        kind = (config or {}).get("tokenizer_class")
-        if kind is not None and str(kind).removesuffix("Fast") not in BERT_CLASSES:
-            raise ModelError(
-                f"{folder}: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), got {kind}"
-            )
+        kind = config.get("tokenizer_class")
+        if kind is not None and not is_bert_class(str(kind)):
+            expected = f"expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)})"
+            raise ModelError(f"{folder}: {expected}, got {kind}")
 
 
-def read_settings(folder: Path, saved: dict[str, Any], config: dict[str, Any]) -> TokenizerSettings:
-    """Join the settings of tokenizer.json and tokenizer_config.json."""
+def is_bert_class(class_name: str) -> bool:
+    """Tell whether a class of transformers cleans and cuts by BERT's settings."""
+    return class_name.removesuffix("Fast") in BERT_CLASSES
+
+
+def read_settings(
+    folder: Path, saved: dict[str, Any], config: dict[str, Any], class_name: str
+) -> TokenizerSettings:
+    """Join the settings of tokenizer.json and tokenizer_config.json as the class does."""
     normalizer, model = saved.get("normalizer", {}), saved.get("model", {})
-    given = {
-        "lowercase": config.get("do_lower_case", normalizer.get("lowercase")),
-        "strip_accents": config.get("strip_accents", normalizer.get("strip_accents")),
-        "tokenize_chinese_chars": config.get(
-            "tokenize_chinese_chars", normalizer.get("handle_chinese_chars")
-        ),
+    in_config, in_file = {}, {}
+    for name, (config_name, file_name) in NORMALIZER_SETTINGS.items():
+        in_config[name] = config.get(config_name)
+        in_file[name] = normalizer.get(file_name)
+    special = {name: token_text(config.get(name)) for name in SPECIAL_TOKENS}
+    others = {
         "clean_text": normalizer.get("clean_text"),
         "max_chars_per_word": model.get("max_input_chars_per_word"),
         "continuing_prefix": model.get("continuing_subword_prefix"),
-        **{name: token_text(config.get(name)) for name in SPECIAL_TOKENS},
+        "unk_token": model.get("unk_token") or special["unk_token"],
     }
-    given["unk_token"] = model.get("unk_token") or given["unk_token"]
-    known = {name: value for name, value in given.items() if value is not None}
-    check_settings(folder, known)
-    return TokenizerSettings(**known)
+    overrules = is_bert_class(class_name) or not saved
+    found = {**special, **others, **(in_config if overrules else in_file)}
+    given = {name: value for name, value in found.items() if value is not None}
+    check_settings(folder, in_file)
+    check_settings(folder, given)
+    settings = TokenizerSettings(**given)
+    if saved:
+        warn_of_overruled(folder / TOKENIZER_JSON, class_name, in_file, settings)
+    return settings
+
+
+def warn_of_overruled(
+    path: Path, class_name: str, in_file: Mapping[str, Any], settings: TokenizerSettings
+) -> None:
+    """Log one warning that lists what tokenizer.json says in vain."""
+    default = TokenizerSettings()
+    overruled = {}
+    for name, value in in_file.items():
+        meant = getattr(default, name) if value is None else value
+        if meant != getattr(settings, name):
+            overruled[name] = value
+    if overruled:
+        logger.warning(
+            "%s: says %s; transformers' %s goes by tokenizer_config.json and its own defaults, "
+            "and so does tfner: %s. Say %s in tokenizer_config.json if the file is right",
+            path,
+            ", ".join(f"{name}={value}" for name, value in overruled.items()),
+            class_name,
+            ", ".join(f"{name}={getattr(settings, name)}" for name in overruled),
+            ", ".join(NORMALIZER_SETTINGS[name][0] for name in overruled),
+        )
 
 
 def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
-    """Refuse a value of another type than the default's, and a word length that no integer of a graph holds."""
+    """Refuse a value of another type than the default's, and a word length beyond any graph's."""
     for field in fields(TokenizerSettings):
-        value, expected = (
-            given.get(field.name),
-            bool if field.default is None else type(field.default),
-        )
+        value = given.get(field.name)
+        expected = bool if field.default is None else type(field.default)
         if value is not None and type(value) is not expected:
-            raise ModelError(
-                f"{folder}: the tokenizer's {field.name}: expected {TYPE_NAMES[expected]}, got {show(value)}"
-            )
+            must = f"the tokenizer's {field.name}: expected {TYPE_NAMES[expected]}"
+            raise ModelError(f"{folder}: {must}, got {show(value)}")
     longest = given.get("max_chars_per_word", 1)
     if not 0 < longest <= LONGEST_PIECE:
-        raise ModelError(
-            f"{folder}: the tokenizer's max_chars_per_word: expected 1 to {LONGEST_PIECE}, got {show(longest)}"
-        )
+        must = f"the tokenizer's max_chars_per_word: expected 1 to {LONGEST_PIECE}"
+        raise ModelError(f"{folder}: {must}, got {show(longest)}")
 
 
-def check_rows(folder: Path, pieces: int) -> None:
+def check_vocabulary_fits(folder: Path, pieces: int, embeddings: Any) -> None:
     """Refuse a vocabulary with more pieces than the encoder beside it has embeddings."""
-    rows = (read_json(folder / "config.json") or {}).get("vocab_size")
-    if isinstance(rows, int) and rows < pieces:
-        raise ModelError(
-            f"{folder}: expected at most {rows} pieces in the vocabulary, as config.json says, got {pieces}"
-        )
+    if isinstance(embeddings, int) and embeddings < pieces:
+        expected = f"expected at most {embeddings} pieces in the vocabulary, as config.json says"
+        raise ModelError(f"{folder}: {expected}, got {pieces}")
 
 
 def token_text(token: Any) -> str | None:
-    """A special token is written as a string or as an object with `content`."""
+    """Read a special token, written as a string or as an object with `content`."""
     return token.get("content") if isinstance(token, dict) else token
 
 
@@ -227,12 +285,8 @@ def check_special_tokens(
     folder: Path, vocabulary: tuple[str, ...], settings: TokenizerSettings
 ) -> None:
     """Refuse a vocabulary without one of the special tokens."""
-    missing = [
-        getattr(settings, name)
-        for name in SPECIAL_TOKENS
-        if getattr(settings, name) not in vocabulary
-    ]
+    tokens = [getattr(settings, name) for name in SPECIAL_TOKENS]
+    missing = [token for token in tokens if token not in vocabulary]
     if missing:
-        raise ModelError(
-            f"{folder}: expected the special tokens {', '.join(missing)} in the vocabulary of {len(vocabulary)} pieces"
-        )
+        expected = f"expected the special tokens {', '.join(missing)}"
+        raise ModelError(f"{folder}: {expected} in the vocabulary of {len(vocabulary)} pieces")

@@ -1,8 +1,10 @@
-"""Text to WordPiece ids inside the TensorFlow graph, id for id and offset for offset what Hugging Face's BertTokenizerFast gives.
+"""Cut text into WordPiece ids as Hugging Face's BertTokenizerFast does, in graph.
 
-Each code point is looked up in a table that was read off the Hugging Face normalizer (`characters.py`); what comes out is cut into BERT's
-pre-tokens; TF.Text's FastWordpieceTokenizeWithOffsets, with its own pre-tokenization switched off, cuts those into pieces. The pieces of a
-pre-token tile it, so their places follow from their lengths. Special tokens written in a text are ordinary text.
+Each code point is looked up in a table that was read off the Hugging Face normalizer
+(`characters.py`); what comes out is cut into BERT's pre-tokens; TF.Text's
+FastWordpieceTokenizeWithOffsets, with its own pre-tokenization switched off, cuts those into
+pieces. The pieces of a pre-token tile it, so their spans follow from their lengths. Ids and offsets
+are BertTokenizerFast's. Special tokens written in a text are ordinary text.
 """
 
 from __future__ import annotations
@@ -11,48 +13,35 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfner.exceptions import ModelError
-from tfner.tokenizers.pretokens import Characters, Cut, PreTokenizer, places
+from tfner.tokenizers.pretokens import Characters, PreTokenizer, Pretokens
+from tfner.tokenizers.protocol import Tokens
+from tfner.tokenizers.ragged_ops import (
+    index_in_row,
+    indices_of,
+    joined_starts,
+    row_labels,
+    row_lengths,
+)
 from tfner.tokenizers.text_ops import load_text_ops
 from tfner.tokenizers.units import WordRule
-from tfner.tokenizers.vocabulary import TokenizerSettings, read_checkpoint_tokenizer
-
-PLACE_BITS = 32
-PLACE_MASK = (1 << PLACE_BITS) - 1
-
-
-class Tokens(NamedTuple):
-    """Pieces and units of B texts. Every member is a tf.RaggedTensor with a row a text, int32 but for the two bool ones.
-
-    ids: [B, (T)] WordPiece ids, without [CLS] and [SEP].
-    start, end: [B, (T)] the piece's span in code points of the text; of words, in the words joined by one space.
-    unit: [B, (T)] which unit of its text the piece belongs to.
-    first_of_unit, first_of_pretoken: [B, (T)] bool, whether it is the first piece of its unit, of its BERT pre-token.
-    unit_start, unit_end: [B, (U)] the units' spans in code points.
-    unit_start_byte, unit_end_byte: [B, (U)] the same in bytes of the UTF-8 that was given, exact for invalid UTF-8 too.
-    """
-
-    ids: tf.RaggedTensor
-    start: tf.RaggedTensor
-    end: tf.RaggedTensor
-    unit: tf.RaggedTensor
-    first_of_unit: tf.RaggedTensor
-    first_of_pretoken: tf.RaggedTensor
-    unit_start: tf.RaggedTensor
-    unit_end: tf.RaggedTensor
-    unit_start_byte: tf.RaggedTensor
-    unit_end_byte: tf.RaggedTensor
+from tfner.tokenizers.vocabulary import (
+    TOKENIZER_FILES,
+    TokenizerSettings,
+    read_checkpoint_tokenizer,
+)
 
 
-class Pieces(NamedTuple):
-    """T pieces of P pre-tokens on end: ids, the first and last character of each, and where the pre-tokens begin, all int32.
+class PretokenPieces(NamedTuple):
+    """Hold the T pieces of P pre-tokens on end.
 
-    first_of_pretoken is bool; splits has P + 1 members, the others T.
+    ids, first, last: int32 [T], each piece's id, and its first and last character.
+    first_of_pretoken: bool [T]. splits: int32 [P + 1], where the pre-tokens begin among the pieces.
     """
 
     ids: tf.Tensor
@@ -63,7 +52,18 @@ class Pieces(NamedTuple):
 
 
 class WordPieceTokenizer(tf.Module):
-    """BERT's tokenizer as TensorFlow ops: core ops and FastWordpieceTokenizeWithOffsets, nothing else.
+    """Tokenize as BERT does by core ops of TensorFlow and FastWordpieceTokenizeWithOffsets.
+
+        >>> special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+        >>> pieces = (*special, "new", "##er", "york", "'", "s")
+        >>> tokenizer = WordPieceTokenizer(pieces, TokenizerSettings())
+        >>> tokens = tokenizer.tokenize_text(["Newer York's"])
+        >>> tokens.ids.to_list(), tokens.unit.to_list()
+        ([[5, 6, 7, 8, 9]], [[0, 0, 1, 2, 2]])
+        >>> tokens.start.to_list(), tokens.end.to_list()
+        ([[0, 3, 6, 10, 11]], [[3, 5, 10, 11, 12]])
+        >>> tokens.unit_start.to_list(), tokens.unit_end.to_list()
+        ([[0, 6, 10]], [[5, 10, 12]])
 
     Attributes:
         vocabulary: the pieces in the order of their ids.
@@ -71,27 +71,32 @@ class WordPieceTokenizer(tf.Module):
         unk_id, cls_id, sep_id, pad_id, mask_id: ids of the special tokens.
     """
 
+    files: ClassVar[tuple[str, ...]] = (*TOKENIZER_FILES, "special_tokens_map.json")
+    ops: ClassVar[tuple[str, ...]] = ("FastWordpieceTokenizeWithOffsets",)
+
     def __init__(self, vocabulary: tuple[str, ...], settings: TokenizerSettings):
         super().__init__(name="word_piece_tokenizer")
-        self.vocabulary, self.settings = tuple(vocabulary), settings
+        self.vocabulary = tuple(vocabulary)
+        self.settings = settings
         ids = {piece: number for number, piece in enumerate(vocabulary)}
-        self.unk_id, self.cls_id, self.sep_id, self.pad_id, self.mask_id = (
-            ids[token]
-            for token in (
-                settings.unk_token,
-                settings.cls_token,
-                settings.sep_token,
-                settings.pad_token,
-                settings.mask_token,
-            )
-        )
-        self._pre_tokenizer, self._word_rule = PreTokenizer(settings), WordRule()
+        self.unk_id = ids[settings.unk_token]
+        self.cls_id = ids[settings.cls_token]
+        self.sep_id = ids[settings.sep_token]
+        self.pad_id = ids[settings.pad_token]
+        self.mask_id = ids[settings.mask_token]
+        self._pre_tokenizer = PreTokenizer(settings)
+        self._word_rule = WordRule()
+        prefix = settings.continuing_prefix
+        lengths = [len(piece.removeprefix(prefix)) for piece in self.vocabulary]
         with tf.device("/CPU:0"):
             self._model = tf.constant(word_piece_model(self.vocabulary, settings))
-            self._piece_lengths = tf.constant(
-                piece_lengths(self.vocabulary, settings.continuing_prefix)
-            )
+            self._piece_lengths = tf.constant(lengths, tf.int32)  # in code points
         self._too_long = tf.constant("x" * (max_bytes(settings) + 1))
+
+    @classmethod
+    def recognizes(cls, folder: Path) -> bool:
+        """Take any folder: BERT's checkpoints name no kind, and the reader says what is wrong."""
+        return True
 
     @classmethod
     def from_checkpoint(cls, folder: str | Path) -> WordPieceTokenizer:
@@ -103,171 +108,162 @@ class WordPieceTokenizer(tf.Module):
         return cls(*read_checkpoint_tokenizer(folder))
 
     def fingerprint(self) -> str:
-        """A hash of vocabulary and settings: equal if and only if two tokenizers are the same."""
-        content = json.dumps(
-            [self.vocabulary, asdict(self.settings)], ensure_ascii=False, sort_keys=True
-        )
-        return hashlib.sha256(content.encode()).hexdigest()
+        """Hash vocabulary and settings: equal if and only if two tokenizers are the same."""
+        content = [self.vocabulary, asdict(self.settings)]
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def tokenize_text(self, text_B: tf.Tensor) -> Tokens:
-        """Tokenize texts, tf.string [B], any bytes; units by the word rule. A unit has at least one piece."""
+        """Tokenize texts, tf.string [B], any bytes; units by the word rule, each with a piece."""
         with tf.device("/CPU:0"):
             return self._tokenize_text(tf.convert_to_tensor(text_B, tf.string))
 
     def tokenize_words(self, words_BW: tf.RaggedTensor) -> Tokens:
-        """Tokenize given words, tf.string [B, (W)], each on its own; unit i is word i, whether or not it has a piece."""
+        """Tokenize given words, tf.string [B, (W)], each alone; unit i is word i.
+
+        >>> special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+        >>> tokenizer = WordPieceTokenizer((*special, "new", "##er"), TokenizerSettings())
+        >>> tokens = tokenizer.tokenize_words(tf.ragged.constant([["Newer", "", "new"]]))
+        >>> tokens.ids.to_list(), tokens.unit.to_list()
+        ([[5, 6, 5]], [[0, 0, 2]])
+        >>> tokens.start.to_list(), tokens.unit_start.to_list()
+        ([[0, 3, 7]], [[0, 6, 7]])
+        """
         with tf.device("/CPU:0"):
             words_BW = words_BW.with_row_splits_dtype(tf.int32)
             return self._tokenize_words(words_BW.values, words_BW.row_splits)
 
     def _tokenize_text(self, text_B: tf.Tensor) -> Tokens:
-        characters, cut = self._pre_tokenizer(text_B)
-        pieces = self._pieces(cut)
-        column_N = columns(characters.splits)
-        new_P = self._word_rule(characters.code, cut)
-        pretoken_U = places(new_P)
-        first_U, last_U = unit_characters(characters, cut, pretoken_U)
-        text_units = tf.searchsorted(first_U, characters.splits)
-        unit_pieces = tf.gather(pieces.splits, tf.concat([pretoken_U, tf.shape(cut.first)], 0))
-        unit_T, within_unit_T = spread(columns(text_units), unit_pieces)
-        byte_ends = ends_in_bytes(characters, tf.strings.length(text_B))
+        characters, pretokens = self._pre_tokenizer(text_B)
+        pieces = self._pieces(pretokens)
+        index_N = index_in_row(characters.splits)
+        begins_unit_P = self._word_rule(characters.code, pretokens)
+        pretoken_U = indices_of(begins_unit_P)
+        first_U, last_U = unit_characters(characters, pretokens, pretoken_U)
+        unit_splits = tf.searchsorted(first_U, characters.splits)
+        pretoken_count = tf.shape(pretokens.first)
+        piece_splits_U = tf.gather(pieces.splits, tf.concat([pretoken_U, pretoken_count], 0))
+        unit_T, within_unit_T = row_labels(index_in_row(unit_splits), piece_splits_U)
+        byte_ends = character_byte_ends(characters, tf.strings.length(text_B))
+        pretoken_splits = tf.searchsorted(pretokens.first, characters.splits)
         return ragged_tokens(
-            tf.gather(pieces.splits, tf.searchsorted(cut.first, characters.splits)),
-            text_units,
+            tf.gather(pieces.splits, pretoken_splits),
+            unit_splits,
             ids=pieces.ids,
-            start=tf.gather(column_N, pieces.first),
-            end=tf.gather(column_N, pieces.last) + 1,
+            start=tf.gather(index_N, pieces.first),
+            end=tf.gather(index_N, pieces.last) + 1,
             unit=unit_T,
             first_of_unit=tf.equal(within_unit_T, 0),
             first_of_pretoken=pieces.first_of_pretoken,
-            unit_start=tf.gather(column_N, first_U),
-            unit_end=tf.gather(column_N, last_U) + 1,
+            unit_start=tf.gather(index_N, first_U),
+            unit_end=tf.gather(index_N, last_U) + 1,
             unit_start_byte=tf.cast(tf.gather(characters.byte, first_U), tf.int32),
             unit_end_byte=tf.cast(tf.gather(byte_ends, last_U + 1), tf.int32),
         )
 
     def _tokenize_words(self, word_W: tf.Tensor, splits_B: tf.Tensor) -> Tokens:
-        characters, cut = self._pre_tokenizer(word_W)
-        pieces = self._pieces(cut)
-        column_N = columns(characters.splits)
-        word_pieces = tf.gather(pieces.splits, tf.searchsorted(cut.first, characters.splits))
-        row_W, number_W = spread(tf.range(tf.size(splits_B) - 1), splits_B)
-        chars_W, bytes_W = row_lengths(characters.splits), tf.strings.length(word_W)
-        start_W, start_byte_W = (
-            joined_starts(chars_W, splits_B, row_W),
-            joined_starts(bytes_W, splits_B, row_W),
-        )
-        word_T, within_word_T = spread(tf.range(tf.size(word_W)), word_pieces)
+        characters, pretokens = self._pre_tokenizer(word_W)
+        pieces = self._pieces(pretokens)
+        index_N = index_in_row(characters.splits)
+        pretoken_splits_W = tf.searchsorted(pretokens.first, characters.splits)
+        piece_splits_W = tf.gather(pieces.splits, pretoken_splits_W)
+        row_W, number_W = row_labels(tf.range(tf.size(splits_B) - 1), splits_B)
+        length_W, bytes_W = row_lengths(characters.splits), tf.strings.length(word_W)
+        start_W = joined_starts(length_W, splits_B, row_W)
+        start_byte_W = joined_starts(bytes_W, splits_B, row_W)
+        word_T, within_word_T = row_labels(tf.range(tf.size(word_W)), piece_splits_W)
         offset_T = tf.gather(start_W, word_T)
         return ragged_tokens(
-            tf.gather(word_pieces, splits_B),
+            tf.gather(piece_splits_W, splits_B),
             splits_B,
             ids=pieces.ids,
-            start=tf.gather(column_N, pieces.first) + offset_T,
-            end=tf.gather(column_N, pieces.last) + 1 + offset_T,
+            start=tf.gather(index_N, pieces.first) + offset_T,
+            end=tf.gather(index_N, pieces.last) + 1 + offset_T,
             unit=tf.gather(number_W, word_T),
             first_of_unit=tf.equal(within_word_T, 0),
             first_of_pretoken=pieces.first_of_pretoken,
             unit_start=start_W,
-            unit_end=start_W + chars_W,
+            unit_end=start_W + length_W,
             unit_start_byte=start_byte_W,
             unit_end_byte=start_byte_W + bytes_W,
         )
 
-    def _pieces(self, cut: Cut) -> Pieces:
-        length_P = row_lengths(cut.splits)
+    def _pieces(self, pretokens: Pretokens) -> PretokenPieces:
+        """Cut pre-tokens into pieces; one that is too long is made a text that no piece covers."""
+        length_P = row_lengths(pretokens.splits)
         word_P = tf.raw_ops.UnicodeEncode(
-            input_values=cut.output, input_splits=cut.splits, output_encoding="UTF-8"
+            input_values=pretokens.output, input_splits=pretokens.splits, output_encoding="UTF-8"
         )
-        word_P = tf.where(length_P > self.settings.max_chars_per_word, self._too_long, word_P)
+        too_long_P = length_P > self.settings.max_chars_per_word
         _, ids, splits, *_ = load_text_ops().fast_wordpiece_tokenize_with_offsets(
-            input_values=word_P, wp_model=self._model
+            input_values=tf.where(too_long_P, self._too_long, word_P), wp_model=self._model
         )
         ids_T, splits_P = tf.cast(ids, tf.int32), tf.cast(splits, tf.int32)
         length_T = self._lengths(ids_T, splits_P, length_P)
         end_T = tf.cumsum(length_T)
-        first_T, last_T = tf.gather(cut.source, end_T - length_T), tf.gather(cut.source, end_T - 1)
-        return Pieces(ids_T, first_T, last_T, tf.equal(columns(splits_P), 0), splits_P)
+        first_T = tf.gather(pretokens.source, end_T - length_T)
+        last_T = tf.gather(pretokens.source, end_T - 1)
+        is_first_T = tf.equal(index_in_row(splits_P), 0)
+        return PretokenPieces(ids_T, first_T, last_T, is_first_T, splits_P)
 
-    def _lengths(self, ids_T: tf.Tensor, piece_splits: tf.Tensor, length_P: tf.Tensor) -> tf.Tensor:
-        """How many code points each piece covers. Pieces tile their pre-token; the unknown piece covers all of it."""
+    def _lengths(self, ids_T: tf.Tensor, splits_P: tf.Tensor, length_P: tf.Tensor) -> tf.Tensor:
+        """Count the code points of each piece; an unknown piece covers its whole pre-token."""
         length_T = tf.gather(self._piece_lengths, ids_T)
         unknown = tf.where(tf.equal(ids_T, self.unk_id))
-        pretoken = tf.searchsorted(piece_splits, tf.cast(unknown[:, 0], tf.int32), side="right") - 1
-        alone = tf.equal(
-            tf.gather(piece_splits, pretoken + 1) - tf.gather(piece_splits, pretoken), 1
-        )  # or "unk" begins a longer word
-        covered = tf.where(alone, tf.gather(length_P, pretoken), self._piece_lengths[self.unk_id])
-        return tf.tensor_scatter_nd_update(length_T, unknown, covered)
+        index_X = tf.cast(unknown[:, 0], tf.int32)
+        pretoken_X = tf.searchsorted(splits_P, index_X, side="right") - 1
+        # not alone: a piece that is spelled like the unknown token begins a longer word
+        alone_X = tf.equal(tf.gather(row_lengths(splits_P), pretoken_X), 1)
+        whole_X = tf.gather(length_P, pretoken_X)
+        covered_X = tf.where(alone_X, whole_X, self._piece_lengths[self.unk_id])
+        return tf.tensor_scatter_nd_update(length_T, unknown, covered_X)
 
 
 def unit_characters(
-    characters: Characters, cut: Cut, pretoken_U: tf.Tensor
+    characters: Characters, pretokens: Pretokens, pretoken_U: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The first and last character of each unit, given its first pre-token; stripped accents that follow belong to it: int32 (U,)."""
-    next_U = tf.concat([pretoken_U[1:], tf.shape(cut.first)], 0)[: tf.size(pretoken_U)]
-    last_U = tf.gather(cut.last, next_U - 1)
+    """Find the first and last character of each unit, given its first pre-token; int32 [U] each.
+
+    Stripped accents that follow a unit belong to it.
+    """
+    pretoken_count = tf.shape(pretokens.first)
+    next_U = tf.concat([pretoken_U[1:], pretoken_count], 0)[: tf.size(pretoken_U)]
+    last_U = tf.gather(pretokens.last, next_U - 1)
 
     def pass_marks() -> tf.Tensor:
-        stops = tf.sort(tf.concat([places(tf.logical_not(cut.lost_mark)), characters.splits], 0))
+        other_marks = indices_of(tf.logical_not(pretokens.stripped_mark))
+        stops = tf.sort(tf.concat([other_marks, characters.splits], 0))
         return tf.gather(stops, tf.searchsorted(stops, last_U, side="right")) - 1
 
-    last_U = tf.cond(tf.reduce_any(cut.lost_mark), pass_marks, lambda: last_U)
-    return tf.gather(cut.first, pretoken_U), last_U
+    any_stripped = tf.reduce_any(pretokens.stripped_mark)
+    last_U = tf.cond(any_stripped, pass_marks, lambda: last_U)
+    return tf.gather(pretokens.first, pretoken_U), last_U
 
 
-def ends_in_bytes(characters: Characters, length_B: tf.Tensor) -> tf.Tensor:
-    """The byte of its text at which the character before each ends: where this one begins, or the text's end; int64 (N+1,)."""
+def character_byte_ends(characters: Characters, length_B: tf.Tensor) -> tf.Tensor:
+    """Give the byte at which the character before each ends: this one's begin, or the text's end.
+
+    Returns:
+        int64 [N + 1].
+    """
     begins = tf.concat([characters.byte, [0]], 0)
-    return tf.tensor_scatter_nd_max(
-        begins, characters.splits[1:, None], tf.cast(length_B, tf.int64)
-    )
+    ends_B = tf.cast(length_B, tf.int64)
+    return tf.tensor_scatter_nd_max(begins, characters.splits[1:, None], ends_B)
 
 
-def row_lengths(splits: tf.Tensor) -> tf.Tensor:
-    return splits[1:] - splits[:-1]
-
-
-def columns(splits: tf.Tensor) -> tf.Tensor:
-    """The place of each value within its row."""
-    return tf.raw_ops.RaggedRange(starts=0, limits=row_lengths(splits), deltas=1, Tsplits=tf.int32)[
-        1
-    ]
-
-
-def spread(label_R: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The label of its row for each value, and its place within the row, both from one range of 64-bit numbers."""
-    begin_R = tf.bitwise.left_shift(tf.cast(label_R, tf.int64), PLACE_BITS)
-    limit_R = begin_R + tf.cast(row_lengths(splits), tf.int64)
-    number = tf.raw_ops.RaggedRange(
-        starts=begin_R, limits=limit_R, deltas=tf.constant(1, tf.int64), Tsplits=tf.int32
-    )[1]
-    return tf.cast(tf.bitwise.right_shift(number, PLACE_BITS), tf.int32), tf.cast(
-        tf.bitwise.bitwise_and(number, PLACE_MASK), tf.int32
-    )
-
-
-def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) -> tf.Tensor:
-    """Where each word begins if the words of a row are joined by one space."""
-    start_W = tf.concat([[0], tf.cumsum(length_W + 1)], 0)
-    return start_W[:-1] - tf.gather(tf.gather(start_W, splits_B), row_W)
-
-
-def ragged_tokens(text_pieces: tf.Tensor, text_units: tf.Tensor, **flat: tf.Tensor) -> Tokens:
-    """Put the flat values into rows."""
-    pieces, units = (tf.cast(splits, tf.int64) for splits in (text_pieces, text_units))
-    return Tokens(
-        **{
-            name: tf.RaggedTensor.from_row_splits(
-                values, units if name.startswith("unit_") else pieces, validate=False
-            )
-            for name, values in flat.items()
-        }
-    )
+def ragged_tokens(piece_splits: tf.Tensor, unit_splits: tf.Tensor, **flat: tf.Tensor) -> Tokens:
+    """Put flat values into rows, a text each."""
+    piece_splits = tf.cast(piece_splits, tf.int64)
+    unit_splits = tf.cast(unit_splits, tf.int64)
+    members = {}
+    for name, values in flat.items():
+        splits = unit_splits if name.startswith("unit_") else piece_splits
+        members[name] = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+    return Tokens(**members)
 
 
 def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -> np.ndarray:
-    """TF.Text's model of the vocabulary, uint8; the only place that needs the Python of tensorflow_text."""
+    """Build TF.Text's model of the vocabulary, uint8; this alone needs tensorflow_text's Python."""
     from tensorflow_text import build_fast_wordpiece_model
 
     try:
@@ -280,17 +276,11 @@ def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -
             False,
         )
     except RuntimeError as error:
-        raise ModelError(
-            f"expected a vocabulary that TF.Text's WordPiece can hold, got {len(vocabulary)} pieces: {error}"
-        ) from error
+        expected = "expected a vocabulary that TF.Text's WordPiece can hold"
+        raise ModelError(f"{expected}, got {len(vocabulary)} pieces: {error}") from error
     return np.frombuffer(model, np.uint8)
 
 
 def max_bytes(settings: TokenizerSettings) -> int:
-    """TF.Text counts bytes where BERT counts characters: the graph counts, and this limit never comes first."""
+    """Bound a word's bytes, which TF.Text counts, so that the limit in characters comes first."""
     return 4 * settings.max_chars_per_word
-
-
-def piece_lengths(vocabulary: tuple[str, ...], prefix: str) -> np.ndarray:
-    """The code points that each piece stands for, without the prefix of continuations: int32 (V,)."""
-    return np.array([len(piece.removeprefix(prefix)) for piece in vocabulary], np.int32)

@@ -1,7 +1,7 @@
-"""Keras callbacks for any `fit`: entity scores, best weights, a log of metrics, progress; `last_state` has a place to go on from.
+"""Define callbacks for any Keras `fit`: entity scores, best weights, a log of metrics, progress.
 
-Their order in the list matters: Settle stands before all that read the encoder's weights; EntityReport puts the scores into Keras's
-`logs`, and those that read them stand behind it.
+Their order in the list matters: EntityReport puts scores into Keras's `logs`, and the callbacks
+that read them stand behind it. `state.resume_callback` has the one to go on from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras as keras
@@ -29,18 +29,11 @@ logger = logging.getLogger(__name__)
 DRAWN_EVERY = 0.1  # seconds
 
 
-class Settle(keras.callbacks.Callback):
-    """Make the encoder of a TokenClassifier whole at the end of each epoch, for the callbacks after this one."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.settle()
-
-
 class EntityReport(keras.callbacks.Callback):
-    """Score entities at the end of each epoch; adds `val_entity_precision`, `_recall` and `_f1` to the logs.
+    """Score entities at the end of each epoch, and log `val_entity_precision`, `_recall` and `_f1`.
 
-    `score` is called without arguments and gives EntityScores; `dataset_scorer` makes one from a dataset of (x, y, mask).
-    `show` receives the scores, for example to print the table of types.
+    `score` is called without arguments and gives EntityScores; `dataset_scorer` makes one from a
+    dataset of (x, y, mask). `show` receives the scores, for example to print the table of types.
     """
 
     def __init__(
@@ -64,13 +57,22 @@ class EntityReport(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keep the weights of the best epoch by any logged metric, and always end the training with them.
+    """Keep the weights of the best epoch by any logged metric, and end the training with them.
 
-    They are a checkpoint in the folder `path`, beside those that were the best before. Without a metric (None) the last epoch counts as
-    the best.
-    Unlike EarlyStopping(restore_best_weights=True), the best are restored however the training ends. `mode` is "max" or "min";
-    None takes "min" for names that hold "loss". `patience` stops after so many epochs without a better value. An epoch without a
-    finite value of the metric is not better than any; a metric that is not logged at all is an error that names those that are.
+    Unlike EarlyStopping(restore_best_weights=True), the best are restored however the training
+    ends. Of epochs that are equally good the latest is kept. An epoch without a finite value of
+    the metric is never the best; a metric that is not logged at all is an error that names those
+    that are.
+
+    Args:
+        path: folder for checkpoints of the best weights and of those that were the best before.
+        monitor: the metric; None keeps the last epoch.
+        mode: "max" or "min"; None takes "min" for names that hold "loss".
+        patience: stop after so many epochs that did not raise the best value; None = never.
+
+    Attributes:
+        best, best_epoch: the best value so far and the epoch, from 0, whose weights are kept.
+        improved_epoch: the epoch that reached the best value first.
     """
 
     def __init__(
@@ -81,130 +83,165 @@ class BestWeights(keras.callbacks.Callback):
         patience: int | None = None,
     ):
         super().__init__()
-        self.checkpoints = Checkpoints(
-            Path(path), "best", kept=3
-        )  # a state that is gone back to may be two epochs older
+        # Three, because a state that is gone back to may be two epochs older.
+        self.checkpoints = Checkpoints(Path(path), "best", kept=3)
         self.monitor = monitor
-        self.sign = (
-            -1.0 if (mode or ("min" if "loss" in (monitor or "") else "max")) == "min" else 1.0
-        )
+        mode = mode or ("min" if "loss" in (monitor or "") else "max")
+        self.sign = -1.0 if mode == "min" else 1.0
         self.patience = patience
         self.best: float | None = None
         self.best_epoch: int | None = None
+        self.improved_epoch: int | None = None
+
+    def rewind_to(
+        self, best: float | None, best_epoch: int | None, improved_epoch: int | None = None
+    ) -> None:
+        """Return to an earlier best; later checkpoints are removed, as their epochs come again."""
+        self.best = best
+        self.best_epoch = best_epoch
+        self.improved_epoch = best_epoch if improved_epoch is None else improved_epoch
+        newest = "" if best_epoch is None else name_of_epoch(best_epoch)
+        self.checkpoints.remove_after(newest)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self._value(epoch, logs or {})
-        if math.isfinite(value) and (
-            self.best is None or self.sign * value > self.sign * self.best
-        ):
-            self.checkpoints.write(
-                name_of_epoch(epoch),
-                tf.train.Checkpoint(model=self.model),
-                monitor=self.monitor,
-                value=value,
-            )
-            self.best, self.best_epoch = value, epoch
-        waited = epoch - (self.best_epoch if self.best_epoch is not None else -1)
+        gain = math.inf if self.best is None else self.sign * (value - self.best)
+        if math.isfinite(value) and gain >= 0:
+            self._keep(epoch, value)
+            if gain > 0:
+                self.improved_epoch = epoch
+        self._stop_if_patience_ends(epoch)
+
+    def _keep(self, epoch: int, value: float) -> None:
+        if sync := getattr(self.model, "sync_embeddings", None):
+            sync()  # a TokenClassifier may train some rows of its embeddings apart
+        checkpoint = tf.train.Checkpoint(model=self.model)
+        name = name_of_epoch(epoch)
+        self.checkpoints.write(name, checkpoint, monitor=self.monitor, value=value)
+        self.best, self.best_epoch = value, epoch
+
+    def _stop_if_patience_ends(self, epoch: int) -> None:
+        improved = -1 if self.improved_epoch is None else self.improved_epoch
+        waited = epoch - improved
         if self.patience is not None and waited >= self.patience:
-            logger.info(
-                "no better %s for %d epochs: stopping after epoch %d",
-                self.monitor,
-                waited,
-                epoch + 1,
-            )
+            message = "no better %s for %d epochs: stopping after epoch %d"
+            logger.info(message, self.monitor, waited, epoch + 1)
             self.model.stop_training = True
 
     def _value(self, epoch: int, logs: dict[str, Any]) -> float:
         if self.monitor is None:
             return float(epoch)
         if self.monitor not in logs:
-            raise KeyError(
-                f"monitor {self.monitor!r} is not logged; logged are {', '.join(sorted(logs))}"
-            )
+            logged = ", ".join(sorted(logs))
+            raise KeyError(f"monitor {self.monitor!r} is not logged; logged are {logged}")
         return float(logs[self.monitor])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.restore()
 
-    def go_on(self, best: float | None, best_epoch: int | None) -> None:
-        """Take up what was the best; what became it later is forgotten, as its epochs come again."""
-        self.best, self.best_epoch = best, best_epoch
-        self.checkpoints.remove_after("" if best_epoch is None else name_of_epoch(best_epoch))
-
     def restore(self) -> None:
-        """Put the best weights back; does nothing while there are none.
+        """Put the best weights back; do nothing while there are none.
 
         Raises:
             ModelError: they and those that were the best before are damaged or gone.
         """
         if self.best_epoch is None:
             return
-        if (
-            self.checkpoints.restore(
-                tf.train.Checkpoint(model=self.model), newest=name_of_epoch(self.best_epoch)
-            )
-            is None
-        ):
-            raise ModelError(
-                f"{self.checkpoints.folder}: expected the weights of epoch {self.best_epoch + 1}, found none"
-            )
+        checkpoint = tf.train.Checkpoint(model=self.model)
+        newest = name_of_epoch(self.best_epoch)
+        if self.checkpoints.restore(checkpoint, newest=newest) is None:
+            expected = f"expected the weights of epoch {self.best_epoch + 1}, found none"
+            raise ModelError(f"{self.checkpoints.folder}: {expected}")
+
+
+class Elapsed(NamedTuple):
+    """Wall time of a training in seconds, over all processes that carried it out.
+
+    `fit` holds everything between its begin and end; `training` the steps alone, without scores
+    and checkpoints after an epoch; `epoch` the steps of the epoch that is under way.
+    """
+
+    fit: float = 0.0
+    training: float = 0.0
+    epoch: float = 0.0
 
 
 class Throughput(keras.callbacks.Callback):
-    """Add `learning_rate`, `seconds` and `windows_per_second` of each epoch to the logs; `windows` is their number in an epoch."""
+    """Add `learning_rate`, `seconds` and `windows_per_second` of each epoch to the logs.
+
+    `windows` is the number of windows in an epoch. `elapsed` tells the time of the whole training;
+    a training that goes on gives `rewind_to` the time that was spent before.
+    """
 
     def __init__(self, windows: int):
         super().__init__()
-        self._supports_tf_logs = True  # a callback that asks for numbers after each step makes each step wait for its device
+        # A callback that asks for numbers after each step makes each step wait for its device.
+        self._supports_tf_logs = True
         self.windows = windows
-        self.seconds = 0.0  # of training alone, all epochs together
+        self.rewind_to(Elapsed())
+
+    def rewind_to(self, spent: Elapsed) -> None:
+        """Count on from `spent`."""
+        self._spent = spent
+        self._fit_begin: float | None = None
+        self._epoch_begin: float | None = None
+
+    def elapsed(self) -> Elapsed:
+        """Tell the time until now."""
+        now = time.perf_counter()
+        in_fit = 0.0 if self._fit_begin is None else now - self._fit_begin
+        in_epoch = 0.0 if self._epoch_begin is None else now - self._epoch_begin
+        fit, training, epoch = self._spent
+        return Elapsed(fit + in_fit, training + in_epoch, epoch + in_epoch)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._fit_begin = time.perf_counter()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.rewind_to(self.elapsed())
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._start = time.perf_counter()
+        self._epoch_begin = time.perf_counter()
         self._steps = 0  # fewer than an epoch has where a run goes on
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._steps += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        seconds = time.perf_counter() - self._start
-        self.seconds += seconds
+        before, elapsed = self._spent, self.elapsed()
+        self._spent = Elapsed(before.fit, elapsed.training)
+        self._epoch_begin = None
         if logs is not None:
+            steps = self.params.get("steps") or max(self._steps, 1)
+            windows = self.windows * self._steps / steps
             logs["learning_rate"] = current_learning_rate(self.model.optimizer)
-            logs["seconds"] = seconds
-            logs["windows_per_second"] = (
-                self.windows
-                * self._steps
-                / (self.params.get("steps") or max(self._steps, 1))
-                / seconds
-            )
+            logs["seconds"] = elapsed.epoch
+            logs["windows_per_second"] = windows / (elapsed.epoch - before.epoch)
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """One JSON line an epoch with everything in the logs; lines of epochs that are done again are replaced."""
+    """Write a JSON line with all logs after each epoch; epochs done again replace their lines."""
 
     def __init__(self, path: str | Path):
         super().__init__()
         self.path = Path(path)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        line = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
-        kept = [text for text in self._lines() if json.loads(text)["epoch"] <= epoch]
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        kept.append(json.dumps({"epoch": epoch + 1, **values}))
         temporary = self.path.with_suffix(".tmp")
         with writing(self.path):
-            temporary.write_text(
-                "".join(f"{text}\n" for text in [*kept, json.dumps(line)]), encoding="utf-8"
-            )
+            temporary.write_text("\n".join(kept) + "\n", encoding="utf-8")
             temporary.replace(self.path)
-
-    def _lines(self) -> list[str]:
-        return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar with rate, time left, loss and F1 on a terminal; lines where output is piped, with StepFacts' facts if it stands before.
+    """Show rate, time left, loss and F1: as a bar on a terminal, as lines where output is piped.
 
-    Lines come when `is_due` says, and after each epoch.
+    Lines come when `is_due` says, and after each epoch. They hold the metrics of StepFacts if that
+    stands before this callback.
     """
 
     def __init__(self, console: Console):
@@ -215,14 +252,16 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.console.is_terminal and not self.console.quiet:
-            fields = (
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}"),
+                TextColumn("{task.fields[metrics]}"),
+                console=self.console,
             )
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *fields)
-            self.bar = bar = Progress(*columns, console=self.console)
-            bar.start()
+            self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.title = f"epoch {epoch + 1}/{self.params['epochs']}"
@@ -230,30 +269,33 @@ class ProgressBar(keras.callbacks.Callback):
         self._first: int | None = None  # batch of the epoch, not 0 where a run goes on
         self._drawn = -math.inf
         if self.bar:
-            self.task = self.bar.add_task(self.title, total=self.params["steps"], rate="", facts="")
+            steps = self.params["steps"]
+            self.task = self.bar.add_task(self.title, total=steps, rate="", metrics="")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        steps = self.params["steps"] or 0
+        steps, done = self.params["steps"] or 0, batch + 1
         self._first = batch if self._first is None else self._first
-        rate = (batch + 1 - self._first) / (time.perf_counter() - self._start)
+        rate = (done - self._first) / (time.perf_counter() - self._start)
         if self.bar:
-            now = time.monotonic()
-            if now - self._drawn >= DRAWN_EVERY:
-                self._drawn = now
-                self.bar.update(
-                    self.task, completed=batch + 1, rate=f"{rate:.1f} steps/s", facts=describe(logs)
-                )
-        elif is_due(batch + 1, steps):
+            self._draw(self.bar, done, rate, logs)
+        elif is_due(done, steps):
             rate = (logs or {}).get("steps_per_second", rate)
-            left = f"  {(steps - batch - 1) / rate:.0f} s left" if steps else ""
-            self.console.print(
-                f"{self.title}  step {batch + 1}/{steps or '?'}  {rate:.1f} steps/s{left}  {describe(logs)}"
-            )
+            left = f"  {(steps - done) / rate:.0f} s left" if steps else ""
+            step = f"step {done}/{steps or '?'}  {rate:.1f} steps/s{left}"
+            self.console.print(f"{self.title}  {step}  {describe_logs(logs)}")
+
+    def _draw(self, bar: Progress, done: int, rate: float, logs: dict[str, Any] | None) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= DRAWN_EVERY:
+            self._drawn = now
+            metrics = describe_logs(logs)
+            bar.update(self.task, completed=done, rate=f"{rate:.1f} steps/s", metrics=metrics)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        metrics = describe_logs(logs)
         if self.bar:
-            self.bar.update(self.task, completed=self.params["steps"], facts=describe(logs))
-        self.console.print(f"{self.title}  {describe(logs)}")
+            self.bar.update(self.task, completed=self.params["steps"], metrics=metrics)
+        self.console.print(f"{self.title}  {metrics}")
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.close()
@@ -266,22 +308,23 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def name_of_epoch(epoch: int) -> str:
-    """Of its checkpoint; in the order of epochs."""
+    """Name an epoch's checkpoint, so that alphabetical order is the order of epochs."""
     return f"best-{epoch + 1:06d}"
 
 
-def describe(logs: dict[str, Any] | None) -> str:
-    """The figures a person watches: loss, training F1, dev F1, and what StepFacts has to say."""
+def describe_logs(logs: dict[str, Any] | None) -> str:
+    """Format the figures that a person watches: loss, training F1, dev F1, metrics of StepFacts."""
     logs = logs or {}
-    shown = {
+    forms = {
         "loss": "loss {:.4f}",
         "entity_f1": "train F1 {:.3f}",
         "val_entity_f1": "dev F1 {:.4f}",
     }
-    scores = [form.format(float(logs[name])) for name, form in shown.items() if name in logs]
-    return "  ".join([*scores, *filter(None, [describe_facts(logs)])])
+    shown = [form.format(float(logs[name])) for name, form in forms.items() if name in logs]
+    shown.append(describe_facts(logs))
+    return "  ".join(filter(None, shown))
 
 
 def current_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """The learning rate of the last update, also where a schedule gives it."""
+    """Read the learning rate of the last update, also where a schedule gives it."""
     return float(optimizer.learning_rate.numpy())

@@ -1,41 +1,43 @@
-"""The card of a model that a run has made: what `tfner.json` says next to the graph."""
+"""Make the card of a run's model: what `tfner.json` says next to the graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfner.config import RunSettings
 from tfner.model.inference.tagger import Tagger
 from tfner.serving.export.bundle import make_card
-from tfner.training.environment import versions
+from tfner.training.environment import sources, versions
 
 
 def card_of_run(
-    settings: RunSettings, tagger: Tagger, scores: dict[str, Any], losses: dict[str, dict[str, int]]
+    settings: RunSettings,
+    tagger: Tagger,
+    scores: Mapping[str, Any],
+    counts: Mapping[str, Mapping[str, int]],
+    dropped: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
-    """The card of an exported run; `losses` are counts by split and reason."""
+    """Describe an exported run.
+
+    Args:
+        scores: of the evaluated splits.
+        counts: documents and entities by split.
+        dropped: what was dropped or repaired, by split and reason.
+    """
+    encoder, export = settings.encoder, settings.export
+    data = {}
+    for split, source in sources(settings):
+        name = Path(source).name  # without the folders of the machine
+        data[split] = {"source": name, **counts.get(split, {}), "lost": dropped.get(split)}
     return make_card(
         tagger,
         name=settings.name,
         labelling=settings.model.labelling,
-        encoder={
-            "checkpoint": settings.encoder.checkpoint,
-            "initialize": settings.encoder.initialize,
-        },
+        encoder={"checkpoint": encoder.checkpoint, "initialize": encoder.initialize},
         versions=versions(),
         scores=scores,
-        data={
-            split: {"source": source, "lost": losses.get(split)}
-            for split, source in sources(settings)
-        },
-        export=settings.export.model_dump(mode="json", exclude={"enabled"}),
+        data=data,
+        export=export.model_dump(mode="json", exclude={"enabled"}),
     )
-
-
-def sources(settings: RunSettings) -> Iterator[tuple[str, str]]:
-    """The names of the splits that are given and of the files they come from, without the folders of the machine."""
-    for split in ("train", "dev", "test"):
-        if source := getattr(settings.data, split):
-            yield split, Path(source).name

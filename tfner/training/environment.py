@@ -1,14 +1,18 @@
-"""What a run was made with, for `environment.json`: versions, devices, processor, seed, the revision of the user's code, the data."""
+"""Describe what a run was made with, for `environment.json`.
+
+It holds versions, devices, processor, seed, the revision of the user's code, and the data.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -33,9 +37,20 @@ CHUNK = 1 << 20  # bytes
 
 
 def describe_environment(
-    settings: RunSettings, documents: Mapping[str, Sequence[Document]]
+    settings: RunSettings,
+    documents: Mapping[str, Sequence[Document]],
+    counts: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
-    """Versions, machine, settings that lie outside of the configuration, and data; `documents` by split, of sources that are no files."""
+    """Collect versions, machine, settings outside of the configuration, and data.
+
+    Args:
+        documents: by split, of sources that are no files.
+        counts: documents and entities by split.
+    """
+    data = {}
+    for split, source in sources(settings):
+        described = describe_source(source, documents.get(split, ()))
+        data[split] = {**described, **counts.get(split, {})}
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -49,52 +64,44 @@ def describe_environment(
         "processor_features": processor_features(),
         "memory_mib": memory_of_machine(),
         "devices": devices(),
-        "data": {
-            split: describe_source(source, documents.get(split, ()))
-            for split, source in sources(settings)
-        },
+        "data": data,
     }
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that decide what a model does."""
+    """Look up the versions of the packages that decide what a model does."""
     found = {}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
 def devices() -> list[dict[str, Any]]:
-    """Those that TensorFlow sees, with what it knows of them; none where it is not loaded: this is no reason to load it."""
+    """List the devices that TensorFlow sees; none where it is not loaded, so as not to load it."""
     tf = sys.modules.get("tensorflow")
-    if tf is None:
-        return []
-    return [
-        {
-            "name": device.name,
-            "type": device.device_type,
-            **tf.config.experimental.get_device_details(device),
-        }
-        for device in tf.config.list_physical_devices()
-    ]
+    found = []
+    for device in tf.config.list_physical_devices() if tf else ():
+        details = tf.config.experimental.get_device_details(device)
+        found.append({"name": device.name, "type": device.device_type, **details})
+    return found
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The revision of a folder's repository, and whether tracked files differ from it; None where there is none, or no git."""
+    """Tell the revision of a folder's repository, and whether tracked files differ from it.
+
+    Returns:
+        None where there is no repository, or no git.
+    """
     revision = ask_git(folder, "rev-parse", "HEAD")
+    if not revision:
+        return None
     changes = ask_git(folder, "status", "--porcelain", "--untracked-files=no")
-    return (
-        {"revision": revision, "changed": None if changes is None else bool(changes)}
-        if revision
-        else None
-    )
+    return {"revision": revision, "changed": None if changes is None else bool(changes)}
 
 
 def ask_git(folder: Path, *question: str) -> str | None:
-    """What git answers; it writes nothing and runs no program that the repository names."""
+    """Ask git, which writes nothing for it and runs no program that the repository names."""
     command = ["git", "-c", "core.fsmonitor=false", *question]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
@@ -113,57 +120,72 @@ def ask_git(folder: Path, *question: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def sources(settings: RunSettings) -> Iterable[tuple[str, str]]:
-    """The splits that are given."""
-    named = ((split, getattr(settings.data, split)) for split in ("train", "dev", "test"))
-    return ((split, source) for split, source in named if source is not None)
+def sources(settings: RunSettings) -> Iterator[tuple[str, str]]:
+    """Yield (split, source) for the splits that are given."""
+    for split in ("train", "dev", "test"):
+        source = getattr(settings.data, split)
+        if source is not None:
+            yield split, source
 
 
 def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any]:
-    """Where a split comes from, and a SHA-256 of its content.
+    """Describe where a split comes from, with a SHA-256 of its content.
 
-    Of a file it is that of its bytes, as `sha256sum` gives it; of a folder that of the lines which `sha256sum` gives of its files in the
-    order of their paths; of what comes from a hub that of the documents.
+    Of a file it is the one that `sha256sum` gives. Of a folder it is that of the lines which
+    `sha256sum` gives of its files in the order of their paths; of what comes from a hub, that of
+    the documents.
     """
     if source.startswith("hub:"):
         return {"source": source, "documents": len(documents), "sha256": hash_documents(documents)}
-    place = (
-        embedded_path(source)
-        if source.startswith("embedded:")
-        else Path(source.removeprefix(PREPARED))
-    )
+    embedded = source.startswith("embedded:")
+    path = embedded_path(source) if embedded else Path(source.removeprefix(PREPARED))
     try:
-        if not place.is_dir():
-            return {"source": source, "bytes": place.stat().st_size, "sha256": hash_file(place)}
-        files = sorted(
-            (path for path in place.rglob("*") if path.is_file()),
-            key=lambda path: path.relative_to(place).as_posix(),
-        )
-        lines = [f"{hash_file(path)}  {path.relative_to(place).as_posix()}\n" for path in files]
-        size = sum(path.stat().st_size for path in files)
+        if path.is_dir():
+            return {"source": source, **describe_folder(path)}
+        return {"source": source, "bytes": path.stat().st_size, "sha256": hash_file(path)}
     except OSError as error:  # gone, or changed while the run began: the run itself has read it
         return {"source": source, "sha256": None, "error": f"{error.filename}: {error.strerror}"}
-    content = "".join(lines).encode("utf-8", "surrogateescape")
-    return {
-        "source": source,
-        "files": len(files),
-        "bytes": size,
-        "sha256": hashlib.sha256(content).hexdigest(),
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """Count and hash the files in a folder and its subfolders."""
+    files = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
     }
+    digest, size = hashlib.sha256(), 0
+    for name, path in sorted(files.items()):
+        line = f"{hash_file(path)}  {name}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+        size += path.stat().st_size
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
 
 
 def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
-    """The splits whose content is another than `environment.json` in `before` says; none where it says nothing."""
+    """List the splits whose content is not the one that `environment.json` in `before` tells."""
+    then = read_data(before)
+    changed = []
+    for split, described in environment["data"].items():
+        if "sha256" in then.get(split, {}) and described["sha256"] != then[split]["sha256"]:
+            changed.append(split)
+    return changed
+
+
+def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
+    """Read how many documents and entities each split of a run has, as far as it is known."""
+    names = ("documents", "entities")
+    return {
+        split: {name: described[name] for name in names if name in described}
+        for split, described in read_data(environment).items()
+    }
+
+
+def read_data(environment: Path) -> dict[str, dict[str, Any]]:
+    """Read what `environment.json` tells of each split; nothing where it is damaged or not there."""
     try:
-        data = json.loads(before.read_text(encoding="utf-8"))["data"]
-        then = {split: facts["sha256"] for split, facts in data.items()}
+        data = json.loads(environment.read_text(encoding="utf-8"))["data"]
+        return {split: dict(described) for split, described in data.items()}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return []
-    return [
-        split
-        for split, facts in environment["data"].items()
-        if split in then and facts["sha256"] != then[split]
-    ]
+        return {}
 
 
 def hash_file(path: Path) -> str:
@@ -178,7 +200,6 @@ def hash_documents(documents: Iterable[Document]) -> str:
     digest = hashlib.sha256()
     for document in documents:
         entities = [(entity.start, entity.end, entity.label) for entity in document.entities]
-        digest.update(
-            json.dumps([document.id, document.text, document.words, entities]).encode() + b"\n"
-        )
+        line = json.dumps([document.id, document.text, document.words, entities]) + "\n"
+        digest.update(line.encode())
     return digest.hexdigest()

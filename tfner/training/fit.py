@@ -1,27 +1,19 @@
-"""The training itself: batches, a compiled model, callbacks and Keras's fit."""
+"""Train: build callbacks around a compiled model, and call Keras's fit until no epoch is left."""
 
 from __future__ import annotations
 
 import logging
-import zlib
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tfner.config import RunSettings
-from tfner.data.batching.batches import Batches, BatchSettings
-from tfner.data.batching.collate import ROUNDING
-from tfner.data.batching.packed_batches import PackedBatches, PackSettings
 from tfner.data.encoded_corpus import EncodedCorpus
-from tfner.data.shards.batches import ShardBatches
-from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.evaluation.evaluate import score_documents
-from tfner.exceptions import Terminated
 from tfner.model.build import build_classifier, build_tagger
 from tfner.model.classifier import TokenClassifier
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+from tfner.model.heads.head import LossOptions
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.monitoring.input_monitor import Supply
@@ -29,221 +21,135 @@ from tfner.monitoring.machine import has_accelerator, processor_features, say_pr
 from tfner.monitoring.step_metrics import StepFacts
 from tfner.monitoring.telemetry import EventLines, Scalars
 from tfner.serving.export.bundle import live_recognizer, make_card
-from tfner.training.callbacks import (
-    BestWeights,
-    EntityReport,
-    MetricsLog,
-    ProgressBar,
-    Settle,
-    Throughput,
-)
-from tfner.training.devices.non_chief import ChiefsScores, NoCheckpoints, SharedCheckpoints
+from tfner.training import callbacks
+from tfner.training.batches import TrainingBatches, describe_batches, make_batches
+from tfner.training.devices.non_chief import BroadcastScores, NoCheckpoints, SharedCheckpoints
 from tfner.training.devices.strategy import Devices
+from tfner.training.loop import OneTraining, fit_until_stopped
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
-from tfner.training.run_inputs import Prepared, class_weights, timed
-from tfner.training.state.resume_callback import LastState, Place
-from tfner.training.state.termination import interruption
+from tfner.training.run_inputs import RunInputs, class_weights
+from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
+from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
-ROW = 64  # pieces
 Callbacks = list[keras.callbacks.Callback]
-TrainingBatches = Batches | PackedBatches | ShardBatches
-Data = Callable[[Place], tf.data.Dataset]  # the batches from a place on
 
 
-def fit(prepared: Prepared, devices: Devices) -> tuple[TokenClassifier, bool]:
-    """Train until the end or Ctrl-C; the model comes back with the best weights, in the chief. -> (model, interrupted)"""
-    settings, folder = prepared.settings, prepared.folder
+def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
+    """Train until the end or Ctrl-C.
+
+    Returns:
+        The model, in the chief with its best weights, and whether Ctrl-C ended the training.
+    """
+    settings = inputs.settings
     make_repeatable(settings)
     say_precision(settings.training.precision, processor_features(), has_accelerator())
-    batches = make_batches(prepared)
+    batches = make_batches(inputs)
     with devices.strategy.scope():
-        model = compile_model(prepared, batches.steps_per_epoch)
-    best = BestWeights(folder.best, training_monitor(prepared), patience=settings.training.patience)
-    last = LastState(folder.last, best, steps=settings.training.checkpoint_steps, minutes=settings.training.checkpoint_minutes,
-                     data=describe_data(batches))  # fmt: skip
-    if devices.workers > 1:
-        last.checkpoints = SharedCheckpoints(last.checkpoints, devices)
-    if not devices.chief:
-        best.checkpoints = NoCheckpoints()
-    for callback in (best, last):
-        callback.set_model(model)
+        model = compile_model(inputs, batches.steps_per_epoch)
+    run_callbacks = RunCallbacks(inputs, devices, model, batches)
     with devices.strategy.scope():
-        place = last.restore()
-    if place != Place():
-        logger.info("%s: going on from %s", folder.path, place)
-    throughput = Throughput(len(batches.lengths))
-    supply, bar = Supply(), ProgressBar(prepared.console)
-    written = (
-        [MetricsLog(folder.metrics), bar, EventLines(), Scalars(folder.tensorboard)]
-        if devices.chief
-        else []
-    )
-    non_finite = NonFiniteSteps(
-        settings.training.skipped_in_a_row, documents_by_step(prepared, batches), last
-    )
-    callbacks = [
-        StepFacts(supply),
-        throughput,
-        non_finite,
-        Settle(),
-        *dev_report(prepared, model, devices),
-        best,
-        *written,
-        last,
-    ]
+        position = run_callbacks.resume.restore()
+    if position != TrainingPosition():
+        logger.info("%s: going on from %s", inputs.folder.path, position)
 
-    def data(place: Place) -> tf.data.Dataset:
-        return devices.distribute(
-            lambda share: supply.watch(batches.training(settings.training.epochs, *place, share))
-        )
+    def dataset_from(position: TrainingPosition) -> tf.data.Dataset:
+        watch, epochs = run_callbacks.input_monitor.watch, settings.training.epochs
+        return devices.distribute(lambda share: watch(batches.training(epochs, *position, share)))
 
-    with timed(prepared.seconds, "fit"):
-        interrupted = run_fit(model, batches, data, settings.training.epochs, callbacks, last)
-    model.settle()
-    bar.close()
-    best.restore()
-    prepared.seconds["training"] = throughput.seconds
-    if int(model.unlabelled_batches.numpy()):
-        logger.warning(
-            "%d batches held no labelled position: they had loss 0 and gradient 0",
-            int(model.unlabelled_batches.numpy()),
-        )
+    together = OneTraining(
+        run_callbacks.ordered,
+        model=model,
+        epochs=settings.training.epochs,
+        steps=batches.steps_per_epoch,
+        verbose=0,
+    )
+    try:
+        interrupted = fit_until_stopped(dataset_from, together, run_callbacks.resume, batches)
+    finally:
+        run_callbacks.bar.close()
+    elapsed = run_callbacks.throughput.elapsed()
+    inputs.seconds.update(fit=elapsed.fit, training=elapsed.training)
+    warn_unlabelled(model)
     return model, interrupted
 
 
-def run_fit(
-    model: TokenClassifier,
-    batches: TrainingBatches,
-    data: Data,
-    epochs: int,
-    callbacks: Callbacks,
-    last: LastState,
-) -> bool:
-    """Keras's fit from where the training stands; whether Ctrl-C ended it.
+class RunCallbacks:
+    """Build the callbacks of a run.
 
-    Raises:
-        DataError: prepared data are damaged.
-        Terminated: the process has been asked to end; what it has learned is saved.
+    Attributes:
+        ordered: all of them, in the order that `callbacks` asks for.
+        resume: knows the position; it is to be restored before the training.
     """
-    try:
-        go_on(model, batches.steps_per_epoch, data, epochs, callbacks, last)
-    except BaseException as error:
-        stopped = interruption(error)
-        if isinstance(stopped, KeyboardInterrupt):
-            last.save_interrupted()
-            return True
-        if stopped is not None:
-            # A step that failed because another process was told earlier may have changed some of the weights.
-            place = (
-                last.saved
-                if isinstance(stopped.__context__, tf.errors.OpError)
-                else last.save_interrupted()
-            )
-            saved = f"saved at {place}" if last.checkpoints.mine else "only the first process saves"
-            raise Terminated(
-                f"{last.checkpoints.folder}: {saved}; the same command goes on from there"
-            ) from None
-        if isinstance(error, tf.errors.OpError):
-            raise getattr(batches, "failure", None) or error from None
-        raise
-    return False
+
+    def __init__(
+        self, inputs: RunInputs, devices: Devices, model: TokenClassifier, batches: TrainingBatches
+    ):
+        settings, folder = inputs.settings.training, inputs.folder
+        self.input_monitor = Supply()
+        self.bar = callbacks.ProgressBar(inputs.console)
+        self.throughput = callbacks.Throughput(len(batches.lengths))
+        monitor = training_monitor(inputs)
+        self.best = callbacks.BestWeights(folder.best, monitor, patience=settings.patience)
+        self.resume = ResumeCheckpoint(
+            folder.last,
+            self.best,
+            self.throughput,
+            steps=settings.checkpoint_steps,
+            minutes=settings.checkpoint_minutes,
+            data=describe_batches(batches),
+        )
+        if devices.workers > 1:
+            self.resume.checkpoints = SharedCheckpoints(self.resume.checkpoints, devices)
+        if not devices.chief:
+            self.best.checkpoints = NoCheckpoints()
+        for callback in (self.best, self.resume):
+            callback.set_model(model)
+        documents_of = documents_by_step(inputs, batches)
+        self.ordered = [
+            StepFacts(self.input_monitor),
+            self.throughput,
+            NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume),
+            *dev_report(inputs, model, devices),
+            self.best,
+            *(self._writers(folder) if devices.chief else ()),
+            self.resume,
+        ]
+
+    def _writers(self, folder: RunFolder) -> Callbacks:
+        metrics, scalars = callbacks.MetricsLog(folder.metrics), Scalars(folder.tensorboard)
+        return [metrics, self.bar, EventLines(), scalars]
 
 
-def go_on(
-    model: TokenClassifier,
-    steps: int,
-    data: Data,
-    epochs: int,
-    callbacks: Callbacks,
-    last: LastState,
-) -> None:
-    """The epochs that are left."""
-    together = keras.callbacks.CallbackList(
-        callbacks, model=model, epochs=epochs, steps=steps, verbose=0
-    )
-    if 0 < steps == last.place.step:
-        finish_epoch(model, together, last.place.epoch)
-    if last.ended or last.place.epoch >= epochs:
-        return
-    model.first_step = last.place.step
-    model.fit(
-        data(last.place),
-        epochs=epochs,
-        initial_epoch=last.place.epoch,
-        steps_per_epoch=steps,
-        callbacks=together,
-        verbose=0,
-    )
-
-
-def finish_epoch(
-    model: TokenClassifier, callbacks: keras.callbacks.CallbackList, epoch: int
-) -> None:
-    """What comes after the last step of an epoch, of a training that was stopped there: Keras would ask for another step."""
-    model.stop_training = False
-    callbacks.on_epoch_begin(epoch)
-    callbacks.on_epoch_end(
-        epoch, {name: float(value) for name, value in model.get_metrics_result().items()}
-    )
-
-
-def describe_data(batches: TrainingBatches) -> str:
-    """What a place in the data means something for."""
-    return f"{batches.steps_per_epoch} steps, {len(batches.lengths)} windows, lengths {zlib.crc32(batches.lengths.tobytes()):08x}"
+def warn_unlabelled(model: TokenClassifier) -> None:
+    """Say once how many batches taught nothing."""
+    unlabelled = int(model.unlabelled_batches.numpy())
+    if unlabelled:
+        message = "%d batches held no labelled position: they had loss 0 and gradient 0"
+        logger.warning(message, unlabelled)
 
 
 def make_repeatable(settings: RunSettings) -> None:
-    """Seed everything; dropout draws from generators that checkpoints hold, so that a resumed run goes on with their state."""
+    """Seed everything; dropout draws from generators whose state checkpoints hold."""
     keras.backend.experimental.enable_tf_random_generator()
     keras.utils.set_random_seed(settings.seed)
     if settings.training.deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
-def make_batches(prepared: Prepared) -> TrainingBatches:
-    """The batches of the training data, as `training.batching` says."""
-    settings, training = prepared.settings, prepared.settings.training
-    corpus, pad_id = prepared.corpora["train"], prepared.tokenizer.pad_id
-    if training.batching == "packed":
-        lengths = corpus.blocks.lengths if isinstance(corpus, ShardedCorpus) else corpus.lengths
-        how = PackSettings(
-            training.batch_size,
-            training.row_length or usual_row(lengths, training.batch_size),
-            pad_id,
-            settings.seed,
-        )
-    else:
-        how = BatchSettings(
-            training.batch_size, training.batching, training.bucket_lengths, pad_id, settings.seed
-        )
-    if isinstance(corpus, ShardedCorpus):
-        return ShardBatches(corpus, how)
-    return PackedBatches(corpus, how) if isinstance(how, PackSettings) else Batches(corpus, how)
-
-
-def usual_row(lengths_N: np.ndarray, batch_size: int) -> int:
-    """Pieces of a packed row: as many as the longest window has, at least ROW, but no more than a batch is to have.
-
-    Longer rows fill no better, and attention grows with their square.
-    """
-    pieces = round(batch_size * float(lengths_N.mean())) if len(lengths_N) else ROW
-    longest = int(lengths_N.max(initial=0))
-    return max(longest, min(ROW, pieces), min(-(-longest // ROUNDING) * ROUNDING, pieces))
-
-
-def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
-    """A compiled classifier with its optimizer built, ready for a saved state."""
-    settings, training = prepared.settings, prepared.settings.training
+def compile_model(inputs: RunInputs, steps_per_epoch: int) -> TokenClassifier:
+    """Build a compiled classifier with its optimizer, ready for a saved state."""
+    settings, training = inputs.settings, inputs.settings.training
+    weights = class_weights(training.class_weights, inputs.labels)
     model = build_classifier(
         settings,
-        prepared.checkpoint,
-        prepared.labels,
+        inputs.checkpoint,
+        inputs.labels,
         pretrained=settings.encoder.initialize == "pretrained",
         policy=training.precision,
+        loss=LossOptions(training.label_smoothing, weights),
     )
-    if settings.encoder.implementation == "fused":
-        model.train_rows(ids_in_training(prepared))
+    model.restrict_embedding_update(ids_in_training(inputs))
     optimizer = build_optimizer(
         training.learning_rate,
         steps_per_epoch * training.epochs,
@@ -257,18 +163,15 @@ def compile_model(prepared: Prepared, steps_per_epoch: int) -> TokenClassifier:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     model.compile(
         optimizer,
-        loss=MaskedSparseCategoricalCrossentropy(
-            training.label_smoothing, class_weights(training.class_weights, prepared.labels)
-        ),
-        weighted_metrics=[MaskedAccuracy(), EntityF1(list(prepared.labels.tags))],
+        label_metrics=[MaskedAccuracy(), EntityF1(list(inputs.labels.tags))],
         jit_compile=training.batching == "packed" and is_one_program(),
     )
     return model
 
 
-def ids_in_training(prepared: Prepared) -> np.ndarray:
+def ids_in_training(inputs: RunInputs) -> np.ndarray:
     """What the model can meet in training, ascending: padding with 0 included; of shards that is not known beforehand, so all ids."""
-    tokenizer, corpus = prepared.tokenizer, prepared.corpora["train"]
+    tokenizer, corpus = inputs.tokenizer, inputs.corpora["train"]
     if not isinstance(corpus, EncodedCorpus):
         return np.arange(len(tokenizer.vocabulary))
     return np.unique(np.append(corpus.input_ids.values, [0, tokenizer.pad_id]))
@@ -282,27 +185,30 @@ def is_one_program() -> bool:
     )
 
 
-def training_monitor(prepared: Prepared) -> str | None:
-    """The metric that picks the best epoch; None without a dev split, unless it is one of the training data."""
-    monitor = prepared.settings.training.monitor
-    if "dev" in prepared.corpora or not monitor.startswith("val_"):
+def training_monitor(inputs: RunInputs) -> str | None:
+    """Choose the metric that picks the best epoch; None without a dev split that gives it."""
+    monitor = inputs.settings.training.monitor
+    if "dev" in inputs.corpora or not monitor.startswith("val_"):
         return monitor
     logger.warning("data.dev is not given: the weights of the last epoch are kept, not the best")
     return None
 
 
-def dev_report(prepared: Prepared, model: TokenClassifier, devices: Devices) -> Callbacks:
+def dev_report(inputs: RunInputs, model: TokenClassifier, devices: Devices) -> Callbacks:
     """Scores on the dev split by the same path that evaluation and serving take; none without a dev split."""
-    if "dev" not in prepared.corpora:
+    if "dev" not in inputs.corpora:
         return []
     shared = (
-        [ChiefsScores(devices, [f"val_entity_{name}" for name in ("precision", "recall", "f1")])]
+        [BroadcastScores(devices, [f"val_entity_{name}" for name in ("precision", "recall", "f1")])]
         if devices.workers > 1
         else []
     )
     if not devices.chief:
         return shared
-    tagger = build_tagger(model, prepared.tokenizer, prepared.labels, prepared.settings)
+    tagger = build_tagger(model, inputs.tokenizer, inputs.labels, inputs.settings)
     recognizer = live_recognizer(tagger, make_card(tagger))
-    documents = prepared.splits.documents["dev"]
-    return [EntityReport(lambda: score_documents(recognizer.documents, documents)), *shared]
+    documents = inputs.splits.documents["dev"]
+    return [
+        callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents)),
+        *shared,
+    ]

@@ -1,4 +1,4 @@
-"""Steps that were skipped because their loss or gradient was not finite: which documents they held, and when there are too many."""
+"""Watch for skipped steps, whose loss or gradient is not finite, and name their documents."""
 
 from __future__ import annotations
 
@@ -10,114 +10,112 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.data.batching.batches import Batches
-from tfner.data.batching.packed_batches import PackedBatches
 from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.sharded_corpus import PIECE, ShardReader
 from tfner.data.windows import cut_windows
 from tfner.exceptions import DivergedError
-from tfner.training.run_inputs import Prepared
-from tfner.training.state.resume_callback import LastState
+from tfner.training.batches import TrainingBatches
+from tfner.training.run_inputs import RunInputs
+from tfner.training.state.resume_callback import ResumeCheckpoint
 
 logger = logging.getLogger(__name__)
-DocumentsOf = Callable[
-    [int, int], list[str]
-]  # epoch and step, both from 0, to the names of their documents
+# From epoch and step, both from 0, to the names of their documents.
+DocumentsOf = Callable[[int, int], list[str]]
 PIECES_SHOWN = 12
 
 
 class NonFiniteSteps(keras.callbacks.Callback):
-    """Name the documents of each skipped step in a warning, and stop the training after `most` of them in a row.
+    """Warn of each skipped step with its documents, and end the training after `most` in a row.
 
-    For a model that counts them as `skipped_steps`. A step's count is read as the next one ends, so that no step waits for its device.
-    While skipped steps follow each other, `last` saves nothing within an epoch: what it has is of steps that were made.
+    For a model that counts them as `skipped_steps`. A step's count is read as the next one ends, so
+    that no step waits for its device. While skipped steps follow each other, `resume` saves nothing
+    within an epoch: its checkpoints are of steps that were made.
     """
 
-    def __init__(self, most: int, documents_of: DocumentsOf, last: LastState | None = None):
+    def __init__(
+        self, most: int, documents_of: DocumentsOf, resume: ResumeCheckpoint | None = None
+    ):
         super().__init__()
         self._supports_tf_logs = True
         self.most = most
         self.documents_of = documents_of
-        self.last = last
+        self.resume = resume
         self.in_a_row = 0
         self._pending: tuple[int, int, Any] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch, self._count = epoch, int(self.model.skipped_steps.numpy())
+        self._epoch = epoch
+        self._count = int(self.model.skipped_steps.numpy())
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._look()
-        self._pending = (
-            (self._epoch, batch, logs["skipped_steps"])
-            if logs and "skipped_steps" in logs
-            else None
-        )
+        if logs and "skipped_steps" in logs:
+            self._pending = self._epoch, batch, logs["skipped_steps"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._look()
 
     def _look(self) -> None:
+        """Read the count of the step before this one."""
         if self._pending is None:
             return
-        (epoch, step, count), self._pending = self._pending, None
-        skipped, self._count = int(count) - self._count, int(count)
+        epoch, step, count = self._pending
+        self._pending = None
+        skipped = int(count) > self._count
+        self._count = int(count)
         self.in_a_row = self.in_a_row + 1 if skipped else 0
-        if self.last:
-            self.last.hold = self.in_a_row > 0
+        if self.resume:
+            self.resume.paused = skipped
         if skipped:
-            self._say(epoch, step)
+            self._report(epoch, step)
 
-    def _say(self, epoch: int, step: int) -> None:
-        names = self.documents_of(epoch, step)
+    def _report(self, epoch: int, step: int) -> None:
+        names = ", ".join(self.documents_of(epoch, step))
         where = f"epoch {epoch + 1}, step {step + 1}"
-        logger.warning(
-            "%s: the loss or its gradient is not finite; the step is skipped; its documents: %s",
-            where,
-            ", ".join(names),
-        )
+        skipped = "the loss or its gradient is not finite; the step is skipped; its documents"
+        logger.warning("%s: %s: %s", where, skipped, names)
         if self.in_a_row >= self.most:
-            raise DivergedError(f"{where}: {self.in_a_row} steps in a row had a loss or gradient that is not finite and were skipped; "
-                                f"the last checkpoint is kept; documents of the last one: {', '.join(names)}; where they are in order, "
-                                "a lower training.learning_rate may help")  # fmt: skip
+            raise DivergedError(
+                f"{where}: {self.in_a_row} steps in a row had a loss or gradient that is not "
+                "finite and were skipped; the last checkpoint is kept; documents of the last one: "
+                f"{names}; where they are in order, a lower training.learning_rate may help"
+            )
 
 
-def documents_by_step(
-    prepared: Prepared, batches: Batches | PackedBatches | ShardBatches
-) -> DocumentsOf:
-    """Names of what is in a batch, worked out when it is asked for."""
+def documents_by_step(inputs: RunInputs, batches: TrainingBatches) -> DocumentsOf:
+    """Make the function that names the documents of a batch, which works when it is called."""
     if isinstance(batches, ShardBatches):
-        return lambda epoch, step: prepared_windows(
-            batches, prepared.tokenizer.vocabulary, epoch, step
-        )
-    documents, encoder = prepared.splits.documents["train"], prepared.settings.encoder
+        vocabulary = inputs.tokenizer.vocabulary
+        return lambda epoch, step: prepared_windows(batches, vocabulary, epoch, step)
+    documents, encoder = inputs.splits.documents["train"], inputs.settings.encoder
 
-    def names(epoch: int, step: int) -> list[str]:
-        document_of_N = cut_windows(
-            tf.constant(batches.corpus.pieces), encoder.max_length - 2, encoder.overlap
-        ).text.numpy()
-        numbers = sorted({int(document_of_N[window]) for window in batches.plan(epoch)[step]})
-        return [documents[number].id or f"number {number + 1}" for number in numbers]
+    def documents_of(epoch: int, step: int) -> list[str]:
+        pieces = tf.constant(batches.corpus.pieces)
+        windows = cut_windows(pieces, encoder.max_length - 2, encoder.overlap)
+        document_of_N = windows.text.numpy()
+        numbers = {int(document_of_N[window]) for window in batches.plan(epoch)[step]}
+        return [documents[number].id or f"number {number + 1}" for number in sorted(numbers)]
 
-    return names
+    return documents_of
 
 
 def prepared_windows(
     batches: ShardBatches, vocabulary: tuple[str, ...], epoch: int, step: int
 ) -> list[str]:
-    """Shards do not know their documents' names: each window by its shard, its number there, and how it begins."""
+    """Name windows of shards, which do not know their documents' names.
+
+    Each is named by its shard, its number there, and how it begins.
+    """
     corpus, names = batches.corpus, []
+    blocks = corpus.blocks
     with ShardReader(corpus) as reader:
         for window in sorted(batches.windows_of(epoch, step)):
-            shard = int(corpus.blocks.shard[window.block])
-            before = int(
-                corpus.blocks.begin[window.block]
-                - corpus.blocks.begin[np.searchsorted(corpus.blocks.shard, shard)]
-            )
-            ids = np.frombuffer(reader.windows(window.block)[window.place], PIECE)["id"][
-                1 : 1 + PIECES_SHOWN
-            ]
-            text = " ".join(vocabulary[id] for id in ids.tolist()).replace(" ##", "")
-            names.append(
-                f"{corpus.manifest.shards[shard].file} window {before + window.place + 1} ({text!r} …)"
-            )
+            shard = int(blocks.shard[window.block])
+            first_block = np.searchsorted(blocks.shard, shard)
+            before = int(blocks.begin[window.block] - blocks.begin[first_block])
+            pieces = np.frombuffer(reader.windows(window.block)[window.place], PIECE)
+            ids = pieces["id"][1 : 1 + PIECES_SHOWN].tolist()
+            text = " ".join(vocabulary[id] for id in ids).replace(" ##", "")
+            file, number = corpus.manifest.shards[shard].file, before + window.place + 1
+            names.append(f"{file} window {number} ({text!r} …)")
     return names

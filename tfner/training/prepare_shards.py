@@ -117,7 +117,7 @@ def local_checkpoint(checkpoint: str) -> Path:
     folder = encoder_folder(checkpoint)
     if folder is not None:
         return folder
-    from tfner.model.encoders.bert import resolve_checkpoint
+    from tfner.model.encoders.checkpoints import resolve_checkpoint
 
     return resolve_checkpoint(checkpoint)
 

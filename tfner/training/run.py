@@ -1,12 +1,12 @@
-"""One run from settings to report and export: prepare, fit, evaluate what was best, export it."""
+"""Run from settings to report and export: load inputs, fit, evaluate the best weights, export."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,7 @@ from rich.console import Console
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import Recognize, evaluate_documents
 from tfner.evaluation.report.report import Report
+from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, Terminated
 from tfner.model.build import build_classifier, build_export_tagger
 from tfner.model.classifier import TokenClassifier
@@ -24,30 +25,33 @@ from tfner.training.card import card_of_run
 from tfner.training.devices.strategy import Devices, open_devices
 from tfner.training.environment import versions
 from tfner.training.fit import fit
-from tfner.training.run_inputs import Prepared, prepare, timed
+from tfner.training.run_inputs import RunInputs, load_run_inputs, timed
 from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.storage import refusal
 from tfner.training.state.termination import interruption
 
+State = Literal["finished", "interrupted", "finished before"]
+
 
 @dataclass
 class Outcome:
-    """How a run ended: `reports` by split, the exported version, and whether it was interrupted or had been finished before."""
+    """Tell how a run ended, with a report for each evaluated split and the exported version."""
 
     folder: RunFolder
-    state: Literal["finished", "interrupted", "finished before"]
+    state: State
     reports: dict[str, Report] = field(default_factory=dict)
     export: Path | None = None
 
 
 def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -> Outcome:
-    """Carry a run through, from where it stands: one that was stopped goes on, a finished one is only reported.
+    """Train, evaluate and export; a run that was stopped goes on, a finished one is left alone.
 
     Raises:
-        ConfigError: the run folder holds a run with other settings, and `overwrite` is not given; or the devices are not there.
+        ConfigError: the run folder holds a run with other settings and `overwrite` is not given,
+            or the devices are not there.
         BusyError: another process works on the run.
-        DataError, ModelError: the data, the encoder or all checkpoints of the run cannot be used.
+        DataError, ModelError: the data, the encoder or all checkpoints of the run are unusable.
         DivergedError: the loss has not been finite for several steps in a row.
         WorkerLostError: another process of the training has ended.
         StorageError: a disk refuses what is to be written; the last checkpoint stays.
@@ -57,11 +61,11 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
     folder = RunFolder(settings.run_dir)
     try:
         with locked(folder.path) if devices.chief else nullcontext():
-            unfinished = claim(folder, settings, overwrite) if devices.chief else False
-            if not devices.from_chief(np.array(unfinished, np.int32)):
+            work = needs_work(folder, settings, overwrite) if devices.chief else False
+            if not devices.broadcast_from_chief(np.array(work, np.int32)):
                 return Outcome(folder, "finished before")
-            with told(folder) if devices.chief else nullcontext():
-                outcome = carry_through(settings, folder, console, devices, overwrite=overwrite)
+            with log_lifecycle(folder) if devices.chief else nullcontext():
+                outcome = run_training(settings, folder, console, devices, overwrite=overwrite)
                 if outcome.state == "finished":
                     devices.wait_for_chief()
                 return outcome
@@ -77,8 +81,8 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
 
 
 @contextmanager
-def told(folder: RunFolder) -> Iterator[None]:
-    """Whoever reads the log or looks at the runs is to see that this one began, and that it was stopped, not killed."""
+def log_lifecycle(folder: RunFolder) -> Iterator[None]:
+    """Log that a run begins, and note in its folder when it is stopped rather than killed."""
     log_event("run_begin", run=folder.path.name, folder=str(folder.path))
     try:
         yield
@@ -89,43 +93,14 @@ def told(folder: RunFolder) -> Iterator[None]:
 
 
 def check_shapes(settings: RunSettings, devices: Devices) -> None:
-    if devices.kind == "tpu" and settings.training.batching != "packed":
-        raise ConfigError(
-            f"training.batching: expected packed on a TPU, where each shape is a program, got {settings.training.batching}"
-        )
+    batching = settings.training.batching
+    if devices.kind == "tpu" and batching != "packed":
+        expected = "expected packed on a TPU, where each shape is a program"
+        raise ConfigError(f"training.batching: {expected}, got {batching}")
 
 
-def carry_through(
-    settings: RunSettings,
-    folder: RunFolder,
-    console: Console,
-    devices: Devices,
-    *,
-    overwrite: bool = False,
-) -> Outcome:
-    prepared = prepare(settings, folder, console, writes=devices.chief, overwrite=overwrite)
-    model, interrupted = fit(prepared, devices)
-    if not devices.chief:
-        return Outcome(folder, "interrupted" if interrupted else "finished")
-    if interrupted:
-        folder.note_interruption()
-    ends_here = interrupted and not (settings.training.export_on_interrupt and folder.has_best())
-    outcome = (
-        Outcome(folder, "interrupted") if ends_here else conclude(prepared, model, interrupted)
-    )
-    f1 = {split: report.scores.micro.f1 for split, report in outcome.reports.items()}
-    log_event(
-        "run_end",
-        run=folder.path.name,
-        state=outcome.state,
-        f1=f1,
-        exported=str(outcome.export) if outcome.export else None,
-    )
-    return outcome
-
-
-def claim(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
-    """Whether there is anything to do; checks that it is allowed."""
+def needs_work(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
+    """Check that the run may go on with these settings; return whether it is not finished yet."""
     if overwrite:
         return True
     if folder.state() != "absent":
@@ -133,45 +108,86 @@ def claim(folder: RunFolder, settings: RunSettings, overwrite: bool) -> bool:
     return folder.state() != "finished"
 
 
-def conclude(prepared: Prepared, trained: TokenClassifier, interrupted: bool) -> Outcome:
-    """Evaluate the best weights as they are served, and export them."""
-    settings, folder = prepared.settings, prepared.folder
-    model = build_classifier(
-        settings, folder.encoder, prepared.labels, pretrained=False, policy="float32"
-    )
-    for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
-        mine.assign(theirs)
-    tagger = build_export_tagger(model, prepared.tokenizer, prepared.labels, settings)
-    with timed(prepared.seconds, "evaluation"):
-        reports = evaluate_splits(prepared, live_recognizer(tagger, make_card(tagger)).documents)
-    outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
-    if settings.export.enabled:
-        scores = {split: report.scores.to_dict() for split, report in reports.items()}
-        losses = {name: ledger.counts for name, ledger in prepared.splits.ledgers.items()}
-        try:
-            outcome.export = export_model(
-                tagger, card_of_run(settings, tagger, scores, losses), settings.export_dir
-            )
-        except (OSError, tf.errors.OpError) as error:
-            raise refusal(error, settings.export_dir) or error from None
-        folder.note_export(outcome.export)
-    if not interrupted:
-        folder.finish(reports)
+def run_training(
+    settings: RunSettings,
+    folder: RunFolder,
+    console: Console,
+    devices: Devices,
+    *,
+    overwrite: bool = False,
+) -> Outcome:
+    """Carry out a run; processes other than the chief take part in the training alone."""
+    chief = devices.chief
+    inputs = load_run_inputs(settings, folder, console, writes=chief, overwrite=overwrite)
+    model, interrupted = fit(inputs, devices)
+    outcome = Outcome(folder, "interrupted" if interrupted else "finished")
+    if not chief:
+        return outcome
+    if interrupted:
+        folder.note_interruption()
+    if not interrupted or folder.has_best():
+        outcome = evaluate_and_export(inputs, model, interrupted)
+    folder.write_report(report_of(inputs, outcome), outcome.state)
+    f1 = {split: report.scores.micro.f1 for split, report in outcome.reports.items()}
+    exported = str(outcome.export) if outcome.export else None
+    log_event("run_end", run=folder.path.name, state=outcome.state, f1=f1, exported=exported)
     return outcome
 
 
-def evaluate_splits(prepared: Prepared, recognize: Recognize) -> dict[str, Report]:
-    """A report for dev and test where they are given."""
+def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted: bool) -> Outcome:
+    """Evaluate the best weights as they are served, and export them."""
+    settings, folder = inputs.settings, inputs.folder
+    model = build_classifier(
+        settings, folder.encoder, inputs.labels, pretrained=False, policy="float32"
+    )
+    for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
+        mine.assign(theirs)
+    tagger = build_export_tagger(model, inputs.tokenizer, inputs.labels, settings)
+    with timed(inputs.seconds, "evaluation"):
+        reports = evaluate_splits(inputs, live_recognizer(tagger, make_card(tagger)).documents)
+    outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
+    if settings.export.enabled and (settings.training.export_on_interrupt or not interrupted):
+        scores = {split: report.scores.to_dict() for split, report in reports.items()}
+        counts, dropped = inputs.splits.counts(), inputs.splits.dropped()
+        card = card_of_run(settings, tagger, scores, counts, dropped)
+        try:
+            outcome.export = export_model(tagger, card, settings.export_dir)
+        except (OSError, tf.errors.OpError) as error:
+            raise refusal(error, settings.export_dir) or error from None
+        folder.note_export(outcome.export)
+    return outcome
+
+
+def evaluate_splits(inputs: RunInputs, recognize: Recognize) -> dict[str, Report]:
+    """Score dev and test where they are given; return a report for each."""
     reports = {}
     for split in ("dev", "test"):
-        if split in prepared.splits.documents:
-            reports[split], _ = evaluate_documents(
-                recognize,
-                prepared.splits.documents[split],
-                name=prepared.settings.name,
-                split=split,
-                losses={name: ledger.counts for name, ledger in prepared.splits.ledgers.items()},
-                seconds=prepared.seconds,
-                versions=versions(),
-            )
+        documents = inputs.splits.documents.get(split)
+        if documents is not None:
+            known = describe_run(inputs)
+            report, _ = evaluate_documents(recognize, documents, split=split, **known)
+            reports[split] = report
     return reports
+
+
+def report_of(inputs: RunInputs, outcome: Outcome) -> Report:
+    """Choose the run's report: of the test split, else of dev, else one without scores.
+
+    It holds the scores of the other splits too.
+    """
+    reports = outcome.reports
+    main = reports.get("test") or reports.get("dev")
+    if main is None:
+        return Report(scores=EntityScores(), **describe_run(inputs))
+    others = {split: other.scores for split, other in reports.items() if other is not main}
+    return replace(main, splits=others)
+
+
+def describe_run(inputs: RunInputs) -> dict[str, Any]:
+    """Collect what every report of a run holds besides scores."""
+    return {
+        "name": inputs.settings.name,
+        "losses": inputs.splits.dropped(),
+        "seconds": inputs.seconds,
+        "versions": versions(),
+    }

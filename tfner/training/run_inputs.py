@@ -1,4 +1,4 @@
-"""What a run needs before its first step: the splits, read and encoded, the label set, the tokenizer, the run folder."""
+"""Load what a run needs before its first step: splits, labels, tokenizer, encoded corpora, folder."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
-from tfner.data.shards.manifest import LOSSES
+from tfner.data.shards.manifest import LOSSES, Encoding
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
-from tfner.model.encoders.bert import check_checkpoint, resolve_checkpoint
+from tfner.model.encoders.checkpoints import resolve_checkpoint
+from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
 from tfner.safeio.sources import PREPARED
 from tfner.tagging.schemes import LabelSet
-from tfner.tokenizers.wordpiece import WordPieceTokenizer
+from tfner.tokenizers.protocol import Tokenizer
+from tfner.tokenizers.registry import open_tokenizer
 from tfner.training.environment import changed_splits, describe_environment
 from tfner.training.state.run_folder import RunFolder
 
@@ -36,150 +38,185 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass
 class Splits:
-    """Documents of each split that the configuration names, and a ledger for each; of train instead what has been prepared, if it has."""
+    """Hold the documents and the ledger of each split that the configuration names.
+
+    Where the training split has been prepared, its shards stand in place of its documents.
+    """
 
     prepared: ShardedCorpus | None = None
     documents: dict[str, list[Document]] = field(default_factory=dict)
     ledgers: dict[str, Ledger] = field(default_factory=dict)
 
-    def say_losses(self) -> None:
-        """One line a split in the log."""
+    def warn_dropped(self) -> None:
+        """Log what was dropped or repaired, one line a split."""
         for split, ledger in self.ledgers.items():
             if ledger.entries:
-                named_by = (
-                    self.prepared.folder / LOSSES
-                    if self.prepared and split == "train"
-                    else "python -m tfner.inspect DATA --list"
-                )
-                logger.warning("data.%s: %s (%s names them)", split, ledger.summary(), named_by)
+                where = "python -m tfner.inspect DATA --list"
+                if self.prepared and split == "train":
+                    where = self.prepared.folder / LOSSES
+                logger.warning("data.%s: %s (%s names them)", split, ledger.summary(), where)
+
+    def dropped(self) -> dict[str, dict[str, int]]:
+        """Count what was dropped or repaired, by split and reason."""
+        return {split: ledger.counts for split, ledger in self.ledgers.items()}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count documents and entities by split; old prepared data do not know their entities."""
+        counts = {}
+        for split, documents in self.documents.items():
+            entities = sum(len(document.entities) for document in documents)
+            counts[split] = {"documents": len(documents), "entities": entities}
+        if self.prepared:
+            manifest = self.prepared.manifest
+            counts["train"] = {"documents": manifest.documents}
+            if manifest.entities is not None:
+                counts["train"]["entities"] = manifest.entities
+        return counts
 
 
 @dataclass
-class Prepared:
-    """What a run needs before the first step."""
+class RunInputs:
+    """Hold what a run needs before the first step."""
 
     settings: RunSettings
     folder: RunFolder
     splits: Splits
     labels: LabelSet
     checkpoint: Path
-    tokenizer: WordPieceTokenizer
+    tokenizer: Tokenizer
     corpora: dict[str, EncodedCorpus | ShardedCorpus]
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def prepare(
+def load_run_inputs(
     settings: RunSettings,
     folder: RunFolder,
     console: Console,
     *,
     writes: bool = True,
     overwrite: bool = False,
-) -> Prepared:
-    """Read, tokenize and label the data; create the run folder once that has gone well, unless another process does.
+) -> RunInputs:
+    """Read, tokenize and label the data, then create the run folder, if this process `writes`.
 
-    With `overwrite` what the folder held goes then, not before: a mistake in the data does not cost the earlier run.
+    With `overwrite` the folder's earlier run is deleted then, not before: a mistake in the data
+    does not cost it.
     """
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
-    tokenizer = WordPieceTokenizer.from_checkpoint(checkpoint)
+    tokenizer = open_tokenizer(checkpoint)
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
     check_names(settings, labels)
-    corpora: dict[str, EncodedCorpus | ShardedCorpus] = {
-        name: encode_split(documents, tokenizer, labels, splits.ledgers[name], settings)
-        for name, documents in splits.documents.items()
-    }
+    corpora: dict[str, EncodedCorpus | ShardedCorpus] = {}
+    for split, documents in splits.documents.items():
+        ledger = splits.ledgers[split]
+        corpora[split] = encode_split(documents, tokenizer, labels, ledger, settings)
     if splits.prepared is not None:
         check_same_encoding(settings, labels, tokenizer, splits.prepared)
         corpora["train"] = splits.prepared
     check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
+    inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
     if writes:
-        splits.say_losses()
-        if overwrite and folder.state() != "absent":
-            folder.delete()
-        environment = describe_environment(settings, splits.documents)
-        for split in changed_splits(folder.environment, environment):
-            logger.warning("data.%s: not what it was when the run was last started", split)
-        folder.create(settings, checkpoint, environment)
-        folder.save_labels(labels)
-    return Prepared(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
+        splits.warn_dropped()
+        create_run_folder(inputs, overwrite=overwrite)
+    return inputs
+
+
+def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
+    """Write what explains the run; say which data are not those that it was last started with."""
+    settings, folder, splits = inputs.settings, inputs.folder, inputs.splits
+    if overwrite and folder.state() != "absent":
+        folder.delete()
+    environment = describe_environment(settings, splits.documents, splits.counts())
+    for split in changed_splits(folder.environment, environment):
+        logger.warning("data.%s: not what it was when the run was last started", split)
+    folder.create(settings, inputs.checkpoint, environment)
+    folder.save_labels(inputs.labels)
 
 
 def read_splits(settings: RunSettings) -> Splits:
-    """Read every split that is named; a training split without documents is an error."""
+    """Read every split that is named.
+
+    Raises:
+        ConfigError: there is no training split.
+        DataError: a split cannot be read, or holds no documents.
+    """
     splits = Splits()
-    for name in SPLITS:
-        source = getattr(settings.data, name)
-        if source is not None and source.startswith(PREPARED):
+    for split in SPLITS:
+        source = getattr(settings.data, split)
+        if source is None:
+            continue
+        if source.startswith(PREPARED):
             splits.prepared = ShardedCorpus(Path(source.removeprefix(PREPARED)))
-            splits.ledgers[name] = splits.prepared.ledger
-        elif source is not None:
-            splits.ledgers[name] = Ledger()
-            splits.documents[name] = list(
-                read_documents(source, settings.data, splits.ledgers[name])
-            )
-            if not splits.documents[name]:
-                raise DataError(f"{source}: expected documents for data.{name}, found none")
+            splits.ledgers[split] = splits.prepared.ledger
+            continue
+        ledger = splits.ledgers[split] = Ledger()
+        documents = list(read_documents(source, settings.data, ledger))
+        if not documents:
+            raise DataError(f"{source}: expected documents for data.{split}, found none")
+        splits.documents[split] = documents
     if "train" not in splits.ledgers:
         raise ConfigError("data.train: required for training, but not given")
     return splits
 
 
 def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
-    """The given labels, or the entity types of the training data; others in dev and test are said."""
+    """Take the given labels or the entity types of the training data; log others in dev and test.
+
+    Raises:
+        DataError: there are none.
+    """
     seen = {split: count_labels(documents) for split, documents in splits.documents.items()}
     learned = splits.prepared.labels.types if splits.prepared else tuple(sorted(seen["train"]))
     types = settings.labels if settings.labels is not None else learned
     if not types:
-        raise DataError(
-            f"{settings.data.train}: expected entities to learn, found none in {len(splits.documents['train'])} documents"
-        )
+        documents = len(splits.documents["train"])
+        expected = f"expected entities to learn, found none in {documents} documents"
+        raise DataError(f"{settings.data.train}: {expected}")
     for split, counts in seen.items():
         unknown = {label: count for label, count in sorted(counts.items()) if label not in types}
         if unknown:
-            logger.warning(
-                "data.%s: entities of types that are not learned, which count as misses: %s",
-                split,
-                unknown,
-            )
+            message = "data.%s: entities of types that are not learned, which count as misses: %s"
+            logger.warning(message, split, unknown)
     return LabelSet(tuple(types), settings.model.tag_scheme)
 
 
 def check_same_encoding(
-    settings: RunSettings, labels: LabelSet, tokenizer: WordPieceTokenizer, prepared: ShardedCorpus
+    settings: RunSettings, labels: LabelSet, tokenizer: Tokenizer, prepared: ShardedCorpus
 ) -> None:
-    """Windows that were prepared fit the settings of the run.
+    """Check that windows were prepared with the settings of the run.
 
     Raises:
         ConfigError: they were prepared with others; names each.
     """
-    now = {
-        "labels": labels.types,
-        "model.tag_scheme": labels.scheme,
-        "model.labelling": settings.model.labelling,
-        "encoder.max_length": settings.encoder.max_length,
-        "encoder.overlap": settings.encoder.overlap,
-        "the tokenizer": tokenizer.fingerprint()[:12],
-    }
-    before = prepared.manifest.encoding
-    made = (
-        before.labels,
-        before.tag_scheme,
-        before.labelling,
-        before.max_length,
-        before.overlap,
-        before.tokenizer[:12],
+    now = Encoding(
+        labels=labels.types,
+        tag_scheme=labels.scheme,
+        labelling=settings.model.labelling,
+        max_length=settings.encoder.max_length,
+        overlap=settings.encoder.overlap,
+        tokenizer=tokenizer.fingerprint(),
     )
-    other = [
-        f"{key}: {old!r} → {new!r}"
-        for (key, new), old in zip(now.items(), made, strict=True)
-        if old != new
-    ]
+    before = prepared.manifest.encoding
+    other = []
+    for name, setting in SETTING_OF_ENCODING.items():
+        old, new = getattr(before, name), getattr(now, name)
+        if old != new:
+            old, new = (value[:12] if name == "tokenizer" else value for value in (old, new))
+            other.append(f"{setting}: {old!r} → {new!r}")
     if other:
-        raise ConfigError(
-            f"data.train: {prepared.folder} was prepared with other settings ({'; '.join(other)}); prepare it again"
-        )
+        made = f"was prepared with other settings ({'; '.join(other)}); prepare it again"
+        raise ConfigError(f"data.train: {prepared.folder} {made}")
+
+
+SETTING_OF_ENCODING = {
+    "labels": "labels",
+    "tag_scheme": "model.tag_scheme",
+    "labelling": "model.labelling",
+    "max_length": "encoder.max_length",
+    "overlap": "encoder.overlap",
+    "tokenizer": "the tokenizer",
+}
 
 
 def check_names(settings: RunSettings, labels: LabelSet) -> None:
@@ -206,20 +243,21 @@ def count_labels(documents: Sequence[Document]) -> Counter[str]:
 
 def encode_split(
     documents: Sequence[Document],
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     labels: LabelSet,
     ledger: Ledger,
     settings: RunSettings,
 ) -> EncodedCorpus:
-    """Pieces, labels and windows as the settings say."""
+    """Encode documents into pieces, labels and windows, as the settings say."""
     options: dict[str, Any] = {
         "max_length": settings.encoder.max_length,
         "overlap": settings.encoder.overlap,
         "labelling": settings.model.labelling,
     }
-    if settings.data.cache is None:
+    cache = settings.data.cache
+    if cache is None:
         return encode(documents, tokenizer, labels, ledger, **options)
-    return encode_cached(documents, tokenizer, labels, ledger, Path(settings.data.cache), **options)
+    return encode_cached(documents, tokenizer, labels, ledger, Path(cache), **options)
 
 
 @contextmanager

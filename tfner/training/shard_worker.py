@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfner.data.shards.manifest import ShardFacts
     from tfner.data.shards.sharded_corpus import ShardWriter
     from tfner.tagging.schemes import LabelSet
-    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+    from tfner.tokenizers.protocol import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Worker:
     """A process's tokenizer and the shards that it has begun."""
 
     task: Task
-    tokenizer: WordPieceTokenizer
+    tokenizer: Tokenizer
     writers: dict[int, ShardWriter]
 
 
@@ -78,9 +78,9 @@ def begin(task: Task) -> str:
     )  # encoding takes no GPU, and must not take its memory
     task.load()
     use_one_core()
-    from tfner.tokenizers.wordpiece import WordPieceTokenizer
+    from tfner.tokenizers.registry import open_tokenizer
 
-    tokenizer = WordPieceTokenizer.from_checkpoint(task.checkpoint)
+    tokenizer = open_tokenizer(task.checkpoint)
     _of_this_process[:] = [Worker(task, tokenizer, {})]
     return tokenizer.fingerprint()
 

@@ -22,7 +22,7 @@ from tfner.data.encoded_corpus import EncodedCorpus
 
 
 @dataclass(frozen=True)
-class BatchSettings:
+class PaddedSettings:
     """How windows become batches.
 
     `padded`: `batch_size` windows in random order, padded to the longest of them.
@@ -39,7 +39,7 @@ class BatchSettings:
     seed: int
 
 
-def buckets_of(counts_L: np.ndarray, settings: BatchSettings) -> Buckets:
+def buckets_of(counts_L: np.ndarray, settings: PaddedSettings) -> Buckets:
     """The buckets of a corpus with so many windows of each length."""
     if settings.batching == "padded":
         return Buckets.single(counts_L, settings.batch_size)
@@ -49,7 +49,7 @@ def buckets_of(counts_L: np.ndarray, settings: BatchSettings) -> Buckets:
 class Batches:
     """The batches of a corpus, epoch by epoch; nothing is dropped, the last batch of a bucket included."""
 
-    def __init__(self, corpus: EncodedCorpus, settings: BatchSettings):
+    def __init__(self, corpus: EncodedCorpus, settings: PaddedSettings):
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths

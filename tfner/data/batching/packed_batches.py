@@ -21,7 +21,7 @@ EpochRows = list[list[int]]  # the window numbers of each row
 
 
 @dataclass(frozen=True)
-class PackSettings:
+class PackedSettings:
     """`batch_size` windows of the corpus' mean length are what a batch holds, in rows of `row_length` pieces."""
 
     batch_size: int
@@ -38,7 +38,7 @@ class PackedBatches:
     is that of the first epoch; each further epoch is packed while the one before it is trained on.
     """
 
-    def __init__(self, corpus: EncodedCorpus, settings: PackSettings):
+    def __init__(self, corpus: EncodedCorpus, settings: PackedSettings):
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths

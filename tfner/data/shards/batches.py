@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfner.data.batching.batches import BatchSettings, buckets_of
+from tfner.data.batching.batches import PaddedSettings, buckets_of
 from tfner.data.batching.collate import (
     PACKED,
     PADDED,
@@ -26,7 +26,7 @@ from tfner.data.batching.collate import (
     pad,
     width_of,
 )
-from tfner.data.batching.packed_batches import PackSettings
+from tfner.data.batching.packed_batches import PackedSettings
 from tfner.data.batching.packing import PackedShape, draws, pack_stream
 from tfner.data.batching.prefetch import Ahead
 from tfner.data.batching.replica_range import WHOLE, Share
@@ -73,13 +73,13 @@ class WindowAt(NamedTuple):
 class ShardBatches:
     """The batches of a corpus on disk, epoch by epoch; nothing is dropped. `failure` is the error that ended a dataset, if one did."""
 
-    def __init__(self, corpus: ShardedCorpus, settings: BatchSettings | PackSettings):
+    def __init__(self, corpus: ShardedCorpus, settings: PaddedSettings | PackedSettings):
         self.corpus = corpus
         self.lengths = corpus.blocks.lengths
         self.failure: DataError | None = None
         self._epochs: Epochs = (
             PackedEpochs(corpus, settings)
-            if isinstance(settings, PackSettings)
+            if isinstance(settings, PackedSettings)
             else PaddedEpochs(corpus, settings)
         )
         self.steps_per_epoch = self._epochs.steps
@@ -132,11 +132,11 @@ class ShardBatches:
 
 
 class PaddedEpochs:
-    """Batches of windows padded to the longest of them, by buckets of lengths or without, as `BatchSettings` says."""
+    """Batches of windows padded to the longest of them, by buckets of lengths or without, as `PaddedSettings` says."""
 
     members = PADDED
 
-    def __init__(self, corpus: ShardedCorpus, settings: BatchSettings):
+    def __init__(self, corpus: ShardedCorpus, settings: PaddedSettings):
         self._corpus = corpus
         self._settings = settings
         self._buckets = buckets_of(corpus.counts, settings)
@@ -171,11 +171,11 @@ class PaddedEpochs:
 
 
 class PackedEpochs:
-    """Batches of rows that hold several windows, in one shape, as `PackSettings` says."""
+    """Batches of rows that hold several windows, in one shape, as `PackedSettings` says."""
 
     members = PACKED
 
-    def __init__(self, corpus: ShardedCorpus, settings: PackSettings):
+    def __init__(self, corpus: ShardedCorpus, settings: PackedSettings):
         self._corpus = corpus
         self._settings = settings
         self._shortest = int(corpus.blocks.lengths.min(initial=settings.row_length))

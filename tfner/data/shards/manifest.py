@@ -54,6 +54,7 @@ class Manifest(Settings):
     source: str
     encoding: Encoding
     documents: int
+    entities: int | None = None  # as read; None in manifests of earlier versions
     windows: int
     pieces: int
     lost: dict[str, int]

@@ -1,22 +1,31 @@
-"""The BERT inside. The only module that touches transformers' TensorFlow classes; an export does not need it.
+"""BERT.
 
-`TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch, which is what most checkpoints hold,
-so those are read here tensor by tensor and checked name by name.
+The only module that touches transformers' TensorFlow classes; an export does not need it.
+
+`TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch,
+which is what most checkpoints hold, so those are read here tensor by tensor and checked name by
+name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ModelError
 from tfner.model.encoders.bert_config import check_count, count_weights, read_bert_config
+from tfner.model.encoders.bert_weights import copy_weights, encode_packed, fused_pass, read_weights
+from tfner.model.encoders.encoder import Encoder, EncoderInput
+from tfner.model.encoders.fused import FusedPass
+from tfner.model.encoders.partial_embedding import PartialEmbedding
 from tfner.model.encoders.weight_files import (
     TENSORFLOW,
     check_weights,
@@ -24,92 +33,165 @@ from tfner.model.encoders.weight_files import (
     first_line,
     read_safetensors,
 )
-from tfner.safeio.sources import check_inside, encoder_folder
+from tfner.model.export_copy import ExportCopy
+from tfner.model.keras_internals import SeedSource
+from tfner.safeio.sources import check_inside
 
-SMALL_FILES = (
-    "config.json",
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
-WEIGHTS = (
-    ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"),
-    ("tf_model.h5",),
-)
 OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names of a tf_model.h5
 
 
-def resolve_checkpoint(checkpoint: str) -> Path:
-    """The folder of a checkpoint; a hub name is downloaded (or found in the hub's cache) first.
+class BertEncoder(Encoder):
+    """The layers of a TFBertModel without its pooler.
+
+    Args:
+        bert: transformers' layer, with all its variables.
+        implementation: who computes hidden states: "fused", our own pass over the layer's weights,
+            or "reference", the layer itself.
+    """
+
+    def __init__(self, bert: keras.layers.Layer, implementation: str):
+        super().__init__(name="encoder")
+        self.bert = bert
+        self.config = bert.config
+        self.hidden_size = bert.config.hidden_size
+        self.max_positions = bert.config.max_position_embeddings
+        self.initializer_range = bert.config.initializer_range
+        self._partial: PartialEmbedding | None = None
+        self._fused: FusedPass | None = None
+        self._seeds: SeedSource | None = None
+        if implementation == "fused":
+            self._fused = fused_pass(bert, tf.as_dtype(self.compute_dtype))
+            self._seeds = SeedSource(name="seeds")
+
+    # Nothing here needs autograph, and its reading through transformers' layers takes seconds.
+    @tf.autograph.experimental.do_not_convert
+    def call(self, inputs: EncoderInput, training: bool = False) -> tf.Tensor:
+        """Compute hidden states, float [B, T, H] in the precision of the dtype policy."""
+        if self._fused is not None and self._seeds is not None:
+            return self._run_fused(self._fused, self._seeds, inputs, training)
+        if inputs.position_ids is not None:
+            return encode_packed(
+                self.bert, inputs.input_ids, inputs.segment_ids, inputs.position_ids, training
+            )
+        output = self.bert(
+            input_ids=inputs.input_ids, attention_mask=inputs.segment_ids, training=training
+        )
+        return output.last_hidden_state
+
+    def _run_fused(
+        self, fused: FusedPass, source: SeedSource, inputs: EncoderInput, training: bool
+    ) -> tf.Tensor:
+        count = fused.seed_count(self.config.num_hidden_layers)
+        seeds = source.draw(count) if training else None
+        look_up = None
+        if self._partial is not None and training:
+            look_up = self._partial.look_up
+        elif self._partial is not None:
+            look_up = partial(self._partial.look_up_any, self.word_embeddings)
+        return fused(read_weights(self.bert), *inputs, seeds, look_up)
+
+    @property
+    def word_embeddings(self) -> tf.Variable:
+        """BERT's table, float32 [vocabulary, H]; `sync_embeddings` brings it up to date."""
+        return self.bert.embeddings.weight
+
+    @property
+    def trainable_weights(self) -> list[tf.Variable]:
+        """Keras's, without the table while only some of its rows are trained, and without those."""
+        weights = self.bert.trainable_weights
+        if self._partial is None:
+            return weights
+        return [weight for weight in weights if weight is not self.word_embeddings]
+
+    @property
+    def weights(self) -> list[tf.Variable]:
+        """BERT's own variables, in the same order in every encoder of a shape."""
+        return self.bert.weights
+
+    def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
+        """Copy the weights for the fused pass.
+
+        Tables and kernels in `dtype`, the others in float32.
+        """
+        self.sync_embeddings()
+        encode = fused_pass(self.bert, dtype, skip_padding=skip_padding)
+        weights, variables = copy_weights(self.bert, dtype)
+        return ExportCopy(lambda inputs: encode(weights, *inputs), variables)
+
+    def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
+        """Update only the embedding rows listed in `ids` (ascending int [U]).
+
+        Rows that no training text uses get no gradient; skipping them saves a tenth of a step on
+        WNUT-17, and the optimizer's memory of them. They still decay as AdamW has them decay. Call
+        this before the optimizer is built. The reference implementation reads its own table and
+        trains all.
+        """
+        if self._fused is not None:
+            self._partial = PartialEmbedding(self.word_embeddings, ids, name="rows")
+
+    def sync_embeddings(self) -> None:
+        """Put the rows that are trained apart into the table and let its other rows decay."""
+        if self._partial is not None:
+            self._partial.sync(self.word_embeddings)
+
+    @property
+    def parts_of_checkpoints(self) -> Mapping[str, Any]:
+        """The rows that are trained and the state of dropout, where checkpoints have always had
+        them.
+        """
+        parts = {"_seeds": self._seeds, "_rows": self._partial}
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") -> BertEncoder:
+    """Build the encoder of a folder with BERT's config.json, its weights read or drawn at random.
 
     Raises:
-        ConfigError: no such folder, and not shaped like a hub name.
-        ModelError: the hub has no such model or cannot be reached.
+        ModelError: config.json is not BERT's, or the weights are missing, damaged or of another
+            shape.
     """
-    folder = encoder_folder(checkpoint)
-    return folder if folder is not None else download(checkpoint)
+    return BertEncoder(build_tf_bert(folder, pretrained).bert, implementation)
 
 
-def download(name: str) -> Path:
-    """The hub's files of a checkpoint, the weights in one format only: many repositories hold the same weights in three."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        for weights in WEIGHTS:
-            folder = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, *weights]))
-            if any(any(folder.glob(pattern)) for pattern in weights):
-                break
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise ModelError(
-            f"encoder.checkpoint: {name} is no local folder and could not be had from the hub: {first_line(error)}"
-        ) from None
-    return folder
-
-
-def build_encoder(folder: Path, *, pretrained: bool = True) -> keras.Model:
-    """A TFBertModel without pooler, its weights from `folder` or drawn at random.
-
-    Takes `input_ids` and `attention_mask`, int32 [B, T]; `.last_hidden_state` is [B, T, H].
-
-    Raises:
-        ModelError: config.json is not BERT's, or the weights are missing, damaged or of another shape.
-    """
+def build_tf_bert(folder: Path, pretrained: bool) -> keras.Model:
+    """Build transformers' own model, without a pooler; raises as `build_bert`."""
     from transformers import TFBertModel
 
-    config, files = check_checkpoint(folder, pretrained=pretrained)
+    config, files = check_checkpoint(folder, pretrained)
     with errors_alone():
         try:
-            encoder = TFBertModel(config, add_pooling_layer=False)
-            encoder(encoder.dummy_inputs)
+            model = TFBertModel(config, add_pooling_layer=False)
+            model(model.dummy_inputs)
         except (ValueError, TypeError, KeyError, AttributeError, tf.errors.OpError) as error:
-            raise ModelError(
-                f"{folder / 'config.json'}: no BERT can be built from it: {first_line(error)}"
-            ) from None
+            where = f"{folder / 'config.json'}: no BERT can be built from it"
+            raise ModelError(f"{where}: {first_line(error)}") from None
         if pretrained:
-            load_weights(encoder, files, folder)
-    return encoder
+            load_weights(model, files, folder)
+    return model
 
 
-def check_checkpoint(folder: Path, *, pretrained: bool) -> tuple[Any, list[Path]]:
-    """What can be told of a checkpoint before anything is built from it. -> (its BertConfig, the files of its weights)
+def check_checkpoint(folder: Path, pretrained: bool) -> tuple[Any, list[Path]]:
+    """Check a checkpoint before anything is built from it.
+
+    Returns:
+        Its BertConfig, and the files of its weights; none if they are not wanted.
 
     Raises:
-        ModelError: as `build_encoder`.
+        ModelError: as `build_bert`.
     """
     config = read_config(folder)
     numbers = count_weights(config)
     check_count(folder / "config.json", numbers)
-    files = find_weights(folder) if pretrained else []
-    if files:
-        check_weights(files, numbers, folder)
+    if not pretrained:
+        return config, []
+    files = find_weights(folder)
+    check_weights(files, numbers, folder)
     return config, files
 
 
 @contextmanager
 def errors_alone() -> Iterator[None]:
-    """Keep transformers from advising the user against its TensorFlow classes and listing the heads that it left out."""
+    """Keep transformers from advising against its TensorFlow classes and listing heads left out."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -121,75 +203,67 @@ def errors_alone() -> Iterator[None]:
 
 
 def read_config(folder: Path) -> Any:
-    """The BertConfig of a checkpoint folder."""
+    """Read the BertConfig of a checkpoint folder."""
     from transformers import BertConfig
 
     check_inside(folder, ["config.json"])
     return BertConfig(**read_bert_config(folder / "config.json"))
 
 
-def load_weights(encoder: keras.Model, files: list[Path], folder: Path) -> None:
-    """Fill the encoder from the files of its folder."""
+def load_weights(model: keras.Model, files: list[Path], folder: Path) -> None:
+    """Fill a TFBertModel from the files of its folder."""
     if files[0].name == TENSORFLOW:
-        load_tensorflow_file(encoder, folder)
+        load_tensorflow_file(model, folder)
     else:
-        load_pytorch_tensors(encoder, read_safetensors(files), folder)
+        load_pytorch_tensors(model, read_safetensors(files), folder)
 
 
-def load_pytorch_tensors(encoder: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
+def load_pytorch_tensors(model: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
+    """Fill a TFBertModel from tensors by PyTorch's names, with or without the prefix `bert.`."""
     from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf2_model
 
-    prefixed = any(name.startswith("bert.") for name in tensors)
-    of_encoder = {
-        name: tf.cast(value, tf.float32).numpy()
-        for name, value in tensors.items()
-        if name.startswith("bert.") or not prefixed
+    prefixed = {name: value for name, value in tensors.items() if name.startswith("bert.")}
+    named = {
+        name: tf.cast(value, tf.float32).numpy() for name, value in (prefixed or tensors).items()
+    }
+    options = {
+        "allow_missing_keys": True,
+        "output_loading_info": True,
+        "skip_logger_warnings": True,
     }
     try:
-        _, info = load_pytorch_state_dict_in_tf2_model(
-            encoder,
-            of_encoder,
-            allow_missing_keys=True,
-            output_loading_info=True,
-            skip_logger_warnings=True,
-        )
+        _, info = load_pytorch_state_dict_in_tf2_model(model, named, **options)
     except (ValueError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"{folder}: weights of another shape than config.json says: {first_line(error)}"
-        ) from None
+        where = f"{folder}: weights of another shape than config.json says"
+        raise ModelError(f"{where}: {first_line(error)}") from None
     check_keys(folder, info["missing_keys"], info["unexpected_keys"])
 
 
-def load_tensorflow_file(encoder: keras.Model, folder: Path) -> None:
+def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
+    """Fill a TFBertModel from the folder's tf_model.h5."""
     from transformers import TFBertModel
 
+    options: dict[str, Any] = {
+        "add_pooling_layer": False,
+        "output_loading_info": True,
+        "local_files_only": True,
+    }
     try:
-        loaded, info = TFBertModel.from_pretrained(
-            folder,
-            config=encoder.config,
-            add_pooling_layer=False,
-            output_loading_info=True,
-            local_files_only=True,
-        )
+        loaded, info = TFBertModel.from_pretrained(folder, config=model.config, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says: {first_line(error)}"
-        ) from None
-    check_keys(
-        folder,
-        info["missing_keys"],
-        [name for name in info["unexpected_keys"] if OF_THE_ENCODER.search(name)],
-    )
-    encoder.set_weights(loaded.get_weights())
+        where = f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says"
+        raise ModelError(f"{where}: {first_line(error)}") from None
+    unexpected = [name for name in info["unexpected_keys"] if OF_THE_ENCODER.search(name)]
+    check_keys(folder, info["missing_keys"], unexpected)
+    model.set_weights(loaded.get_weights())
 
 
 def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-    """A weight that is not there, or one that has no place, means that these are not this encoder's weights."""
+    """Refuse weights of which one is not there or one has no place: they are another encoder's."""
     for what, names in (
         ("are missing", sorted(missing)),
         ("have no place in it", sorted(unexpected)),
     ):
         if names:
-            raise ModelError(
-                f"{folder}: not the weights of this encoder: {len(names)} {what}, for example {', '.join(names[:3])}"
-            )
+            found = f"{len(names)} {what}, for example {', '.join(names[:3])}"
+            raise ModelError(f"{folder}: not the weights of this encoder: {found}")

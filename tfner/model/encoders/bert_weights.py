@@ -1,4 +1,4 @@
-"""The weights inside a TFBertModel, as the fused forward pass takes them."""
+"""The weights inside transformers' BERT layer, as the fused forward pass takes them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from tfner.model.encoders.fused import (
 )
 
 
-def fused_pass(encoder: keras.Model, dtype: tf.DType, *, skip_padding: bool = False) -> FusedPass:
-    """The fused pass of a TFBertModel's configuration; `skip_padding` as FusedPass says."""
-    of_checkpoint = encoder.bert.encoder.layer[0].intermediate.intermediate_act_fn
-    config = encoder.config
+def fused_pass(
+    bert: keras.layers.Layer, dtype: tf.DType, *, skip_padding: bool = False
+) -> FusedPass:
+    """Build the fused pass of a BERT layer's configuration; `skip_padding` as FusedPass says."""
+    config = bert.config
+    activate = bert.encoder.layer[0].intermediate.intermediate_act_fn
     return FusedPass(
         config.num_attention_heads,
         config.hidden_size // config.num_attention_heads,
-        gelu if config.hidden_act == "gelu" else of_checkpoint,
+        gelu if config.hidden_act == "gelu" else activate,
         dtype,
         epsilon=config.layer_norm_eps,
         hidden_dropout=config.hidden_dropout_prob,
@@ -32,20 +34,23 @@ def fused_pass(encoder: keras.Model, dtype: tf.DType, *, skip_padding: bool = Fa
     )
 
 
-def read_weights(encoder: keras.Model) -> Weights:
-    """The weights of a TFBertModel: its own variables, with those of queries, keys and values side by side."""
-    embeddings = encoder.bert.embeddings
+def read_weights(bert: keras.layers.Layer) -> Weights:
+    """Take a BERT layer's own variables, those of queries, keys and values put side by side."""
+    embeddings = bert.embeddings
     return Weights(
         embeddings.weight,
         embeddings.position_embeddings,
         embeddings.token_type_embeddings[0],
         read_norm(embeddings.LayerNorm),
-        tuple(map(read_layer, encoder.bert.encoder.layer)),
+        tuple(map(read_layer, bert.encoder.layer)),
     )
 
 
-def copy_weights(encoder: keras.Model, dtype: tf.DType) -> tuple[Weights, list[tf.Variable]]:
-    """New variables that hold a TFBertModel's weights: tables and kernels in `dtype`, the few others in float32."""
+def copy_weights(bert: keras.layers.Layer, dtype: tf.DType) -> tuple[Weights, list[tf.Variable]]:
+    """Copy a BERT layer's weights into new variables.
+
+    Tables and kernels in `dtype`, others float32.
+    """
     variables: list[tf.Variable] = []
 
     def copy(value: tf.Tensor) -> tf.Variable:
@@ -53,20 +58,25 @@ def copy_weights(encoder: keras.Model, dtype: tf.DType) -> tuple[Weights, list[t
         variables.append(tf.Variable(tf.cast(value, kept), trainable=False))
         return variables[-1]
 
-    return tf.nest.map_structure(copy, read_weights(encoder)), variables
+    return tf.nest.map_structure(copy, read_weights(bert)), variables
 
 
 def encode_packed(
-    encoder: keras.Model,
+    bert: keras.layers.Layer,
     ids_BT: tf.Tensor,
     segments_BT: tf.Tensor,
     positions_BT: tf.Tensor,
     training: bool,
 ) -> tf.Tensor:
-    """Hidden states of packed rows by a TFBertModel's own layers, whose model takes no mask of [B, T, T]; all int32 [B, T] -> [B, T, H]."""
-    bert, layers = encoder.bert, encoder.config.num_hidden_layers
+    """Compute hidden states of packed rows by BERT's own layers.
+
+    Int32 [B, T] three times -> [B, T, H].
+
+    The layer as a whole takes no mask [B, T, T]; its embeddings and its encoder do.
+    """
+    layers = bert.config.num_hidden_layers
     embedded_BTH = bert.embeddings(ids_BT, positions_BT, tf.zeros_like(ids_BT), training=training)
-    return bert.encoder(
+    output = bert.encoder(
         hidden_states=embedded_BTH,
         attention_mask=attention_bias(segments_BT, packed=True, dtype=embedded_BTH.dtype),
         head_mask=[None] * layers,
@@ -78,17 +88,18 @@ def encode_packed(
         output_hidden_states=False,
         return_dict=True,
         training=training,
-    ).last_hidden_state
+    )
+    return output.last_hidden_state
 
 
 def read_layer(layer: keras.layers.Layer) -> LayerWeights:
+    """Take the weights of one transformer layer."""
     attention = layer.attention.self_attention
     parts = (attention.query, attention.key, attention.value)
+    kernel = tf.concat([part.kernel for part in parts], 1)
+    bias = tf.concat([part.bias for part in parts], 0)
     return LayerWeights(
-        Dense(
-            tf.concat([part.kernel for part in parts], 1),
-            tf.concat([part.bias for part in parts], 0),
-        ),
+        Dense(kernel, bias),
         read_dense(layer.attention.dense_output.dense),
         read_norm(layer.attention.dense_output.LayerNorm),
         read_dense(layer.intermediate.dense),
@@ -98,8 +109,10 @@ def read_layer(layer: keras.layers.Layer) -> LayerWeights:
 
 
 def read_dense(dense: keras.layers.Dense) -> Dense:
+    """Take kernel and bias."""
     return Dense(dense.kernel, dense.bias)
 
 
 def read_norm(norm: keras.layers.LayerNormalization) -> Norm:
+    """Take scale and offset."""
     return Norm(norm.gamma, norm.beta)

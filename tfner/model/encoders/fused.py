@@ -1,7 +1,8 @@
 """BERT's forward pass over TFBertModel's own weights, with fewer and larger operations.
 
-One product for queries, keys and values; activations of all positions as the rows of one matrix; embeddings cast after they are
-looked up, not the whole table; no plumbing for outputs that a tagger does not ask for. The same function of the same weights as
+One product gives queries, keys and values; activations of all positions are the rows of one matrix;
+embeddings are cast after they are looked up, not the whole table; nothing is computed that a tagger
+does not ask for. It is the same function of the same weights as
 `TFBertModel(...).last_hidden_state` (Devlin et al. 2019, https://arxiv.org/abs/1810.04805).
 """
 
@@ -12,13 +13,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfner.model.encoders.fused_ops import Stretches
-from tfner.model.encoders.token_layout import AllRows, RealRows
+from tfner.model.encoders.fused_ops import FusedOps
+from tfner.model.encoders.token_layout import PackedLayout, PaddedLayout
 
 DROPOUTS_OF_A_LAYER = 3  # of the attention, of what it gives, and of the layer's output
 MASKED = (
     -1e4
-)  # added to the score of what may not be attended to: exp of it is 0, and float16 holds it
+)  # added to the score of what may not be attended to: its exp is 0, and float16 holds it
+
+LookUp = Callable[[tf.Tensor], tf.Tensor]  # ids int32 [N] -> embeddings [N, H]
 
 
 class Dense(NamedTuple):
@@ -28,7 +31,7 @@ class Dense(NamedTuple):
     bias: tf.Tensor  # [out]
 
     def product(self, x_NH: tf.Tensor) -> tf.Tensor:
-        """Without the bias."""
+        """Multiply without adding the bias."""
         return tf.matmul(x_NH, tf.cast(self.kernel, x_NH.dtype))
 
     def __call__(self, x_NH: tf.Tensor) -> tf.Tensor:
@@ -62,9 +65,13 @@ class Weights(NamedTuple):
     norm: Norm
     layers: tuple[LayerWeights, ...]
 
+    def words_of(self, ids_N: tf.Tensor) -> tf.Tensor:
+        """Look up word embeddings; int32 [N] -> [N, H]."""
+        return tf.gather(self.words, ids_N)
+
 
 class FusedPass:
-    """The forward pass of one configuration; the weights are given with every call.
+    """Compute the forward pass of one configuration; the weights are given with every call.
 
     Args:
         heads: of the attention.
@@ -73,7 +80,8 @@ class FusedPass:
         dtype: of the activations.
         epsilon: of the normalizations.
         hidden_dropout, attention_dropout: the share that training drops out.
-        skip_padding: whether only attention sees padding. Not for XLA, which must know the number of rows.
+        skip_padding: whether only attention sees padding. Not for XLA, which must know the number
+            of rows.
     """
 
     def __init__(
@@ -91,16 +99,14 @@ class FusedPass:
         self.heads = heads
         self.head_size = head_size
         self.dtype = dtype
-        self._rows = RealRows if skip_padding else AllRows
-        rates = (hidden_dropout, attention_dropout)
-        self._stretches = {
-            compiled: Stretches(activate, epsilon, *rates, compiled=compiled)
-            for compiled in (False, True)
-        }
+        self._layout = PackedLayout if skip_padding else PaddedLayout
+        options = (activate, epsilon, hidden_dropout, attention_dropout)
+        self._ops = FusedOps(*options, compiled=False)
+        self._compiled_ops = FusedOps(*options, compiled=True)
 
     @staticmethod
     def seed_count(layers: int) -> int:
-        """Seeds that a training step takes."""
+        """Count the seeds that a training step takes."""
         return 1 + DROPOUTS_OF_A_LAYER * layers
 
     def __call__(
@@ -110,100 +116,118 @@ class FusedPass:
         mask_BT: tf.Tensor,
         positions_BT: tf.Tensor | None = None,
         seeds_D2: tf.Tensor | None = None,
+        look_up: LookUp | None = None,
     ) -> tf.Tensor:
-        """Hidden states of pieces; all int32 [B, T] -> [B, T, H].
+        """Compute hidden states of pieces; all int32 [B, T] -> [B, T, H].
 
-        `mask_BT` is 0 on padding. With `positions_BT` rows are packed: the mask then holds segment ids, and each segment is a text of its
-        own. Seeds are given in training, `seed_count` of them; without them nothing is dropped out. In the graph of a training step with
-        static shapes, as packed rows have, what stands between the products is compiled.
+        In the graph of a training step with static shapes, as packed rows have, what stands between
+        the products is compiled.
+
+        Args:
+            weights: of the encoder.
+            ids_BT: of the pieces.
+            mask_BT: 0 on padding. With `positions_BT` it holds segment ids: rows are packed, and
+                each segment is a text of its own.
+            positions_BT: of each piece in its text; by default its column.
+            seeds_D2: `seed_count` of them in training; without them nothing is dropped out.
+            look_up: finds word embeddings; by default in `weights.words`.
         """
-        rows = self._rows(mask_BT)
-        seeds: Sequence = (
-            [None] * self.seed_count(len(weights.layers))
-            if seeds_D2 is None
-            else tf.unstack(seeds_D2)
-        )
-        compiled = (
-            seeds_D2 is not None and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()
-        )
-        stretches = self._stretches[compiled]
+        training = seeds_D2 is not None
+        compiled = training and ids_BT.shape.is_fully_defined() and not tf.executing_eagerly()
+        ops = self._compiled_ops if compiled else self._ops
+        count = self.seed_count(len(weights.layers))
+        seeds: Sequence = tf.unstack(seeds_D2) if training else [None] * count
+        layout = self._layout(mask_BT)
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
-        x_NH = stretches.embedding(
-            self._look_up(weights, ids_BT, positions_BT, rows), *weights.norm, seeds[0]
-        )
-        # Training op by op hands float32 on: its gradients are three times as exact for it, and it takes no longer.
-        x_NH = tf.cast(x_NH, self.dtype if compiled or seeds_D2 is None else tf.float32)
+        words_NH = (look_up or weights.words_of)(layout.gather(tf.reshape(ids_BT, [-1])))
+        place_NH = look_up_places(weights.positions, positions_BT, layout)
+        x_NH = tf.cast(words_NH, tf.float32) + tf.cast(place_NH, tf.float32)
+        x_NH += tf.cast(weights.segment, tf.float32)
+        x_NH = ops.embedding(x_NH, *weights.norm, seeds[0])
+        # Training op by op hands float32 on: its gradients are three times as exact, in the same
+        # time.
+        x_NH = tf.cast(x_NH, tf.float32 if training and not compiled else self.dtype)
         for number, layer in enumerate(weights.layers):
             own = seeds[1 + DROPOUTS_OF_A_LAYER * number :][:DROPOUTS_OF_A_LAYER]
-            x_NH = self._layer(layer, x_NH, bias_B1QT, rows, own, stretches)
-        return tf.reshape(
-            rows.spread(tf.cast(x_NH, self.dtype)), [rows.shape[0], rows.shape[1], x_NH.shape[-1]]
-        )
+            x_NH = self._run_layer(layer, x_NH, bias_B1QT, layout, own, ops)
+        hidden_PH = layout.scatter(tf.cast(x_NH, self.dtype))
+        rows, length = layout.shape[0], layout.shape[1]
+        return tf.reshape(hidden_PH, [rows, length, x_NH.shape[-1]])
 
-    def _look_up(
-        self, weights: Weights, ids_BT: tf.Tensor, positions_BT: tf.Tensor | None, rows: AllRows
-    ) -> tf.Tensor:
-        """The sum of the three embeddings; float32 [N, H]."""
-        words_NH = tf.cast(
-            tf.gather(weights.words, rows.take(tf.reshape(ids_BT, [-1]))), tf.float32
-        )
-        if positions_BT is None:
-            place_NH = rows.take_columns(weights.positions[: rows.shape[1]])
-        else:
-            place_NH = tf.gather(weights.positions, rows.take(tf.reshape(positions_BT, [-1])))
-        return words_NH + tf.cast(place_NH, tf.float32) + tf.cast(weights.segment, tf.float32)
-
-    def _layer(
+    def _run_layer(
         self,
         weights: LayerWeights,
         x_NH: tf.Tensor,
         bias_B1QT: tf.Tensor,
-        rows: AllRows,
+        layout: PaddedLayout,
         seeds: Sequence,
-        stretches: Stretches,
+        ops: FusedOps,
     ) -> tf.Tensor:
-        attended_NH = self._attend(
-            weights.query_key_value(tf.cast(x_NH, self.dtype)), bias_B1QT, rows, seeds[0], stretches
-        )
+        """Run one transformer layer; [N, H] -> [N, H]."""
+        qkv_NC = weights.query_key_value(tf.cast(x_NH, self.dtype))
+        attended_NH = self._attend(qkv_NC, bias_B1QT, layout, seeds[0], ops)
         attended, down = weights.attended, weights.down
-        x_NH = stretches.residual(
-            x_NH, attended.product(attended_NH), attended.bias, *weights.attended_norm, seeds[1]
-        )
-        inner_NI = stretches.activation(
-            weights.up.product(tf.cast(x_NH, self.dtype)), weights.up.bias
-        )
-        return stretches.residual(x_NH, down.product(inner_NI), down.bias, *weights.norm, seeds[2])
+        y_NH = attended.product(attended_NH)
+        x_NH = ops.residual(x_NH, y_NH, attended.bias, *weights.attended_norm, seeds[1])
+        inner_NI = weights.up.product(tf.cast(x_NH, self.dtype))
+        inner_NI = ops.activation(inner_NI, weights.up.bias)
+        return ops.residual(x_NH, down.product(inner_NI), down.bias, *weights.norm, seeds[2])
 
     def _attend(
         self,
         qkv_NC: tf.Tensor,
         bias_B1QT: tf.Tensor,
-        rows: AllRows,
+        layout: PaddedLayout,
         seed: tf.Tensor | None,
-        stretches: Stretches,
+        ops: FusedOps,
     ) -> tf.Tensor:
-        """Attention of all heads; [N, 3H] -> [N, H]."""
-        qkv_BTCAD = tf.reshape(
-            rows.spread(qkv_NC), [rows.shape[0], rows.shape[1], 3, self.heads, self.head_size]
-        )
-        query, key, value = tf.unstack(
-            tf.transpose(qkv_BTCAD, [2, 0, 3, 1, 4])
-        )  # each [B, heads, T, D]
+        """Attend with all heads at once; [N, 3H] -> [N, H]."""
+        rows, length = layout.shape[0], layout.shape[1]
+        qkv_PC = layout.scatter(qkv_NC)
+        qkv_BTCAD = tf.reshape(qkv_PC, [rows, length, 3, self.heads, self.head_size])
+        qkv_CBATD = tf.transpose(qkv_BTCAD, [2, 0, 3, 1, 4])
+        query, key, value = tf.unstack(qkv_CBATD)  # each [B, heads, T, D]
         query *= tf.constant(self.head_size**-0.5, query.dtype)
-        attention = stretches.attention(tf.matmul(query, key, transpose_b=True), bias_B1QT, seed)
-        attended_BTAD = tf.transpose(tf.matmul(attention, value), [0, 2, 1, 3])
-        return rows.take(tf.reshape(attended_BTAD, [-1, self.heads * self.head_size]))
+        scores_BAQT = tf.matmul(query, key, transpose_b=True)
+        attention_BAQT = ops.attention(scores_BAQT, bias_B1QT, seed)
+        attended_BTAD = tf.transpose(tf.matmul(attention_BAQT, value), [0, 2, 1, 3])
+        return layout.gather(tf.reshape(attended_BTAD, [-1, self.heads * self.head_size]))
+
+
+def look_up_places(
+    table_PH: tf.Tensor, positions_BT: tf.Tensor | None, layout: PaddedLayout
+) -> tf.Tensor:
+    """Look up the embeddings of positions, which are columns where none are given; -> [N, H]."""
+    if positions_BT is None:
+        return layout.gather_columns(table_PH[: layout.shape[1]])
+    return tf.gather(table_PH, layout.gather(tf.reshape(positions_BT, [-1])))
 
 
 def attention_bias(mask_BT: tf.Tensor, *, packed: bool, dtype: tf.DType) -> tf.Tensor:
-    """What is added to scores: MASKED on padding and, in packed rows, between segments; [B, 1, 1, T] or [B, 1, T, T]."""
+    """Build what is added to attention scores: 0 where a piece is seen, MASKED where it is not.
+
+    Padding is not seen, nor in packed rows another segment.
+
+    Returns:
+        [B, 1, 1, T], or of packed rows [B, 1, T, T].
+
+        >>> attention_bias(tf.constant([[1, 2, 0]]), packed=True, dtype=tf.float32).numpy()[0, 0]
+        array([[     0., -10000., -10000.],
+               [-10000.,      0., -10000.],
+               [-10000., -10000., -10000.]], dtype=float32)
+    """
     visible_B1QT = (mask_BT > 0)[:, None, None, :]
     if packed:
-        visible_B1QT &= (mask_BT[:, :, None] == mask_BT[:, None, :])[:, None]
+        same_BQT = mask_BT[:, :, None] == mask_BT[:, None, :]
+        visible_B1QT &= same_BQT[:, None]
     return tf.where(visible_B1QT, tf.constant(0, dtype), tf.constant(MASKED, dtype))
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
-    """x times the normal distribution's probability of less than x (Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415)."""
-    half, root = tf.constant(0.5, x.dtype), tf.constant(2**-0.5, x.dtype)
-    return half * x * (tf.constant(1, x.dtype) + tf.math.erf(x * root))
+    """Multiply x by the probability that a normal value is less than x.
+
+    Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415.
+    """
+    half, one = tf.constant(0.5, x.dtype), tf.constant(1, x.dtype)
+    root = tf.constant(2**-0.5, x.dtype)
+    return half * x * (one + tf.math.erf(x * root))

@@ -1,8 +1,9 @@
-"""The elementwise work between a transformer layer's matrix products: four stretches, each a function that can be compiled by itself.
+"""The elementwise work between a transformer layer's matrix products, as four fused operations.
 
-Operation by operation this work takes longer than the products: every one of them reads and writes all activations. XLA makes one pass of
-a stretch. Way back included: a compiled stretch keeps nothing but its inputs and computes again what its gradient needs; only attention,
-where that would cost most, keeps what came out.
+One kernel after the other this work takes longer than the products: each reads and writes all
+activations. XLA makes one pass of a whole operation, its gradient included: a compiled one keeps
+nothing but its inputs and computes again what the gradient needs. Only attention, where that would
+cost most, keeps its results.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfner.model.encoders import tf_ops as op_by_op
-from tfner.model.encoders import xla_ops as one_pass
+from tfner.model.encoders import tf_ops, xla_ops
 
-Stretch = Callable[..., tf.Tensor]
+FusedOp = Callable[..., tf.Tensor]
 
 
-class Stretches:
-    """The stretches of one configuration; a seed is int [2], or None where nothing is dropped out.
+class FusedOps:
+    """The fused operations of one configuration; what comes out has the type of `x`.
 
-    What comes out has the type of `x`.
+    A seed is int [2], or None where nothing is dropped out.
 
     Args:
         activate: the function between the two products of a layer.
@@ -33,20 +33,21 @@ class Stretches:
 
     def __init__(
         self,
-        activate: Stretch,
+        activate: FusedOp,
         epsilon: float,
         hidden_dropout: float,
         attention_dropout: float,
         *,
         compiled: bool,
     ):
-        do = one_pass if compiled else op_by_op
+        ops = xla_ops if compiled else tf_ops
 
         def activation(x_NI: tf.Tensor, bias_I: tf.Tensor) -> tf.Tensor:
-            return activate(do.add_bias(x_NI, bias_I))
+            return activate(ops.add_bias(x_NI, bias_I))
 
         def attention(x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-            return do.drop(do.softmax(x_BAQT + bias_B1QT), attention_dropout, seed)
+            weights_BAQT = ops.softmax(x_BAQT + bias_B1QT)
+            return ops.drop(weights_BAQT, attention_dropout, seed)
 
         def residual(
             x_NH: tf.Tensor,
@@ -56,88 +57,85 @@ class Stretches:
             offset_H: tf.Tensor,
             seed: tf.Tensor | None,
         ) -> tf.Tensor:
-            dropped_NH = do.drop(do.add_bias(y_NH, bias_H), hidden_dropout, seed)
+            dropped_NH = ops.drop(ops.add_bias(y_NH, bias_H), hidden_dropout, seed)
             wide = tf.float32 if compiled else x_NH.dtype
-            return do.normalize(
-                tf.cast(x_NH, wide) + tf.cast(dropped_NH, wide), scale_H, offset_H, epsilon
-            )
+            sum_NH = tf.cast(x_NH, wide) + tf.cast(dropped_NH, wide)
+            return ops.normalize(sum_NH, scale_H, offset_H, epsilon)
 
         def embedding(
             x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, seed: tf.Tensor | None
         ) -> tf.Tensor:
-            return do.drop(do.normalize(x_NH, scale_H, offset_H, epsilon), hidden_dropout, seed)
+            normal_NH = ops.normalize(x_NH, scale_H, offset_H, epsilon)
+            return ops.drop(normal_NH, hidden_dropout, seed)
 
-        self.activation, self.attention, self.residual, self.embedding = (
-            activation,
-            attention,
-            residual,
-            embedding,
-        )
         if compiled:
-            self.activation, self.residual, self.embedding = map(
-                compile_stretch, (activation, residual, embedding)
-            )
+            self.activation = compile_op(activation)
             self.attention = compile_attention(attention_dropout)
+            self.residual = compile_op(residual)
+            self.embedding = compile_op(embedding)
+        else:
+            self.activation, self.attention = activation, attention
+            self.residual, self.embedding = residual, embedding
 
 
-def compile_stretch(stretch: Stretch) -> Stretch:
-    """The same function of tensors, compiled for the way forth and, with all of it computed again, for the way back."""
+def compile_op(op: FusedOp) -> FusedOp:
+    """Compile a function of tensors, and its gradient, for which all of it is computed again."""
 
     def has_gradient(inputs: Sequence[tf.Tensor]) -> list[bool]:
         return [value.dtype.is_floating for value in inputs]
 
-    def run_forth(x: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-        return tf.cast(stretch(x, *others), x.dtype)
+    def run_forward(x: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+        return tf.cast(op(x, *others), x.dtype)
 
-    def pull_back(upstream: tf.Tensor, *inputs: tf.Tensor) -> Any:
+    def run_backward(upstream: tf.Tensor, *inputs: tf.Tensor) -> Any:
         wanted = list(compress(inputs, has_gradient(inputs)))
         with tf.GradientTape() as tape:
             tape.watch(wanted)
-            output = run_forth(*inputs)
+            output = run_forward(*inputs)
         return tape.gradient([output], wanted, [upstream])
 
-    forth = tf.function(run_forth, jit_compile=True, autograph=False)
-    back = tf.function(pull_back, jit_compile=True, autograph=False)
+    forward = tf.function(run_forward, jit_compile=True, autograph=False)
+    backward = tf.function(run_backward, jit_compile=True, autograph=False)
 
     @tf.custom_gradient
     def run(*inputs: tf.Tensor) -> Any:
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor | None]:
-            found = iter(back(upstream, *inputs))
+            found = iter(backward(upstream, *inputs))
             return [next(found) if wanted else None for wanted in has_gradient(inputs)]
 
-        return forth(*inputs), gradient
+        return forward(*inputs), gradient
 
     return lambda *inputs: run(*map(tf.convert_to_tensor, inputs))
 
 
-def compile_attention(dropout: float) -> Stretch:
-    """Masked softmax and dropout, compiled; `bias_B1QT` is not learned.
+def compile_attention(dropout: float) -> FusedOp:
+    """Compile masked softmax and dropout; `bias_B1QT` is not learned.
 
-    The way back needs neither exponentials nor the dropout's hash again: with weights w, what dropout kept of them k = w * drop, and
-    the gradient g of k, that of the scores is k * g - w * sum(k * g).
+    The gradient needs neither exponentials nor the dropout's hash again: with weights w, what
+    dropout kept of them k = w * drop, and the gradient g of k, that of the scores is k * g - w *
+    sum(k * g).
     """
 
-    def weigh(
+    def run_forward(
         x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        weights_BAQT = one_pass.softmax(x_BAQT + bias_B1QT)
-        return tf.cast(one_pass.drop(weights_BAQT, dropout, seed), x_BAQT.dtype), tf.cast(
-            weights_BAQT, x_BAQT.dtype
-        )
+        weights_BAQT = xla_ops.softmax(x_BAQT + bias_B1QT)
+        kept_BAQT = xla_ops.drop(weights_BAQT, dropout, seed)
+        return tf.cast(kept_BAQT, x_BAQT.dtype), tf.cast(weights_BAQT, x_BAQT.dtype)
 
-    def pull_back(upstream: tf.Tensor, kept: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def run_backward(upstream: tf.Tensor, kept: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         product = tf.cast(kept, tf.float32) * tf.cast(upstream, tf.float32)
-        sums = one_pass.for_each_column(one_pass.sum_rows(product), product)
+        sums = xla_ops.for_each_column(xla_ops.sum_rows(product), product)
         return tf.cast(product - tf.cast(weights, tf.float32) * sums, upstream.dtype)
 
-    forth = tf.function(weigh, jit_compile=True, autograph=False)
-    back = tf.function(pull_back, jit_compile=True, autograph=False)
+    forward = tf.function(run_forward, jit_compile=True, autograph=False)
+    backward = tf.function(run_backward, jit_compile=True, autograph=False)
 
     def attention(x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         @tf.custom_gradient
         def run(x_BAQT: tf.Tensor) -> Any:
-            kept, weights = forth(x_BAQT, bias_B1QT, seed)
-            return kept, lambda upstream: back(upstream, kept, weights)
+            kept, weights = forward(x_BAQT, bias_B1QT, seed)
+            return kept, lambda upstream: backward(upstream, kept, weights)
 
         return run(x_BAQT)
 

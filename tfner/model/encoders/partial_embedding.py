@@ -10,12 +10,17 @@ import tensorflow as tf
 import tf_keras as keras
 
 
-class TrainedRows(keras.layers.Layer):
-    """A trainable copy of some rows of a table [V, H], which is read no more while they are trained.
+class PartialEmbedding(keras.layers.Layer):
+    """A trainable copy of some rows of a table [V, H].
 
-    Adam keeps two moments of each weight and goes over all three with every step. Of a vocabulary of 30,000 pieces a training set of
-    some thousand sentences has a fifth to a third; the rest of the table has no gradient, ever. All that an update does to it is weight
-    decay: a factor, the same for every weight. One more row, of ones, is trained along; what becomes of it is that factor.
+    Adam keeps two moments of each weight and goes over all three with every step. Of a vocabulary
+    of 30,000 pieces a training set of some thousand sentences has a fifth to a third; the rest of
+    the table has no gradient, ever. All that an update does to it is weight decay: a factor, the
+    same for every weight. One more row, of ones, is trained along; what becomes of it is that
+    factor:
+
+        whole table      rows 3 and 7 copied, one row of ones     after some updates [V, H]
+        [w3, w7, 1]                              [w3', w7', d]: other rows are d * w
 
     Args:
         whole: the table, float32.
@@ -25,35 +30,51 @@ class TrainedRows(keras.layers.Layer):
     def __init__(self, whole: tf.Variable, ids: Sequence[int] | np.ndarray, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self._ids = np.asarray(ids, np.int32)
-        self._numbers = np.full(
-            int(whole.shape[0] or 0), -1, np.int32
-        )  # of ids; none is an error when it is looked up
-        self._numbers[self._ids] = np.arange(len(self._ids))
-        self._table = self.add_weight(
-            "table", [len(self._ids) + 1, whole.shape[1]], initializer="ones"
-        )
-        self._table.assign(with_ones(tf.gather(whole, self._ids)))
+        vocabulary, width = (int(size or 0) for size in whole.shape)
+        # The row of the copy for each id; -1, an error when it is looked up, for those without one.
+        self._row_of_id = np.full(vocabulary, -1, np.int32)
+        self._row_of_id[self._ids] = np.arange(len(self._ids))
+        self._table = self.add_weight("table", [len(self._ids) + 1, width], initializer="ones")
+        self._table.assign(append_ones(tf.gather(whole, self._ids)))
 
-    def table(self) -> tf.Tensor:
-        """The rows and that of ones, float32 [U + 1, H], to be gathered from.
+    def look_up(self, ids_N: tf.Tensor) -> tf.Tensor:
+        """Look up rows that are trained; int32 [N] -> float32 [N, H]."""
+        return tf.gather(self._read(), tf.gather(tf.constant(self._row_of_id), ids_N))
 
-        Not from the variable: TensorFlow copies one that is gathered from directly whole, each time that an update reads or assigns it.
+    def look_up_any(self, whole: tf.Variable, ids_N: tf.Tensor) -> tf.Tensor:
+        """Look up any rows of the table as it would be if it were up to date.
+
+        Int32 [N] -> [N, H].
+        """
+        table = self._read()
+        row_N = tf.gather(tf.constant(self._row_of_id), ids_N)
+        trained_NH = tf.gather(table, tf.maximum(row_N, 0))
+        decayed_NH = tf.gather(whole, ids_N) * table[-1]
+        return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
+
+    def sync(self, whole: tf.Variable) -> None:
+        """Put the rows into the table, and let its others decay as much as these since the last
+        time.
+        """
+        table = self._table.read_value()
+        rows_UH, decay_H = table[:-1], table[-1]
+        decayed = whole.read_value() * decay_H
+        whole.assign(tf.tensor_scatter_nd_update(decayed, self._ids[:, None], rows_UH))
+        self._table.assign(append_ones(rows_UH))
+
+    def _read(self) -> tf.Tensor:
+        """Read the copy, float32 [U + 1, H], to be gathered from.
+
+        TensorFlow copies a variable that is gathered from directly whole, each time that an update
+        reads or assigns it.
         """
         return tf.convert_to_tensor(self._table)
 
-    def numbers(self, ids_BT: tf.Tensor) -> tf.Tensor:
-        """Which rows of `table` belong to ids; int32 [B, T] both."""
-        return tf.gather(tf.constant(self._numbers), ids_BT)
 
-    def settle(self, whole: tf.Variable) -> None:
-        """Put the rows as they are now into the table, and let its others decay as much as these have since they were last put there."""
-        table = self._table.read_value()
-        rows_UH, decay_H = table[:-1], table[-1]
-        whole.assign(
-            tf.tensor_scatter_nd_update(whole.read_value() * decay_H, self._ids[:, None], rows_UH)
-        )
-        self._table.assign(with_ones(rows_UH))
+def append_ones(rows_UH: tf.Tensor) -> tf.Tensor:
+    """Append a row of ones: [U, H] -> [U + 1, H].
 
-
-def with_ones(rows_UH: tf.Tensor) -> tf.Tensor:
+    >>> append_ones(tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [[2.0, 3.0], [1.0, 1.0]]
+    """
     return tf.pad(rows_UH, [[0, 1], [0, 0]], constant_values=1.0)

@@ -1,4 +1,9 @@
-"""A batch as rows of one matrix: which of its positions have one."""
+"""Which positions of a batch [B, T] are computed.
+
+A matrix of tokens [N, X], its rows gathered from them.
+
+Between a transformer's attentions every token is computed by itself, so padding needs no row.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,12 @@ import math
 
 import tensorflow as tf
 
-FINE = 8  # numbers of rows are multiples of this
-SHARE = 16  # and of a power of two of about this part of them, so that kernels see few shapes
+ROW_MULTIPLE = 8  # numbers of rows are multiples of this
+ROW_SHARE = 16  # and of a power of two of about this part of them, so that kernels see few shapes
 
 
-class AllRows:
-    """A row for each position of a batch [B, T], padding included.
+class PaddedLayout:
+    """Give every position of a batch [B, T] a row, padding included.
 
     Args:
         mask_BT: int, 0 on padding.
@@ -20,45 +25,57 @@ class AllRows:
     def __init__(self, mask_BT: tf.Tensor):
         self.shape = tf.shape(mask_BT)
 
-    def take(self, x_PX: tf.Tensor) -> tf.Tensor:
-        """What positions have -> what rows have; P = B * T, any X."""
+    def gather(self, x_PX: tf.Tensor) -> tf.Tensor:
+        """Gather the rows from positions; P = B * T, any X: [P, X] -> [N, X]."""
         return x_PX
 
-    def take_columns(self, x_TH: tf.Tensor) -> tf.Tensor:
-        """What each of the T columns has -> what rows have."""
+    def gather_columns(self, x_TH: tf.Tensor) -> tf.Tensor:
+        """Gather the rows from what each of the T columns has: [T, H] -> [N, H]."""
         return tf.tile(x_TH, tf.stack([self.shape[0], 1]))
 
-    def spread(self, x_NX: tf.Tensor) -> tf.Tensor:
-        """What rows have -> what positions have, of no meaning on padding."""
+    def scatter(self, x_NX: tf.Tensor) -> tf.Tensor:
+        """Put rows back at their positions, of no meaning on padding: [N, X] -> [P, X]."""
         return x_NX
 
 
-class RealRows(AllRows):
-    """A row for each position that is not padding, and some copies of the first position to fill up their number."""
+class PackedLayout(PaddedLayout):
+    """Give a row to each position that is not padding, and fill up their number.
+
+    What fills up are copies of the first position:
+
+        mask     1 1 1 0        positions 0 1 2 4, then 0 0 0 0 to make them 8
+                 1 0 0 0        scatter: positions 3, 5, 6, 7 get some row, of no meaning
+    """
 
     def __init__(self, mask_BT: tf.Tensor):
         super().__init__(mask_BT)
         real_P = tf.reshape(tf.cast(mask_BT > 0, tf.int32), [-1])
         position_N = tf.cast(tf.where(real_P > 0)[:, 0], tf.int32)
         least = tf.minimum(tf.size(real_P), 1)
-        missing = round_up(tf.maximum(tf.size(position_N), least)) - tf.size(position_N)
-        self._position_N = tf.pad(position_N, [[0, missing]])
+        wanted = round_up(tf.maximum(tf.size(position_N), least))
+        self._position_N = tf.pad(position_N, [[0, wanted - tf.size(position_N)]])
         self._row_P = tf.maximum(tf.cumsum(real_P) - 1, 0)
 
-    def take(self, x_PX: tf.Tensor) -> tf.Tensor:
+    def gather(self, x_PX: tf.Tensor) -> tf.Tensor:
+        """Gather the rows of real positions: [P, X] -> [N, X]."""
         return tf.gather(x_PX, self._position_N)
 
-    def take_columns(self, x_TH: tf.Tensor) -> tf.Tensor:
+    def gather_columns(self, x_TH: tf.Tensor) -> tf.Tensor:
+        """Gather the rows from what each of the T columns has: [T, H] -> [N, H]."""
         return tf.gather(x_TH, tf.math.floormod(self._position_N, self.shape[1]))
 
-    def spread(self, x_NX: tf.Tensor) -> tf.Tensor:
+    def scatter(self, x_NX: tf.Tensor) -> tf.Tensor:
+        """Put rows back at their positions: [N, X] -> [P, X]."""
         return tf.gather(x_NX, self._row_P)
 
 
 def round_up(count: tf.Tensor) -> tf.Tensor:
-    """The number of rows that hold `count`, which is at least that; int32 scalars."""
-    power = tf.cast(
-        tf.math.log(tf.cast(tf.maximum(count, 1), tf.float32) / SHARE) / math.log(2), tf.int32
-    )
-    step = tf.bitwise.left_shift(1, tf.maximum(power, int(math.log2(FINE))))
+    """Round up a number of rows to one of a few; int32 scalars, at least `count`.
+
+    >>> [int(round_up(tf.constant(count))) for count in (1, 9, 300, 1000)]
+    [8, 16, 304, 1024]
+    """
+    share = tf.cast(tf.maximum(count, 1), tf.float32) / ROW_SHARE
+    power = tf.cast(tf.math.log(share) / math.log(2), tf.int32)
+    step = tf.bitwise.left_shift(1, tf.maximum(power, int(math.log2(ROW_MULTIPLE))))
     return -(-count // step) * step

@@ -1,1 +1,4 @@
-"""Turn hidden states or their probabilities into tags and entities."""
+"""Turn hidden states into tags and entities.
+
+One module a head, its loss and its decoder with it.
+"""

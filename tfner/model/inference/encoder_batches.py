@@ -1,4 +1,7 @@
-"""The encoder over any number of windows: in slices of bounded size and few shapes, two at once."""
+"""The encoder over any number of windows.
+
+In batches of bounded size and few shapes, two at once.
+"""
 
 from __future__ import annotations
 
@@ -10,106 +13,125 @@ from tfner.data.windows import pad_rows
 
 Encode = Callable[
     [tf.Tensor, tf.Tensor], tf.Tensor
-]  # ids int32 [N, T], lengths int32 [N] -> float32 [N, T, K]
-SLICES_AT_ONCE = (
-    2  # one fills the processors that an operation of the other leaves idle; memory is that of two
-)
-SLICE_AT_LEAST = (
-    512  # pieces below which the fixed cost of a forward pass is more than that of padding
-)
-FINE = 8  # the step of the widths where none are given: little padding
+]  # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
+
+# Passes of the encoder that are under way at once: one fills the processors that an operation of
+# the other leaves idle. Memory is that of two.
+PARALLEL_PASSES = 2
+MIN_PIECES = 512  # below these the fixed cost of a pass is more than that of padding
+WIDTH_STEP = 8  # between the widths where none are given: little padding
 
 
-class SlicePlan:
-    """How windows are put together. A slice's width is one of `widths`, and it holds at most `slice_pieces` pieces.
+class BatchPlan:
+    """How windows are put together for the encoder.
+
+    A batch's width is one of `widths`, and it holds at most `max_pieces` pieces.
 
     Args:
         max_length: of a window; widths beyond it are left out, and it is one itself.
-        lengths: the widths; by default multiples of 8.
-        slice_pieces: pieces of a slice, padding included; at least one window, however long, is in each.
+        widths: by default multiples of 8.
+        max_pieces: of a batch, padding included; one window at least, however long, is in each.
     """
 
-    def __init__(self, max_length: int, lengths: Sequence[int] | None, slice_pieces: int):
-        steps = range(FINE, max_length, FINE) if lengths is None else lengths
-        self.widths = [*(length for length in steps if length < max_length), max_length]
-        self.slice_pieces = slice_pieces
+    def __init__(self, max_length: int, widths: Sequence[int] | None, max_pieces: int):
+        steps = range(WIDTH_STEP, max_length, WIDTH_STEP) if widths is None else widths
+        self.widths = [*(width for width in steps if width < max_length), max_length]
+        self.max_pieces = max_pieces
 
-    def most_rows(self, width: int) -> int:
-        return max(self.slice_pieces // width, 1)
+    def max_rows(self, width: int) -> int:
+        """Count the rows of a full batch of a width."""
+        return max(self.max_pieces // width, 1)
 
     def count(self, lengths_N: tf.Tensor) -> tf.Tensor:
-        """The number of slices of all windows."""
+        """Count the batches of all windows, which stand by falling length; int32 scalar."""
 
         def step(start: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return self.next_slice(lengths_N, start)[1], number + 1
+            _, end = self.next_batch(lengths_N, start)
+            return end, number + 1
 
-        return tf.while_loop(lambda start, _: start < tf.size(lengths_N), step, (0, 0))[1]
+        _, number = tf.while_loop(lambda start, _: start < tf.size(lengths_N), step, (0, 0))
+        return number
 
-    def next_slice(self, lengths_N: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Width and end of the slice that begins at a window; windows stand by falling length.
+    def next_batch(self, lengths_N: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Find width and end of the batch that begins at a window.
 
-        Windows much shorter than the first are left to the next slice, unless this one would be very small.
+        Windows stand by falling length.
+
+        Windows much shorter than the first are left to the next batch, unless this one would be
+        small:
+
+            >>> plan = BatchPlan(512, [128, 256], 4096)
+            >>> lengths = tf.constant([250, 250, 200, 100, 90, 20])
+            >>> [int(found) for found in plan.next_batch(lengths, 0)]
+            [256, 3]
+            >>> [int(found) for found in plan.next_batch(lengths, 3)]
+            [128, 6]
         """
-        place = tf.searchsorted(self.widths, [lengths_N[start]])[0]
-        width = tf.gather(self.widths, place)
-        narrower = tf.minimum(tf.gather([0, *self.widths], place), width * 3 // 4)
+        index = tf.searchsorted(self.widths, [lengths_N[start]])[0]
+        width = tf.gather(self.widths, index)
+        narrower = tf.minimum(tf.gather([0, *self.widths], index), width * 3 // 4)
         similar = tf.searchsorted(-lengths_N, [-narrower])[0]
-        enough = start + tf.maximum(SLICE_AT_LEAST // width, 1)
-        most = start + tf.maximum(self.slice_pieces // width, 1)
-        return width, tf.minimum(tf.minimum(tf.maximum(similar, enough), most), tf.size(lengths_N))
+        least = start + tf.maximum(MIN_PIECES // width, 1)
+        most = start + tf.maximum(self.max_pieces // width, 1)
+        end = tf.minimum(tf.maximum(similar, least), most)
+        return width, tf.minimum(end, tf.size(lengths_N))
 
 
 def encode_windows(
     encode: Encode,
-    plan: SlicePlan,
+    plan: BatchPlan,
     ids: tf.RaggedTensor,
     wanted: tf.RaggedTensor,
     pad_id: int,
-    tags: int,
+    tag_count: int,
 ) -> tf.Tensor:
-    """Log probabilities at the wanted positions of windows [N, (T)] that stand by falling length; float32 [M, K]."""
+    """Encode windows [N, (T)], by falling length, and keep wanted positions; -> float32 [M, K]."""
     lengths_N = tf.cast(ids.row_lengths(), tf.int32)
 
-    def work_on_slice(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        width, end = plan.next_slice(lengths_N, start)
-        log_probabilities = encode(pad_rows(ids[start:end], width, pad_id), lengths_N[start:end])
-        return end, tf.boolean_mask(log_probabilities, pad_rows(wanted[start:end], width, False))
+    def encode_batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        width, end = plan.next_batch(lengths_N, start)
+        ids_NT = pad_rows(ids[start:end], width, pad_id)
+        found_NTK = encode(ids_NT, lengths_N[start:end])
+        return end, tf.boolean_mask(found_NTK, pad_rows(wanted[start:end], width, False))
 
-    return in_slices(work_on_slice, tf.size(lengths_N), plan.count(lengths_N), tags)
+    return run_batches(encode_batch, tf.size(lengths_N), plan.count(lengths_N), tag_count)
 
 
 def encode_rows(
-    encode: Encode, plan: SlicePlan, ids_NT: tf.Tensor, lengths_N: tf.Tensor, tags: int
+    encode: Encode, plan: BatchPlan, ids_NT: tf.Tensor, lengths_N: tf.Tensor, tag_count: int
 ) -> tf.Tensor:
-    """Log probabilities of rows that are padded already; float32 [N, T, K]."""
-    width = tf.shape(ids_NT)[1]
-    rows = tf.maximum(plan.slice_pieces // tf.maximum(width, 1), 1)
+    """Encode rows that are padded already; -> float32 [N, T, K]."""
+    rows, width = tf.size(lengths_N), tf.shape(ids_NT)[1]
+    each = tf.maximum(plan.max_pieces // tf.maximum(width, 1), 1)
 
-    def work_on_slice(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        end = tf.minimum(start + rows, tf.size(lengths_N))
-        return end, tf.reshape(encode(ids_NT[start:end], lengths_N[start:end]), [-1, tags])
+    def encode_batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        end = tf.minimum(start + each, rows)
+        found_NTK = encode(ids_NT[start:end], lengths_N[start:end])
+        return end, tf.reshape(found_NTK, [-1, tag_count])
 
-    flat = in_slices(work_on_slice, tf.size(lengths_N), -(-tf.size(lengths_N) // rows), tags)
-    return tf.reshape(flat, [tf.size(lengths_N), width, tags])
+    flat_PK = run_batches(encode_batch, rows, -(-rows // each), tag_count)
+    return tf.reshape(flat_PK, [rows, width, tag_count])
 
 
-def in_slices(
-    work: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-    count: tf.Tensor,
-    slices: tf.Tensor,
-    tags: int,
+def run_batches(
+    run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    size: tf.Tensor,
+    batches: tf.Tensor,
+    tag_count: int,
 ) -> tf.Tensor:
-    """What `work(start)` gives beside the next start, from 0 to `count`, concatenated: float32 [M, K].
+    """Concatenate what `run(start)` gives beside the next start, from 0 to `size`: float32 [M, K].
 
-    The number of slices is known before: servers with TensorFlow 2.12 have no lists that grow.
+    The number of batches is known before: servers with TensorFlow 2.12 have no lists that grow.
     """
-    results = tf.TensorArray(tf.float32, slices, infer_shape=False, element_shape=[None, tags])
+    results = tf.TensorArray(
+        tf.float32, batches, infer_shape=False, element_shape=[None, tag_count]
+    )
 
     def step(start: tf.Tensor, number: tf.Tensor, results: tf.TensorArray) -> tuple:
-        end, found = work(start)
+        end, found = run(start)
         return end, number + 1, results.write(number, found)
 
     *_, results = tf.while_loop(
-        lambda start, *_: start < count, step, (0, 0, results), parallel_iterations=SLICES_AT_ONCE
+        lambda start, *_: start < size, step, (0, 0, results), parallel_iterations=PARALLEL_PASSES
     )
     return results.concat()

@@ -1,4 +1,7 @@
-"""An encoder compiled by XLA: one program for each of a few fixed shapes, inputs padded to the next of them."""
+"""An encoder compiled by XLA.
+
+One program for each of a few fixed shapes, inputs padded to the next.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +11,45 @@ import tensorflow as tf
 
 from tfner.model.inference.encoder_batches import Encode
 
+Shape = tuple[int, int]  # rows, width
 
-def compile_for_shapes(encode: Encode, shapes: Sequence[tuple[int, int]]) -> Encode:
-    """The same function for inputs that fit one of `shapes` (rows, width); a compiler sees no other.
 
-    Of the shapes that hold the input the first is taken, so the list should go from small to large.
+def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
+    """Compile one program a shape; an input runs through the first whose shape holds it.
+
+    The shapes should go from small to large: with (1, 16), (8, 16), (1, 32) an input of 3 rows and
+    width 12 is padded to (8, 16).
     """
-    programs = [fixed_shape(encode, rows, width) for rows, width in shapes]
+    programs = [compile_for_shape(encode, shape) for shape in shapes]
     sizes = tf.constant(shapes, tf.int32)
 
     def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
         rows, width = tf.unstack(tf.shape(ids_NT))
-        fits = (sizes[:, 0] >= rows) & (sizes[:, 1] >= width)
-        branches = [padded(program, shape) for program, shape in zip(programs, shapes, strict=True)]
-        chosen = tf.argmax(tf.cast(fits, tf.int32), output_type=tf.int32)
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_equal(
-                    tf.reduce_any(fits), True, "no compiled shape holds this input"
-                )
-            ]
-        ):
-            return tf.switch_case(
-                chosen, [lambda branch=branch: branch(ids_NT, lengths_N) for branch in branches]
-            )
+        holds = (sizes[:, 0] >= rows) & (sizes[:, 1] >= width)
+        first = tf.argmax(tf.cast(holds, tf.int32), output_type=tf.int32)
+        message = "no compiled shape holds this input"
+        checked = tf.debugging.assert_equal(tf.reduce_any(holds), True, message)
+        branches = [lambda program=program: program(ids_NT, lengths_N) for program in programs]
+        with tf.control_dependencies([checked]):
+            return tf.switch_case(first, branches)
 
     return run
 
 
-def fixed_shape(encode: Encode, rows: int, width: int) -> Callable[..., tf.Tensor]:
-    signature = [tf.TensorSpec([rows, width], tf.int32), tf.TensorSpec([rows], tf.int32)]
-    return tf.function(encode, input_signature=signature, jit_compile=True, autograph=False)
-
-
-def padded(program: Callable[..., tf.Tensor], shape: tuple[int, int]) -> Encode:
-    """A program of fixed shape for inputs that are no larger."""
+def compile_for_shape(encode: Encode, shape: Shape) -> Encode:
+    """Compile a program of one shape, and pad what is smaller to it."""
+    rows, width = shape
+    signature = [tf.TensorSpec(shape, tf.int32), tf.TensorSpec([rows], tf.int32)]
+    program: Callable[..., tf.Tensor] = tf.function(
+        encode, input_signature=signature, jit_compile=True, autograph=False
+    )
 
     def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
-        rows, width = tf.unstack(tf.shape(ids_NT))
-        ids = tf.ensure_shape(tf.pad(ids_NT, [[0, shape[0] - rows], [0, shape[1] - width]]), shape)
-        lengths = tf.ensure_shape(tf.pad(lengths_N, [[0, shape[0] - rows]]), shape[:1])
-        return program(ids, lengths)[:rows, :width]
+        given_rows, given_width = tf.unstack(tf.shape(ids_NT))
+        missing_rows = [0, rows - given_rows]
+        ids = tf.pad(ids_NT, [missing_rows, [0, width - given_width]])
+        lengths = tf.pad(lengths_N, [missing_rows])
+        found = program(tf.ensure_shape(ids, shape), tf.ensure_shape(lengths, [rows]))
+        return found[:given_rows, :given_width]
 
     return run

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import tensorflow as tf
 
-from tfner.model.inference.encoder_batches import SLICES_AT_ONCE
+from tfner.model.inference.encoder_batches import PARALLEL_PASSES
 from tfner.serving.runtime.saved_model import AT_ONCE
 
-PASSES_AT_ONCE = AT_ONCE * SLICES_AT_ONCE
+PASSES_AT_ONCE = AT_ONCE * PARALLEL_PASSES
 CHOSEN = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 

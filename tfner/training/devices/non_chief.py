@@ -48,14 +48,14 @@ class SharedCheckpoints(Checkpoints):
     def restore(
         self, checkpoint: tf.train.Checkpoint, newest: str | None = None
     ) -> tuple[str, dict[str, Any]] | None:
-        found = text_from_chief(
+        found = broadcast_text(
             self._devices,
             json.dumps(super().restore(checkpoint, newest)) if self._devices.chief else "",
         )
         if json.loads(found) is None:
             return None
         for variable in variables_of(checkpoint):
-            variable.assign(self._devices.from_chief(variable.numpy()))
+            variable.assign(self._devices.broadcast_from_chief(variable.numpy()))
         name, facts = json.loads(found)
         return name, facts
 
@@ -69,19 +69,19 @@ def variables_of(checkpoint: tf.train.Checkpoint) -> Iterator[tf.Variable]:
     )
 
 
-def text_from_chief(devices: Devices, text: str) -> str:
+def broadcast_text(devices: Devices, text: str) -> str:
     """The chief's text in all processes."""
     content = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
-    size = int(devices.from_chief(np.array(len(content), np.int32)))
+    size = int(devices.broadcast_from_chief(np.array(len(content), np.int32)))
     return (
-        devices.from_chief(content if devices.chief else np.zeros(size, np.int32))
+        devices.broadcast_from_chief(content if devices.chief else np.zeros(size, np.int32))
         .astype(np.uint8)
         .tobytes()
         .decode()
     )
 
 
-class ChiefsScores(keras.callbacks.Callback):
+class BroadcastScores(keras.callbacks.Callback):
     """Put the chief's values of some metrics into the logs of all processes, so that they decide alike what is best and when to stop.
 
     The chief measures them in a callback before this one; the others wait here.
@@ -95,4 +95,4 @@ class ChiefsScores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
         own = np.array([logs.get(name, 0.0) for name in self.names], np.float64)
-        logs.update(zip(self.names, self.devices.from_chief(own).tolist(), strict=True))
+        logs.update(zip(self.names, self.devices.broadcast_from_chief(own).tolist(), strict=True))

@@ -61,7 +61,7 @@ class Devices:
 
         return self.strategy.distribute_datasets_from_function(of_process)
 
-    def from_chief(self, values: np.ndarray) -> np.ndarray:
+    def broadcast_from_chief(self, values: np.ndarray) -> np.ndarray:
         """The chief's values in all processes; the others give some of the same shape and dtype. All of them must call it."""
         if self.workers == 1:
             return values
@@ -84,7 +84,7 @@ class Devices:
     def wait_for_chief(self) -> None:
         """Go on once the chief is here. If it dies before that, all start again: it would wait in vain for those that are done."""
         try:
-            self.from_chief(np.array(0, np.int32))
+            self.broadcast_from_chief(np.array(0, np.int32))
         except tf.errors.OpError:
             if not self.chief:  # which has done its work, and needs nobody any more
                 raise

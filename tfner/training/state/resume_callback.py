@@ -1,4 +1,4 @@
-"""The place that a training goes on from, kept while it runs: what the model has learned, what it draws from, and how far it has read."""
+"""Save the state that a training resumes from: what it has learned, and how far it has come."""
 
 from __future__ import annotations
 
@@ -11,43 +11,51 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ModelError
-from tfner.training.callbacks import BestWeights
+from tfner.model.keras_internals import random_generators
+from tfner.training.callbacks import BestWeights, Elapsed, Throughput
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.termination import raise_if_terminated
 
 
-class Place(NamedTuple):
-    """How far a training has come: epochs that are over, and steps done of the one after them."""
+class TrainingPosition(NamedTuple):
+    """Tell how far a training has come: epochs that are over, and steps done of the one after."""
 
     epoch: int = 0
     step: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"epoch {self.epoch + 1}, step {self.step}"
-            if self.step
-            else f"the end of epoch {self.epoch}"
-        )
+        if self.step:
+            return f"epoch {self.epoch + 1}, step {self.step}"
+        return f"the end of epoch {self.epoch}"
 
 
-class LastState(keras.callbacks.Callback):
-    """Save all that a training needs to go on as if it had not stopped, at the end of each epoch and within.
+class ResumeCheckpoint(keras.callbacks.Callback):
+    """Save all that a training needs to go on as if it had not stopped, within and after epochs.
 
-    Saved are weights, optimizer, metrics of the running epoch, random state, and the place in the data. The two newest checkpoints are
-    kept. Stands last in the list: what it writes at an epoch's end says that everything of the epoch before it is on disk.
+    Saved are weights, optimizer, metrics of the running epoch, random state, and the position in
+    the data. The two newest checkpoints are kept. Stands last in the list: a checkpoint of an
+    epoch's end says that everything else of the epoch is on disk.
 
     Args:
         folder: for the checkpoints.
-        best: what is best so far belongs to the state.
+        best: its best value and epoch belong to the state.
+        throughput: its elapsed time belongs to the state.
         steps: a checkpoint after so many steps since the last; None = only by time.
-        minutes: a checkpoint after so many minutes since the last; None = only by steps. Without both, at the end of each epoch alone.
-        data: what must be the same for a place in the data to mean something.
+        minutes: a checkpoint after so many minutes since the last; None = only by steps. Without
+            both, at the end of each epoch alone.
+        data: describes the data that a position refers to; a resume with other data is refused.
+
+    Attributes:
+        position: how far the training is; `saved` is the position of the newest checkpoint.
+        paused: while it is True, nothing is saved within an epoch.
+        ended: whether nothing is left to be learned, as early stopping decides.
     """
 
     def __init__(
         self,
         folder: str | Path,
         best: BestWeights | None = None,
+        throughput: Throughput | None = None,
         *,
         steps: int | None = None,
         minutes: float | None = None,
@@ -57,132 +65,117 @@ class LastState(keras.callbacks.Callback):
         self._supports_tf_logs = True  # it reads none: nothing is fetched from the device for it
         self.checkpoints = Checkpoints(Path(folder), "state")
         self.best = best
+        self.throughput = throughput
         self.steps = steps
         self.seconds = None if minutes is None else 60 * minutes
         self.data = data
-        self.hold = False  # while it is True, nothing is saved within an epoch
-        self.ended = False  # whether nothing is left to be learned
-        self.place = self.saved = Place()
+        self.paused = False
+        self.ended = False
+        self.position = self.saved = TrainingPosition()
         self._saved_at = time.monotonic()
-        self._metrics: dict[str, list[np.ndarray]] | None = (
-            None  # to be put back once Keras has reset them
-        )
+        # Restored values of metrics, by name, until Keras has reset them at the epoch's begin.
+        self._metrics: dict[str, list[np.ndarray]] = {}
 
     def _checkpoint(self) -> tf.train.Checkpoint:
-        metrics = {metric.name: metric for metric in self.model.metrics}
+        """Name what is saved; these names are edges in the files and stay as they are."""
+        model = self.model
         return tf.train.Checkpoint(
-            model=self.model,
-            optimizer=self.model.optimizer,
-            random=random_generators(self.model),
-            metrics=metrics,
+            model=model,
+            optimizer=model.optimizer,
+            random=random_generators(model),
+            metrics={metric.name: metric for metric in model.metrics},
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch, self._steps_before = (
-            epoch,
-            self._updates() - (self.place.step if self.place.epoch == epoch else 0),
-        )
-        if self._metrics is not None:
-            put_metrics_back(self.model.metrics, self._metrics)
-            self._metrics = None
+        done = self.position.step if self.position.epoch == epoch else 0
+        self._epoch = epoch
+        self._updates_before = self._updates() - done
+        for metric in self.model.metrics:
+            values = self._metrics.get(metric.name, ())
+            for variable, value in zip(metric.variables, values, strict=False):
+                variable.assign(value)
+        self._metrics = {}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.place = Place(self._epoch, batch + 1)
+        self.position = TrainingPosition(self._epoch, batch + 1)
         raise_if_terminated()
-        if (
-            batch + 1 < (self.params.get("steps") or 0) and self._due() and not self.hold
-        ):  # the end of the epoch saves anyway
+        inside_epoch = self.position.step < (self.params.get("steps") or 0)
+        if inside_epoch and not self.paused and self._due():
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.place = Place(epoch + 1)
+        self.position = TrainingPosition(epoch + 1)
         self.ended = bool(self.model.stop_training)
         self.save()
 
     def _due(self) -> bool:
-        after_steps = (
-            self.steps is not None
-            and self.place.epoch == self.saved.epoch
-            and self.place.step - self.saved.step >= self.steps
-        )
-        return after_steps or (
-            self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds
-        )
+        same_epoch = self.position.epoch == self.saved.epoch
+        steps = self.position.step - self.saved.step if same_epoch else 0
+        if self.steps is not None and steps >= self.steps:
+            return True
+        return self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds
 
     def _updates(self) -> int:
         return int(self.model.optimizer.iterations.numpy())
 
     def save(self) -> None:
-        """Write a checkpoint of the place.
+        """Write a checkpoint of the current position.
 
         Raises:
             StorageError: the disk refuses; the checkpoints that there are stay.
         """
-        best = (self.best.best, self.best.best_epoch) if self.best else (None, None)
-        facts = {
-            **self.place._asdict(),
-            "ended": self.ended,
-            "data": self.data,
-            "best": best[0],
-            "best_epoch": best[1],
-        }
-        self.checkpoints.write(
-            f"state-{self.place.epoch:06d}-{self.place.step:08d}", self._checkpoint(), **facts
-        )
-        self.saved, self._saved_at = self.place, time.monotonic()
+        facts = {**self.position._asdict(), "ended": self.ended, "data": self.data}
+        for name in ("best", "best_epoch", "improved_epoch"):
+            facts[name] = getattr(self.best, name, None)
+        if self.throughput:
+            facts["seconds"] = self.throughput.elapsed()._asdict()
+        epoch, step = self.position
+        self.checkpoints.write(f"state-{epoch:06d}-{step:08d}", self._checkpoint(), **facts)
+        self.saved, self._saved_at = self.position, time.monotonic()
 
-    def save_interrupted(self) -> Place:
-        """Save where the training stands, wherever in `fit` it has been stopped; -> the place that is on disk.
+    def save_interrupted(self) -> TrainingPosition:
+        """Save where the training stands, wherever in `fit` it was stopped; return what is on disk.
 
-        A step is one call of a graph, which nothing interrupts; whether its end has been noticed here is another matter, so the
-        optimizer is asked.
+        A step is one call of a graph, which nothing interrupts. Whether its end has been noticed
+        here is another matter, so the optimizer's count of updates decides.
         """
-        if self.place.epoch == getattr(self, "_epoch", None):
-            self.place = Place(self._epoch, self._updates() - self._steps_before)
-        if self.place != self.saved:
+        if self.position.epoch == getattr(self, "_epoch", None):
+            self.position = TrainingPosition(self._epoch, self._updates() - self._updates_before)
+        if self.position != self.saved:
             self.save()
         return self.saved
 
-    def restore(self) -> Place:
-        """Load the newest whole checkpoint into the compiled model, whose metrics are put back as the epoch begins; -> the place.
+    def restore(self) -> TrainingPosition:
+        """Load the newest whole checkpoint into the compiled model, and return its position.
+
+        Values of metrics are put back as the epoch begins, since Keras resets them there.
 
         Raises:
             ModelError: there are checkpoints, but none is whole or of this model and these data.
         """
-        self.model.optimizer.build(self.model.trainable_variables)
-        self.model.make_train_function()  # which makes a TokenClassifier's metrics ready
+        model = self.model
+        model.optimizer.build(model.trainable_variables)
         found = self.checkpoints.restore(self._checkpoint())
         if found is None:
-            return self.place
+            return self.position
         name, facts = found
         if facts["data"] != self.data:
-            raise ModelError(f"{self.checkpoints.folder / name}: the training data are not those that the run began with; "
-                             "add --overwrite to begin again")  # fmt: skip
-        self.place = self.saved = Place(facts["epoch"], facts["step"])
+            raise ModelError(
+                f"{self.checkpoints.folder / name}: the training data are not those that the run "
+                "began with; add --overwrite to begin again"
+            )
+        self._take_up(facts)
+        if self.position.step:
+            for metric in model.metrics:
+                self._metrics[metric.name] = [variable.numpy() for variable in metric.variables]
+        return self.position
+
+    def _take_up(self, facts: dict[str, Any]) -> None:
+        """Set what a checkpoint's facts say; files of earlier versions lack the later ones."""
+        self.position = self.saved = TrainingPosition(facts["epoch"], facts["step"])
         self.ended = facts["ended"]
         if self.best:
-            self.best.go_on(facts["best"], facts["best_epoch"])
-        if self.place.step:
-            self._metrics = {
-                metric.name: [variable.numpy() for variable in metric.variables]
-                for metric in self.model.metrics
-            }
-        return self.place
-
-
-def put_metrics_back(
-    metrics: list[keras.metrics.Metric], values: dict[str, list[np.ndarray]]
-) -> None:
-    for metric in metrics:
-        for variable, value in zip(metric.variables, values.get(metric.name, ()), strict=False):
-            variable.assign(value)
-
-
-def random_generators(model: keras.Model) -> list[tf.__internal__.tracking.AutoTrackable]:
-    """What dropout draws from; Keras leaves it out of checkpoints, so that a resumed training would draw anew."""
-    layers = (
-        layer
-        for layer in model.submodules
-        if isinstance(layer, keras.__internal__.layers.BaseRandomLayer)
-    )
-    return [layer._random_generator for layer in layers]
+            improved_epoch = facts.get("improved_epoch")
+            self.best.rewind_to(facts["best"], facts["best_epoch"], improved_epoch)
+        if self.throughput and "seconds" in facts:
+            self.throughput.rewind_to(Elapsed(**facts["seconds"]))

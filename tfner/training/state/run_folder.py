@@ -1,4 +1,4 @@
-"""The run folder: what lies where in `runs/NAME`, and how far the run in it has come."""
+"""Define the run folder: what lies where in `runs/NAME`, and whether its run is finished."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tfner.config import RunSettings, read_yaml
+from tfner.config import RunSettings, read_yaml, rename_old_keys
 from tfner.evaluation.report.report import Report
-from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
 from tfner.safeio.json_text import read_json
 from tfner.safeio.printable import show
@@ -36,7 +35,7 @@ TOKENIZER_FILES = (
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of a run and its small files; the checkpoints are the callbacks' business."""
+    """Name the paths of a run, and read and write its small files."""
 
     path: Path
 
@@ -62,41 +61,41 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Folder of the best weights, and of those that were the best before."""
+        """Name the folder of the best weights and of those that were the best before."""
         return self.path / "checkpoints" / "best"
 
     @property
     def last(self) -> Path:
-        """Folder of the state to go on from."""
+        """Name the folder of the states to go on from."""
         return self.path / "checkpoints" / "last"
 
     @property
     def encoder(self) -> Path:
-        """The encoder's configuration and vocabulary, so that the run needs no other folder."""
+        """Name the copy of the encoder's configuration and vocabulary: no other folder is needed."""
         return self.path / "encoder"
 
     def state(self) -> Literal["absent", "unfinished", "finished"]:
         if not self.config.exists():
             return "absent"
-        return "finished" if self.report.exists() else "unfinished"
+        return "finished" if self.has_final_report() else "unfinished"
 
     @property
     def environment(self) -> Path:
-        """What the run was made with, when it was last started."""
+        """Name the file of what the run was made with, when it was last started."""
         return self.path / "environment.json"
 
     @property
     def exports(self) -> Path:
-        """A line for each version that was exported: `path`, absolute, and `time`."""
+        """Name the file with a line for each exported version: `path`, absolute, and `time`."""
         return self.path / "exports.jsonl"
 
     @property
     def interrupted(self) -> Path:
-        """There while nothing has gone on after somebody stopped the run."""
+        """Name the file that is there from when somebody stops the run until it goes on."""
         return self.path / "interrupted"
 
     def create(self, settings: RunSettings, encoder: Path, environment: Mapping[str, Any]) -> None:
-        """Make the folders, keep the resolved configuration, the environment and the tokenizer."""
+        """Make the folders; write configuration, environment and tokenizer; end an interruption."""
         for folder in (self.best, self.last, self.tensorboard, self.encoder):
             folder.mkdir(parents=True, exist_ok=True)
         for name in TOKENIZER_FILES:
@@ -106,39 +105,48 @@ class RunFolder:
         write_whole(self.environment, json.dumps(environment, indent=2) + "\n")
         write_whole(self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}")
         self.interrupted.unlink(missing_ok=True)
+        if not self.has_final_report():
+            self.report.unlink(missing_ok=True)
+            self.page.unlink(missing_ok=True)
 
     def has_best(self) -> bool:
-        """Whether some epoch's weights have been kept as the best."""
+        """Tell whether some epoch's weights have been kept as the best."""
         return any(self.best.glob("best-*"))
 
-    def finish(self, reports: Mapping[str, Report]) -> None:
-        """Write the report: of the test split, else of dev, else an empty one. It says that the run is finished, so it comes last."""
-        report = (
-            reports.get("test")
-            or reports.get("dev")
-            or Report(scores=EntityScores(), name=self.settings.name)
-        )
-        others = {split: other.scores for split, other in reports.items() if other is not report}
-        report = replace(report, splits=others)
-        report.write_html(self.page)
-        report.write_json(self.report)
+    def write_report(self, report: Report, state: Literal["finished", "interrupted"]) -> None:
+        """Write page and report; the report comes last, as a finished one ends the run."""
+        name = report.name if state == "finished" else f"{report.name} ({state})"
+        replace(report, name=name).write_html(self.page)
+        content = json.dumps({**report.to_dict(), "state": state}, ensure_ascii=False, indent=2)
+        write_whole(self.report, content + "\n")
+
+    def has_final_report(self) -> bool:
+        """Tell whether there is a report, other than that of an interruption."""
+        try:
+            report = json.loads(self.report.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, RecursionError):  # damaged, but written
+            return True
+        return not isinstance(report, dict) or report.get("state") != "interrupted"
 
     def note_export(self, path: Path) -> None:
-        """The run's weights have been exported there; that this cannot be written is said and no more, as the export is there."""
+        """Note where the weights were exported; log, don't raise, on failure: the export exists."""
+        line = json.dumps({"path": str(path.absolute()), "time": now()})
         try:
             with self.exports.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"path": str(path.absolute()), "time": now()}) + "\n")
+                file.write(line + "\n")
         except OSError as error:
             logger.warning("%s: cannot be written: %s", self.exports, error.strerror)
 
     def note_interruption(self) -> None:
-        """Somebody has stopped the run, which may go on; on a full disk it only looks as if it had been killed."""
+        """Note that somebody stopped the run; on a full disk it only looks as if it was killed."""
         if self.config.exists():
             with contextlib.suppress(OSError):
                 write_whole(self.interrupted, now() + "\n")
 
     def delete(self) -> None:
-        """Remove all but the lock, which this process holds; last the file that says that there is a run."""
+        """Remove all but the lock, which this process holds; config.yaml, which makes it a run, last."""
         self.report.unlink(missing_ok=True)
         for path in self.path.iterdir():
             if path.is_dir():
@@ -149,28 +157,29 @@ class RunFolder:
 
     @cached_property
     def settings(self) -> RunSettings:
-        """The resolved configuration of the run, without a look at the data files, which may be gone."""
+        """Read the resolved configuration, without a look at the data files, which may be gone."""
         if not self.config.is_file():
             raise ModelError(
                 f"{self.path}: expected a run folder with config.yaml, or an exported model"
             )
-        return validate(read_yaml(self.config), RunSettings, str(self.config))
+        values = read_yaml(self.config)
+        rename_old_keys(values)
+        return validate(values, RunSettings, str(self.config))
 
     def check_same(self, settings: RunSettings) -> None:
-        """A run goes on with the settings that it began with, or not at all; only the devices may be others, which change no result."""
-        before, now = (
-            flatten(self.settings.model_dump(mode="json")),
-            flatten(settings.model_dump(mode="json")),
-        )
-        changed = [
-            f"{key}: {before.get(key)!r} → {now[key]!r}"
-            for key in now
-            if key != "devices" and before.get(key) != now[key]
-        ]
+        """Refuse settings other than those that the run began with.
+
+        Only the devices may be others, which change no result.
+        """
+        before = flatten(self.settings.model_dump(mode="json"))
+        now = flatten(settings.model_dump(mode="json"))
+        changed = []
+        for key, value in now.items():
+            if key != "devices" and before.get(key) != value:
+                changed.append(f"{key}: {before.get(key)!r} → {value!r}")
         if changed:
-            raise ConfigError(
-                f"{self.path} holds a run with other settings ({'; '.join(changed)}); choose another name or add --overwrite"
-            )
+            other = f"holds a run with other settings ({'; '.join(changed)})"
+            raise ConfigError(f"{self.path} {other}; choose another name or add --overwrite")
 
     def save_labels(self, labels: LabelSet) -> None:
         write_whole(self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False))
@@ -194,16 +203,20 @@ def now() -> str:
 
 def write_whole(path: Path, text: str) -> None:
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A lone surrogate has no UTF-8; written as \\udc80 it is right in JSON.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as {"key.path": value}."""
+    """Flatten nested settings.
+
+    >>> flatten({"name": "a", "training": {"epochs": 3}})
+    {'name': 'a', 'training.epochs': 3}
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat.update(
-            flatten(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
     return flat

@@ -1,4 +1,4 @@
-"""What a folder of runs holds, read from the small files of each; loads no TensorFlow, and stumbles over nothing that lies there."""
+"""List the runs in a folder from their small files, without TensorFlow, whatever lies there."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from tfner.exceptions import ConfigError, DataError, TfnerError
 from tfner.training.state.lock import LOCK
 from tfner.training.state.run_folder import RunFolder
 
-TRACES = (
-    "metrics.jsonl",
-    "labels.json",
-    "environment.json",
-    "checkpoints",
-    "report.json",
-)  # a folder with one of these has been a run
-PLACE = re.compile(r"state-(\d+)-(\d+)")  # of a checkpoint: epochs done, and steps of the next
+# A folder with one of these has been a run.
+TRACES = ("metrics.jsonl", "labels.json", "environment.json", "checkpoints", "report.json")
+STATE_NAME = re.compile(r"state-(\d+)-(\d+)")  # of a checkpoint: epochs done, steps of the next
 WATCHED = "val_entity_f1"
 State = Literal["running", "interrupted", "unfinished", "finished", "damaged"]
 
 
 @dataclass
-class RunFacts:
-    """How far a run has come; F1 as fractions, seconds of training, times in UTC. None is what nobody knows.
+class RunSummary:
+    """Summarize how far a run has come; None is what nobody knows.
 
-    `interrupted` is one that was stopped, by Ctrl-C or SIGTERM; `unfinished` one that ended in another way. `saved` is the place of the
-    newest checkpoint: epochs done, and steps of the next. `best_f1` is the best of the dev split, `f1` that of the report, on `split`.
+    F1 is a fraction, `seconds` are those of training, times are UTC.
+
+    Attributes:
+        state: `interrupted` was stopped by Ctrl-C or SIGTERM, `unfinished` ended in another way.
+        saved: position of the newest checkpoint: epochs done, and steps of the next.
+        best_f1: the best of the dev split; `f1` is that of the report, on `split`.
     """
 
     name: str
@@ -53,20 +52,19 @@ class RunFacts:
     exported_exists: bool | None = None
 
 
-def list_runs(folder: Path) -> list[RunFacts]:
-    """The runs in a folder by name; of a run's own folder that one.
+def list_runs(folder: Path) -> list[RunSummary]:
+    """Summarize the runs in a folder by name, or the one run whose folder it is.
 
     Raises:
         ConfigError: there is no such folder.
     """
     try:
         if (folder / "config.yaml").is_file():
-            return [look_at(folder)]
-        return [
-            look_at(path) for path in sorted(folder.iterdir()) if path.is_dir() and is_run(path)
-        ]
+            return [summarize_run(folder)]
+        paths = [path for path in sorted(folder.iterdir()) if path.is_dir() and is_run(path)]
     except OSError as error:
         raise ConfigError(f"{folder}: expected a folder of runs: {error.strerror}") from None
+    return [summarize_run(path) for path in paths]
 
 
 def is_run(path: Path) -> bool:
@@ -76,41 +74,39 @@ def is_run(path: Path) -> bool:
         return True
 
 
-def look_at(path: Path) -> RunFacts:
-    """The facts of one run; a file that cannot be used makes it damaged, and is named."""
-    folder, facts = RunFolder(path), RunFacts(path.name, str(path))
-    readers = (read_settings, read_metrics, read_report, read_place, read_exports)
+def summarize_run(path: Path) -> RunSummary:
+    """Summarize one run; a file that cannot be used makes it damaged, and is named."""
+    folder, run = RunFolder(path), RunSummary(path.name, str(path))
     try:
-        facts.state = find_state(folder)
-        for read in readers:
-            read(folder, facts)
+        run.state = find_state(folder)
+        for fill in (fill_settings, fill_metrics, fill_report, fill_saved, fill_exports):
+            fill(run, folder)
     except OSError as error:
-        facts.problems.append(f"{error.filename}: {error.strerror}")
+        run.problems.append(f"{error.filename}: {error.strerror}")
     except (TfnerError, UnicodeDecodeError) as error:
-        facts.problems.append(str(error))
-    if facts.problems and facts.state != "running":
-        facts.state = "damaged"
-    return facts
+        run.problems.append(str(error))
+    if run.problems and run.state != "running":
+        run.state = "damaged"
+    return run
 
 
 def find_state(folder: RunFolder) -> State:
     if is_held(folder.path / LOCK):
         return "running"
-    if folder.report.exists():
+    if folder.has_final_report():
         return "finished"
     return "interrupted" if folder.interrupted.exists() else "unfinished"
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a process works on the run: its lock is not free. The file alone may be left from one that was killed."""
+    """Tell whether a process works on the run: the lock is held, not only a file left behind."""
     try:
         descriptor = os.open(lock, os.O_RDONLY)
     except OSError:
         return False
     try:
-        fcntl.flock(
-            descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB
-        )  # for an instant; many may look at once
+        # For an instant, and shared: many may look at once.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
@@ -120,76 +116,67 @@ def is_held(lock: Path) -> bool:
     return False
 
 
-def read_settings(folder: RunFolder, facts: RunFacts) -> None:
-    if facts.state == "running" and not folder.config.exists():
+def fill_settings(run: RunSummary, folder: RunFolder) -> None:
+    if run.state == "running" and not folder.config.exists():
         return  # it reads its data
     if not folder.config.exists():
         raise DataError(f"{folder.config}: missing")
-    facts.epochs = folder.settings.training.epochs
-    facts.changed = datetime.fromtimestamp(folder.config.stat().st_mtime, timezone.utc).isoformat(
-        timespec="seconds"
-    )
+    run.epochs = folder.settings.training.epochs
+    run.changed = time_of(folder.config)
 
 
-def read_metrics(folder: RunFolder, facts: RunFacts) -> None:
+def fill_metrics(run: RunSummary, folder: RunFolder) -> None:
     if not folder.metrics.exists():
         return
-    lines = [line for _, line in read_lines(folder.metrics)]
-    facts.epochs_done = len(lines)
-    facts.seconds = sum(number(line, "seconds") or 0.0 for line in lines)
-    facts.best_f1 = max(
-        (value for line in lines if (value := number(line, WATCHED)) is not None), default=None
-    )
-    facts.changed = datetime.fromtimestamp(folder.metrics.stat().st_mtime, timezone.utc).isoformat(
-        timespec="seconds"
-    )
+    lines = list(read_lines(folder.metrics))
+    f1s = [number(line, WATCHED) for line in lines]
+    run.epochs_done = len(lines)
+    run.seconds = sum(number(line, "seconds") or 0.0 for line in lines)
+    run.best_f1 = max((f1 for f1 in f1s if f1 is not None), default=None)
+    run.changed = time_of(folder.metrics)
 
 
-def read_report(folder: RunFolder, facts: RunFacts) -> None:
+def fill_report(run: RunSummary, folder: RunFolder) -> None:
     if not folder.report.exists():
         return
     report = parse_object(folder.report.read_text(encoding="utf-8"), str(folder.report))
-    micro = (
-        (report.get("entity") or {}).get("micro")
-        if isinstance(report.get("entity"), dict)
-        else None
-    )
-    if not isinstance(micro, dict) or number(micro, "f1") is None:
+    entity = report.get("entity")
+    micro = entity.get("micro") if isinstance(entity, dict) else None
+    f1 = number(micro, "f1") if isinstance(micro, dict) else None
+    if not isinstance(micro, dict) or f1 is None:
         raise DataError(f"{folder.report}: expected entity.micro.f1, a number")
     if number(micro, "support"):
-        facts.f1, facts.split = number(micro, "f1"), str(report.get("split"))
-    facts.changed = datetime.fromtimestamp(folder.report.stat().st_mtime, timezone.utc).isoformat(
-        timespec="seconds"
-    )
+        run.f1, run.split = f1, str(report.get("split"))
+    run.changed = time_of(folder.report)
 
 
-def read_place(folder: RunFolder, facts: RunFacts) -> None:
-    """The names of checkpoints say their place."""
-    if folder.last.is_dir():
-        places = [
-            tuple(map(int, found.groups()))
-            for path in folder.last.iterdir()
-            if (found := PLACE.fullmatch(path.name))
-        ]
-        facts.saved = max(places, default=None)
+def fill_saved(run: RunSummary, folder: RunFolder) -> None:
+    """Read the position of the newest checkpoint from its name."""
+    if not folder.last.is_dir():
+        return
+    found = [STATE_NAME.fullmatch(path.name) for path in folder.last.iterdir()]
+    positions = [(int(match[1]), int(match[2])) for match in found if match]
+    run.saved = max(positions, default=None)
 
 
-def read_exports(folder: RunFolder, facts: RunFacts) -> None:
-    """The last line that is whole: the others have their own versions, and one that was cut off says nothing."""
+def fill_exports(run: RunSummary, folder: RunFolder) -> None:
+    """Read the last line that is whole: one that was cut off tells nothing."""
     if not folder.exports.exists():
         return
-    for text in reversed(folder.exports.read_text(encoding="utf-8", errors="replace").splitlines()):
+    lines = folder.exports.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in reversed(lines):
         try:
-            facts.exported = str(parse_object(text, "")["path"])
+            run.exported = str(parse_object(line, "")["path"])
         except (DataError, KeyError):
             continue
-        facts.exported_exists = Path(facts.exported).is_dir()
+        run.exported_exists = Path(run.exported).is_dir()
         return
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        yield line, parse_object(text, f"{path}:{line}")
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for line_number, line in enumerate(lines, 1):
+        yield parse_object(line, f"{path}:{line_number}")
 
 
 def parse_object(text: str, where: str) -> dict[str, Any]:
@@ -203,6 +190,12 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
 
 
 def number(values: dict[str, Any], name: str) -> float | None:
-    """A value that is a finite number."""
+    """Read a value that is a finite number; None of any other."""
     value = values.get(name)
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def time_of(path: Path) -> str:
+    """Tell when a file was changed, in UTC."""
+    changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    return changed.isoformat(timespec="seconds")

@@ -11,7 +11,9 @@ import tensorflow as tf
 import tiny
 
 from tfner.exceptions import ModelError
-from tfner.model.encoders.bert import build_encoder, resolve_checkpoint
+from tfner.model.encoders.bert import build_tf_bert
+from tfner.model.encoders.checkpoints import resolve_checkpoint
+from tfner.model.encoders.families import build_encoder
 
 IDS = np.random.default_rng(5).integers(5, 200, (3, 7)).astype(np.int32)
 MASK = (np.arange(7) < np.array([[7], [4], [1]])).astype(np.int32)
@@ -63,7 +65,7 @@ def slow_bert(tensors, ids_BT, mask_BT, config):
 
 
 def hidden(encoder, ids=IDS, mask=MASK):
-    return encoder(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
+    return tiny.hidden_states(encoder, ids, mask)
 
 
 def expected():
@@ -169,7 +171,7 @@ def test_shards_that_an_index_names(tmp_path):
 def test_a_tensorflow_file_with_and_without_heads(tmp_path, capfd):
     from transformers import BertConfig, TFBertForTokenClassification
 
-    source = build_encoder(tiny.checkpoint())
+    source = build_tf_bert(tiny.checkpoint(), pretrained=True)
     tagger = TFBertForTokenClassification(
         BertConfig.from_dict({**tiny.CONFIG, "vocab_size": len(tiny.vocabulary()), "num_labels": 3})
     )

@@ -61,7 +61,7 @@ def test_neighbours_order_and_padding_change_nothing(batch, random):
 @settings(max_examples=12)
 @given(st.lists(texts, min_size=1, max_size=5))
 def test_slices_change_nothing(batch):
-    assert_same(tag(batch), tag(batch, slice_pieces=64))
+    assert_same(tag(batch), tag(batch, max_pieces_per_pass=64))
 
 
 @settings(max_examples=12)
@@ -85,7 +85,7 @@ def slow_log_probabilities(text: str, max_length: int, overlap: int) -> np.ndarr
         *(member.numpy() for member in windows), strict=True
     ):
         window = np.array([[tokenizer.cls_id, *ids[start:end], tokenizer.sep_id]], np.int32)
-        logits = tagger.classify({"input_ids": window, "attention_mask": np.ones_like(window)})[0]
+        logits = tagger._classify({"input_ids": window, "attention_mask": np.ones_like(window)})[0]
         log_probabilities = tf.nn.log_softmax(logits).numpy()
         for piece in range(own_start, own_end):
             if first[piece]:
@@ -147,13 +147,13 @@ def test_words_without_a_piece_are_absent():
 
 
 def test_slices_hold_windows_of_like_length_and_no_more_pieces_than_allowed():
-    tagger = tiny.tagger(max_length=128, slice_pieces=1024)
+    tagger = tiny.tagger(max_length=128, max_pieces_per_pass=1024)
     lengths = tf.constant(
         sorted([128] * 9 + [90] * 3 + [40] * 30 + [8] * 70 + [3] * 5, reverse=True)
     )
     start, slices = 0, []
     while start < len(lengths):
-        width, end = (int(value) for value in tagger.plan.next_slice(lengths, tf.constant(start)))
+        width, end = (int(value) for value in tagger.plan.next_batch(lengths, tf.constant(start)))
         slices.append((start, end, width, int(lengths[end - 1])))
         assert int(lengths[start]) <= width <= 128
         assert (end - start) * width <= 1024
@@ -171,7 +171,9 @@ def test_slices_hold_windows_of_like_length_and_no_more_pieces_than_allowed():
 
 
 def test_shapes_are_traced_once():
-    own = {"slice_pieces": 4000}  # a tagger that no other test has traced in a graph of its own
+    own = {
+        "max_pieces_per_pass": 4000
+    }  # a tagger that no other test has traced in a graph of its own
     for batch in (["anna"], ["anna met"] * 3, [], [" ".join(tiny.WORDS) * 3]):
         tag(batch, **own)
     assert _function(tuple(own.items())).experimental_get_tracing_count() == 1

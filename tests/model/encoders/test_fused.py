@@ -9,9 +9,10 @@ import tf_keras as keras
 import tiny
 
 from tfner.model.classifier import TokenClassifier
-from tfner.model.encoders.bert import build_encoder
+from tfner.model.encoders.bert import build_bert
 from tfner.model.encoders.bert_weights import copy_weights, fused_pass, read_weights
-from tfner.model.encoders.token_layout import RealRows, round_up
+from tfner.model.encoders.token_layout import PackedLayout, round_up
+from tfner.model.heads.softmax import SoftmaxHead
 from tfner.model.inference.frozen import FrozenClassifier
 
 
@@ -25,17 +26,12 @@ def batch(rows: int = 5, width: int = 14) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu", "silu"])
 def test_equal_to_the_reference(tmp_path, activation):
     keras.utils.set_random_seed(1)  # of the weights
-    encoder = build_encoder(
-        tiny.write_checkpoint(tmp_path, None, hidden_act=activation, initializer_range=0.5),
-        pretrained=False,
-    )
+    folder = tiny.write_checkpoint(tmp_path, None, hidden_act=activation, initializer_range=0.5)
+    bert = build_bert(folder, pretrained=False).bert
     ids, mask = batch()
-    want = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-    encode, weights, spec = (
-        fused_pass(encoder, tf.float32),
-        read_weights(encoder),
-        tf.TensorSpec([None, None], tf.int32),
-    )
+    want = bert(input_ids=ids, attention_mask=mask).last_hidden_state
+    encode, weights = fused_pass(bert, tf.float32), read_weights(bert)
+    spec = tf.TensorSpec([None, None], tf.int32)
     got = tf.function(lambda ids, mask: encode(weights, ids, mask), input_signature=[spec, spec])(
         ids, mask
     )  # as an export runs it
@@ -67,8 +63,8 @@ def test_gradients_equal_to_those_of_the_reference():
 
 def test_dropout_is_the_encoders_own(tmp_path):
     rates = {"hidden_dropout_prob": 0.5, "attention_probs_dropout_prob": 0.5}
-    encoder = build_encoder(tiny.write_checkpoint(tmp_path, tiny.tensors(), **rates))
-    model = TokenClassifier(encoder, 3, dropout=0.0, implementation="fused").build_for_any_shape()
+    encoder = build_bert(tiny.write_checkpoint(tmp_path, tiny.tensors(), **rates), pretrained=True)
+    model = TokenClassifier(encoder, SoftmaxHead(tiny.LABELS), dropout=0.0).build_for_any_shape()
     inputs = dict(zip(("input_ids", "attention_mask"), batch(), strict=True))
     calm, once, again = model(inputs), model(inputs, training=True), model(inputs, training=True)
     assert not np.allclose(once, again)
@@ -80,9 +76,10 @@ def test_dropout_is_the_encoders_own(tmp_path):
 def test_half_precision_is_near(policy):
     ids, mask = batch()
     model = tiny.classifier()
-    encode = fused_pass(model.encoder, tf.as_dtype(policy.removeprefix("mixed_")))
-    want = model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
-    got = encode(read_weights(model.encoder), tf.constant(ids), tf.constant(mask))
+    bert = model.encoder.bert
+    encode = fused_pass(bert, tf.as_dtype(policy.removeprefix("mixed_")))
+    want = tiny.reference_states(model.encoder, ids, mask)
+    got = encode(read_weights(bert), tf.constant(ids), tf.constant(mask))
     assert got.dtype == policy.removeprefix("mixed_")
     assert (
         np.abs(tf.cast(got, tf.float32).numpy() - want)[mask > 0].max() < 0.15 * np.abs(want).max()
@@ -94,13 +91,13 @@ class TestRows:
     def test_rows_are_the_real_positions_in_order_and_copies_that_fill_up(self, lengths):
         mask = (np.arange(5) < np.reshape(lengths, [-1, 1])).astype(np.int32)
         values = np.arange(100, 100 + mask.size)
-        rows = RealRows(tf.constant(mask))
-        taken = rows.take(tf.constant(values)).numpy()
+        rows = PackedLayout(tf.constant(mask))
+        taken = rows.gather(tf.constant(values)).numpy()
         real = values[mask.ravel() > 0]
         np.testing.assert_array_equal(taken[: len(real)], real)
         assert len(taken) == round_up(tf.constant(len(real) or min(mask.size, 1))).numpy()
         np.testing.assert_array_equal(
-            rows.spread(tf.constant(taken)).numpy()[mask.ravel() > 0], real
+            rows.scatter(tf.constant(taken)).numpy()[mask.ravel() > 0], real
         )
 
     def test_numbers_of_rows_are_few_and_little_more_than_needed(self):
@@ -115,10 +112,10 @@ class TestRows:
         ids, _ = batch(2, 14)
         segments = np.array([[1] * 5 + [2] * 6 + [0] * 3, [1] * 2 + [0] * 12], np.int32)
         positions = np.array([[*range(5), *range(6), 0, 0, 0], [0, 1, *[0] * 12]], np.int32)
-        given = read_weights(model.encoder), *map(tf.constant, (ids, segments, positions))
+        bert = model.encoder.bert
+        given = read_weights(bert), *map(tf.constant, (ids, segments, positions))
         every, real = (
-            fused_pass(model.encoder, tf.float32, skip_padding=skip)(*given)
-            for skip in (False, True)
+            fused_pass(bert, tf.float32, skip_padding=skip)(*given) for skip in (False, True)
         )
         np.testing.assert_allclose(real[segments > 0], every[segments > 0], atol=1e-5)
 
@@ -138,11 +135,13 @@ class TestFrozen:
     def test_bfloat16_halves_tables_and_kernels_and_leaves_the_rest(self):
         model = tiny.classifier()
         frozen = FrozenClassifier(model, tf.bfloat16, skip_padding=True)
-        kept = {variable.dtype for variable in frozen.variables if len(variable.shape) == 1}
+        kept = {
+            variable.dtype for variable in frozen.prediction_weights if len(variable.shape) == 1
+        }
         assert kept == {tf.float32}
-        assert [variable.dtype for variable in frozen.variables if len(variable.shape) == 2].count(
-            tf.float32
-        ) == 1  # the tag layer
+        assert [
+            variable.dtype for variable in frozen.prediction_weights if len(variable.shape) == 2
+        ].count(tf.float32) == 1  # the tag layer
         assert (
             frozen(
                 dict(zip(("input_ids", "attention_mask"), map(tf.constant, batch()), strict=True))
@@ -151,8 +150,8 @@ class TestFrozen:
         )
 
     def test_every_weight_is_copied_once(self):
-        encoder = tiny.classifier().encoder
-        _, variables = copy_weights(encoder, tf.float32)
+        bert = tiny.classifier().encoder.bert
+        _, variables = copy_weights(bert, tf.float32)
         size = sum(int(np.prod(variable.shape)) for variable in variables)
-        unused = int(np.prod(encoder.bert.embeddings.token_type_embeddings[1:].shape))
-        assert size == encoder.count_params() - unused
+        unused = int(np.prod(bert.embeddings.token_type_embeddings[1:].shape))
+        assert size == bert.count_params() - unused

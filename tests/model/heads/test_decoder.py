@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from tfner.exceptions import ConfigError
-from tfner.model.entity_marks import chunk_rules
+from tfner.model.entity_marks import mark_rules
 from tfner.model.heads.decoder import Decoder, by_row, read_entities
 from tfner.model.heads.viterbi import FLOOR, best_paths, greedy, viterbi
 from tfner.tagging.schemes import LabelSet, read_spans
@@ -303,7 +303,7 @@ def test_spans_are_seqevals_entities_and_scores_their_mean_probability(scheme, r
 
 @functools.cache
 def reading(scheme: str):
-    rules = chunk_rules(TAG_SETS[scheme])
+    rules = mark_rules(TAG_SETS[scheme])
     spec = (
         tf.TensorSpec([None], tf.int32),
         tf.TensorSpec([None, len(TAG_SETS[scheme])]),
@@ -336,7 +336,7 @@ def test_a_probability_of_nan_scores_0():
         tf.constant([1, 2]),
         tf.fill((2, 5), np.float32(np.nan)),
         tf.constant([0, 0]),
-        chunk_rules(TAG_SETS["IOB2"]),
+        mark_rules(TAG_SETS["IOB2"]),
     )
     assert got.score.numpy().tolist() == [0.0]
 

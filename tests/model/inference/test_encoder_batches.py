@@ -9,7 +9,7 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfner.model.inference.encoder_batches import SlicePlan
+from tfner.model.inference.encoder_batches import BatchPlan
 
 TEXTS = [
     "anna met boris in oslo",
@@ -26,25 +26,27 @@ TEXTS = [
     widths=st.one_of(
         st.none(), st.lists(st.integers(4, 600), min_size=1, max_size=6, unique=True).map(sorted)
     ),
-    slice_pieces=st.integers(100, 3000),
+    max_pieces_per_pass=st.integers(100, 3000),
 )
-def test_every_window_is_in_one_slice_that_holds_it_and_is_bounded(lengths, widths, slice_pieces):
-    plan = SlicePlan(128, widths, slice_pieces)
+def test_every_window_is_in_one_slice_that_holds_it_and_is_bounded(
+    lengths, widths, max_pieces_per_pass
+):
+    plan = BatchPlan(128, widths, max_pieces_per_pass)
     lengths_N = tf.constant(sorted(lengths, reverse=True))
     start = 0
     while start < len(lengths):
-        width, end = (int(value) for value in plan.next_slice(lengths_N, tf.constant(start)))
+        width, end = (int(value) for value in plan.next_batch(lengths_N, tf.constant(start)))
         assert width in plan.widths
         assert end > start
         assert int(lengths_N[start]) <= width <= 128
-        assert (end - start) * width <= max(slice_pieces, width)
+        assert (end - start) * width <= max(max_pieces_per_pass, width)
         start = end
     assert start == len(lengths)
 
 
 def test_widths_end_at_the_models_limit():
-    assert SlicePlan(100, (32, 64, 128, 256), 8192).widths == [32, 64, 100]
-    assert SlicePlan(20, None, 8192).widths == [8, 16, 20]
+    assert BatchPlan(100, (32, 64, 128, 256), 8192).widths == [32, 64, 100]
+    assert BatchPlan(20, None, 8192).widths == [8, 16, 20]
 
 
 def answers(**options) -> list[np.ndarray]:
@@ -62,10 +64,10 @@ def answers(**options) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"lengths": (8, 16)},
-        {"lengths": (32, 64)},
-        {"slice_pieces": 40},
-        {"lengths": (16,), "compiled": True},
+        {"widths": (8, 16)},
+        {"widths": (32, 64)},
+        {"max_pieces_per_pass": 40},
+        {"widths": (16,), "compiled": True},
     ],
     ids=str,
 )
@@ -80,9 +82,9 @@ def rows(count: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.constant(ids), tf.constant(random.integers(1, width + 1, count), tf.int32)
 
 
-@pytest.mark.parametrize("options", [{}, {"lengths": (16,), "compiled": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"widths": (16,), "compiled": True}], ids=str)
 def test_rows_that_are_padded_already_go_in_slices_too(options):
-    tagger = tiny.tagger(slice_pieces=100, **options)
+    tagger = tiny.tagger(max_pieces_per_pass=100, **options)
     encode = tf.function(tagger.piece_log_probabilities, reduce_retracing=True, autograph=False)
     ids_NT, lengths_N = rows(17, 30)
     got, want = encode(ids_NT, lengths_N), tagger.encode(ids_NT, lengths_N)
@@ -102,5 +104,5 @@ def test_rows_that_are_too_wide_are_refused_by_name():
 
 
 def test_a_compiler_sees_the_table_alone():
-    tagger = tiny.tagger(lengths=(16,), compiled=True, slice_pieces=512)
+    tagger = tiny.tagger(widths=(16,), compiled=True, max_pieces_per_pass=512)
     assert tagger.compiled_shapes() == [(1, 16), (1, 32), (8, 16), (8, 32), (32, 16), (16, 32)]

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfner.model.losses import MaskedSparseCategoricalCrossentropy
 from tfner.model.optimizer import build_optimizer
 
 IDS = np.arange(len(tiny.SPECIAL), len(tiny.vocabulary()), 3)
@@ -31,11 +30,8 @@ def batch(ids: np.ndarray = IDS):
 def trained(rows: np.ndarray | None):
     model = tiny.classifier(implementation="fused")
     if rows is not None:
-        model.train_rows(rows)
-    model.compile(
-        build_optimizer(1e-3, STEPS, schedule="constant", weight_decay=0.5),
-        MaskedSparseCategoricalCrossentropy(),
-    )
+        model.restrict_embedding_update(rows)
+    model.compile(build_optimizer(1e-3, STEPS, schedule="constant", weight_decay=0.5))
     model.fit(tf.data.Dataset.from_tensors(batch()).repeat(STEPS), verbose=0)
     return model
 
@@ -52,7 +48,7 @@ def whole():
 @pytest.fixture(scope="module")
 def some():
     model = trained(IDS)
-    model.settle()
+    model.sync_embeddings()
     return model
 
 
@@ -64,10 +60,10 @@ def test_all_weights_become_what_training_the_whole_table_makes_of_them(some, wh
             np.testing.assert_allclose(mine, theirs, atol=1e-6, err_msg=mine.name)
 
 
-def test_other_rows_decay_once_however_often_they_are_settled(some):
+def test_other_rows_decay_once_however_often_the_table_is_synced(some):
     decayed = table(tiny.classifier())[OTHERS] * (1 - 1e-3 * 0.5) ** STEPS
     np.testing.assert_allclose(table(some)[OTHERS], decayed, rtol=2e-6)
-    some.settle()
+    some.sync_embeddings()
     np.testing.assert_allclose(table(some)[OTHERS], decayed, rtol=2e-6)
 
 
@@ -77,12 +73,14 @@ def test_the_optimizer_keeps_nothing_of_other_rows(some):
     assert table(some).shape not in shapes
 
 
-@pytest.mark.parametrize("way", ["evaluate", "predict"])
-def test_evaluation_and_prediction_read_what_has_been_trained(way):
+@pytest.mark.parametrize("ids", [IDS, OTHERS], ids=["trained rows", "other rows"])
+def test_a_call_reads_what_has_been_trained_at_any_time(ids, whole):
     model = trained(IDS)
-    before = table(model)
-    getattr(model, way)(tf.data.Dataset.from_tensors(batch()), verbose=0)
-    assert (table(model) != before).all(1).all()
+    inputs, _, _ = batch(ids)
+    np.testing.assert_allclose(model(inputs), whole(inputs), atol=1e-4)
+    before = model.predict(inputs, verbose=0)
+    model.sync_embeddings()
+    np.testing.assert_allclose(model.predict(inputs, verbose=0), before, atol=1e-5)
 
 
 def test_a_piece_that_is_not_among_the_rows_is_an_error_not_a_wrong_embedding():
@@ -91,6 +89,7 @@ def test_a_piece_that_is_not_among_the_rows_is_an_error_not_a_wrong_embedding():
         model.fit(tf.data.Dataset.from_tensors(batch(OTHERS)), verbose=0)
 
 
-def test_the_encoder_itself_cannot_be_given_other_rows():
-    with pytest.raises(ValueError, match="fused"):
-        tiny.classifier(implementation="reference").train_rows(IDS)
+def test_the_reference_implementation_trains_its_whole_table():
+    model = tiny.classifier(implementation="reference")
+    model.restrict_embedding_update(IDS)
+    assert any(weight is model.encoder.word_embeddings for weight in model.trainable_weights)

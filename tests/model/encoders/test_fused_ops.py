@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfner.model.encoders.bert import build_encoder
+from tfner.model.encoders.bert import build_bert
 from tfner.model.encoders.bert_weights import fused_pass, read_weights
 from tfner.model.encoders.fused import gelu
-from tfner.model.encoders.fused_ops import Stretches
+from tfner.model.encoders.fused_ops import FusedOps
 from tfner.model.encoders.xla_ops import drop
 
 NAMES = ("activation", "attention", "residual", "embedding")
@@ -48,7 +48,7 @@ def value_and_gradients(stretch, inputs):
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 def test_compiled_is_the_same_function_with_the_same_gradients(name, dtype):
     plain, compiled = (
-        getattr(Stretches(gelu, 1e-12, 0.0, 0.0, compiled=compiled), name)
+        getattr(FusedOps(gelu, 1e-12, 0.0, 0.0, compiled=compiled), name)
         for compiled in (False, True)
     )
     want, got = (
@@ -66,11 +66,11 @@ def test_compiled_is_the_same_function_with_the_same_gradients(name, dtype):
 @pytest.mark.parametrize("name", ["attention", "embedding"])
 def test_what_is_dropped_on_the_way_forth_is_dropped_on_the_way_back(name):
     """The two ways draw their numbers apart, from the same seed."""
-    compiled = getattr(Stretches(gelu, 1e-12, 0.4, 0.4, compiled=True), name)
+    compiled = getattr(FusedOps(gelu, 1e-12, 0.4, 0.4, compiled=True), name)
     output, gradients = value_and_gradients(compiled, inputs_of(name, tf.float32))
     dropped = output.numpy() == 0
     assert 0 < dropped.mean() < 1
-    kept = Stretches(gelu, 1e-12, 0.0, 0.0, compiled=False)
+    kept = FusedOps(gelu, 1e-12, 0.0, 0.0, compiled=False)
     inputs = inputs_of(name, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(inputs[:1])
@@ -112,7 +112,7 @@ class TestDropout:
 
 @pytest.fixture(scope="module")
 def encoder():
-    return build_encoder(tiny.checkpoint())
+    return build_bert(tiny.checkpoint(), pretrained=True).bert
 
 
 class TestWhenCompiled:

@@ -1,0 +1,50 @@
+"""Find the folder of a pretrained checkpoint: on this machine, or on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfner.exceptions import ModelError
+from tfner.model.encoders.weight_files import first_line
+from tfner.safeio.sources import encoder_folder
+
+SMALL_FILES = (
+    "config.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"),
+    ("tf_model.h5",),
+)
+
+
+def resolve_checkpoint(checkpoint: str) -> Path:
+    """Find the folder of a checkpoint; a hub name is looked up in the hub's cache or downloaded.
+
+    Raises:
+        ConfigError: no such folder, and not shaped like a hub name.
+        ModelError: the hub has no such model or cannot be reached.
+    """
+    folder = encoder_folder(checkpoint)
+    return folder if folder is not None else download(checkpoint)
+
+
+def download(name: str) -> Path:
+    """Download a checkpoint with its weights in one format: many hold the same weights in three."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    for weights in WEIGHTS:
+        try:
+            folder = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, *weights]))
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+            where = (
+                f"encoder.checkpoint: {name} is no local folder and could not be had from the hub"
+            )
+            raise ModelError(f"{where}: {first_line(error)}") from None
+        if any(any(folder.glob(pattern)) for pattern in weights):
+            break
+    return folder

@@ -1,0 +1,148 @@
+"""The seam between hidden states and tags.
+
+What a head owns, what it can be asked, which heads there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tfner.exceptions import ConfigError
+from tfner.model.export_copy import ExportCopy
+from tfner.model.heads.decoder import Decoder
+from tfner.tagging.schemes import LabelSet
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """What a run may ask of a head's loss.
+
+    Args:
+        label_smoothing: share in [0, 1) of the target spread over all tags.
+        class_weights: one weight a tag, or None.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: list[float] | None = None
+
+
+PLAIN_LOSS = LossOptions()
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """What an export may ask of a head's decoder.
+
+    Args:
+        method: "viterbi" for the best legal sequence of tags, "greedy" for the best tag of each
+            unit.
+        threshold: entities with a lower score are none; one for all types or one by type.
+        max_entities: the most entities in the answer for one text; what is beyond it is only
+            counted.
+    """
+
+    method: str = "viterbi"
+    threshold: float | Mapping[str, float] = 0.0
+    max_entities: int | None = None
+
+
+PLAIN_DECODING = DecoderOptions()
+
+
+class LossSums(NamedTuple):
+    """The two parts of a loss on one replica.
+
+    Their quotient over all replicas and parts is the loss.
+    """
+
+    total: tf.Tensor  # float32 scalar, the sum of what labelled units cost
+    weight: tf.Tensor  # float32 scalar, the sum of their weights
+
+
+class Head(keras.layers.Layer):
+    """Turn hidden states into logits, logits into a loss, and logits into tags.
+
+    A kind of head is a subclass and an entry in HEADS. It owns its variables, its loss and its
+    decoder: nobody else asks for one. `head(hidden)` is float [B, T, H] -> float32 logits [B, T,
+    K].
+
+    Args:
+        labels: the K tags.
+        loss: options of the loss.
+    """
+
+    def __init__(self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS):
+        super().__init__(dtype="float32", name="head")
+        self.labels = labels
+        self.loss = loss
+
+    def loss_sums(
+        self,
+        y_BT: tf.Tensor,
+        logits_BTK: tf.Tensor,
+        mask_BT: tf.Tensor,
+        segments_BT: tf.Tensor | None = None,
+    ) -> LossSums:
+        """Sum up the loss of labelled positions, on this replica alone.
+
+        The caller divides, by the weight of the whole global batch: so the loss does not depend on
+        the number of replicas or parts that a batch is worked through in.
+
+        Args:
+            y_BT: tag ids, int32; where the mask is 0 they may be anything.
+            logits_BTK: where the mask is 0 they may be NaN or infinite, and must reach no gradient.
+            mask_BT: float32, 0 = no label; a fraction is the weight of that position.
+            segments_BT: of packed rows, int32: units of different segments are no neighbours.
+        """
+        raise NotImplementedError
+
+    def log_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        """Turn logits [..., K] into log probabilities of tags, float32.
+
+        What is kept of every unit.
+        """
+        return tf.nn.log_softmax(tf.cast(logits, tf.float32))
+
+    def decoder(self, options: DecoderOptions) -> Decoder:
+        """Build what turns the log probabilities of a text's units into tags and entities."""
+        return Decoder(
+            self.labels.tags,
+            self.labels.allowed_first,
+            self.labels.allowed_next,
+            self.labels.allowed_last,
+            types=self.labels.types,
+            method=options.method,
+            threshold=options.threshold,
+            max_entities=options.max_entities,
+        )
+
+    def export_copy(self) -> ExportCopy:
+        """Give what an export holds.
+
+        A function of hidden states that gives logits, and its variables.
+        """
+        return ExportCopy(self, self.weights)
+
+
+HEADS: dict[str, Callable[..., Head]] = {}
+
+
+def register(name: str, kind: Callable[..., Head]) -> None:
+    """Make a head known under a name of the setting `model.head`."""
+    HEADS[name] = kind
+
+
+def build_head(name: str, labels: LabelSet, loss: LossOptions, initializer_range: float) -> Head:
+    """Build the head that a setting names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in HEADS:
+        raise ConfigError(f"model.head: expected one of {', '.join(sorted(HEADS))}, got {name!r}")
+    return HEADS[name](labels, loss, initializer_range=initializer_range)

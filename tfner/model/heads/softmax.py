@@ -1,0 +1,76 @@
+"""The softmax head.
+
+A product gives each piece one logit a tag, and each unit is learned by itself.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tfner.model.export_copy import ExportCopy
+from tfner.model.heads.head import PLAIN_LOSS, Head, LossOptions, LossSums, register
+from tfner.model.losses import masked_cross_entropy_sum
+from tfner.tagging.schemes import LabelSet
+
+
+class SoftmaxHead(Head):
+    """Learn the tag of each unit by cross entropy (Devlin et al. 2019).
+
+    Args:
+        labels: the K tags.
+        loss: options of the loss.
+        initializer_range: standard deviation of the kernel's first values.
+    """
+
+    def __init__(
+        self,
+        labels: LabelSet,
+        loss: LossOptions = PLAIN_LOSS,
+        *,
+        initializer_range: float = 0.02,
+    ):
+        super().__init__(labels, loss)
+        self.initializer_range = initializer_range
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create kernel [H, K] and bias [K]."""
+        width, tags = input_shape[-1], len(self.labels.tags)
+        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_range)
+        self.kernel = self.add_weight("kernel", [width, tags], initializer=initializer)
+        self.bias = self.add_weight("bias", [tags], initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, hidden_BTH: tf.Tensor) -> tf.Tensor:
+        """Project hidden states; float [B, T, H] -> float32 [B, T, K]."""
+        return project(hidden_BTH, self.kernel, self.bias)
+
+    def loss_sums(
+        self,
+        y_BT: tf.Tensor,
+        logits_BTK: tf.Tensor,
+        mask_BT: tf.Tensor,
+        segments_BT: tf.Tensor | None = None,
+    ) -> LossSums:
+        """Sum up the cross entropy of labelled positions; neighbours play no part."""
+        sums = masked_cross_entropy_sum(
+            y_BT,
+            logits_BTK,
+            mask_BT,
+            label_smoothing=self.loss.label_smoothing,
+            class_weights=self.loss.class_weights,
+        )
+        return LossSums(*sums)
+
+    def export_copy(self) -> ExportCopy:
+        """Copy kernel and bias, in float32."""
+        kernel, bias = (tf.Variable(value, trainable=False) for value in self.weights)
+        return ExportCopy(lambda hidden_BTH: project(hidden_BTH, kernel, bias), [kernel, bias])
+
+
+def project(hidden_BTH: tf.Tensor, kernel_HK: tf.Tensor, bias_K: tf.Tensor) -> tf.Tensor:
+    """Multiply in float32: [B, T, H], [H, K], [K] -> [B, T, K]."""
+    return tf.tensordot(tf.cast(hidden_BTH, tf.float32), kernel_HK, 1) + bias_K
+
+
+register("softmax", SoftmaxHead)

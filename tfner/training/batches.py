@@ -1,0 +1,65 @@
+"""Make the batches of a run's training data as its settings say."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from tfner.config import TrainingSettings
+from tfner.data.batching.batches import Batches, PaddedSettings
+from tfner.data.batching.collate import ROUNDING
+from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
+from tfner.data.shards.batches import ShardBatches
+from tfner.data.shards.sharded_corpus import ShardedCorpus
+from tfner.training.run_inputs import RunInputs
+
+SHORTEST_ROW = 64  # pieces
+TrainingBatches = Batches | PackedBatches | ShardBatches
+
+
+def make_batches(inputs: RunInputs) -> TrainingBatches:
+    """Make the batches of the training split, as `training.batching` says."""
+    settings, corpus = inputs.settings.training, inputs.corpora["train"]
+    pad_id, seed = inputs.tokenizer.pad_id, inputs.settings.seed
+    if settings.batching == "packed":
+        sharded = isinstance(corpus, ShardedCorpus)
+        lengths = corpus.blocks.lengths if sharded else corpus.lengths
+        row_length = settings.row_length or usual_row_length(lengths, settings.batch_size)
+        packed = PackedSettings(settings.batch_size, row_length, pad_id, seed)
+        return ShardBatches(corpus, packed) if sharded else PackedBatches(corpus, packed)
+    padded = padded_settings(settings, pad_id, seed)
+    if isinstance(corpus, ShardedCorpus):
+        return ShardBatches(corpus, padded)
+    return Batches(corpus, padded)
+
+
+def padded_settings(settings: TrainingSettings, pad_id: int, seed: int) -> PaddedSettings:
+    batching, bounds = settings.batching, settings.bucket_lengths
+    return PaddedSettings(settings.batch_size, batching, bounds, pad_id, seed)
+
+
+def usual_row_length(lengths_N: np.ndarray, batch_size: int) -> int:
+    """Choose the pieces of a packed row from the windows' lengths, int [N].
+
+    A row holds the longest window and has at least SHORTEST_ROW pieces, but no more than a batch is
+    to have. Longer rows fill no better, and attention grows with their square.
+
+    >>> usual_row_length(np.array([9, 12, 30]), batch_size=8)
+    64
+    >>> usual_row_length(np.array([9, 12, 30]), batch_size=2)
+    34
+    >>> usual_row_length(np.array([9, 12, 100]), batch_size=8)
+    104
+    """
+    batch_pieces = round(batch_size * float(lengths_N.mean())) if len(lengths_N) else SHORTEST_ROW
+    longest = int(lengths_N.max(initial=0))
+    rounded = -(-longest // ROUNDING) * ROUNDING
+    return max(longest, min(SHORTEST_ROW, batch_pieces), min(rounded, batch_pieces))
+
+
+def describe_batches(batches: TrainingBatches) -> str:
+    """Describe the data that a position in a training refers to."""
+    checksum = zlib.crc32(batches.lengths.tobytes())
+    windows = len(batches.lengths)
+    return f"{batches.steps_per_epoch} steps, {windows} windows, lengths {checksum:08x}"

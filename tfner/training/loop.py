@@ -1,0 +1,134 @@
+"""Run the training loop: Keras's fit from any position in the data, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tfner.exceptions import Terminated
+from tfner.training.batches import TrainingBatches
+from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
+from tfner.training.state.termination import interruption
+
+DatasetFrom = Callable[[TrainingPosition], tf.data.Dataset]
+
+
+class OneTraining(keras.callbacks.CallbackList):
+    """Make several calls of `fit` one training to their callbacks.
+
+    The training begins and ends once, and the steps of an epoch are counted from `first_step`.
+    """
+
+    first_step = 0
+
+    def begin(self) -> None:
+        super().on_train_begin()
+
+    def end(self) -> None:
+        super().on_train_end()
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Do nothing: `begin` has done it."""
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Do nothing: `end` will do it."""
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        super().on_train_batch_begin(self.first_step + batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        super().on_train_batch_end(self.first_step + batch, logs)
+
+
+def fit_until_stopped(
+    dataset_from: DatasetFrom,
+    together: OneTraining,
+    resume: ResumeCheckpoint,
+    batches: TrainingBatches,
+) -> bool:
+    """Train the epochs that are left; return whether Ctrl-C ended that.
+
+    However it ends, the state is saved; after the end and after Ctrl-C the model has its best
+    weights.
+
+    Raises:
+        DataError: prepared data are damaged.
+        Terminated: the process has been asked to end.
+    """
+    together.begin()
+    interrupted = False
+    try:
+        fit_remaining_epochs(dataset_from, together, resume)
+    except BaseException as error:
+        stopped = interruption(error)
+        if isinstance(stopped, KeyboardInterrupt):
+            resume.save_interrupted()
+            interrupted = True
+        elif stopped is not None:
+            raise Terminated(save_terminated(stopped, resume)) from None
+        elif isinstance(error, tf.errors.OpError):
+            raise getattr(batches, "failure", None) or error from None
+        else:
+            raise
+    together.end()
+    return interrupted
+
+
+def save_terminated(stopped: BaseException, resume: ResumeCheckpoint) -> str:
+    """Save the state and say where it is; after a failed step the last checkpoint has to do.
+
+    A step that failed because another process was told earlier may have changed some weights.
+    """
+    step_failed = isinstance(stopped.__context__, tf.errors.OpError)
+    position = resume.saved if step_failed else resume.save_interrupted()
+    mine = resume.checkpoints.mine
+    saved = f"saved at {position}" if mine else "only the first process saves"
+    return f"{resume.checkpoints.folder}: {saved}; the same command goes on from there"
+
+
+def fit_remaining_epochs(
+    dataset_from: DatasetFrom, together: OneTraining, resume: ResumeCheckpoint
+) -> None:
+    """Train the rest of the epoch that `resume.position` lies in, then the epochs after it.
+
+    Both are calls of Keras's `fit`, which learn what one uninterrupted call learns, bit for bit.
+    """
+    if resume.position.step:
+        finish_epoch(dataset_from, together, resume.position)
+    epochs, position = together.params["epochs"], resume.position
+    if not resume.ended and position.epoch < epochs:
+        together.model.fit(
+            dataset_from(position),
+            epochs=epochs,
+            initial_epoch=position.epoch,
+            steps_per_epoch=together.params["steps"],
+            callbacks=together,
+            verbose=0,
+        )
+
+
+def finish_epoch(
+    dataset_from: DatasetFrom, together: OneTraining, position: TrainingPosition
+) -> None:
+    """Train the steps that an epoch still lacks, and end it."""
+    model = together.model
+    epoch, steps = position.epoch, together.params["steps"] - position.step
+    if steps:
+        together.first_step = position.step
+        model.fit(
+            dataset_from(position),
+            epochs=epoch + 1,
+            initial_epoch=epoch,
+            steps_per_epoch=steps,
+            callbacks=together,
+            verbose=0,
+        )
+        together.first_step = 0
+        return
+    # Stopped between its last step and its end; Keras has no epoch without a step.
+    model.stop_training = False
+    together.on_epoch_begin(epoch)
+    results = model.get_metrics_result()
+    together.on_epoch_end(epoch, {name: float(value) for name, value in results.items()})
