@@ -103,7 +103,7 @@ def report_overhead(run: Path, _: dict[str, Path], repeats: int) -> None:
     """Print what the graph around the encoder costs."""
     import tensorflow as tf
 
-    from tfner.model.inference.encoder_batches import SLICES_AT_ONCE
+    from tfner.model.inference.encoder_batches import PARALLEL_PASSES
     from tfner.serving.export.signatures import Signatures
     from tfner.training.restore import restore_tagger
     from tfner.training.state.run_folder import RunFolder
@@ -115,7 +115,7 @@ def report_overhead(run: Path, _: dict[str, Path], repeats: int) -> None:
     encode = tf.function(tagger.encode, autograph=False, input_signature=[ids, lengths])
     print("\nthe whole graph of serving_default against the bare encoder in a graph,")
     print("on the same batches, as many of them at once")
-    with ThreadPoolExecutor(SLICES_AT_ONCE) as threads:
+    with ThreadPoolExecutor(PARALLEL_PASSES) as threads:
         for name, texts in TEXTS.items():
             inputs = list(zip(*encoder_inputs(tagger, texts), strict=True))
 
@@ -139,10 +139,10 @@ def encoder_inputs(tagger: Tagger, texts: list[str]) -> list[tuple]:
         batches.append(inputs)
         return tagger.encode(*inputs)
 
-    ids, wanted, _ = tagger.framed_windows(tagger.tokenizer.tokenize_text(texts))
-    encode_windows(
-        record, tagger.plan, ids, wanted, tagger.tokenizer.pad_id, len(tagger.labels.tags)
-    )
+    tokens = tagger.tokenizer.tokenize_text(texts)
+    windows = tagger.framed_windows(tokens)
+    pad_id, tag_count = tagger.tokenizer.pad_id, len(tagger.labels.tags)
+    encode_windows(record, tagger.plan, windows.ids, windows.wanted, pad_id, tag_count)
     return batches
 
 

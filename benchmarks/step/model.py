@@ -10,20 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfner.tagging.schemes import LabelSet
+
 SHAPES = {  # layers, hidden, heads, inner, vocabulary
     "minilm": (6, 384, 12, 1536, 30522),
     "base": (12, 768, 12, 3072, 30522),
     "tiny": (1, 32, 4, 64, 200),
 }
 SENTENCE_LENGTHS = (8, 48)
-TAGS = (
-    "O",
-    *(
-        f"{prefix}-{label}"
-        for label in ("CORP", "GROUP", "LOC", "PER", "PROD", "WORK")
-        for prefix in "BI"
-    ),
-)
+TYPES = ("CORP", "GROUP", "LOC", "PER", "PROD", "WORK")
+TAGS = LabelSet(TYPES).tags
 
 
 def build_model(
@@ -33,32 +29,38 @@ def build_model(
     *,
     pretrained: bool = False,
     metrics: bool = True,
+    restricted: bool = False,
 ) -> Any:
-    """Build a TokenClassifier, compiled with loss, optimizer and metrics.
+    """Build a TokenClassifier, compiled with optimizer and metrics.
 
-    `folder` holds config.json and, if pretrained, weights.
+    `folder` holds config.json and, if pretrained, weights. `restricted` to the ids that batches
+    draw, as a run from memory is, the fused pass updates no other word embeddings.
     """
     import tf_keras as keras
 
     from tfner.model.build import precision as under_policy
     from tfner.model.classifier import TokenClassifier
-    from tfner.model.encoders.bert import build_encoder
-    from tfner.model.losses import MaskedSparseCategoricalCrossentropy
+    from tfner.model.encoders.families import build_encoder
+    from tfner.model.heads.softmax import SoftmaxHead
     from tfner.model.metrics import EntityF1, MaskedAccuracy
     from tfner.model.optimizer import build_optimizer
 
     keras.backend.experimental.enable_tf_random_generator()  # dropout as in a run
     with under_policy(precision):
-        encoder = build_encoder(folder, pretrained=pretrained)
-        model = TokenClassifier(encoder, len(TAGS), implementation=implementation)
+        encoder = build_encoder(folder, pretrained=pretrained, implementation=implementation)
+        model = TokenClassifier(encoder, SoftmaxHead(LabelSet(TYPES)))
         model.build_for_any_shape()
+    if restricted and implementation == "fused":
+        known = ids_in_use(encoder.config.vocab_size)
+        model.restrict_embedding_update([0, *known])
     counted = [MaskedAccuracy(), EntityF1(TAGS)] if metrics else []
-    model.compile(
-        build_optimizer(2e-4, 1000),
-        loss=MaskedSparseCategoricalCrossentropy(),
-        weighted_metrics=counted,
-    )
+    model.compile(build_optimizer(2e-4, 1000), label_metrics=counted)
     return model
+
+
+def ids_in_use(vocabulary: int) -> range:
+    """Choose three tenths of a vocabulary, as a corpus of some thousand sentences holds."""
+    return range(vocabulary // 10, vocabulary * 4 // 10)
 
 
 def write_config(folder: Path, shape: str) -> Path:

@@ -31,7 +31,14 @@ from typing import Any, NamedTuple
 
 from benchmarks.machine import print_machine
 from benchmarks.processes import seconds_of
-from benchmarks.step.model import SHAPES, build_model, inference, make_batches, write_config
+from benchmarks.step.model import (
+    SHAPES,
+    build_model,
+    ids_in_use,
+    inference,
+    make_batches,
+    write_config,
+)
 from benchmarks.step.trace import Step, compiled_functions, node_times, scopes
 from benchmarks.tables import table_row
 
@@ -129,10 +136,10 @@ def trace_model(
     with scopes():
         folder = options.encoder or write_config(scratch, options.shape)
         is_pretrained = options.encoder is not None
-        model = build_model(folder, implementation, precision, pretrained=is_pretrained)
+        model = build_model(
+            folder, implementation, precision, pretrained=is_pretrained, restricted=True
+        )
         known = ids_in_use(model.encoder.config.vocab_size)
-        if implementation == "fused":
-            model.train_rows([0, *known])
         packed, padded = make_batches(options.rows, options.length, known)
         train = tf.function(model.train_step)
         infer = tf.function(inference(model, implementation), autograph=False)
@@ -145,11 +152,6 @@ def trace(step: Any, inputs: Any) -> Traced:
     step(inputs)
     graph = step.get_concrete_function(inputs).graph
     return Traced(step, inputs, compiled_functions(graph.as_graph_def()))
-
-
-def ids_in_use(vocabulary: int) -> range:
-    """Choose three tenths of a vocabulary, as a corpus of some thousand sentences holds."""
-    return range(vocabulary // 10, vocabulary * 4 // 10)
 
 
 def time_in_turn(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:

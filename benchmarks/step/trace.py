@@ -46,7 +46,7 @@ KINDS = tuple(
                                           r"embeddings?/(?!.*(norm|dropout))|/gather"),
         ("optimizer", r"AdamW|ApplyAdam|WarmupDecay"),
         ("loss and metrics", r"masked_cross_entropy|cross_entropy|MaskedSparse|Entity|Accuracy|"
-                             r"Mean\.|find_chunks|count_|compute_loss|compute_metrics|"
+                             r"Mean\.|mark_entities|count_|compute_loss|compute_metrics|"
                              r"SparseSoftmax|loss_of_labels|sum_over_replicas"),
         ("matrix products", r":\w*MatMul\w*$|:Einsum$"),
         ("dropout, random numbers", r"dropout|:\w*Random\w*$|:Rng\w+$|random"),
