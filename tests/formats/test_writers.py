@@ -94,9 +94,7 @@ def brute_force_tags(document, entities):
         owner = inside[0] if inside else None
         tags.append((owner, owner.label) if owner else None)
     return [
-        "O"
-        if tag is None
-        else f"{'I' if before and before[0] is tag[0] else 'B'}-{tag[1]}"
+        "O" if tag is None else f"{'I' if before and before[0] is tag[0] else 'B'}-{tag[1]}"
         for before, tag in zip([None, *tags], tags, strict=False)
     ]
 

@@ -136,8 +136,9 @@ COMMENTS = (
     "1-2\t",
     "1.1\t",
 )
-KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end start_offset begin
-end_char type span name word tokens answer annotations completions result value was_cancelled relations group slice"""
+KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end
+start_offset begin end_char type span name word tokens answer annotations completions result value
+was_cancelled relations group slice"""
 VALUES = (
     '"\\ud83d"',
     "null",
