@@ -240,7 +240,7 @@ def scatter_to_words(
 
 
 def bridging_tags(labels: LabelSet) -> np.ndarray:
-    """Choose the tag of an unseen word between two: inside if they are one entity's, else O; [K, K].
+    """Choose the tag of an unseen word between two: inside if they are one entity's, or O; [K, K].
 
     >>> labels = LabelSet(("LOC",))
     >>> labels.tags
