@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 import tiny
 from impostor import edit_graph, function_named, write_impostor
+from old_files import unpack
 from tensorflow.python.framework import op_def_registry
 
 import tfner
@@ -16,6 +17,7 @@ from tfner.exceptions import ModelError
 from tfner.serving.export import allowed_ops
 from tfner.serving.export.graph_guard import check_graph
 from tfner.tokenizers.text_ops import load_text_ops
+from tfner.training.restore import export_run
 
 COMPUTE = "expected a graph of operations that only compute"
 SAVER = "expected the saver's functions to be called by the saver alone"
@@ -322,6 +324,19 @@ def test_the_saver_itself_does_nothing_else(tmp_path, role, op):
 
 def test_our_own_exports_are_allowed():
     check_graph(tiny.exported())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["precision=bfloat16", "decoder=greedy", "threshold=0.5", "max_entities=2"],
+        ["xla=true", "lengths=[16]", "slice_pieces=512", "threshold={PER: 0.5}"],
+    ],
+)
+def test_our_own_exports_are_allowed_whatever_their_settings(tmp_path, monkeypatch, options):
+    unpack("runs", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    check_graph(export_run(tmp_path / "runs/finished", tmp_path / "exported", options))
 
 
 STATEFUL = (
