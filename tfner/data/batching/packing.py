@@ -116,7 +116,7 @@ def pack_stream(
 
         >>> random = np.random.default_rng(1)
         >>> list(pack_stream(["abcde", "ab", "abcdef", "a"], len, 7, random, shortest=1))
-        [['abcde', 'ab'], ['abcdef', 'a']]
+        [['abcdef', 'a'], ['abcde', 'ab']]
 
     Args:
         shortest: the least length that comes.
