@@ -1,4 +1,4 @@
-"""Streams of documents in bounded portions: nothing lost, nothing mixed, no neighbour as long as a book."""
+"""Bounded batches of documents: nothing dropped, nothing mixed, none padded to a book's length."""
 
 from __future__ import annotations
 

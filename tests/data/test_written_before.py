@@ -1,4 +1,4 @@
-"""Files that an earlier version wrote: a cached corpus and prepared shards are read as they were meant.
+"""Files that an earlier version wrote are read as they were meant: a cached corpus, shards.
 
 `written_before/` holds what that version made of DOCUMENTS with the tiny tokenizer.
 """
