@@ -188,7 +188,7 @@ def test_surrogates_escaped_in_json(parts):
 @settings(max_examples=150)
 @given(st.lists(any_bytes, min_size=1, max_size=4))
 def test_invalid_utf8_is_placed_as_python_decodes_it(texts):
-    """Invalid bytes are one U+FFFD for each longest beginning of a character (Unicode, chapter 3.9)."""
+    """Bytes are one U+FFFD for each longest beginning of a character (Unicode, chapter 3.9)."""
     for raw, found in zip(texts, find(texts), strict=True):
         text, before = raw.decode(errors="replace"), 0
         for one in found:

@@ -74,7 +74,7 @@ def packed(code_points: list[int], size: int = 512) -> list[str]:
 
 
 def draw_texts(count: int, seed: int) -> list[str]:
-    """Random strings of many scripts, marks, symbols, deleted and private characters, plain text."""
+    """Random strings of many scripts, marks, symbols, deleted or private characters, words."""
     rng = random.Random(seed)
     ranges = [
         (1, 0x600, 3),
