@@ -1,4 +1,4 @@
-"""Streams of documents in bounded portions: nothing lost, nothing mixed, no neighbour as long as a book."""
+"""Bounded batches of documents: nothing dropped, nothing mixed, none padded to a book's length."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ documents = st.lists(
 )
 
 
-def fits(portion: list[Document], count: int, characters: int) -> bool:
+def fits(batch: list[Document], count: int, characters: int) -> bool:
     """Whether documents may be worked on at once."""
-    padded = len(portion) * max(len(document.text) for document in portion)
-    alike = len({document.words is None for document in portion}) == 1
-    return len(portion) == 1 or (len(portion) <= count and padded <= characters and alike)
+    padded = len(batch) * max(len(document.text) for document in batch)
+    alike = len({document.words is None for document in batch}) == 1
+    return len(batch) == 1 or (len(batch) <= count and padded <= characters and alike)
 
 
 @given(given_documents=documents, count=st.integers(1, 6), characters=st.integers(1, 80))
-def test_portions_are_bounded_and_as_large_as_the_bounds_allow(given_documents, count, characters):
+def test_batches_are_bounded_and_as_large_as_the_bounds_allow(given_documents, count, characters):
     found = list(batch_by_padded_size(iter(given_documents), count=count, characters=characters))
-    assert [document for portion in found for document in portion] == given_documents
-    assert all(fits(portion, count, characters) for portion in found)
+    assert [document for batch in found for document in batch] == given_documents
+    assert all(fits(batch, count, characters) for batch in found)
     assert not any(
         fits([*before, after[0]], count, characters) for before, after in pairwise(found)
     )
@@ -53,8 +53,7 @@ def test_blocks_are_bounded_and_as_large_as_the_bounds_allow(given_documents, co
 def test_a_stream_is_read_no_further_than_needed():
     endless = (Document("x") for _ in iter(int, 1))
     assert [
-        len(portion)
-        for portion in islice(batch_by_padded_size(endless, count=3, characters=100), 2)
+        len(batch) for batch in islice(batch_by_padded_size(endless, count=3, characters=100), 2)
     ] == [
         3,
         3,

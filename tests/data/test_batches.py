@@ -1,4 +1,4 @@
-"""Every window once an epoch, in an order that seed and epoch decide, padded so that structure alone makes the masks."""
+"""Padded batches: each window once an epoch, in the order of seed and epoch, masks by structure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The cache gives what encoding gives, losses included, and never anything else: not of other data, not from a damaged file."""
+"""The cache gives what encoding gives, the ledger's entries included, and never anything else.
+
+Nothing comes of other data or from a damaged file.
+"""
 
 from __future__ import annotations
 
@@ -91,8 +94,11 @@ def test_what_comes_back_is_what_encoding_gives_losses_included(tmp_path, no_enc
 
 def test_the_losses_in_the_example_are_of_several_kinds(tmp_path):
     assert [(entry.reason, entry.where) for entry in cached(tmp_path)[1]] == [
-        ("repaired", "before"), ("unknown_label", "raw"), ("misaligned", "raw"), ("vanished", "words"),
-    ]  # fmt: skip
+        ("repaired", "before"),
+        ("unknown_label", "raw"),
+        ("misaligned", "raw"),
+        ("vanished", "words"),
+    ]
 
 
 def other_tokenizer() -> WordPieceTokenizer:

@@ -1,4 +1,4 @@
-"""Documents to labelled windows: which pieces carry a label, and every unit in exactly one window."""
+"""Documents to labelled windows: which pieces have a label, and every unit in just one window."""
 
 from __future__ import annotations
 

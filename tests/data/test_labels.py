@@ -1,4 +1,4 @@
-"""Entities to tags of units, against a slow rule that looks at every unit; whatever gets no tag stands in the ledger."""
+"""Entities to tags of units, against a slow rule; whatever gets no tag stands in the ledger."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_further_pieces_of_a_unit_go_on_with_its_entity(labels, expected):
     assert {tag: labels.tag(inside[labels.id(tag)]) for tag in expected} == expected
 
 
-# --- against a slow rule ---------------------------------------------------------------------------------------------
+# --- against a slow rule -------------------------------------------------------------------------
 
 
 @st.composite
@@ -185,7 +185,7 @@ def overlaps(one, other):
 
 
 def longest_first(spans):
-    """Greedily keep the longest, the earlier of equally long ones: pairs (span, whatever it stands for)."""
+    """Greedily keep the longest, the earlier of equals: pairs (span, whatever it stands for)."""
     kept, dropped = [], []
     for span, what in sorted(spans, key=lambda pair: (pair[0][0] - pair[0][1], pair[0][0])):
         (dropped if any(overlaps(span, other) for other, _ in kept) else kept).append((span, what))
@@ -193,7 +193,7 @@ def longest_first(spans):
 
 
 def slow_rule(document, units, hidden, types):
-    """Spans over the units that have pieces, and the number of entities lost or changed by each reason."""
+    """Spans over units that have pieces; how many entities were dropped or changed, by reason."""
     known = [entity for entity in document.entities if entity.label in types]
     apart, nested = longest_first([((entity.start, entity.end), entity) for entity in known])
     touched = [

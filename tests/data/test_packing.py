@@ -1,4 +1,7 @@
-"""Packed rows: every window once, full, in static shapes; and what is learned from them is what padded sentences teach."""
+"""Packed rows: every window once, full, in static shapes.
+
+What is learned from them is what padded sentences teach.
+"""
 
 from __future__ import annotations
 

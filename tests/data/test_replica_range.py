@@ -1,4 +1,4 @@
-"""Batches that are shared out: the parts of all replicas, in whatever processes, are the rows of the whole batch, all of one shape."""
+"""Replicas, in whatever processes, get the rows of the whole batch, all in one shape."""
 
 from __future__ import annotations
 

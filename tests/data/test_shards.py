@@ -1,4 +1,7 @@
-"""Windows on disk: the same as in memory, every one once an epoch, in an order of seed and epoch, and no damage goes unseen."""
+"""Windows on disk: as in memory, each once an epoch, in the order of seed and epoch.
+
+No damage goes unseen.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ PAD, LONGEST = 9, 40
 
 
 def corpus_of(lengths, first: int = 0) -> EncodedCorpus:
-    """Window i holds the id 100 + i at every piece, the label i % 3, and the mask 1 at every second piece from its end."""
+    """Window i holds the id 100 + i and the label i % 3 at every piece.
+
+    The mask is 1 at every second piece from its end.
+    """
     lengths = np.array(lengths, np.int32)
     number = np.repeat(np.arange(first, first + len(lengths), dtype=np.int32), lengths)
     to_end = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(number))
@@ -90,7 +96,7 @@ def sharded(folder: Path, lengths, shard_count: int = 3, parts: int = 2) -> Shar
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Blocks of four windows and a shuffle buffer of ten, so that a test of some dozen windows has many."""
+    """Blocks of four windows and a shuffle buffer of ten: some dozen windows have many."""
     monkeypatch.setattr(shards, "BLOCK", 4)
     monkeypatch.setattr(shard_order.windows_in_order, "__defaults__", (10,))
 
@@ -310,8 +316,9 @@ def test_a_shuffle_buffer_gives_everything_once_whatever_it_holds(blocks, size, 
             len(blocks), lambda block: numbered[block], np.random.default_rng(seed), size
         )
     )
-    by_other = list(windows_in_order(len(blocks), lambda block: [(block, place) for place in range(blocks[block])],
-                                     np.random.default_rng(seed), size))  # fmt: skip
+    other = [[(block, place) for place in range(count)] for block, count in enumerate(blocks)]
+    random = np.random.default_rng(seed)
+    by_other = list(windows_in_order(len(blocks), other.__getitem__, random, size))
     assert by_place == by_other
 
 
@@ -431,7 +438,8 @@ def take_anothers(path: Path) -> None:
         (
             SHARD,
             flip,
-            r"shard-00001-of-00003.tfrecord: expected \d+ bytes from byte \d+ on with the checksum \w+, got \d+ with \w+",
+            r"shard-00001-of-00003.tfrecord: expected \d+ bytes from byte \d+ on with the "
+            r"checksum \w+, got \d+ with \w+",
         ),
         (INDEX, Path.unlink, r"shard-00001-of-00003.index: cannot be read: No such file"),
         (INDEX, cut, r"shard-00001-of-00003.index: expected content that fits its checksum"),
@@ -439,7 +447,8 @@ def take_anothers(path: Path) -> None:
         (
             INDEX,
             take_anothers,
-            r"expected the index of shard-00001-of-00003.tfrecord with \d+ windows, .*got that of shard-00000-of",
+            r"expected the index of shard-00001-of-00003.tfrecord with \d+ windows, "
+            r".*got that of shard-00000-of",
         ),
         (
             "manifest.json",

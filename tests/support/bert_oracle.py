@@ -1,4 +1,4 @@
-"""Hugging Face's BertTokenizerFast as the tokenizer's oracle, over a vocabulary of some hundred pieces."""
+"""Hugging Face's BertTokenizerFast as oracle, over a vocabulary of some hundred pieces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CODE_POINTS = [code for code in range(1, 0x110000) if code not in SURROGATES]
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Letters of some scripts alone and as continuations, Hangul parts among them; punctuation, CJK and a few longer pieces."""
+    """Letters of some scripts, alone and as continuations; punctuation, CJK, some longer pieces."""
     hangul = [*map(chr, range(0x1100, 0x1113)), *map(chr, range(0x1161, 0x1176))]
     letters = [*string.ascii_letters, *string.digits, *"äöüßéñÉçøабвгдежзГДאבגहि各分", *hangul]
     longer = [
@@ -53,7 +53,10 @@ def vocabulary() -> tuple[str, ...]:
 
 
 def hugging_face(folder: Path, **options: bool | None) -> BertTokenizerFast:
-    """BertTokenizerFast over vocab.txt in `folder`; special tokens written in a text are ordinary text."""
+    """BertTokenizerFast over vocab.txt in `folder`.
+
+    Special tokens written in a text are ordinary text.
+    """
     return BertTokenizerFast(
         vocab_file=str(folder / "vocab.txt"), split_special_tokens=True, **options
     )
@@ -92,7 +95,7 @@ def differences(
     texts: list[str],
     sent: list[bytes] | None = None,
 ) -> list[str]:
-    """The texts whose ids or offsets differ from the oracle's, with what came and what was expected."""
+    """The texts with other ids or offsets than the oracle's: what came and what was expected."""
     tokens = tokenize(tokenizer, sent or texts)
     expected = oracle._tokenizer.encode_batch(texts, add_special_tokens=False)
     rows = zip(
@@ -104,7 +107,8 @@ def differences(
         strict=True,
     )
     return [
-        f"{text!a}: {ids} {list(zip(starts, ends, strict=True))}, expected {encoding.ids} {encoding.offsets}"
+        f"{text!a}: {ids} {list(zip(starts, ends, strict=True))}, "
+        f"expected {encoding.ids} {encoding.offsets}"
         for text, encoding, ids, starts, ends in rows
         if encoding.ids != ids or encoding.offsets != list(zip(starts, ends, strict=True))
     ]

@@ -11,7 +11,10 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 Span = tuple[int, int]
-SEPARATORS = ',;!?"()[]{}<>«»“”„‟‹›…¡¿،؛؟।॥‼⁇⁈⁉、。〈〉《》「」『』【】〔〕〖〗〘〙〚〛〝〞〟！＂（），：；？［］｛｝｟｠｡｢｣､'
+SEPARATORS = (
+    ',;!?"()[]{}<>«»“”„‟‹›…¡¿،؛؟।॥‼⁇⁈⁉、。〈〉《》「」『』【】〔〕〖〗〘〙〚〛〝〞〟'
+    "！＂（），：；？［］｛｝｟｠｡｢｣､"
+)
 DIGITS = "0123456789"
 CLITICS = {"s", "m", "d", "ll", "re", "ve"}
 
@@ -69,7 +72,7 @@ def chunks(text: str) -> Iterator[list[Pretoken]]:
 
 
 def ends_abbreviation(chunk: list[Pretoken], i: int) -> bool:
-    """Whether a full stop belongs to the single letter before it: an initial, or the last letter of `U.S.`"""
+    """Whether a full stop belongs to the letter before it: an initial, or the last of `U.S.`"""
     if i == 0 or chunk[i].text != ".":
         return False
     letter = chunk[i - 1]
@@ -90,7 +93,10 @@ def separates(chunk: list[Pretoken], i: int) -> bool:
 def parts_of_segment(
     segment: list[Pretoken], stops: list[bool]
 ) -> list[tuple[list[Pretoken], bool]]:
-    """Cut what stands between separators: parts, and whether each is punctuation cut off. `stops` are full stops of abbreviations."""
+    """Cut what stands between separators: pieces of it, and whether each is punctuation cut off.
+
+    `stops` are full stops of abbreviations.
+    """
     words = [i for i, pretoken in enumerate(segment) if pretoken.is_word]
     first, last = (words[0], words[-1]) if words else (len(segment), len(segment) - 1)
     clitic = (

@@ -1,4 +1,7 @@
-"""Places in code points and in bytes are places of the same characters, whatever the text; and an answer is its own, whatever the batch."""
+"""Offsets in code points and in bytes are of the same characters, whatever the text.
+
+A text's answer is its own, whatever the batch.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +163,7 @@ def test_no_entity_parts_an_accent_from_its_letter(text):
         assert text[one.end : one.end + 1] not in {*ACCENTS}
 
 
-# --- texts that are no UTF-8 --------------------------------------------------------------------------------------------------
+# --- texts that are no UTF-8 ---------------------------------------------------------------------
 
 
 @given(
@@ -175,7 +178,7 @@ def test_no_entity_parts_an_accent_from_its_letter(text):
     ["\ud83d\ude00", " ", "anna", " ", "\ud83d", " ", "boris", "\ude00", "\ud83d", " ", "oslo"]
 )
 def test_surrogates_escaped_in_json(parts):
-    """A pair is one code point; one that stands alone has no UTF-8, is read as U+FFFD, and is given back as it came."""
+    """A pair is one code point; a lone one is read as U+FFFD and given back as it came."""
     text = json.loads(json.dumps("".join(parts)))
     raw = encode_text(text)
     assert len(raw.decode()) == len(text)
@@ -185,7 +188,7 @@ def test_surrogates_escaped_in_json(parts):
 @settings(max_examples=150)
 @given(st.lists(any_bytes, min_size=1, max_size=4))
 def test_invalid_utf8_is_placed_as_python_decodes_it(texts):
-    """Bytes that are no UTF-8 count as one U+FFFD for each longest beginning of a character, the way of Unicode's chapter 3.9."""
+    """Bytes are one U+FFFD for each longest beginning of a character (Unicode, chapter 3.9)."""
     for raw, found in zip(texts, find(texts), strict=True):
         text, before = raw.decode(errors="replace"), 0
         for one in found:
@@ -198,7 +201,7 @@ def test_invalid_utf8_is_placed_as_python_decodes_it(texts):
             before = one.end_byte
 
 
-# --- batches ------------------------------------------------------------------------------------------------------------------
+# --- batches -------------------------------------------------------------------------------------
 
 
 def cut(rows: Sequence, cuts: set[int]) -> list[Sequence]:

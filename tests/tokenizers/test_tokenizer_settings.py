@@ -1,4 +1,4 @@
-"""The settings of a checkpoint folder's tokenizer are those that transformers' AutoTokenizer gives for the same folder."""
+"""A checkpoint folder's tokenizer has the settings that transformers' AutoTokenizer gives it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def saved(tmp_path_factory):
 
 
 def write_folder(folder: Path, saved, normalizer: dict | None, config: dict, *, txt: bool) -> Path:
-    """A checkpoint folder with tokenizer.json where `normalizer` is given, and vocab.txt where `txt` is."""
+    """A checkpoint folder: tokenizer.json where `normalizer` is given, vocab.txt where `txt` is."""
     folder.mkdir(exist_ok=True)
     if txt:
         write_vocabulary(folder, vocabulary())
@@ -45,7 +45,7 @@ def write_folder(folder: Path, saved, normalizer: dict | None, config: dict, *, 
 
 
 def expected_of(folder: Path) -> tuple:
-    """What AutoTokenizer's normalizer does: lowercase, strip_accents, handle_chinese_chars, clean_text."""
+    """The four settings of the normalizer that AutoTokenizer gives."""
     tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
     found = json.loads(tokenizer.normalizer.__getstate__())
     names = ("lowercase", "strip_accents", "handle_chinese_chars", "clean_text")
@@ -114,9 +114,11 @@ def test_one_warning_says_where_file_and_class_disagree(tmp_path, saved, caplog)
     with caplog.at_level(logging.WARNING, logger="tfner"):
         assert found_in(folder) == expected_of(folder) == (True, True, True, True)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{folder / 'tokenizer.json'}: says lowercase=False, tokenize_chinese_chars=False; transformers' BertTokenizer "
+        f"{folder / 'tokenizer.json'}: says lowercase=False, tokenize_chinese_chars=False; "
+        "transformers' BertTokenizer "
         "goes by tokenizer_config.json and its own defaults, and so does tfner: lowercase=True, "
-        "tokenize_chinese_chars=True. Say do_lower_case, tokenize_chinese_chars in tokenizer_config.json "
+        "tokenize_chinese_chars=True. Say do_lower_case, tokenize_chinese_chars in "
+        "tokenizer_config.json "
         "if the file is right"
     ]
 

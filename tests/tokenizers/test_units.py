@@ -1,4 +1,4 @@
-"""The word rule against a slow, obvious version of it, and against the borders of gold entities in published corpora."""
+"""The word rule against a slow, obvious one, and against gold borders in published corpora."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def cut(text: str) -> list[str]:
 @given(st.lists(st.text(alphabet=st.sampled_from(ALPHABET), max_size=25), max_size=6))
 @example(
     [
-        "\"W. Bush\" B.T.. U.S.A. (J. Doe) 1.5. 1,000 a,b x--y well...no '@a @_b #1 @! O'Neil's 's it's- ''d @'s rock'n'roll"
+        '"W. Bush" B.T.. U.S.A. (J. Doe) 1.5. 1,000 a,b x--y well...no \'@a @_b '
+        "#1 @! O'Neil's 's it's- ''d @'s rock'n'roll"
     ]
 )
 @example(

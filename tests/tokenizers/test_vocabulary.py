@@ -1,4 +1,4 @@
-"""Reading the tokenizer of a checkpoint folder: what it takes over, and what it refuses with which words."""
+"""Reading the tokenizer of a checkpoint folder: what is taken over, what is refused and how."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
 @pytest.fixture
 def saved(tmp_path):
-    """tokenizer.json of a BERT tokenizer, as an object to alter, and a function that writes it to a folder of its own."""
+    """tokenizer.json of a BERT tokenizer as an object to alter, and a function that writes it."""
     value = json.loads(
         hugging_face(
             write_vocabulary(tmp_path / "source", vocabulary()), do_lower_case=False

@@ -1,4 +1,4 @@
-"""The in-graph tokenizer against Hugging Face's BertTokenizerFast: ids and offsets, for every code point and for odd texts."""
+"""The in-graph tokenizer against BertTokenizerFast: every code point, and odd texts."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ SETTINGS = {
     "cased, accents stripped": {"lowercase": False, "strip_accents": True},
     "cased, CJK left": {"lowercase": False, "tokenize_chinese_chars": False},
 }
-# Precomposed musical notes: the stem that one decomposes into moves behind a following mark of a lower combining class, and Hugging Face
-# then counts the mark's place as the stem's. The one known difference, in offsets alone.
+# Precomposed musical notes: the stem that one decomposes into moves behind a following mark of a
+# lower combining class, and Hugging Face then counts the mark's offset as the stem's. The one known
+# difference, in offsets alone.
 NOTES = [chr(code) for code in (*range(0x1D15E, 0x1D165), *range(0x1D1BB, 0x1D1C1))]
 ODD = [
     "",
@@ -73,7 +74,7 @@ def packed(code_points: list[int], size: int = 512) -> list[str]:
 
 
 def draw_texts(count: int, seed: int) -> list[str]:
-    """Random strings over a wide pool: many scripts, marks, symbols, deleted characters, private use, and plain text in between."""
+    """Random strings of many scripts, marks, symbols, deleted or private characters, words."""
     rng = random.Random(seed)
     ranges = [
         (1, 0x600, 3),

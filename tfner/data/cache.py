@@ -25,7 +25,7 @@ from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 
 logger = logging.getLogger(__name__)
-# one more whenever `encode` gives something else for the same input, or the file holds something else
+# one more whenever `encode` gives something else for the same input, or the file something else
 ENCODING = 1
 NAME_LENGTH = 32
 

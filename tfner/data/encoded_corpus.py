@@ -171,7 +171,7 @@ def labelled_pieces(tokens: TokenRow, labelling: Labelling) -> np.ndarray:
 def tokenize(
     documents: Iterable[Document], tokenizer: Tokenizer
 ) -> Iterator[tuple[Document, TokenRow]]:
-    """Give each document with its tokens: given words are the units, else the tokenizer finds them."""
+    """Give each document with its tokens; given words are the units, else those that are found."""
     batches = batch_by_padded_size(
         documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE
     )

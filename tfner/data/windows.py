@@ -14,7 +14,7 @@ import tensorflow as tf
 
 
 class Windows(NamedTuple):
-    """Hold N windows; int32 [N] each, positions count pieces of the text without [CLS] and [SEP]."""
+    """Hold N windows, int32 [N] each; positions count a text's pieces without [CLS] and [SEP]."""
 
     text: tf.Tensor  # number of the text
     start: tf.Tensor  # first piece
@@ -28,7 +28,7 @@ class Windows(NamedTuple):
 
 
 def cut_windows(piece_counts_B: tf.Tensor, capacity: int, overlap: int) -> Windows:
-    """Cover texts of `piece_counts_B` pieces by windows, in order of the texts; int32 [B] -> N windows.
+    """Cover texts of `piece_counts_B` pieces, int32 [B], by N windows, in order of the texts.
 
     `overlap` is at most half of `capacity`, so that no piece lies in more than two windows but at a
     text's very end. A text without pieces has no window. Only the last window of a text moves back,

@@ -16,7 +16,7 @@ import numpy as np
 
 Window = TypeVar("Window")
 BUFFER = 1024  # windows looked at together: more fill rows no better, fewer leave gaps
-# rows that a stream keeps open; more hold memory, fewer leave gaps where rows' last windows are rare
+# rows that a stream keeps open; more hold memory, fewer leave gaps where short windows are rare
 MOST_OPEN = 2048
 TRIES = 8
 
@@ -54,7 +54,7 @@ class OpenRows:
         return row
 
     def close(self, shortest: int, most: int) -> list[int]:
-        """Take out the rows with less room than `shortest`, then the fullest until `most` are left."""
+        """Take out rows with less room than `shortest`, then the fullest until `most` are left."""
         left = sum(map(len, self._by_room))
         closed: list[int] = []
         for room, heap in enumerate(self._by_room):
@@ -116,7 +116,7 @@ def pack_stream(
 
         >>> random = np.random.default_rng(1)
         >>> list(pack_stream(["abcde", "ab", "abcdef", "a"], len, 7, random, shortest=1))
-        [['abcde', 'ab'], ['abcdef', 'a']]
+        [['abcdef', 'a'], ['abcde', 'ab']]
 
     Args:
         shortest: the least length that comes.

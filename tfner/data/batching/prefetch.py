@@ -13,7 +13,11 @@ Result = TypeVar("Result")
 class EpochPrefetcher(Generic[Result]):
     """Call `make(epoch)` for one epoch after another.
 
-    Whoever gets an epoch's result starts the next one; results of earlier epochs are dropped.
+    Whoever gets an epoch's result starts the next one; results of earlier epochs are let go.
+
+        >>> squares = EpochPrefetcher(lambda epoch: epoch**2, epochs=4)
+        >>> [squares(epoch) for epoch in range(1, 4)]
+        [1, 4, 9]
     """
 
     def __init__(self, make: Callable[[int], Result], epochs: int):

@@ -1,9 +1,9 @@
 """Batch shards on disk as `Batches` and `PackedBatches` do a corpus in memory, in bounded memory.
 
-The order of an epoch is a function of the seed and the epoch's number alone. How many batches it has
-is known beforehand: of buckets from the lengths of all windows; of packed rows from the first epoch,
-packed by lengths alone. Each further epoch is tried out in the same way, while the one before it is
-trained on, so that its rows fit.
+The order of an epoch is a function of the seed and the epoch's number alone. How many batches it
+has is known beforehand: of buckets from the lengths of all windows; of packed rows from the first
+epoch, packed by lengths alone. Each further epoch is tried out in the same way, while the one
+before it is trained on, so that its rows fit.
 """
 
 from __future__ import annotations

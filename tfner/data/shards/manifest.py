@@ -1,4 +1,4 @@
-"""Describe a folder of prepared windows: `manifest.json`, without which the folder is incomplete."""
+"""Describe a folder of prepared windows in `manifest.json`; without it the folder is incomplete."""
 
 from __future__ import annotations
 

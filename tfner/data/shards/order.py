@@ -25,7 +25,7 @@ def windows_in_order(
         >>> blocks = [["a1", "a2"], ["b1", "b2"], ["c1"]]
         >>> random = np.random.default_rng(1)
         >>> list(windows_in_order(3, blocks.__getitem__, random, shuffle=2))
-        ['c1', 'b1', 'a1', 'b2', 'a2']
+        ['a2', 'a1', 'b1', 'c1', 'b2']
     """
     order = random.permutation(blocks).tolist()
     return mix((read(block) for block in order), random, shuffle)

@@ -1,8 +1,8 @@
 """Keep encoded windows on disk, for corpora beyond memory, and read them block by block.
 
-A shard is two files. `shard-00000-of-00016.tfrecord` holds a tf.train.Example a block of up to BLOCK
-windows, with four bytes features, little-endian and without anything between windows: `lengths`
-int32 [N], `input_ids` int32, `labels` int16 and `label_mask` uint8 [sum of lengths].
+A shard is two files. `shard-00000-of-00016.tfrecord` holds a tf.train.Example a block of up to
+BLOCK windows, with four bytes features, little-endian and without anything between windows:
+`lengths` int32 [N], `input_ids` int32, `labels` int16 and `label_mask` uint8 [sum of lengths].
 `shard-00000-of-00016.index` says where the blocks are, with a checksum of each, and how long the
 windows are.
 """
@@ -190,7 +190,7 @@ def read_blocks(folder: Path, manifest: Manifest) -> Blocks:
 
 
 def read_index(folder: Path, info: ShardInfo) -> dict[str, np.ndarray]:
-    """Read the index of one shard; check it against the manifest and the size of the shard's file."""
+    """Read the index of one shard; check it against the manifest and the shard file's size."""
     path = folder / info.file
     index_path = path.with_suffix(".index")
     header, index = read_arrays(index_path)

@@ -24,7 +24,6 @@ MEANINGS = {
     "discontinuous": "made of several fragments",
     "trimmed_border": "began or ended with blanks or unseen characters: trimmed when read",
     "misaligned": "a border inside a unit: widened to whole units",
-    "trimmed_border": "began or ended with blanks, which have no piece: trimmed",
     "vanished": "nothing left of it after BERT's text cleaning",
     "unknown_label": "a type outside the label set",
     "untagged": "lines without a tag",
