@@ -213,7 +213,7 @@ def test_an_epoch_that_needs_more_rows_than_the_first_is_drawn_again(monkeypatch
         batches = packed(corpus_of(lengths), 1, seed)
         for epoch in (1, 2):
             fits = [rows <= batches._shape.capacity for rows in rows_drawn(batches, epoch)]
-            rows = batches._pack_epoch(epoch)
+            rows = batches.draw(epoch)
             assert sorted(window for row in rows for window in row) == list(range(30))
             assert len(rows) <= batches._shape.capacity
             drawn_again += not fits[0] and any(fits)
