@@ -19,15 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.exceptions import ModelError
+from tfner.tokenizers import ragged_ops
 from tfner.tokenizers.pretokens import Characters, PreTokenizer, Pretokens
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import (
-    index_in_row,
-    indices_of,
-    joined_starts,
-    row_labels,
-    row_lengths,
-)
+from tfner.tokenizers.ragged_ops import index_in_row, indices_of, row_labels, row_lengths
 from tfner.tokenizers.text_ops import load_text_ops
 from tfner.tokenizers.units import WordRule
 from tfner.tokenizers.vocabulary import (
@@ -165,8 +160,8 @@ class WordPieceTokenizer(tf.Module):
         piece_splits_W = tf.gather(pieces.splits, pretoken_splits_W)
         row_W, number_W = row_labels(tf.range(tf.size(splits_B) - 1), splits_B)
         length_W, bytes_W = row_lengths(characters.splits), tf.strings.length(word_W)
-        start_W = joined_starts(length_W, splits_B, row_W)
-        start_byte_W = joined_starts(bytes_W, splits_B, row_W)
+        start_W = ragged_ops.joined_starts(length_W, splits_B, row_W)
+        start_byte_W = ragged_ops.joined_starts(bytes_W, splits_B, row_W)
         word_T, within_word_T = row_labels(tf.range(tf.size(word_W)), piece_splits_W)
         offset_T = tf.gather(start_W, word_T)
         start_T, end_T = spans(index_N, pieces.first, pieces.last)

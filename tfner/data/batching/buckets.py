@@ -49,11 +49,13 @@ class Buckets:
         bucket_L = np.searchsorted(bounds, length_L)
         windows = np.bincount(bucket_L, counts_L, len(bounds))
         pieces = np.bincount(bucket_L, counts_L * length_L, len(bounds))
-        mean_lengths = np.where(windows > 0, pieces / np.maximum(windows, 1), bounds)
-        pieces_a_batch = batch_size * pieces.sum() / windows.sum() if windows.any() else 1.0
-        sizes = [max(1, round(pieces_a_batch / length)) for length in mean_lengths.tolist()]
-        steps = sum(-(-int(count) // size) for count, size in zip(windows, sizes, strict=True))
-        return cls(bounds, sizes, steps)
+        means = pieces / np.maximum(windows, 1)
+        mean_lengths = np.where(windows > 0, means, bounds).tolist()
+        has_windows = windows.any()
+        pieces_a_batch = batch_size * pieces.sum() / windows.sum() if has_windows else 1.0
+        sizes = [max(1, round(pieces_a_batch / length)) for length in mean_lengths]
+        steps = np.ceil(windows / sizes).sum()
+        return cls(bounds, sizes, int(steps))
 
     def group(
         self, windows: Iterable[Window], length_of: Callable[[Window], int]

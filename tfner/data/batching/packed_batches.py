@@ -34,6 +34,11 @@ class PackedSettings:
     pad_id: int
     seed: int
 
+    def shape_of(self, rows: int, lengths_N: np.ndarray) -> PackedShape:
+        """Shape the batches of an epoch of `rows` rows, given the lengths of all windows."""
+        pieces = self.batch_size * float(lengths_N.mean()) if len(lengths_N) else 1.0
+        return PackedShape.of(rows, pieces, self.row_length)
+
 
 class PackedBatches(EpochBatches):
     """Batch a corpus, epoch by epoch; every window is in exactly one row of an epoch.
@@ -51,9 +56,7 @@ class PackedBatches(EpochBatches):
         self.settings = settings
         self.lengths = corpus.lengths
         self._first = self._pack(next(draws(settings.seed, 0)))
-        self._shape = PackedShape.for_corpus(
-            len(self._first), self.lengths, settings.batch_size, settings.row_length
-        )
+        self._shape = settings.shape_of(len(self._first), self.lengths)
         self.steps_per_epoch, self.rows_per_batch = self._shape
 
     def _pack(self, seeds: list[int]) -> EpochRows:

@@ -9,7 +9,7 @@ before it is trained on, so that its rows fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, count, islice, repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tfner.data.batching.batches import PaddedSettings, buckets_of
 from tfner.data.batching.collate import PACKED, PADDED, Batch, Pieces
 from tfner.data.batching.epochs import EpochBatches, Order
 from tfner.data.batching.packed_batches import PackedSettings
-from tfner.data.batching.packing import PackedShape, draws, pack_stream
+from tfner.data.batching.packing import draws, pack_stream
 from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.shards.order import Window, windows_in_order
 from tfner.data.shards.sharded_corpus import PIECE, ShardedCorpus, ShardReader
@@ -78,7 +78,7 @@ class ShardBatches(EpochBatches):
 
         def windows_at(block: int) -> list[WindowAt]:
             lengths = self.corpus.blocks.lengths_of(block)
-            return [WindowAt(block, number, length) for number, length in enumerate(lengths)]
+            return list(map(WindowAt, repeat(block), count(), lengths))
 
         drawn = self._epochs.draw(epoch)
         groups = self._epochs.groups(windows_at, attrgetter("length"), drawn)
@@ -139,9 +139,7 @@ class PackedEpochs:
         seeds = next(draws(settings.seed, 0))
         rows = self._count(seeds)
         self._first = seeds, rows
-        self._shape = PackedShape.for_corpus(
-            rows, lengths, settings.batch_size, settings.row_length
-        )
+        self._shape = settings.shape_of(rows, lengths)
         self.steps = self._shape.steps
 
     def shape(self, replicas: ReplicaRange) -> tuple[int, int]:
@@ -184,10 +182,10 @@ class PackedEpochs:
         self, read: Read[Window], length: LengthOf[Window], drawn: Drawn
     ) -> Iterator[list[list[Window]]]:
         """Give the rows of each batch, without those that hold no window."""
-        seeds, count = drawn
+        seeds, all_rows = drawn
         rows = self._rows(read, length, seeds)
         for step in range(self.steps):
-            span = self._shape.rows_of(step, count)
+            span = self._shape.rows_of(step, all_rows)
             yield list(islice(rows, span.stop - span.start))
 
     def _count(self, seeds: list[int]) -> int:
