@@ -37,8 +37,9 @@ def collect_token_stats(
             text = " ".join(document.word_texts()) if has_words else document.text
             for i in unknown:
                 suspects.update(text[tokens.start[i] : tokens.end[i]])
-    unknown_characters = unknown_alone(suspects, tokenizer)
-    return TokenStats(units, pieces, ledger.counts, unknown_characters)
+    unknown = unknown_alone(suspects, tokenizer)
+    counts = {"dropped": ledger.counts, "unknown_characters": unknown}
+    return TokenStats(units=units, pieces=pieces, **counts)
 
 
 def unknown_alone(suspects: Counter[str], tokenizer: Tokenizer) -> dict[str, int]:

@@ -165,7 +165,7 @@ class PreTokenizer(tf.Module):
         expanded_M = tf.equal(class_of(entry_M), EXPANDED)
         expansion_M = tf.where(expanded_M, value_M + within_M, 0)
         one_of_many_M = tf.gather(self._expansions, expansion_M)
-        only_one_M = tf.gather(code_N, source_M) ^ value_M
+        only_one_M = tf.bitwise.bitwise_xor(tf.gather(code_N, source_M), value_M)
         return tf.where(expanded_M, one_of_many_M, only_one_M), source_M
 
 
@@ -182,7 +182,8 @@ def cut_plain(code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Pre
     first_P = indices_of(border[:-1] & inked_N)
     last_P = indices_of(border[1:] & inked_N)
     splits, source_M = ranges(first_P, last_P + 1)
-    output_M = tf.gather(code_N ^ value_of(entry_N), source_M)
+    output_N = tf.bitwise.bitwise_xor(code_N, value_of(entry_N))
+    output_M = tf.gather(output_N, source_M)
     kind_P = tf.gather(class_N, first_P)
     space_before_P = tf.equal(tf.gather(left, first_P), SPACE)
     none_stripped = tf.zeros([0], tf.bool)

@@ -72,21 +72,21 @@ class WordRule(tf.Module):
         single_P = tf.equal(pretokens.first, pretokens.last)
         initial_P = has(traits_P, OPENS) & single_P
         abbreviating_P = has(traits_P, CLOSES) & before(initial_P)
-        separator_P = has(traits_P, SEPARATES) & ~abbreviating_P
+        separator_P = has(traits_P, SEPARATES) & tf.logical_not(abbreviating_P)
         segment_P = begins_P | separator_P | before(separator_P)
         leading_P, trailing_P = edges(word_P, segment_P)
-        inside_P = segment_P | ~leading_P
+        inside_P = segment_P | tf.logical_not(leading_P)
         ending_P = clitic_apostrophes(code_N, pretokens, traits_P, trailing_P)
         clitic_P = ending_P & inside_P
         name_sign_P = leading_P & has(traits_P, NAMES)
         joined_P = word_P | abbreviating_P | clitic_P | name_sign_P
-        cut_off_P = (leading_P | trailing_P) & ~joined_P
+        cut_off_P = (leading_P | trailing_P) & tf.logical_not(joined_P)
         alone_P = separator_P | cut_off_P
         code_P = tf.gather(code_N, pretokens.first)
         same_P = tf.equal(code_P, before(code_P))
         repeated_P = alone_P & before(alone_P) & same_P
         cut_P = segment_P | alone_P | before(alone_P)
-        return begins_P | clitic_P | (cut_P & ~repeated_P)
+        return begins_P | clitic_P | (cut_P & tf.logical_not(repeated_P))
 
     def _traits(self, pretokens: Pretokens) -> tf.Tensor:
         """Look up the bits of each pre-token: int32 [P]."""
@@ -161,7 +161,7 @@ def edges(word_P: tf.Tensor, segment_P: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     number_P = tf.cumsum(tf.cast(event_P, tf.int32))
     event_E = indices_of(event_P)
     # the event at or before a pre-token is a word, or the begin of a segment that has none so far
-    empty_E = tf.gather(segment_P & ~word_P, event_E)
+    empty_E = tf.gather(segment_P & tf.logical_not(word_P), event_E)
     leading_P = tf.gather(empty_E, number_P - 1)
     # the next event is another word of the segment, or the begin of the next segment
     segment_E = tf.gather(segment_P, event_E)

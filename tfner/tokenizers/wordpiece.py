@@ -214,7 +214,7 @@ def unit_characters(
     last_U = tf.gather(pretokens.last, next_U - 1)
 
     def pass_marks() -> tf.Tensor:
-        other_marks = indices_of(~pretokens.stripped_mark)
+        other_marks = indices_of(tf.logical_not(pretokens.stripped_mark))
         stops = tf.sort(tf.concat([other_marks, characters.splits], 0))
         next_stop_U = tf.searchsorted(stops, last_U, side="right")
         return tf.gather(stops, next_stop_U) - 1

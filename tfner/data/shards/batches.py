@@ -49,8 +49,11 @@ class ShardBatches(EpochBatches):
         self.corpus = corpus
         self.lengths = corpus.blocks.lengths
         self.failure: DataError | None = None
-        epochs = PackedEpochs if isinstance(settings, PackedSettings) else PaddedEpochs
-        self._epochs = epochs(corpus, settings)
+        self._epochs: Any
+        if isinstance(settings, PackedSettings):
+            self._epochs = PackedEpochs(corpus, settings)
+        else:
+            self._epochs = PaddedEpochs(corpus, settings)
         self.members = self._epochs.members
         self.steps_per_epoch = self._epochs.steps
 

@@ -104,7 +104,9 @@ class ShardWriter:
             What it holds, and its windows by length.
         """
         lengths = np.concatenate(self._lengths)
-        index = {name: np.array(values, np.int64) for name, values in self._index.items()}
+        index: dict[str, np.ndarray] = {}
+        for name, values in self._index.items():
+            index[name] = np.array(values, np.int64)
         with writing(self.path):
             self._file.close()
             index["lengths"] = lengths
