@@ -252,8 +252,8 @@ def test_what_cannot_be_labelled_is_told_with_the_documents_id():
         Document.from_words(["\x00", "oslo"], [(0, 1, "LOC"), (1, 2, "GOD")], id="words"),
     ]
     encoded(documents, ledger=ledger)
-    told = [(entry.reason, entry.where) for entry in ledger.entries]
-    assert told == [("misaligned", "raw"), ("unknown_label", "words"), ("vanished", "words")]
+    entered = [(entry.reason, entry.where) for entry in ledger.entries]
+    assert entered == [("misaligned", "raw"), ("unknown_label", "words"), ("vanished", "words")]
 
 
 def test_tokens_of_a_document_do_not_depend_on_its_neighbours():
@@ -274,8 +274,8 @@ def test_facts_count_pieces_losses_and_unknown_characters():
         Document.from_words(["anna", "\ud800☃"]),
         Document(""),
     ]
-    facts = collect_token_stats(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
-    assert facts.unknown_characters == {"☃": 3}
-    assert facts.units == [3, 2, 0]
-    assert facts.pieces == [3, 2, 0]
-    assert facts.dropped == {"misaligned": 1}
+    stats = collect_token_stats(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
+    assert stats.unknown_characters == {"☃": 3}
+    assert stats.units == [3, 2, 0]
+    assert stats.pieces == [3, 2, 0]
+    assert stats.dropped == {"misaligned": 1}

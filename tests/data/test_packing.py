@@ -39,9 +39,8 @@ def corpus_of(lengths, seed: int = 0) -> EncodedCorpus:
         random.integers(0, len(tiny.LABELS.tags), size).astype(np.int32),
         (random.random(size) < 0.5).astype(np.float32),
     )
-    return EncodedCorpus(
-        *(tf.RaggedTensor.from_row_lengths(values, lengths) for values in flat), lengths
-    )
+    members = (tf.RaggedTensor.from_row_lengths(values, lengths) for values in flat)
+    return EncodedCorpus(*members, lengths)
 
 
 def packed(corpus: EncodedCorpus, batch_size: int = 4, seed: int = 1) -> PackedBatches:
@@ -62,9 +61,8 @@ def test_every_window_is_in_one_row_that_holds_it(lengths, seed, buffer):
     rows = pack(lengths, np.random.default_rng(seed).permutation(len(lengths)), ROW, buffer)
     assert Counter(window for row in rows for window in row) == Counter(range(len(lengths)))
     assert all(0 < lengths[row].sum() <= ROW for row in rows)
-    assert (
-        len(rows) <= 2 * lengths.sum() / ROW + 1
-    )  # first-fit: no two rows are less than half full
+    # first-fit: no two rows are less than half full
+    assert len(rows) <= 2 * lengths.sum() / ROW + 1
 
 
 def plain_best_fit(lengths, order, capacity: int, buffer: int) -> list[list[int]]:
@@ -88,9 +86,8 @@ def plain_best_fit(lengths, order, capacity: int, buffer: int) -> list[list[int]
 )
 def test_each_window_goes_into_the_fullest_row_that_holds_it(lengths, seed, buffer):
     order = np.random.default_rng(seed).permutation(len(lengths))
-    assert pack(np.array(lengths, np.int32), order, ROW, buffer) == plain_best_fit(
-        lengths, order.tolist(), ROW, buffer
-    )
+    rows = pack(np.array(lengths, np.int32), order, ROW, buffer)
+    assert rows == plain_best_fit(lengths, order.tolist(), ROW, buffer)
 
 
 @given(
@@ -102,18 +99,14 @@ def test_each_window_goes_into_the_fullest_row_that_holds_it(lengths, seed, buff
 def test_a_stream_is_packed_into_rows_that_hold_each_window_once(lengths, seed, buffer, most_open):
     def rows_of(windows, length_of):
         random = np.random.default_rng(seed)
-        return list(
-            pack_stream(
-                windows, length_of, ROW, random, shortest=2, buffer=buffer, most_open=most_open
-            )
-        )
+        options = {"shortest": 2, "buffer": buffer, "most_open": most_open}
+        return list(pack_stream(windows, length_of, ROW, random, **options))
 
     rows = rows_of(range(len(lengths)), lambda window: lengths[window])
     assert Counter(window for row in rows for window in row) == Counter(range(len(lengths)))
     assert all(0 < sum(lengths[window] for window in row) <= ROW for row in rows)
-    assert [[lengths[window] for window in row] for row in rows] == rows_of(
-        lengths, int
-    )  # the lengths alone decide
+    # the lengths alone decide
+    assert [[lengths[window] for window in row] for row in rows] == rows_of(lengths, int)
     if most_open >= len(lengths):
         assert len(rows) == len(plain_best_fit(lengths, range(len(lengths)), ROW, buffer))
 
@@ -233,13 +226,13 @@ def test_the_next_epoch_is_worked_out_while_this_one_is_used():
             second.set()
         return 10 * epoch
 
-    ahead = EpochPrefetcher(make, 3)
-    assert ahead(1) == 10
+    prefetched = EpochPrefetcher(make, 3)
+    assert prefetched(1) == 10
     assert second.wait(60)
     assert made == [1, 2]
-    assert (ahead(2), ahead(2)) == (20, 20)
+    assert (prefetched(2), prefetched(2)) == (20, 20)
     assert made == [1, 2]
-    assert ahead(0) == 0  # a second pass over the same dataset
+    assert prefetched(0) == 0  # a second pass over the same dataset
 
 
 def test_an_error_in_the_background_is_raised_where_the_result_is_used():

@@ -41,9 +41,8 @@ class PaddedSettings:
 
 def buckets_of(counts_L: np.ndarray, settings: PaddedSettings) -> Buckets:
     """Choose the buckets of a corpus with so many windows of each length."""
-    if settings.batching == "padded":
-        return Buckets.single(counts_L, settings.batch_size)
-    return Buckets.balanced(counts_L, settings.batch_size, settings.bucket_lengths)
+    lengths = () if settings.batching == "padded" else settings.bucket_lengths
+    return Buckets.balanced(counts_L, settings.batch_size, lengths)
 
 
 class Batches(EpochBatches):

@@ -36,7 +36,6 @@ DTYPES = {"input_ids": "<i4", "labels": "<i2", "label_mask": "u1"}
 PIECE = np.dtype([("id", "<i4"), ("label", "<i2"), ("labelled", "u1")])
 # bytes of a TFRecord around its data: its length and two checksums
 BEFORE_RECORD, AFTER_RECORD = 12, 4
-UNFINISHED = ".tmp"
 
 
 @contextmanager
@@ -57,7 +56,7 @@ class ShardWriter:
 
     def __init__(self, folder: Path, number: int, of: int):
         self.path = folder / f"shard-{number:05d}-of-{of:05d}.tfrecord"
-        self._temporary = self.path.with_name(f"{self.path.name}{UNFINISHED}")
+        self._temporary = self.path.with_name(f"{self.path.name}.tmp")
         with writing(self.path):
             self._file = tf.io.TFRecordWriter(str(self._temporary))
         # of each block
