@@ -86,9 +86,9 @@ def check_shares(batches, replicas: int, workers: int, first_step: int = 0) -> N
     ]
     streams = [batches.training(2, 0, first_step, share).as_numpy_iterator() for share in shares]
     for batch in whole:
-        batches = [batch for stream in streams for batch in islice(stream, each)]
-        shapes = {value.shape for batch in batches for value in tensors(batch).values()}
-        rows = [rows_with_windows(batch) for batch in batches]
+        replica_batches = [batch for stream in streams for batch in islice(stream, each)]
+        shapes = {value.shape for batch in replica_batches for value in tensors(batch).values()}
+        rows = [rows_with_windows(batch) for batch in replica_batches]
         assert len(shapes) == 1
         assert next(iter(shapes)) == (-(-len(batch[1]) // replicas), batch[1].shape[1])
         assert [row for own in rows for row in own] == rows_with_windows(batch)
