@@ -287,9 +287,8 @@ def test_gradients_and_predictions_are_those_of_padded_windows(implementation):
     for gradient, want in zip(gradients, wanted, strict=True):
         np.testing.assert_allclose(gradient, want, atol=1e-5 * max(1, np.abs(want).max()))
     assert [piece for piece, _ in pieces] == [piece for piece, _ in wanted_pieces]
-    np.testing.assert_allclose(
-        [logit for _, logit in pieces], [logit for _, logit in wanted_pieces], atol=5e-3
-    )
+    logits, wanted_logits = ([logit for _, logit in each] for each in (pieces, wanted_pieces))
+    np.testing.assert_allclose(logits, wanted_logits, atol=5e-3)
 
 
 def test_the_f1_in_fit_ends_entities_with_their_text():
@@ -298,28 +297,16 @@ def test_the_f1_in_fit_ends_entities_with_their_text():
     ids = tf.RaggedTensor.from_row_lengths(np.tile(np.array([2, 9, 3], np.int32), 40), lengths)
     tags = np.random.default_rng(1).choice([1, 2], 40).astype(np.int32)
     labels = ids.with_values(np.stack([0 * tags, tags, 0 * tags], 1).reshape(-1))
-    corpus = EncodedCorpus(
-        ids, labels, ids.with_values(np.tile(np.array([0, 1, 0], np.float32), 40)), lengths
-    )
+    label_mask = ids.with_values(np.tile(np.array([0, 1, 0], np.float32), 40))
+    corpus = EncodedCorpus(ids, labels, label_mask, lengths)
     model = tiny.classifier()
     f1 = EntityF1(list(tiny.LABELS.tags))
     model.compile(keras.optimizers.SGD(0.0), label_metrics=[f1])
     batches = packed(corpus, 40)
-    logs = model.fit(
-        batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0
-    ).history
-    guess = tiny.LABELS.tags[
-        int(
-            np.argmax(
-                model(
-                    {
-                        "input_ids": np.array([[2, 9, 3]]),
-                        "attention_mask": np.ones([1, 3], np.int32),
-                    }
-                )[0, 1]
-            )
-        )
-    ]
+    steps = batches.steps_per_epoch
+    logs = model.fit(batches.training(1), steps_per_epoch=steps, verbose=0).history
+    x = {"input_ids": np.array([[2, 9, 3]]), "attention_mask": np.ones([1, 3], np.int32)}
+    guess = tiny.LABELS.tags[int(np.argmax(model(x)[0, 1]))]
     want = f1_score([[tiny.LABELS.tags[tag]] for tag in tags], [[guess]] * 40, zero_division=0)
     assert logs["entity_f1"][0] == pytest.approx(want)
 
@@ -327,8 +314,8 @@ def test_the_f1_in_fit_ends_entities_with_their_text():
 def test_accumulation_and_packing_together():
     corpus = corpus_of(np.random.default_rng(6).integers(2, ROW + 1, 30))
     weights = []
-    for parts in (1, 3):
-        model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
+    for steps in (1, 3):
+        model = tiny.classifier(implementation="fused", gradient_accumulation=steps)
         model.compile(keras.optimizers.SGD(0.1))
         batches = packed(corpus, 10)
         model.fit(batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0)

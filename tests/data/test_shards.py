@@ -304,24 +304,16 @@ def test_a_shuffle_buffer_mixes_distant_windows():
 def test_a_shard_is_a_tfrecord_file_of_examples_as_documented(tmp_path):
     corpus = sharded(tmp_path / "x", many, 1, 1)
     path = corpus.folder / "shard-00000-of-00001.tfrecord"
-    names = {
-        name: tf.io.FixedLenFeature([], tf.string)
-        for name in ("lengths", "input_ids", "labels", "label_mask")
-    }
+    dtypes = {"input_ids": tf.int32, "labels": tf.int16, "label_mask": tf.uint8}
+    features = dict.fromkeys(("lengths", *dtypes), tf.io.FixedLenFeature([], tf.string))
     found = []
     for record in tf.data.TFRecordDataset(str(path)):
-        example = tf.io.parse_single_example(record, names)
+        example = tf.io.parse_single_example(record, features)
         lengths = tf.io.decode_raw(example["lengths"], tf.int32)
-        rows = [
-            tf.RaggedTensor.from_row_lengths(
-                tf.io.decode_raw(example[name], dtype), lengths
-            ).to_list()
-            for name, dtype in (
-                ("input_ids", tf.int32),
-                ("labels", tf.int16),
-                ("label_mask", tf.uint8),
-            )
-        ]
+        rows = []
+        for name, dtype in dtypes.items():
+            flat = tf.io.decode_raw(example[name], dtype)
+            rows.append(tf.RaggedTensor.from_row_lengths(flat, lengths).to_list())
         found += [tuple(map(tuple, window)) for window in zip(*rows, strict=True)]
     assert found == windows_of(corpus_of(many))
 
