@@ -54,10 +54,7 @@ def test_a_stream_is_read_no_further_than_needed():
     endless = (Document("x") for _ in iter(int, 1))
     assert [
         len(batch) for batch in islice(batch_by_padded_size(endless, count=3, characters=100), 2)
-    ] == [
-        3,
-        3,
-    ]
+    ] == [3, 3]
     assert [len(block) for block in islice(batch_by_size(endless, count=3, characters=100), 2)] == [
         3,
         3,

@@ -53,13 +53,12 @@ def epochs_of(batches: Batches, epochs: int, first_epoch: int = 0) -> list[list[
 
 many = np.random.default_rng(3).integers(3, 41, 57)
 lengths_lists = st.lists(st.integers(3, 40), max_size=30)
+bounds = st.sets(st.integers(4, 50), max_size=4)
 choices = {
     "lengths": lengths_lists,
     "batch_size": st.integers(1, 6),
     "batching": st.sampled_from(["bucketed", "padded"]),
-    "bucket_lengths": st.sets(st.integers(4, 50), max_size=4).map(
-        lambda bounds: tuple(sorted(bounds))
-    ),
+    "bucket_lengths": bounds.map(lambda chosen: tuple(sorted(chosen))),
 }
 
 
@@ -142,17 +141,11 @@ def test_bucketed_batches_hold_about_the_pieces_of_batch_size_mean_windows():
     for epoch in epochs_of(batches, 2):
         for low, high in ((0, 8), (8, 16), (16, 32), (32, 39)):
             inside = many[(many > low) & (many <= high)]
-            sizes = [len(batch) for batch in epoch if low < many[batch[0]] <= high]
-            assert all(
-                low < many[window] <= high
-                for batch in epoch
-                if low < many[batch[0]] <= high
-                for window in batch
-            )
+            own = [batch for batch in epoch if low < many[batch[0]] <= high]
+            assert all(low < many[window] <= high for batch in own for window in batch)
             full = max(1, round(budget / inside.mean()))
-            assert sizes == [full] * (len(inside) // full) + [len(inside) % full] * (
-                len(inside) % full > 0
-            )
+            count, rest = divmod(len(inside), full)
+            assert list(map(len, own)) == [full] * count + [rest] * (rest > 0)
 
 
 def test_a_window_longer_than_the_budget_is_a_batch_of_its_own():

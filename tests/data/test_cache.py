@@ -151,9 +151,9 @@ def cut_off(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
 
-def flip(place: float):
+def flip(fraction: float):
     def damage(content: bytes) -> bytes:
-        at = int(place * (len(content) - 1))
+        at = int(fraction * (len(content) - 1))
         return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
     return damage
@@ -168,7 +168,7 @@ def flip(place: float):
         (lambda content: b"", "expected a file that begins with"),
         (lambda content: content[:3], "expected a file that begins with"),
         (lambda content: b"PK\x03\x04" + content[4:], "expected a file that begins with"),
-        *((flip(place), "damaged or cut off") for place in (0.05, 0.3, 0.6, 0.9, 1.0)),
+        *((flip(fraction), "damaged or cut off") for fraction in (0.05, 0.3, 0.6, 0.9, 1.0)),
     ],
 )
 def test_a_damaged_file_is_said_in_one_line_and_written_anew(

@@ -15,34 +15,14 @@ from tfner.documents import Document, entity_at
 from tfner.tagging.schemes import write_tags
 
 UNSEEN = ("", "\x00", "\u200b\ufffd")
-WORDS = (
-    "anna",
-    "annason",
-    "osloburg",
-    "U.S.",
-    "[SEP]",
-    "[CLS]",
-    "[PAD]",
-    "東京",
-    "new york",
-    "zyzzyva",
-    *UNSEEN,
-)
+BRACKETED = ("[SEP]", "[CLS]", "[PAD]")
+WORDS = ("anna", "annason", "osloburg", "U.S.", *BRACKETED, "東京", "new york", "zyzzyva", *UNSEEN)
+OPTIONS = {"max_length": 24, "overlap": 4, "labelling": "word"}
 
 
-def encoded(
-    documents, labels=tiny.LABELS, *, max_length=24, overlap=4, labelling="word", ledger=None
-):
+def encoded(documents, labels=tiny.LABELS, *, ledger=None, **options):
     ledger = Ledger() if ledger is None else ledger
-    return encode(
-        documents,
-        tiny.tokenizer(),
-        labels,
-        ledger,
-        max_length=max_length,
-        overlap=overlap,
-        labelling=labelling,
-    )
+    return encode(documents, tiny.tokenizer(), labels, ledger, **{**OPTIONS, **options})
 
 
 def pieces_of(row) -> list[str]:
@@ -52,19 +32,12 @@ def pieces_of(row) -> list[str]:
 
 def rows_of(corpus, labels=tiny.LABELS):
     """Each window as (pieces, tags where the mask is 1 and "" elsewhere)."""
-    rows = zip(
-        corpus.input_ids.to_list(),
-        corpus.labels.to_list(),
-        corpus.label_mask.to_list(),
-        strict=True,
-    )
-    return [
-        (
-            pieces_of(ids),
-            [labels.tag(tag) if mask else "" for tag, mask in zip(tags, masks, strict=True)],
-        )
-        for ids, tags, masks in rows
-    ]
+    members = corpus.input_ids, corpus.labels, corpus.label_mask
+    rows = []
+    for ids, tags, masks in zip(*(member.to_list() for member in members), strict=True):
+        masked = zip(tags, masks, strict=True)
+        rows.append((pieces_of(ids), [labels.tag(tag) if mask else "" for tag, mask in masked]))
+    return rows
 
 
 def test_the_first_piece_of_each_word_carries_its_tag():
@@ -73,27 +46,12 @@ def test_the_first_piece_of_each_word_carries_its_tag():
     )
     corpus = encoded([document])
     ((pieces, tags),) = rows_of(corpus)
-    assert pieces == [
-        "[CLS]",
-        "anna",
-        "l",
-        "##a",
-        "##r",
-        "##s",
-        "##son",
-        "in",
-        "oslo",
-        "##burg",
-        "[SEP]",
-    ]
+    assert " ".join(pieces) == "[CLS] anna l ##a ##r ##s ##son in oslo ##burg [SEP]"
     assert tags == ["", "B-PER", "I-PER", "", "", "", "", "O", "B-LOC", "", ""]
     assert corpus.pieces.tolist() == [9]
     assert corpus.lengths.tolist() == [11]
-    assert (corpus.input_ids.dtype, corpus.labels.dtype, corpus.label_mask.dtype) == (
-        "int32",
-        "int32",
-        "float32",
-    )
+    members = corpus.input_ids, corpus.labels, corpus.label_mask
+    assert [member.dtype for member in members] == ["int32", "int32", "float32"]
 
 
 @pytest.mark.parametrize(
@@ -168,37 +126,23 @@ def test_every_visible_word_is_labelled_in_exactly_one_window(
     drawn, max_length, share, labels, labelling
 ):
     documents, expected = drawn
-    corpus = encoded(
-        documents,
-        labels,
-        max_length=max_length,
-        overlap=int(share * (max_length - 2)),
-        labelling=labelling,
-    )
-    ids, tags, masks = (
-        member.to_list() for member in (corpus.input_ids, corpus.labels, corpus.label_mask)
-    )
+    options = {"max_length": max_length, "overlap": int(share * (max_length - 2))}
+    corpus = encoded(documents, labels, labelling=labelling, **options)
+    members = corpus.input_ids, corpus.labels, corpus.label_mask
+    ids, tags, masks = (member.to_list() for member in members)
     tokenizer = tiny.tokenizer()
     for row, mask in zip(ids, masks, strict=True):
         assert 3 <= len(row) <= max_length
-        assert (row[0], row[-1], mask[0], mask[-1]) == (
-            tokenizer.cls_id,
-            tokenizer.sep_id,
-            0.0,
-            0.0,
-        )
+        assert (row[0], row[-1]) == (tokenizer.cls_id, tokenizer.sep_id)
+        assert (mask[0], mask[-1]) == (0.0, 0.0)
     assert all(0 <= tag < len(labels) for row in tags for tag in row)
     assert {value for row in masks for value in row} <= {0.0, 1.0}
-    labelled = [
-        tag
-        for row, mask in zip(tags, masks, strict=True)
-        for tag, value in zip(row, mask, strict=True)
-        if value
-    ]
+    labelled = []
+    for row, mask in zip(tags, masks, strict=True):
+        labelled += [tag for tag, value in zip(row, mask, strict=True) if value]
     if labelling == "word":
-        assert [labels.tag(tag) for tag in labelled] == [
-            t for count, spans in expected for t in write_tags(spans, count, labels.scheme)
-        ]
+        written = [write_tags(spans, count, labels.scheme) for count, spans in expected]
+        assert [labels.tag(tag) for tag in labelled] == [tag for row in written for tag in row]
     if labelling == "piece":
         assert len(labelled) == corpus.pieces.sum()
 
@@ -217,11 +161,8 @@ def test_words_and_raw_texts_may_take_turns():
         Document.from_words([]),
         Document(""),
     ]
-    assert [pieces[1:-1] for pieces, _ in rows_of(encoded(documents))] == [
-        ["anna", "met", "boris"],
-        ["anna", "met"],
-        ["oslo"],
-    ]
+    pieces = [pieces[1:-1] for pieces, _ in rows_of(encoded(documents))]
+    assert pieces == [["anna", "met", "boris"], ["anna", "met"], ["oslo"]]
     assert encoded(documents).pieces.tolist() == [3, 2, 1, 0, 0]
 
 
@@ -252,8 +193,8 @@ def test_what_cannot_be_labelled_is_told_with_the_documents_id():
         Document.from_words(["\x00", "oslo"], [(0, 1, "LOC"), (1, 2, "GOD")], id="words"),
     ]
     encoded(documents, ledger=ledger)
-    told = [(entry.reason, entry.where) for entry in ledger.entries]
-    assert told == [("misaligned", "raw"), ("unknown_label", "words"), ("vanished", "words")]
+    entered = [(entry.reason, entry.where) for entry in ledger.entries]
+    assert entered == [("misaligned", "raw"), ("unknown_label", "words"), ("vanished", "words")]
 
 
 def test_tokens_of_a_document_do_not_depend_on_its_neighbours():
@@ -274,8 +215,8 @@ def test_facts_count_pieces_losses_and_unknown_characters():
         Document.from_words(["anna", "\ud800☃"]),
         Document(""),
     ]
-    facts = collect_token_stats(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
-    assert facts.unknown_characters == {"☃": 3}
-    assert facts.units == [3, 2, 0]
-    assert facts.pieces == [3, 2, 0]
-    assert facts.dropped == {"misaligned": 1}
+    stats = collect_token_stats(documents, tiny.tokenizer(), tiny.LABELS, Ledger())
+    assert stats.unknown_characters == {"☃": 3}
+    assert stats.units == [3, 2, 0]
+    assert stats.pieces == [3, 2, 0]
+    assert stats.dropped == {"misaligned": 1}

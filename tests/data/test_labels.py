@@ -27,15 +27,12 @@ def tagged(document: Document, units=None, hidden=(), labels: LabelSet = IOB2):
 
 
 def raw(text: str, *marks: tuple[str, str]) -> Document:
-    """A text with its parts marked; each part is its first occurrence."""
-    return Document(
-        text,
-        tuple(
-            entity_at(text, text.index(part), text.index(part) + len(part), label)
-            for part, label in marks
-        ),
-        id="d1",
-    )
+    """A text with some strings in it marked, each where it stands first."""
+    entities = []
+    for string, label in marks:
+        start = text.index(string)
+        entities.append(entity_at(text, start, start + len(string), label))
+    return Document(text, tuple(entities), id="d1")
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
@@ -48,15 +45,8 @@ def test_spans_of_given_words_in_both_schemes():
         [(0, 2, "PER"), (3, 6, "LOC"), (6, 7, "LOC")],
     )
     assert tagged(document)[0] == ["B-PER", "I-PER", "O", "B-LOC", "I-LOC", "I-LOC", "B-LOC"]
-    assert tagged(document, labels=BIOES)[0] == [
-        "B-PER",
-        "E-PER",
-        "O",
-        "B-LOC",
-        "I-LOC",
-        "E-LOC",
-        "S-LOC",
-    ]
+    bioes = ["B-PER", "E-PER", "O", "B-LOC", "I-LOC", "E-LOC", "S-LOC"]
+    assert tagged(document, labels=BIOES)[0] == bioes
     assert not tagged(document)[1].entries
 
 
@@ -163,17 +153,11 @@ def marked_texts(draw):
         units.append((position + gap, position + gap + length))
         position += gap + length
     text = "x" * (position + 1)
-    spans = draw(
-        st.lists(
-            st.tuples(
-                st.integers(0, position), st.integers(1, 5), st.sampled_from(["LOC", "PER", "NEW"])
-            ),
-            max_size=6,
-        )
-    )
+    labels = st.sampled_from(["LOC", "PER", "NEW"])
+    span = st.tuples(st.integers(0, position), st.integers(1, 5), labels)
     entities = tuple(
         entity_at(text, start, min(start + length, len(text)), label)
-        for start, length, label in spans
+        for start, length, label in draw(st.lists(span, max_size=6))
     )
     hidden = draw(st.sets(st.integers(0, max(len(units) - 1, 0))))
     hidden |= {number for number, (start, end) in enumerate(units) if start == end}
@@ -200,16 +184,13 @@ def slow_rule(document, units, hidden, types):
         ([n for n, unit in enumerate(units) if overlaps(unit, span) and n not in hidden], entity)
         for span, entity in apart
     ]
-    kept, crowded = longest_first(
-        [((numbers[0], numbers[-1] + 1), entity) for numbers, entity in touched if numbers]
-    )
-    cut = [
-        entity
-        for _, entity in kept
-        if any(
-            unit[0] < border < unit[1] for unit in units for border in (entity.start, entity.end)
-        )
-    ]
+    seen = [((numbers[0], numbers[-1] + 1), entity) for numbers, entity in touched if numbers]
+    kept, crowded = longest_first(seen)
+
+    def is_cut(entity):
+        borders = entity.start, entity.end
+        return any(start < border < end for start, end in units for border in borders)
+
     visible = [n for n in range(len(units)) if n not in hidden]
     spans = sorted(
         (sum(n < first for n in visible), sum(n < end for n in visible), entity.label)
@@ -217,7 +198,7 @@ def slow_rule(document, units, hidden, types):
     )
     counts = {
         "overlapping": len(nested) + len(crowded),
-        "misaligned": len(cut),
+        "misaligned": sum(is_cut(entity) for _, entity in kept),
         "vanished": sum(not numbers for numbers, _ in touched),
         "unknown_label": len(document.entities) - len(known),
     }

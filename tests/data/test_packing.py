@@ -39,9 +39,8 @@ def corpus_of(lengths, seed: int = 0) -> EncodedCorpus:
         random.integers(0, len(tiny.LABELS.tags), size).astype(np.int32),
         (random.random(size) < 0.5).astype(np.float32),
     )
-    return EncodedCorpus(
-        *(tf.RaggedTensor.from_row_lengths(values, lengths) for values in flat), lengths
-    )
+    members = (tf.RaggedTensor.from_row_lengths(values, lengths) for values in flat)
+    return EncodedCorpus(*members, lengths)
 
 
 def packed(corpus: EncodedCorpus, batch_size: int = 4, seed: int = 1) -> PackedBatches:
@@ -62,9 +61,8 @@ def test_every_window_is_in_one_row_that_holds_it(lengths, seed, buffer):
     rows = pack(lengths, np.random.default_rng(seed).permutation(len(lengths)), ROW, buffer)
     assert Counter(window for row in rows for window in row) == Counter(range(len(lengths)))
     assert all(0 < lengths[row].sum() <= ROW for row in rows)
-    assert (
-        len(rows) <= 2 * lengths.sum() / ROW + 1
-    )  # first-fit: no two rows are less than half full
+    # first-fit: no two rows are less than half full
+    assert len(rows) <= 2 * lengths.sum() / ROW + 1
 
 
 def plain_best_fit(lengths, order, capacity: int, buffer: int) -> list[list[int]]:
@@ -88,9 +86,8 @@ def plain_best_fit(lengths, order, capacity: int, buffer: int) -> list[list[int]
 )
 def test_each_window_goes_into_the_fullest_row_that_holds_it(lengths, seed, buffer):
     order = np.random.default_rng(seed).permutation(len(lengths))
-    assert pack(np.array(lengths, np.int32), order, ROW, buffer) == plain_best_fit(
-        lengths, order.tolist(), ROW, buffer
-    )
+    rows = pack(np.array(lengths, np.int32), order, ROW, buffer)
+    assert rows == plain_best_fit(lengths, order.tolist(), ROW, buffer)
 
 
 @given(
@@ -102,18 +99,14 @@ def test_each_window_goes_into_the_fullest_row_that_holds_it(lengths, seed, buff
 def test_a_stream_is_packed_into_rows_that_hold_each_window_once(lengths, seed, buffer, most_open):
     def rows_of(windows, length_of):
         random = np.random.default_rng(seed)
-        return list(
-            pack_stream(
-                windows, length_of, ROW, random, shortest=2, buffer=buffer, most_open=most_open
-            )
-        )
+        options = {"shortest": 2, "buffer": buffer, "most_open": most_open}
+        return list(pack_stream(windows, length_of, ROW, random, **options))
 
     rows = rows_of(range(len(lengths)), lambda window: lengths[window])
     assert Counter(window for row in rows for window in row) == Counter(range(len(lengths)))
     assert all(0 < sum(lengths[window] for window in row) <= ROW for row in rows)
-    assert [[lengths[window] for window in row] for row in rows] == rows_of(
-        lengths, int
-    )  # the lengths alone decide
+    # the lengths alone decide
+    assert [[lengths[window] for window in row] for row in rows] == rows_of(lengths, int)
     if most_open >= len(lengths):
         assert len(rows) == len(plain_best_fit(lengths, range(len(lengths)), ROW, buffer))
 
@@ -213,7 +206,7 @@ def test_an_epoch_that_needs_more_rows_than_the_first_is_drawn_again(monkeypatch
         batches = packed(corpus_of(lengths), 1, seed)
         for epoch in (1, 2):
             fits = [rows <= batches._shape.capacity for rows in rows_drawn(batches, epoch)]
-            rows = batches._pack_epoch(epoch)
+            rows = batches.draw(epoch)
             assert sorted(window for row in rows for window in row) == list(range(30))
             assert len(rows) <= batches._shape.capacity
             drawn_again += not fits[0] and any(fits)
@@ -233,13 +226,13 @@ def test_the_next_epoch_is_worked_out_while_this_one_is_used():
             second.set()
         return 10 * epoch
 
-    ahead = EpochPrefetcher(make, 3)
-    assert ahead(1) == 10
+    prefetched = EpochPrefetcher(make, 3)
+    assert prefetched(1) == 10
     assert second.wait(60)
     assert made == [1, 2]
-    assert (ahead(2), ahead(2)) == (20, 20)
+    assert (prefetched(2), prefetched(2)) == (20, 20)
     assert made == [1, 2]
-    assert ahead(0) == 0  # a second pass over the same dataset
+    assert prefetched(0) == 0  # a second pass over the same dataset
 
 
 def test_an_error_in_the_background_is_raised_where_the_result_is_used():
@@ -294,9 +287,8 @@ def test_gradients_and_predictions_are_those_of_padded_windows(implementation):
     for gradient, want in zip(gradients, wanted, strict=True):
         np.testing.assert_allclose(gradient, want, atol=1e-5 * max(1, np.abs(want).max()))
     assert [piece for piece, _ in pieces] == [piece for piece, _ in wanted_pieces]
-    np.testing.assert_allclose(
-        [logit for _, logit in pieces], [logit for _, logit in wanted_pieces], atol=5e-3
-    )
+    logits, wanted_logits = ([logit for _, logit in each] for each in (pieces, wanted_pieces))
+    np.testing.assert_allclose(logits, wanted_logits, atol=5e-3)
 
 
 def test_the_f1_in_fit_ends_entities_with_their_text():
@@ -305,28 +297,16 @@ def test_the_f1_in_fit_ends_entities_with_their_text():
     ids = tf.RaggedTensor.from_row_lengths(np.tile(np.array([2, 9, 3], np.int32), 40), lengths)
     tags = np.random.default_rng(1).choice([1, 2], 40).astype(np.int32)
     labels = ids.with_values(np.stack([0 * tags, tags, 0 * tags], 1).reshape(-1))
-    corpus = EncodedCorpus(
-        ids, labels, ids.with_values(np.tile(np.array([0, 1, 0], np.float32), 40)), lengths
-    )
+    label_mask = ids.with_values(np.tile(np.array([0, 1, 0], np.float32), 40))
+    corpus = EncodedCorpus(ids, labels, label_mask, lengths)
     model = tiny.classifier()
     f1 = EntityF1(list(tiny.LABELS.tags))
     model.compile(keras.optimizers.SGD(0.0), label_metrics=[f1])
     batches = packed(corpus, 40)
-    logs = model.fit(
-        batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0
-    ).history
-    guess = tiny.LABELS.tags[
-        int(
-            np.argmax(
-                model(
-                    {
-                        "input_ids": np.array([[2, 9, 3]]),
-                        "attention_mask": np.ones([1, 3], np.int32),
-                    }
-                )[0, 1]
-            )
-        )
-    ]
+    steps = batches.steps_per_epoch
+    logs = model.fit(batches.training(1), steps_per_epoch=steps, verbose=0).history
+    x = {"input_ids": np.array([[2, 9, 3]]), "attention_mask": np.ones([1, 3], np.int32)}
+    guess = tiny.LABELS.tags[int(np.argmax(model(x)[0, 1]))]
     want = f1_score([[tiny.LABELS.tags[tag]] for tag in tags], [[guess]] * 40, zero_division=0)
     assert logs["entity_f1"][0] == pytest.approx(want)
 
@@ -334,8 +314,8 @@ def test_the_f1_in_fit_ends_entities_with_their_text():
 def test_accumulation_and_packing_together():
     corpus = corpus_of(np.random.default_rng(6).integers(2, ROW + 1, 30))
     weights = []
-    for parts in (1, 3):
-        model = tiny.classifier(implementation="fused", gradient_accumulation=parts)
+    for steps in (1, 3):
+        model = tiny.classifier(implementation="fused", gradient_accumulation=steps)
         model.compile(keras.optimizers.SGD(0.1))
         batches = packed(corpus, 10)
         model.fit(batches.training(1), steps_per_epoch=batches.steps_per_epoch, verbose=0)

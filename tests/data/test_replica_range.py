@@ -33,7 +33,7 @@ def corpus_of(lengths) -> EncodedCorpus:
 def on_disk(folder, lengths) -> ShardedCorpus:
     writer = ShardWriter(folder, 0, 1)
     writer.add(corpus_of(lengths))
-    facts, counts = writer.finish()
+    info, counts = writer.finish()
     encoding = Encoding(
         labels=tiny.LABELS.types,
         tag_scheme="IOB2",
@@ -42,9 +42,9 @@ def on_disk(folder, lengths) -> ShardedCorpus:
         overlap=8,
         tokenizer="",
     )
-    sums = {"documents": facts.documents, "windows": facts.windows, "pieces": facts.pieces}
+    sums = {"documents": info.documents, "windows": info.windows, "pieces": info.pieces}
     Manifest(
-        source="here", encoding=encoding, lost={}, lengths=dict(counts), shards=[facts], **sums
+        source="here", encoding=encoding, lost={}, lengths=dict(counts), shards=[info], **sums
     ).write(folder)
     return ShardedCorpus(folder)
 
@@ -86,9 +86,9 @@ def check_shares(batches, replicas: int, workers: int, first_step: int = 0) -> N
     ]
     streams = [batches.training(2, 0, first_step, share).as_numpy_iterator() for share in shares]
     for batch in whole:
-        parts = [part for stream in streams for part in islice(stream, each)]
-        shapes = {value.shape for part in parts for value in tensors(part).values()}
-        rows = [rows_with_windows(part) for part in parts]
+        replica_batches = [batch for stream in streams for batch in islice(stream, each)]
+        shapes = {value.shape for batch in replica_batches for value in tensors(batch).values()}
+        rows = [rows_with_windows(batch) for batch in replica_batches]
         assert len(shapes) == 1
         assert next(iter(shapes)) == (-(-len(batch[1]) // replicas), batch[1].shape[1])
         assert [row for own in rows for row in own] == rows_with_windows(batch)

@@ -50,47 +50,36 @@ def corpus_of(lengths, first: int = 0) -> EncodedCorpus:
     return EncodedCorpus(ids, labels, mask, lengths - 2)
 
 
-def write(folder: Path, parts: list[list[EncodedCorpus]]) -> ShardedCorpus:
+def write(folder: Path, corpora_of_each: list[list[EncodedCorpus]]) -> ShardedCorpus:
     """A folder with a shard for each list of corpora."""
     folder.mkdir(exist_ok=True)
-    facts, lengths = [], Counter()
-    for number, corpora in enumerate(parts):
-        writer = ShardWriter(folder, number, len(parts))
+    infos, lengths = [], Counter()
+    for number, corpora in enumerate(corpora_of_each):
+        writer = ShardWriter(folder, number, len(corpora_of_each))
         for corpus in corpora:
             writer.add(corpus)
         own, own_lengths = writer.finish()
-        facts.append(own)
+        infos.append(own)
         lengths += own_lengths
-    encoding = Encoding(
-        labels=tiny.LABELS.types,
-        tag_scheme="IOB2",
-        labelling="word",
-        max_length=LONGEST,
-        overlap=8,
-        tokenizer="",
-    )
-    sums = {
-        name: sum(getattr(each, name) for each in facts)
-        for name in ("documents", "windows", "pieces")
+    scheme = {"labels": tiny.LABELS.types, "tag_scheme": "IOB2", "labelling": "word"}
+    values = {
+        "encoding": Encoding(**scheme, max_length=LONGEST, overlap=8, tokenizer=""),
+        "lost": {"repaired": 2, "vanished": 1},
+        "lengths": dict(lengths),
     }
-    manifest = Manifest(
-        source="here",
-        encoding=encoding,
-        lost={"repaired": 2, "vanished": 1},
-        lengths=dict(lengths),
-        shards=facts,
-        **sums,
-    )
+    for name in ("documents", "windows", "pieces"):
+        values[name] = sum(getattr(info, name) for info in infos)
+    manifest = Manifest(source="here", shards=infos, **values)
     manifest.write(folder)
     return ShardedCorpus(folder)
 
 
-def sharded(folder: Path, lengths, shard_count: int = 3, parts: int = 2) -> ShardedCorpus:
-    """The windows of `corpus_of(lengths)`, dealt out to shards, each written in some parts."""
-    pieces = np.array_split(np.arange(len(lengths)), shard_count * parts)
-    corpora = [
-        corpus_of([lengths[i] for i in part], int(part[0]) if len(part) else 0) for part in pieces
-    ]
+def sharded(folder: Path, lengths, shard_count: int = 3, calls: int = 2) -> ShardedCorpus:
+    """The windows of `corpus_of(lengths)`, dealt out to shards, each written by some calls."""
+    corpora, first = [], 0
+    for own in np.array_split(np.array(lengths, np.int32), shard_count * calls):
+        corpora.append(corpus_of(own, first))
+        first += len(own)
     return write(folder, [corpora[number::shard_count] for number in range(shard_count)])
 
 
@@ -114,22 +103,15 @@ def rows_of(batch) -> list[tuple]:
             own = segments == number
             if "position_ids" in x:
                 assert x["position_ids"][row][own].tolist() == list(range(own.sum()))
-            found.append(
-                (
-                    tuple(ids[own].tolist()),
-                    tuple(y[row][own].tolist()),
-                    tuple(mask[row][own].tolist()),
-                )
-            )
+            members = ids[own], y[row][own], mask[row][own]
+            found.append(tuple(tuple(member.tolist()) for member in members))
     return found
 
 
 def windows_of(corpus: EncodedCorpus) -> list[tuple]:
     members = (corpus.input_ids, corpus.labels, corpus.label_mask)
-    return [
-        tuple(map(tuple, window))
-        for window in zip(*(member.to_list() for member in members), strict=True)
-    ]
+    windows = zip(*(member.to_list() for member in members), strict=True)
+    return [tuple(map(tuple, window)) for window in windows]
 
 
 def settings_of(
@@ -181,9 +163,8 @@ def test_order_is_a_function_of_seed_and_epoch(tmp_path, batching):
     assert len(corpus.blocks) > 36
 
     def order(seed: int, epochs: int = 3, first_epoch: int = 0):
-        return epochs_of(
-            ShardBatches(corpus, settings_of(batching, seed=seed)), epochs, first_epoch
-        )
+        batches = ShardBatches(corpus, settings_of(batching, seed=seed))
+        return epochs_of(batches, epochs, first_epoch)
 
     three = order(1)
     assert three == order(1)
@@ -197,29 +178,27 @@ def test_order_is_a_function_of_seed_and_epoch(tmp_path, batching):
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_an_epoch_can_be_entered_at_any_step_on_disk_and_in_memory(tmp_path, batching):
     on_disk = ShardBatches(sharded(tmp_path / "x", many), settings_of(batching))
-    in_memory = (PackedBatches if batching == "packed" else Batches)(
-        corpus_of(many), settings_of(batching)
-    )
+    kind = PackedBatches if batching == "packed" else Batches
+    in_memory = kind(corpus_of(many), settings_of(batching))
     for batches in (on_disk, in_memory):
         whole = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
         steps = batches.steps_per_epoch
         for step in (1, steps - 1, steps):
             rest = [rows_of(batch) for batch in batches.training(2, 0, step).as_numpy_iterator()]
             assert rest == whole[step:]
-        assert [rows_of(batch) for batch in batches.training(2, 1, 2).as_numpy_iterator()] == whole[
-            steps + 2 :
-        ]
+        second = [rows_of(batch) for batch in batches.training(2, 1, 2).as_numpy_iterator()]
+        assert second == whole[steps + 2 :]
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_a_plan_says_which_windows_are_in_a_batch(batching):
     corpus = corpus_of(many)
-    batches = (PackedBatches if batching == "packed" else Batches)(corpus, settings_of(batching))
+    kind = PackedBatches if batching == "packed" else Batches
+    batches = kind(corpus, settings_of(batching))
     found = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
     windows = windows_of(corpus)
-    assert found == [
-        [windows[number] for number in step] for epoch in range(2) for step in batches.plan(epoch)
-    ]
+    plan = batches.plan(0) + batches.plan(1)
+    assert found == [[windows[number] for number in step] for step in plan]
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -230,7 +209,7 @@ def test_the_windows_of_a_step_are_found_by_lengths_alone_and_named(tmp_path, ba
     whole = [rows_of(batch) for batch in batches.training(2).as_numpy_iterator()]
     vocabulary = tuple(f"piece-{number}-" for number in range(100 + len(many)))
     with ShardReader(corpus) as reader:
-        by_shard = {facts.file: [] for facts in corpus.manifest.shards}
+        by_shard = {info.file: [] for info in corpus.manifest.shards}
         for block, shard in enumerate(corpus.blocks.shard.tolist()):
             by_shard[corpus.manifest.shards[shard].file] += reader.windows(block)
     for epoch, step in ((0, 0), (0, 3), (1, 2)):
@@ -241,9 +220,8 @@ def test_the_windows_of_a_step_are_found_by_lengths_alone_and_named(tmp_path, ba
         ]
         assert sorted(int(match[3]) for match in named) == want
         for match in named:
-            assert np.frombuffer(by_shard[match[1]][int(match[2]) - 1], PIECE)["id"][0] == int(
-                match[3]
-            )
+            window = by_shard[match[1]][int(match[2]) - 1]
+            assert np.frombuffer(window, PIECE)["id"][0] == int(match[3])
 
 
 def test_windows_are_those_that_encode_gives(tmp_path):
@@ -255,11 +233,11 @@ def test_windows_are_those_that_encode_gives(tmp_path):
     ]
     options = {"max_length": 24, "overlap": 6, "labelling": "word"}
     whole = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), **options)
-    parts = [
-        encode(documents[begin : begin + 7], tiny.tokenizer(), tiny.LABELS, Ledger(), **options)
-        for begin in range(0, 40, 7)
-    ]
-    corpus = write(tmp_path / "x", [parts[0::2], parts[1::2]])
+    corpora = []
+    for begin in range(0, 40, 7):
+        some = documents[begin : begin + 7]
+        corpora.append(encode(some, tiny.tokenizer(), tiny.LABELS, Ledger(), **options))
+    corpus = write(tmp_path / "x", [corpora[0::2], corpora[1::2]])
     (epoch,) = epochs_of(ShardBatches(corpus, PaddedSettings(5, "padded", (), PAD, 1)), 1)
     assert Counter(window for batch in epoch for window in batch) == Counter(windows_of(whole))
     assert corpus.manifest.documents == 40
@@ -280,20 +258,15 @@ def test_batches_have_the_sizes_and_shapes_that_they_have_in_memory(tmp_path, ba
         shapes.append(Counter(len(batch[1]) for batch in batches.training(1).as_numpy_iterator()))
         for x, _, _ in batches.training(1).as_numpy_iterator():
             real = x["segment_ids" if batching == "packed" else "attention_mask"] > 0
-            assert real.shape[1] == (
-                LONGEST if batching == "packed" else min(-(-real.sum(1).max() // 8) * 8, max(many))
-            )
+            padded = min(-(-real.sum(1).max() // 8) * 8, max(many))
+            assert real.shape[1] == (LONGEST if batching == "packed" else padded)
     assert shapes[0] == shapes[1]
 
 
 def test_an_order_that_packs_into_too_many_rows_is_drawn_again(tmp_path, monkeypatch):
     corpus = sharded(tmp_path / "x", many, 1)
-    rows = {
-        (1, 0): 50,
-        (1, 1): 51,
-        (1, 1, 1): 50,
-        **{(1, 2, *more): 60 for more in [(), *((number,) for number in range(1, 8))]},
-    }
+    rows = {(1, 0): 50, (1, 1): 51, (1, 1, 1): 50, (1, 2): 60}
+    rows |= {(1, 2, number): 60 for number in range(1, 8)}
     monkeypatch.setattr(PackedEpochs, "_count", lambda self, seeds: rows[tuple(seeds)])
     epochs = PackedEpochs(corpus, PackedSettings(1, LONGEST, PAD, 1))
     assert epochs.shape(ONE_REPLICA) == (1, LONGEST)
@@ -308,18 +281,15 @@ def test_an_order_that_packs_into_too_many_rows_is_drawn_again(tmp_path, monkeyp
     seed=st.integers(0, 99),
 )
 def test_a_shuffle_buffer_gives_everything_once_whatever_it_holds(blocks, size, seed):
-    numbered = [[(block, place) for place in range(count)] for block, count in enumerate(blocks)]
-    found = list(mix(iter(numbered), np.random.default_rng(seed), size))
-    assert sorted(found) == [window for block in numbered for window in block]
-    by_place = list(
-        windows_in_order(
-            len(blocks), lambda block: numbered[block], np.random.default_rng(seed), size
-        )
-    )
-    other = [[(block, place) for place in range(count)] for block, count in enumerate(blocks)]
-    random = np.random.default_rng(seed)
-    by_other = list(windows_in_order(len(blocks), other.__getitem__, random, size))
-    assert by_place == by_other
+    def numbered():
+        return [[(block, index) for index in range(count)] for block, count in enumerate(blocks)]
+
+    def in_order(read):
+        return list(windows_in_order(len(blocks), read, np.random.default_rng(seed), size))
+
+    found = list(mix(iter(numbered()), np.random.default_rng(seed), size))
+    assert sorted(found) == [window for block in numbered() for window in block]
+    assert in_order(numbered().__getitem__) == in_order(numbered().__getitem__)
 
 
 def test_a_shuffle_buffer_mixes_distant_windows():
@@ -334,24 +304,16 @@ def test_a_shuffle_buffer_mixes_distant_windows():
 def test_a_shard_is_a_tfrecord_file_of_examples_as_documented(tmp_path):
     corpus = sharded(tmp_path / "x", many, 1, 1)
     path = corpus.folder / "shard-00000-of-00001.tfrecord"
-    names = {
-        name: tf.io.FixedLenFeature([], tf.string)
-        for name in ("lengths", "input_ids", "labels", "label_mask")
-    }
+    dtypes = {"input_ids": tf.int32, "labels": tf.int16, "label_mask": tf.uint8}
+    features = dict.fromkeys(("lengths", *dtypes), tf.io.FixedLenFeature([], tf.string))
     found = []
     for record in tf.data.TFRecordDataset(str(path)):
-        example = tf.io.parse_single_example(record, names)
+        example = tf.io.parse_single_example(record, features)
         lengths = tf.io.decode_raw(example["lengths"], tf.int32)
-        rows = [
-            tf.RaggedTensor.from_row_lengths(
-                tf.io.decode_raw(example[name], dtype), lengths
-            ).to_list()
-            for name, dtype in (
-                ("input_ids", tf.int32),
-                ("labels", tf.int16),
-                ("label_mask", tf.uint8),
-            )
-        ]
+        rows = []
+        for name, dtype in dtypes.items():
+            flat = tf.io.decode_raw(example[name], dtype)
+            rows.append(tf.RaggedTensor.from_row_lengths(flat, lengths).to_list())
         found += [tuple(map(tuple, window)) for window in zip(*rows, strict=True)]
     assert found == windows_of(corpus_of(many))
 

@@ -21,58 +21,23 @@ from tfner.data.batching.batch_by_size import SURROGATE, encode_text
 from tfner.documents import Entity
 
 ACCENTS = "\u0301\u0323\u0308"
-HARD = [
-    *(
-        "e\u0301\u0323a",
-        "\u0308",
-        "A\u030a\u0301se",
-        "각",
-        "ṩ",
-        "ﬁ",
-        "İi",
-        "ẞß",
-        "\u0130\u0307",
-    ),  # marks, expansions, compositions
-    *("👩🏽‍🚀", "👨‍👩‍👧‍👦", "🇳🇴🇸🇪🇫", "✊🏿", "❤️‍🔥", "\u200d", "1️⃣"),  # joiners, skin tones, flags
-    *("שָׁלוֹם", "مُحَمَّد", "\u202eanna\u202c", "\u2067אבג oslo\u2069"),  # from right to left
-    *("東京都大阪市", "한국어", "ภาษาไทย", "नमस्ते", "𠜎𠮷"),  # no spaces, several bytes
-    *(
-        "\x00",
-        "\ufeff",
-        "\u00ad",
-        "\u2028",
-        "\ufffd",
-        "\ufffe",
-        "\U0010ffff",
-        "𝄞",
-        "x" * 120,
-        "[SEP]",
-        "U.S.",
-        "...",
-    ),
-]
+# marks, expansions, compositions
+HARD = ["e\u0301\u0323a", "\u0308", "A\u030a\u0301se", "각", "ṩ", "ﬁ", "İi", "ẞß", "\u0130\u0307"]
+HARD += ["👩🏽‍🚀", "👨‍👩‍👧‍👦", "🇳🇴🇸🇪🇫", "✊🏿", "❤️‍🔥", "\u200d", "1️⃣"]  # joiners, skin tones, flags
+HARD += ["שָׁלוֹם", "مُحَمَّد", "\u202eanna\u202c", "\u2067אבג oslo\u2069"]  # from right to left
+HARD += ["東京都大阪市", "한국어", "ภาษาไทย", "नमस्ते", "𠜎𠮷"]  # no spaces, several bytes
+HARD += ["\x00", "\ufeff", "\u00ad", "\u2028", "\ufffd", "\ufffe", "\U0010ffff"]
+HARD += ["𝄞", "x" * 120, "[SEP]", "U.S.", "..."]
 pieces = st.sampled_from([*tiny.WORDS, *HARD]) | st.text(max_size=3)
 any_text = st.builds(
     str.join, st.sampled_from([" ", "", ", ", "\u3000"]), st.lists(pieces, max_size=12)
 ) | st.text(max_size=20)
-BROKEN = [
-    b"\xc3",
-    b"\xe4\xb8",
-    b"\xf0\x9f\x98",
-    b"\xed\xa0\x80",
-    b"\xc0",
-    b"\x80",
-    b"\xff",
-    b"a",
-    b" ",
-    b"oslo",
-]
-bytes_pieces = st.binary(max_size=5) | st.sampled_from(
-    [word.encode() for word in (*tiny.WORDS, *HARD)]
-)
-any_bytes = st.lists(st.sampled_from(BROKEN)).map(b"".join) | st.builds(
-    bytes.join, st.sampled_from([b" ", b""]), st.lists(bytes_pieces, max_size=10)
-)
+CUT_OFF = [b"\xc3", b"\xe4\xb8", b"\xf0\x9f\x98"]
+BROKEN = [*CUT_OFF, b"\xed\xa0\x80", b"\xc0", b"\x80", b"\xff", b"a", b" ", b"oslo"]
+encoded_words = st.sampled_from([word.encode() for word in (*tiny.WORDS, *HARD)])
+bytes_pieces = st.lists(st.binary(max_size=5) | encoded_words, max_size=10)
+joined_bytes = st.builds(bytes.join, st.sampled_from([b" ", b""]), bytes_pieces)
+any_bytes = st.lists(st.sampled_from(BROKEN)).map(b"".join) | joined_bytes
 
 
 class Found(NamedTuple):
@@ -89,15 +54,7 @@ class Found(NamedTuple):
 def find(texts: Sequence[bytes]) -> list[list[Found]]:
     """The entities of each text, padding cut off."""
     answer = tiny.live()._ask_texts(list(texts))
-    names = (
-        "entity_start",
-        "entity_end",
-        "entity_start_byte",
-        "entity_end_byte",
-        "entity_label",
-        "entity_score",
-    )
-    columns = [answer[name].tolist() for name in names]
+    columns = [answer[f"entity_{name}"].tolist() for name in Found._fields]
     return [
         [Found(*row) for row in zip(*rows, strict=True)][:count]
         for count, *rows in zip(answer["entity_count"], *columns, strict=True)
@@ -108,19 +65,16 @@ def assert_places(
     raw: bytes, text: str, found: Sequence[Found], entities: Sequence[Entity]
 ) -> None:
     """Every place in `raw` is the same in `text`, entities are not empty and follow each other."""
-    assert [(one.start, one.end, one.label.decode()) for one in found] == [
-        entity.key for entity in entities
-    ]
+    keys = [(one.start, one.end, one.label.decode()) for one in found]
+    assert keys == [entity.key for entity in entities]
     for one, entity in zip(found, entities, strict=True):
         assert 0 <= one.start < one.end <= len(text)
-        assert raw[one.start_byte : one.end_byte].decode() == SURROGATE.sub(
-            "\ufffd", text[one.start : one.end]
-        )
+        own = raw[one.start_byte : one.end_byte].decode()
+        assert own == SURROGATE.sub("\ufffd", text[one.start : one.end])
         assert text[one.start : one.end] == entity.text
-    assert all(
-        first.end <= second.start and first.end_byte <= second.start_byte
-        for first, second in pairwise(found)
-    )
+    for first, second in pairwise(found):
+        assert first.end <= second.start
+        assert first.end_byte <= second.start_byte
 
 
 @settings(max_examples=80)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tfner.tokenizers.protocol import Tokenizer
 logger = logging.getLogger(__name__)
 # one more whenever `encode` gives something else for the same input, or the file something else
 ENCODING = 1
+ENTITY = attrgetter("start", "end", "label", "text")
 NAME_LENGTH = 32
 
 
@@ -66,10 +68,7 @@ def encode_cached(
 
 
 def cache_key(
-    documents: Iterable[Document],
-    tokenizer: Tokenizer,
-    labels: LabelSet,
-    settings: dict[str, Any],
+    documents: Iterable[Document], tokenizer: Tokenizer, labels: LabelSet, settings: dict[str, Any]
 ) -> str:
     """Hash all that decides the encoded corpus and the ledger's entries, in hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=32)
@@ -77,9 +76,7 @@ def cache_key(
     decisive = [*versions, labels.types, labels.scheme, settings]
     digest.update(json.dumps(decisive, sort_keys=True).encode())
     for document in documents:
-        entities = [
-            (entity.start, entity.end, entity.label, entity.text) for entity in document.entities
-        ]
+        entities = list(map(ENTITY, document.entities))
         content = [document.id, document.text, document.words, entities]
         digest.update(b"\n" + json.dumps(content).encode())
     return digest.hexdigest()
@@ -87,13 +84,11 @@ def cache_key(
 
 def write_corpus(path: Path, key: str, corpus: EncodedCorpus, ledger: Ledger) -> None:
     """Write a corpus and what was dropped while it was encoded."""
-    arrays = {
-        "splits": corpus.input_ids.row_splits.numpy(),
-        "input_ids": corpus.input_ids.values.numpy(),
-        "labels": corpus.labels.values.numpy(),
-        "label_mask": corpus.label_mask.values.numpy().astype(np.uint8),
-        "pieces": corpus.pieces,
-    }
+    arrays = {"splits": corpus.input_ids.row_splits.numpy()}
+    for name in ("input_ids", "labels", "label_mask"):
+        arrays[name] = getattr(corpus, name).values.numpy()
+    arrays["label_mask"] = arrays["label_mask"].astype(np.uint8)
+    arrays["pieces"] = corpus.pieces
     write_arrays(path, {"key": key, "lost": ledger.entries}, arrays)
 
 
@@ -112,6 +107,6 @@ def read_corpus(path: Path, key: str, ledger: Ledger) -> EncodedCorpus:
     def ragged(values: np.ndarray) -> tf.RaggedTensor:
         return tf.RaggedTensor.from_row_splits(values, arrays["splits"], validate=False)
 
-    label_mask = arrays["label_mask"].astype(np.float32)
     ids, tags = ragged(arrays["input_ids"]), ragged(arrays["labels"])
-    return EncodedCorpus(ids, tags, ragged(label_mask), arrays["pieces"])
+    label_mask = ragged(arrays["label_mask"].astype(np.float32))
+    return EncodedCorpus(ids, tags, label_mask, arrays["pieces"])

@@ -57,7 +57,8 @@ class EncodedCorpus:
         lengths = self._splits[windows + 1] - starts
         # what is at p on end begins at `begins`, and came from `starts`
         begins = np.cumsum(lengths) - lengths
-        source = np.repeat(starts - begins, lengths) + np.arange(lengths.sum())
+        moves = np.repeat(starts - begins, lengths)
+        source = moves + np.arange(lengths.sum())
         return Pieces(*(values[source] for values in self._flat))
 
     @cached_property
@@ -83,15 +84,6 @@ class TokenRow(NamedTuple):
     unit_end: np.ndarray
 
 
-@dataclass(frozen=True)
-class EncodedDocument:
-    """Hold the pieces of one text before windows; arrays [T]."""
-
-    ids: np.ndarray
-    labels: np.ndarray
-    label_mask: np.ndarray
-
-
 def encode(
     documents: Iterable[Document],
     tokenizer: Tokenizer,
@@ -103,35 +95,22 @@ def encode(
     labelling: Labelling = "word",
 ) -> EncodedCorpus:
     """Tokenize, label and window documents; what cannot be labelled goes into the ledger."""
-    encoded = list(encode_documents(documents, tokenizer, labels, ledger, labelling))
-    pieces = np.array([len(document.ids) for document in encoded], np.int32)
-    windows = cut_windows(tf.constant(pieces), max_length - 2, overlap)
-    ids = window_values(ragged([document.ids for document in encoded], np.int32), windows)
-    tags = window_values(ragged([document.labels for document in encoded], np.int32), windows)
-    labelled = ragged([document.label_mask for document in encoded], np.bool_)
-    label_mask = window_values(labelled, windows)
-    label_mask = label_mask.with_values(label_mask.values & owned_pieces(windows).values)
-    return EncodedCorpus(
-        frame(ids, tokenizer.cls_id, tokenizer.sep_id),
-        frame(tags, 0, 0),
-        tf.cast(frame(label_mask, False, False), tf.float32),
-        pieces,
-    )
-
-
-def encode_documents(
-    documents: Iterable[Document],
-    tokenizer: Tokenizer,
-    labels: LabelSet,
-    ledger: Ledger,
-    labelling: Labelling,
-) -> Iterator[EncodedDocument]:
-    """Give pieces, labels and label mask of each document, in order."""
     inside = inside_tags(labels)
+    ids, tags, label_masks = [], [], []
     for document, tokens in tokenize(documents, tokenizer):
         tag_T = tag_document(document, tokens, labels, ledger)[tokens.unit]
-        piece_tag_T = np.where(tokens.first_of_unit, tag_T, inside[tag_T])
-        yield EncodedDocument(tokens.ids, piece_tag_T, labelled_pieces(tokens, labelling))
+        ids.append(tokens.ids)
+        tags.append(np.where(tokens.first_of_unit, tag_T, inside[tag_T]))
+        label_masks.append(labelled_pieces(tokens, labelling))
+    pieces = np.array(list(map(len, ids)), np.int32)
+    windows = cut_windows(tf.constant(pieces), max_length - 2, overlap)
+    input_ids = window_values(ragged(ids, np.int32), windows)
+    label_ids = window_values(ragged(tags, np.int32), windows)
+    labelled = window_values(ragged(label_masks, np.bool_), windows)
+    owned = labelled.values & owned_pieces(windows).values
+    label_mask = frame(labelled.with_values(owned), False, False)
+    input_ids = frame(input_ids, tokenizer.cls_id, tokenizer.sep_id)
+    return EncodedCorpus(input_ids, frame(label_ids, 0, 0), tf.cast(label_mask, tf.float32), pieces)
 
 
 def tag_document(
@@ -172,10 +151,8 @@ def tokenize(
     documents: Iterable[Document], tokenizer: Tokenizer
 ) -> Iterator[tuple[Document, TokenRow]]:
     """Give each document with its tokens; given words are the units, else those that are found."""
-    batches = batch_by_padded_size(
-        documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE
-    )
-    for batch in batches:
+    most = {"count": DOCUMENTS_AT_ONCE, "characters": CHARACTERS_AT_ONCE}
+    for batch in batch_by_padded_size(documents, **most):
         tokens = tokenize_batch(batch, tokenizer)
         members = []
         for name in TokenRow._fields:
@@ -192,9 +169,10 @@ def tokenize_batch(documents: Sequence[Document], tokenizer: Tokenizer) -> Token
         texts = [encode_text(document.text) for document in documents]
         return tokenizer.tokenize_text(tf.constant(texts))
     words = [document.word_texts() for document in documents]
-    flat = tf.constant([encode_text(word) for row in words for word in row], tf.string)
+    flat = [encode_text(word) for row in words for word in row]
     counts = list(map(len, words))
-    return tokenizer.tokenize_words(tf.RaggedTensor.from_row_lengths(flat, counts))
+    words_BW = tf.RaggedTensor.from_row_lengths(tf.constant(flat, tf.string), counts)
+    return tokenizer.tokenize_words(words_BW)
 
 
 def ragged(rows: Sequence[np.ndarray], dtype: type) -> tf.RaggedTensor:

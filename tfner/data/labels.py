@@ -54,22 +54,26 @@ def tag_units(
         >>> ledger.counts
         {'misaligned': 1}
     """
-    table = Units([start for start, _ in units], [end for _, end in units], has_piece)
-    unknown = [entity for entity in document.entities if entity.label not in labels.types]
+    starts, ends = zip(*units, strict=True) if units else ((), ())
+    table = Units(starts, ends, has_piece)
     known = [entity for entity in document.entities if entity.label in labels.types]
+    unknown = [entity for entity in document.entities if entity.label not in labels.types]
     apart, overlapping = keep_longest(known)
-    covers = [(entity, cover_of(entity, table)) for entity in apart]
-    vanished = [entity for entity, cover in covers if cover is None]
-    seen = [(entity, cover) for entity, cover in covers if cover is not None]
-    flat, _ = keep_longest(cover for _, cover in seen)
+    covers = [cover_of(entity, table) for entity in apart]
+    flat, _ = keep_longest(filter(None, covers))
     # by identity: two entities in one unit may be equal once they are widened to it
-    kept_ids = {id(cover) for cover in flat}
-    overlapping += [entity for entity, cover in seen if id(cover) not in kept_ids]
-    kept = [entity for entity, cover in seen if id(cover) in kept_ids]
+    kept_ids = set(map(id, flat))
+    vanished, misaligned = [], []
+    for entity, cover in zip(apart, covers, strict=True):
+        if cover is None:
+            vanished.append(entity)
+        elif id(cover) not in kept_ids:
+            overlapping.append(entity)
+        elif is_misaligned(entity, table):
+            misaligned.append(entity)
     enter(ledger, "unknown_label", document, unknown)
     enter(ledger, "vanished", document, vanished)
     enter(ledger, "overlapping", document, overlapping)
-    misaligned = [entity for entity in kept if is_misaligned(entity, table)]
     enter(ledger, "misaligned", document, misaligned)
     return write_tag_ids(flat, has_piece, labels)
 
@@ -83,7 +87,8 @@ def cover_of(entity: Entity, units: Units) -> Entity | None:
     visible = first + np.flatnonzero(units.has_piece[first:last])
     if not len(visible):
         return None
-    return replace(entity, start=int(visible[0]), end=int(visible[-1]) + 1)
+    first, last = visible[[0, -1]].tolist()
+    return replace(entity, start=first, end=last + 1)
 
 
 def is_misaligned(entity: Entity, units: Units) -> bool:
@@ -91,7 +96,8 @@ def is_misaligned(entity: Entity, units: Units) -> bool:
     first, last = units.touched_by(entity)
     if first >= last:
         return False
-    return units.starts[first] < entity.start or units.ends[last - 1] > entity.end
+    begins_earlier = units.starts[first] < entity.start
+    return begins_earlier or units.ends[last - 1] > entity.end
 
 
 def write_tag_ids(
@@ -130,5 +136,5 @@ def inside_tags(labels: LabelSet) -> np.ndarray:
         int32 [K].
     """
     further = {"B": "I", "S": "E"}
-    names = [f"{further.get(tag[0], tag[0])}{tag[1:]}" for tag in labels.tags]
+    names = [further.get(tag[0], tag[0]) + tag[1:] for tag in labels.tags]
     return np.array(list(map(labels.id, names)), np.int32)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import compress
 
 import numpy as np
 import tensorflow as tf
@@ -32,26 +33,20 @@ def collect_token_stats(
         pieces.append(len(tokens.ids))
         unknown = np.flatnonzero(tokens.ids == unknown_id)
         if len(unknown):
-            given = document.words is not None
-            text = " ".join(document.word_texts()) if given else document.text
+            has_words = document.words is not None
+            text = " ".join(document.word_texts()) if has_words else document.text
             for i in unknown:
                 suspects.update(text[tokens.start[i] : tokens.end[i]])
-    return TokenStats(
-        units=units,
-        pieces=pieces,
-        dropped=ledger.counts,
-        unknown_characters=unknown_alone(suspects, tokenizer),
-    )
+    unknown = unknown_alone(suspects, tokenizer)
+    counts = {"dropped": ledger.counts, "unknown_characters": unknown}
+    return TokenStats(units=units, pieces=pieces, **counts)
 
 
 def unknown_alone(suspects: Counter[str], tokenizer: Tokenizer) -> dict[str, int]:
     """Keep the characters that are unknown alone: in an unknown word most are not to blame."""
     if not suspects:
         return {}
-    characters = list(suspects)
-    texts = [encode_text(character) for character in characters]
-    ids = tokenizer.tokenize_text(tf.constant(texts)).ids.to_list()
-    unknown = [
-        character for character, row in zip(characters, ids, strict=True) if tokenizer.unk_id in row
-    ]
-    return {character: suspects[character] for character in unknown}
+    texts = tf.constant(list(map(encode_text, suspects)))
+    ids = tokenizer.tokenize_text(texts).ids.to_list()
+    unknown = [tokenizer.unk_id in row for row in ids]
+    return dict(compress(suspects.items(), unknown))

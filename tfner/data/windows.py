@@ -55,17 +55,23 @@ def cut_windows(piece_counts_B: tf.Tensor, capacity: int, overlap: int) -> Windo
     surplus_B = tf.maximum(count_B - capacity, 0)
     more_B = (surplus_B + stride - 1) // stride  # windows behind the first
     windows_B = tf.where(count_B > 0, 1 + more_B, 0)
-    text = tf.repeat(tf.range(tf.size(count_B)), windows_B)
-    before_text = tf.gather(tf.cumsum(windows_B, exclusive=True), text)
-    index = tf.range(tf.size(text)) - before_text
-    count, surplus = tf.gather(count_B, text), tf.gather(surplus_B, text)
+    number_B = tf.range(tf.size(count_B))
+    text = tf.repeat(number_B, windows_B)
+    before_B = tf.cumsum(windows_B, exclusive=True)
+    index = tf.range(tf.size(text)) - tf.gather(before_B, text)
+    count = tf.gather(count_B, text)
+    surplus = tf.gather(surplus_B, text)
     start = tf.minimum(index * stride, surplus)
-    previous_start, next_start = (index - 1) * stride, tf.minimum((index + 1) * stride, surplus)
+    end = tf.minimum(start + capacity, count)
+    previous_start = (index - 1) * stride
+    next_start = tf.minimum((index + 1) * stride, surplus)
     # the middle of what two neighbours share, from the start of the one to the end of the other
-    own_start = tf.where(index == 0, 0, (previous_start + start + capacity) // 2)
+    middle_before = (previous_start + start + capacity) // 2
+    middle_after = (start + next_start + capacity) // 2
+    own_start = tf.where(index == 0, 0, middle_before)
     is_last = index + 1 == tf.gather(windows_B, text)
-    own_end = tf.where(is_last, count, (start + next_start + capacity) // 2)
-    return Windows(text, start, tf.minimum(start + capacity, count), own_start, own_end)
+    own_end = tf.where(is_last, count, middle_after)
+    return Windows(text, start, end, own_start, own_end)
 
 
 def window_values(values: tf.RaggedTensor, windows: Windows) -> tf.RaggedTensor:
@@ -75,10 +81,10 @@ def window_values(values: tf.RaggedTensor, windows: Windows) -> tf.RaggedTensor:
     >>> window_values(tf.ragged.constant([[1, 2, 3, 4, 5], [6, 7]]), windows).to_list()
     [[1, 2, 3, 4], [2, 3, 4, 5], [6, 7]]
     """
-    offset = tf.cast(tf.gather(values.row_starts(), windows.text), tf.int32)
-    positions = tf.ragged.range(
-        offset + windows.start, offset + windows.end, row_splits_dtype=tf.int32
-    )
+    begin = tf.gather(values.row_starts(), windows.text)
+    offset = tf.cast(begin, tf.int32)
+    start, end = offset + windows.start, offset + windows.end
+    positions = tf.ragged.range(start, end, row_splits_dtype=tf.int32)
     return positions.with_values(tf.gather(values.values, positions.values))
 
 
@@ -91,8 +97,9 @@ def owned_pieces(windows: Windows) -> tf.RaggedTensor:
     """
     positions = tf.ragged.range(windows.start, windows.end, row_splits_dtype=tf.int32)
     window = positions.value_rowids()
-    after_start = positions.values >= tf.gather(windows.own_start, window)
-    before_end = positions.values < tf.gather(windows.own_end, window)
+    piece = positions.values
+    after_start = piece >= tf.gather(windows.own_start, window)
+    before_end = piece < tf.gather(windows.own_end, window)
     return positions.with_values(after_start & before_end)
 
 

@@ -25,20 +25,8 @@ from tfner.tokenizers.combining import combining_classes
 
 # Letters join into pre-tokens; UNDERSCORE to CJK are pre-tokens of their own, told apart for the
 # word rule; SPACE separates them.
-(
-    LETTER,
-    DIGIT,
-    UNDERSCORE,
-    FULL_STOP,
-    HYPHEN,
-    APOSTROPHE,
-    SIGIL,
-    PUNCTUATION,
-    COMMA,
-    SEPARATOR,
-    CJK,
-    SPACE,
-) = range(12)
+LETTER, DIGIT, UNDERSCORE, FULL_STOP, HYPHEN, APOSTROPHE = range(6)
+SIGIL, PUNCTUATION, COMMA, SEPARATOR, CJK, SPACE = range(6, 12)
 # Rare: EXPANDED becomes several letters. A KEPT_MARK may change order with its neighbours. A
 # STRIPPED_MARK is an accent: nothing comes out, but it belongs to the character before it. A
 # DELETED character belongs to nothing.
@@ -121,12 +109,12 @@ def character_table(
 
 def probed_code_points() -> np.ndarray:
     """List what the normalizer is asked: mixed planes without surrogates, three of every other."""
-    mixed = [np.arange(plane * PLANE, (plane + 1) * PLANE) for plane in MIXED_PLANES]
+    whole = np.arange(PLANE)
     probes = np.array([0, PLANE - 2, PLANE - 1])
-    uniform = [plane * PLANE + probes for plane in UNIFORM_PLANES]
-    code_points = np.sort(np.concatenate(mixed + uniform))
-    surrogate = (code_points >= SURROGATES.start) & (code_points < SURROGATES.stop)
-    return code_points[~surrogate]
+    planes = [whole if plane in MIXED_PLANES else probes for plane in range(17)]
+    code_points = np.concatenate([PLANE * plane + codes for plane, codes in enumerate(planes)])
+    is_surrogate = np.isin(code_points, SURROGATES)
+    return code_points[~is_surrogate]
 
 
 @dataclass(frozen=True)
@@ -154,12 +142,14 @@ def normalize_each(normalizer: BertNormalizer, code_points: np.ndarray) -> Norma
     >>> text_of(results.values), results.starts.tolist(), results.lengths.tolist()
     ('0e00', [1, 3], [1, 0])
     """
-    values = code_points_of(normalizer.normalize_str(text_of(delimited(code_points))))
+    normalized = normalizer.normalize_str(text_of(delimited(code_points)))
+    values = code_points_of(normalized)
     zeros = np.flatnonzero(values == DELIMITER)
     itself = np.flatnonzero(code_points == DELIMITER) + 1  # the zero that is among those probed
     zeros = np.delete(zeros, itself)
     starts, lengths = zeros[:-1] + 1, np.diff(zeros) - 1
-    cjk = (lengths > 2) & (values[starts] == ord(" "))
+    is_spaced = values[starts] == ord(" ")
+    cjk = (lengths > 2) & is_spaced
     return Normalized(values, starts + cjk, lengths - 2 * cjk, cjk)
 
 
@@ -234,10 +224,12 @@ def encode_entries(
     rare = np.where(classes > SPACE, RARE, 0)
     entries = classes | (values << VALUE_SHIFT) | rare
     entries[expanded] |= lengths << COUNT_SHIFT
-    within = np.arange(lengths.sum()) - np.repeat(values[expanded], lengths)
-    expansions = results.values[np.repeat(results.starts[expanded], lengths) + within]
+    # what is written at the k-th code point of all expansions stands `moves` further in the results
+    moves = results.starts[expanded] - values[expanded]
+    source = np.arange(lengths.sum()) + np.repeat(moves, lengths)
     # one more, so that there is something to gather where nothing expands
-    return entries.astype(np.int32), np.append(expansions, 0).astype(np.int32)
+    expansions = np.append(results.values[source], 0)
+    return entries.astype(np.int32), expansions.astype(np.int32)
 
 
 def fill_planes(entries: np.ndarray, code_points: np.ndarray) -> np.ndarray:
@@ -256,8 +248,7 @@ def fill_planes(entries: np.ndarray, code_points: np.ndarray) -> np.ndarray:
 def compress(entries: np.ndarray, expansions: np.ndarray) -> CharacterTable:
     """Store each distinct block once."""
     blocks = entries.reshape(-1, BLOCK_MASK + 1)
-    # blocks as opaque bytes compare whole
-    opaque = blocks.view(f"V{blocks.itemsize * blocks.shape[1]}")
+    opaque = blocks.view(f"V{blocks[0].nbytes}")  # as opaque bytes they compare whole
     _, first, inverse = np.unique(opaque, return_index=True, return_inverse=True)
-    offsets = inverse.reshape(-1) << BLOCK_SHIFT
-    return CharacterTable(offsets.astype(np.int32), blocks[first].reshape(-1), expansions)
+    index = (inverse.ravel() << BLOCK_SHIFT).astype(np.int32)
+    return CharacterTable(index, blocks[first].ravel(), expansions)

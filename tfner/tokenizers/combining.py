@@ -86,8 +86,8 @@ def canonical_order(
     key_N = tf.cumsum(starter_N) * CLASSES + tf.cast(class_N, tf.int64)
     index_V = tf.where(visible_N)
     order_V = tf.argsort(tf.gather_nd(key_N, index_V), stable=True)
-    code_V = tf.gather(tf.gather_nd(code_N, index_V), order_V)
-    return tf.tensor_scatter_nd_update(code_N, index_V, code_V)
+    code_V = tf.gather_nd(code_N, index_V)
+    return tf.tensor_scatter_nd_update(code_N, index_V, tf.gather(code_V, order_V))
 
 
 def look_up_class(code_N: tf.Tensor, marks_C: tf.Tensor, classes_C: tf.Tensor) -> tf.Tensor:

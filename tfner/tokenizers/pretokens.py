@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfner.tokenizers import characters
-from tfner.tokenizers.characters import (
-    BLOCK_MASK,
-    BLOCK_SHIFT,
-    CLASS_MASK,
-    COUNT_MASK,
-    COUNT_SHIFT,
-    DELETED,
-    DIGIT,
-    EXPANDED,
-    KEPT_MARK,
-    LETTER,
-    SPACE,
-    STRIPPED_MARK,
-    VALUE_MASK,
-    VALUE_SHIFT,
-)
+from tfner.tokenizers.characters import DELETED, DIGIT, EXPANDED, KEPT_MARK, LETTER, SPACE
 from tfner.tokenizers.combining import canonical_order, combining_classes
 from tfner.tokenizers.ragged_ops import indices_of, ranges
 from tfner.tokenizers.vocabulary import TokenizerSettings
@@ -98,22 +84,20 @@ class PreTokenizer(tf.Module):
         [True, True, False, True]
         """
         # with Tsplits=tf.int32 the op ends the process in a failed check
-        splits, code_N, byte_N = tf.raw_ops.UnicodeDecodeWithOffsets(
-            input=text_B, input_encoding="UTF-8"
-        )
+        decode = tf.raw_ops.UnicodeDecodeWithOffsets
+        splits, code_N, byte_N = decode(input=text_B, input_encoding="UTF-8")
         splits_B = tf.cast(splits, tf.int32)
         entry_N = self._look_up(code_N)
-        pretokens = tf.cond(
-            tf.reduce_min(entry_N) < 0,
-            lambda: self._cut_rare(code_N, entry_N, splits_B),
-            lambda: cut_plain(code_N, entry_N, splits_B),
-        )
+        any_rare = tf.reduce_min(entry_N) < 0
+        cut_rare = partial(self._cut_rare, code_N, entry_N, splits_B)
+        pretokens = tf.cond(any_rare, cut_rare, partial(cut_plain, code_N, entry_N, splits_B))
         return Characters(code_N, byte_N, splits_B), pretokens
 
     def _look_up(self, code_N: tf.Tensor) -> tf.Tensor:
         """Find the entry of each code point in the two-level table; int32 [N] -> [N]."""
-        block_N = tf.gather(self._index, tf.bitwise.right_shift(code_N, BLOCK_SHIFT))
-        within_N = tf.bitwise.bitwise_and(code_N, BLOCK_MASK)
+        number_N = tf.bitwise.right_shift(code_N, characters.BLOCK_SHIFT)
+        block_N = tf.gather(self._index, number_N)
+        within_N = code_N & characters.BLOCK_MASK
         return tf.gather(self._blocks, block_N + within_N)
 
     def _cut_rare(self, code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Pretokens:
@@ -124,28 +108,25 @@ class PreTokenizer(tf.Module):
         # a break is a white space or the begin of a text; two outputs with as many breaks before
         # them have none between them
         space_N = tf.cast(tf.equal(class_N, SPACE), tf.int32)
+        padded = tf.concat([space_N, [0]], 0)
         begins_B = tf.ones_like(splits_B)
-        break_N = tf.tensor_scatter_nd_add(
-            tf.concat([space_N, [0]], 0), splits_B[:, None], begins_B
-        )
+        break_N = tf.tensor_scatter_nd_add(padded, splits_B[:, None], begins_B)
         break_M = tf.gather(tf.cumsum(break_N), source_M)
-        space_before_M = tf.not_equal(break_M, tf.concat([[0], break_M[:-1]], 0))
-        alone_M = tf.gather((class_N > DIGIT) & (class_N < SPACE), source_M)
+        break_before_M = tf.concat([[0], break_M[:-1]], 0)
+        space_before_M = tf.not_equal(break_M, break_before_M)
+        alone_N = (class_N > DIGIT) & (class_N < SPACE)
+        alone_M = tf.gather(alone_N, source_M)
         after_alone_M = tf.concat([alone_M[:1], alone_M[:-1]], 0)
         start_P = indices_of(space_before_M | alone_M | after_alone_M)
         splits = tf.concat([start_P, tf.shape(source_M)], 0)
         first_P = tf.gather(source_M, start_P)
+        last_P = tf.gather(source_M, splits[1:] - 1)
         class_P = tf.gather(class_N, first_P)
-        return Pretokens(
-            output=output_M,
-            source=source_M,
-            splits=splits,
-            first=first_P,
-            last=tf.gather(source_M, splits[1:] - 1),
-            kind=tf.where(class_P < SPACE, class_P, LETTER),
-            space_before=tf.gather(space_before_M, start_P),
-            stripped_mark=tf.equal(class_N, STRIPPED_MARK),
-        )
+        kind_P = tf.where(class_P < SPACE, class_P, LETTER)
+        space_before_P = tf.gather(space_before_M, start_P)
+        stripped_N = tf.equal(class_N, characters.STRIPPED_MARK)
+        outputs = output_M, source_M, splits
+        return Pretokens(*outputs, first_P, last_P, kind_P, space_before_P, stripped_N)
 
     def _order_marks(
         self, code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor
@@ -155,9 +136,8 @@ class PreTokenizer(tf.Module):
 
         def order() -> tuple[tf.Tensor, tf.Tensor]:
             visible_N = tf.not_equal(class_N, DELETED)
-            ordered_N = canonical_order(
-                code_N, visible_N, splits_B, self._marks, self._mark_classes
-            )
+            marks = self._marks, self._mark_classes
+            ordered_N = canonical_order(code_N, visible_N, splits_B, *marks)
             return ordered_N, self._look_up(ordered_N)
 
         any_kept = tf.reduce_any(tf.equal(class_N, KEPT_MARK))
@@ -171,18 +151,20 @@ class PreTokenizer(tf.Module):
         Returns:
             The code points, and the character that each comes from; int32 [M] each.
         """
-        count_N = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entry_N, COUNT_SHIFT), COUNT_MASK)
+        many_N = tf.bitwise.right_shift(entry_N, characters.COUNT_SHIFT) & characters.COUNT_MASK
         single_N = (class_N < SPACE) | tf.equal(class_N, KEPT_MARK)
         is_expanded_N = tf.equal(class_N, EXPANDED)
-        count_N = tf.where(is_expanded_N, count_N, tf.cast(single_N, tf.int32))
-        slot_N = tf.bitwise.left_shift(tf.range(tf.size(code_N)), SLOT_SHIFT)
+        count_N = tf.where(is_expanded_N, many_N, tf.cast(single_N, tf.int32))
+        index_N = tf.range(tf.size(code_N))
+        slot_N = tf.bitwise.left_shift(index_N, SLOT_SHIFT)
         slot_M = ranges(slot_N, slot_N + count_N)[1]
         source_M = tf.bitwise.right_shift(slot_M, SLOT_SHIFT)
         within_M = slot_M - tf.bitwise.left_shift(source_M, SLOT_SHIFT)
         entry_M = tf.gather(entry_N, source_M)
-        value_M = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entry_M, VALUE_SHIFT), VALUE_MASK)
+        value_M = value_of(entry_M) & characters.VALUE_MASK
         expanded_M = tf.equal(class_of(entry_M), EXPANDED)
-        one_of_many_M = tf.gather(self._expansions, tf.where(expanded_M, value_M + within_M, 0))
+        expansion_M = tf.where(expanded_M, value_M + within_M, 0)
+        one_of_many_M = tf.gather(self._expansions, expansion_M)
         only_one_M = tf.bitwise.bitwise_xor(tf.gather(code_N, source_M), value_M)
         return tf.where(expanded_M, one_of_many_M, only_one_M), source_M
 
@@ -191,27 +173,29 @@ def cut_plain(code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Pre
     """Cut a batch of ordinary text: every character gives one code point, white space none."""
     class_N = class_of(entry_N)
     # [N + 1], what stands before each character; a text begins as after a space
+    spaces_B = tf.fill(tf.shape(splits_B), SPACE)
     left = tf.concat([[SPACE], class_N], 0)
-    left = tf.tensor_scatter_nd_update(left, splits_B[:, None], tf.fill(tf.shape(splits_B), SPACE))
+    left = tf.tensor_scatter_nd_update(left, splits_B[:, None], spaces_B)
     right = tf.concat([class_N, [SPACE]], 0)
     border = tf.maximum(left, right) > DIGIT
     inked_N = tf.not_equal(class_N, SPACE)
     first_P = indices_of(border[:-1] & inked_N)
     last_P = indices_of(border[1:] & inked_N)
     splits, source_M = ranges(first_P, last_P + 1)
-    output_N = tf.bitwise.bitwise_xor(code_N, tf.bitwise.right_shift(entry_N, VALUE_SHIFT))
-    return Pretokens(
-        output=tf.gather(output_N, source_M),
-        source=source_M,
-        splits=splits,
-        first=first_P,
-        last=last_P,
-        kind=tf.gather(class_N, first_P),
-        space_before=tf.equal(tf.gather(left, first_P), SPACE),
-        stripped_mark=tf.zeros([0], tf.bool),
-    )
+    output_N = tf.bitwise.bitwise_xor(code_N, value_of(entry_N))
+    output_M = tf.gather(output_N, source_M)
+    kind_P = tf.gather(class_N, first_P)
+    space_before_P = tf.equal(tf.gather(left, first_P), SPACE)
+    none_stripped = tf.zeros([0], tf.bool)
+    outputs = output_M, source_M, splits
+    return Pretokens(*outputs, first_P, last_P, kind_P, space_before_P, none_stripped)
 
 
 def class_of(entry_N: tf.Tensor) -> tf.Tensor:
     """Take the class out of table entries; int32 [N] -> [N]."""
-    return tf.bitwise.bitwise_and(entry_N, CLASS_MASK)
+    return entry_N & characters.CLASS_MASK
+
+
+def value_of(entry_N: tf.Tensor) -> tf.Tensor:
+    """Take the value out of table entries, RARE included; int32 [N] -> [N]."""
+    return tf.bitwise.right_shift(entry_N, characters.VALUE_SHIFT)

@@ -34,7 +34,7 @@ def row_labels(label_R: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     limit_R = begin_R + tf.cast(row_lengths(splits), tf.int64)
     number_V = ranges(begin_R, limit_R)[1]
     label_V = tf.bitwise.right_shift(number_V, INDEX_BITS)
-    index_V = tf.bitwise.bitwise_and(number_V, INDEX_MASK)
+    index_V = number_V & INDEX_MASK
     return tf.cast(label_V, tf.int32), tf.cast(index_V, tf.int32)
 
 
@@ -47,8 +47,8 @@ def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) ->
     [0, 4, 0]
     """
     start_W = tf.concat([[0], tf.cumsum(length_W + 1)], 0)
-    row_start_W = tf.gather(tf.gather(start_W, splits_B), row_W)
-    return start_W[:-1] - row_start_W
+    start_B = tf.gather(start_W, splits_B)
+    return start_W[:-1] - tf.gather(start_B, row_W)
 
 
 def ranges(start_P: tf.Tensor | int, limit_P: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -72,4 +72,5 @@ def indices_of(flags: tf.Tensor) -> tf.Tensor:
     >>> indices_of(tf.constant([False, True, True])).numpy().tolist()
     [1, 2]
     """
-    return tf.cast(tf.reshape(tf.where(flags), [-1]), tf.int32)
+    found = tf.reshape(tf.where(flags), [-1])
+    return tf.cast(found, tf.int32)

@@ -27,19 +27,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfner.tokenizers.characters import (
-    APOSTROPHE,
-    CJK,
-    COMMA,
-    DIGIT,
-    FULL_STOP,
-    HYPHEN,
-    LETTER,
-    SEPARATOR,
-    SIGIL,
-    SPACE,
-    UNDERSCORE,
-)
+from tfner.tokenizers import characters
+from tfner.tokenizers.characters import APOSTROPHE, CJK, COMMA, DIGIT, FULL_STOP, LETTER, SPACE
 from tfner.tokenizers.pretokens import Pretokens
 from tfner.tokenizers.ragged_ops import indices_of
 
@@ -48,8 +37,11 @@ MAX_CLITIC = max(map(len, CLITICS))
 ASCII_MASK, LOWER_BIT = 127, 32
 
 # What a pre-token and its two neighbours tell, as bits in a table.
-BEGINS, WORD, SEPARATES, OPENS, CLOSES, NAMES, APOSTROPHIZES = (1 << bit for bit in range(7))
+BITS = tuple(1 << bit for bit in range(7))
+BEGINS, WORD, SEPARATES, OPENS, CLOSES, NAMES, APOSTROPHIZES = BITS
 KINDS = SPACE + 1
+WORDS = (LETTER, DIGIT, characters.UNDERSCORE)
+CUT_OUT = (COMMA, characters.SEPARATOR)
 
 
 class WordRule(tf.Module):
@@ -84,7 +76,8 @@ class WordRule(tf.Module):
         segment_P = begins_P | separator_P | before(separator_P)
         leading_P, trailing_P = edges(word_P, segment_P)
         inside_P = segment_P | tf.logical_not(leading_P)
-        clitic_P = clitic_apostrophes(code_N, pretokens, traits_P, trailing_P) & inside_P
+        ending_P = clitic_apostrophes(code_N, pretokens, traits_P, trailing_P)
+        clitic_P = ending_P & inside_P
         name_sign_P = leading_P & has(traits_P, NAMES)
         joined_P = word_P | abbreviating_P | clitic_P | name_sign_P
         cut_off_P = (leading_P | trailing_P) & tf.logical_not(joined_P)
@@ -99,10 +92,12 @@ class WordRule(tf.Module):
         """Look up the bits of each pre-token: int32 [P]."""
         space_P, kind_P = pretokens.space_before, pretokens.kind
         left_P = tf.where(space_P, SPACE, before(kind_P))
-        space_after_P = tf.concat([space_P[1:], tf.ones_like(space_P[:1])], 0)
+        at_end = tf.ones_like(space_P[:1])
+        space_after_P = tf.concat([space_P[1:], at_end], 0)
         next_kind_P = tf.concat([kind_P[1:], kind_P[:1]], 0)
         right_P = tf.where(space_after_P, SPACE, next_kind_P)
-        return tf.gather(self._table, (left_P * KINDS + kind_P) * KINDS + right_P)
+        index_P = (left_P * KINDS + kind_P) * KINDS + right_P
+        return tf.gather(self._table, index_P)
 
 
 def neighbourhoods() -> np.ndarray:
@@ -126,27 +121,23 @@ def traits(left: int, kind: int, right: int) -> int:
         >>> traits(SPACE, LETTER, FULL_STOP) == BEGINS | WORD | OPENS
         True
     """
-    words = (LETTER, DIGIT, UNDERSCORE)
     neighbours = (left, right)
-    run = kind in (FULL_STOP, HYPHEN) and kind in neighbours
+    run = kind in (FULL_STOP, characters.HYPHEN) and kind in neighbours
     number = kind == COMMA and neighbours == (DIGIT, DIGIT)
-    separates = run or (kind in (COMMA, SEPARATOR) and not number)
     begins = SPACE in (left, kind) or CJK in (left, kind)
-    bits = {
-        BEGINS: begins,
-        WORD: kind in words or kind == CJK,
-        SEPARATES: separates,
-        OPENS: kind == LETTER and left in (SPACE, CJK, FULL_STOP, COMMA, SEPARATOR),
-        CLOSES: kind == FULL_STOP and left == LETTER,
-        NAMES: kind == SIGIL and right in words,
-        APOSTROPHIZES: kind == APOSTROPHE and right == LETTER,
-    }
-    return sum(bit for bit, holds in bits.items() if holds)
+    word = kind in (*WORDS, CJK)
+    separates = run or (kind in CUT_OUT and not number)
+    opens = kind == LETTER and left in (SPACE, CJK, FULL_STOP, *CUT_OUT)
+    closes = kind == FULL_STOP and left == LETTER
+    names = kind == characters.SIGIL and right in WORDS
+    apostrophizes = kind == APOSTROPHE and right == LETTER
+    holds = begins, word, separates, opens, closes, names, apostrophizes
+    return sum(itertools.compress(BITS, holds))
 
 
 def has(traits_P: tf.Tensor, bit: int) -> tf.Tensor:
     """Test one bit of each: int32 [P] -> bool [P]."""
-    return tf.not_equal(tf.bitwise.bitwise_and(traits_P, bit), 0)
+    return tf.not_equal(traits_P & bit, 0)
 
 
 def edges(word_P: tf.Tensor, segment_P: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -171,9 +162,11 @@ def edges(word_P: tf.Tensor, segment_P: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     event_E = indices_of(event_P)
     # the event at or before a pre-token is a word, or the begin of a segment that has none so far
     empty_E = tf.gather(segment_P & tf.logical_not(word_P), event_E)
+    leading_P = tf.gather(empty_E, number_P - 1)
     # the next event is another word of the segment, or the begin of the next segment
-    segment_E = tf.concat([tf.gather(segment_P, event_E), [True]], 0)
-    return tf.gather(empty_E, number_P - 1), tf.gather(segment_E, number_P)
+    segment_E = tf.gather(segment_P, event_E)
+    trailing_P = tf.gather(tf.concat([segment_E, [True]], 0), number_P)
+    return leading_P, trailing_P
 
 
 def clitic_apostrophes(
@@ -182,7 +175,8 @@ def clitic_apostrophes(
     """Find apostrophes before one of CLITICS, in either case, at the end of a segment: bool [P]."""
     apostrophe_A = indices_of(has(traits_P, APOSTROPHIZES))
     clitic_A = apostrophe_A + 1
-    first_A, last_A = tf.gather(pretokens.first, clitic_A), tf.gather(pretokens.last, clitic_A)
+    first_A = tf.gather(pretokens.first, clitic_A)
+    last_A = tf.gather(pretokens.last, clitic_A)
     # no clitic is longer, no number overflows
     distance_A = tf.minimum(last_A - first_A, MAX_CLITIC)
     first_letter_A = lower_ascii(tf.gather(code_N, first_A))
@@ -197,7 +191,7 @@ def clitic_apostrophes(
 
 def lower_ascii(code_A: tf.Tensor) -> tf.Tensor:
     """Lower ASCII letters; all that is not ASCII becomes one and the same code."""
-    return tf.bitwise.bitwise_or(tf.minimum(code_A, ASCII_MASK), LOWER_BIT)
+    return tf.minimum(code_A, ASCII_MASK) | LOWER_BIT
 
 
 def clitic_key(first: Any, last: Any, distance: Any) -> Any:

@@ -24,20 +24,17 @@ logger = logging.getLogger(__name__)
 
 # Classes of transformers whose bare vocab.txt means BERT's tokenization (BertJapaneseTokenizer, for
 # one, cuts words with MeCab), and which overrule the normalizer of tokenizer.json.
-BERT_CLASSES = (
-    "BertTokenizer",
-    "DistilBertTokenizer",
-    "ElectraTokenizer",
-    "MobileBertTokenizer",
-    "ConvBertTokenizer",
-    "FunnelTokenizer",
-    "LayoutLMTokenizer",
-    "LxmertTokenizer",
-    "SqueezeBertTokenizer",
+BERT_MODELS = "Bert DistilBert Electra MobileBert ConvBert Funnel LayoutLM Lxmert SqueezeBert"
+BERT_CLASSES = tuple(f"{model}Tokenizer" for model in BERT_MODELS.split())
+OVERRULED = (
+    "%s: says %s; transformers' %s goes by tokenizer_config.json and its own defaults, "
+    "and so does tfner: %s. Say %s in tokenizer_config.json if the file is right"
 )
 LONGEST_PIECE = 10_000  # characters; a vocabulary of one line is no vocabulary
 LARGEST_VOCABULARY = 64 << 20  # bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
+# section of tokenizer.json → its kind in BERT's
+KINDS = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}
 TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a text"}
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
 TOKENIZER_JSON = "tokenizer.json"
@@ -97,6 +94,11 @@ def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], Toke
     return vocabulary, settings
 
 
+def refusal(where: Path | str, expected: str, got: Any) -> ModelError:
+    """Say what was expected at a place and what came."""
+    return ModelError(f"{where}: expected {expected}, got {got}")
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read the object in a JSON file; None if there is no file."""
     return read_json_object(path, ModelError) if path.is_file() else None
@@ -130,18 +132,18 @@ def read_vocab_txt(path: Path) -> tuple[str, ...]:
         check_piece(piece, f"{path}:{number}")
         first = line_numbers.setdefault(piece, number)
         if first != number:
-            got = f"got {show(piece)} again after line {first}"
-            raise ModelError(f"{path}:{number}: expected every piece once, {got}")
+            got = f"{show(piece)} again after line {first}"
+            raise refusal(f"{path}:{number}", "every piece once", got)
     return tuple(line_numbers)
 
 
 def check_piece(piece: str, where: str) -> None:
     """Refuse what no vocabulary holds."""
     if len(piece) > LONGEST_PIECE:
-        expected = f"expected a piece of at most {LONGEST_PIECE} characters"
-        raise ModelError(f"{where}: {expected}, got a longer one: {show(piece)}")
+        expected = f"a piece of at most {LONGEST_PIECE} characters"
+        raise refusal(where, expected, f"a longer one: {show(piece)}")
     if not piece.isascii() and SURROGATE.search(piece):
-        raise ModelError(f"{where}: expected a piece of whole characters, got {show(piece)}")
+        raise refusal(where, "a piece of whole characters", show(piece))
 
 
 def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
@@ -149,8 +151,8 @@ def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
     check_kind(path, saved)
     vocabulary = saved["model"].get("vocab")
     if not isinstance(vocabulary, dict) or not all(type(id) is int for id in vocabulary.values()):
-        expected = "expected model.vocab to be an object, which gives each piece a whole number"
-        raise ModelError(f"{path}: {expected}, got {show(vocabulary)}")
+        expected = "model.vocab to be an object, which gives each piece a whole number"
+        raise refusal(path, expected, show(vocabulary))
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         expected = "expected model.vocab to give the ids from 0 up, each to one piece"
         raise ModelError(f"{path}: {expected}")
@@ -161,30 +163,24 @@ def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
 
 def check_kind(path: Path, saved: dict[str, Any]) -> None:
     """Refuse what is not WordPiece with BERT's normalizer and pre-tokenizer, by name."""
-    expected_kinds = {
-        "model": "WordPiece",
-        "normalizer": "BertNormalizer",
-        "pre_tokenizer": "BertPreTokenizer",
-    }
-    for name, expected in expected_kinds.items():
+    for name, expected in KINDS.items():
         section = saved.get(name)
         kind = section.get("type") if isinstance(section, dict) else None
         if kind != expected:
             got = kind if isinstance(kind, str) else show(section)
-            must = f"expected a BERT tokenizer, whose {name} is {expected}"
-            raise ModelError(f"{path}: {must}, got {got}")
+            raise refusal(path, f"a BERT tokenizer, whose {name} is {expected}", got)
     check_added_tokens(path, saved.get("added_tokens") or [])
 
 
 def check_added_tokens(path: Path, tokens: Any) -> None:
     """Refuse added tokens that are not special: transformers cuts them out before WordPiece."""
     if not isinstance(tokens, list) or not all(map(is_added_token, tokens)):
-        expected = "expected added_tokens to be a list of objects with content"
-        raise ModelError(f"{path}: {expected}, got {show(tokens)}")
+        raise refusal(path, "added_tokens to be a list of objects with content", show(tokens))
     added = [repr(token["content"]) for token in tokens if not token.get("special")]
     if added:
         problem = "added tokens that are not special are not supported"
-        raise ModelError(f"{path}: {problem}: {', '.join(added[:5])}")
+        listed = ", ".join(added[:5])
+        raise ModelError(f"{path}: {problem}: {listed}")
 
 
 def is_added_token(token: Any) -> bool:
@@ -197,8 +193,8 @@ def check_class(folder: Path, *configs: dict[str, Any]) -> None:
     for config in configs:
         kind = config.get("tokenizer_class")
         if kind is not None and not is_bert_class(str(kind)):
-            expected = f"expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)})"
-            raise ModelError(f"{folder}: {expected}, got {kind}")
+            listed = ", ".join(BERT_CLASSES)
+            raise refusal(folder, f"a BERT tokenizer (one of {listed})", kind)
 
 
 def is_bert_class(class_name: str) -> bool:
@@ -216,14 +212,12 @@ def read_settings(
         in_config[name] = config.get(config_name)
         in_file[name] = normalizer.get(file_name)
     special = {name: token_text(config.get(name)) for name in SPECIAL_TOKENS}
-    others = {
-        "clean_text": normalizer.get("clean_text"),
-        "max_chars_per_word": model.get("max_input_chars_per_word"),
-        "continuing_prefix": model.get("continuing_subword_prefix"),
-        "unk_token": model.get("unk_token") or special["unk_token"],
-    }
     overrules = is_bert_class(class_name) or not saved
-    found = {**special, **others, **(in_config if overrules else in_file)}
+    found = {**special, **(in_config if overrules else in_file)}
+    found["clean_text"] = normalizer.get("clean_text")
+    found["max_chars_per_word"] = model.get("max_input_chars_per_word")
+    found["continuing_prefix"] = model.get("continuing_subword_prefix")
+    found["unk_token"] = model.get("unk_token") or special["unk_token"]
     given = {name: value for name, value in found.items() if value is not None}
     check_settings(folder, in_file)
     check_settings(folder, given)
@@ -238,21 +232,17 @@ def warn_of_overruled(
 ) -> None:
     """Log one warning that lists what tokenizer.json says in vain."""
     default = TokenizerSettings()
-    overruled = {}
+    said, used, config_names = [], [], []
     for name, value in in_file.items():
         meant = getattr(default, name) if value is None else value
-        if meant != getattr(settings, name):
-            overruled[name] = value
-    if overruled:
-        logger.warning(
-            "%s: says %s; transformers' %s goes by tokenizer_config.json and its own defaults, "
-            "and so does tfner: %s. Say %s in tokenizer_config.json if the file is right",
-            path,
-            ", ".join(f"{name}={value}" for name, value in overruled.items()),
-            class_name,
-            ", ".join(f"{name}={getattr(settings, name)}" for name in overruled),
-            ", ".join(NORMALIZER_SETTINGS[name][0] for name in overruled),
-        )
+        in_use = getattr(settings, name)
+        if meant != in_use:
+            said.append(f"{name}={value}")
+            used.append(f"{name}={in_use}")
+            config_names.append(NORMALIZER_SETTINGS[name][0])
+    if said:
+        says, uses, names = map(", ".join, (said, used, config_names))
+        logger.warning(OVERRULED, path, says, class_name, uses, names)
 
 
 def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
@@ -261,19 +251,19 @@ def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
         value = given.get(field.name)
         expected = bool if field.default is None else type(field.default)
         if value is not None and type(value) is not expected:
-            must = f"the tokenizer's {field.name}: expected {TYPE_NAMES[expected]}"
-            raise ModelError(f"{folder}: {must}, got {show(value)}")
+            where = f"{folder}: the tokenizer's {field.name}"
+            raise refusal(where, TYPE_NAMES[expected], show(value))
     longest = given.get("max_chars_per_word", 1)
     if not 0 < longest <= LONGEST_PIECE:
-        must = f"the tokenizer's max_chars_per_word: expected 1 to {LONGEST_PIECE}"
-        raise ModelError(f"{folder}: {must}, got {show(longest)}")
+        where = f"{folder}: the tokenizer's max_chars_per_word"
+        raise refusal(where, f"1 to {LONGEST_PIECE}", show(longest))
 
 
 def check_vocabulary_fits(folder: Path, pieces: int, embeddings: Any) -> None:
     """Refuse a vocabulary with more pieces than the encoder beside it has embeddings."""
     if isinstance(embeddings, int) and embeddings < pieces:
-        expected = f"expected at most {embeddings} pieces in the vocabulary, as config.json says"
-        raise ModelError(f"{folder}: {expected}, got {pieces}")
+        expected = f"at most {embeddings} pieces in the vocabulary, as config.json says"
+        raise refusal(folder, expected, pieces)
 
 
 def token_text(token: Any) -> str | None:

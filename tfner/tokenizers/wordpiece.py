@@ -19,15 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.exceptions import ModelError
+from tfner.tokenizers import ragged_ops
 from tfner.tokenizers.pretokens import Characters, PreTokenizer, Pretokens
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import (
-    index_in_row,
-    indices_of,
-    joined_starts,
-    row_labels,
-    row_lengths,
-)
+from tfner.tokenizers.ragged_ops import index_in_row, indices_of, row_labels, row_lengths
 from tfner.tokenizers.text_ops import load_text_ops
 from tfner.tokenizers.units import WordRule
 from tfner.tokenizers.vocabulary import (
@@ -35,6 +30,8 @@ from tfner.tokenizers.vocabulary import (
     TokenizerSettings,
     read_checkpoint_tokenizer,
 )
+
+Members = tuple[tf.Tensor, ...]
 
 
 class PretokenPieces(NamedTuple):
@@ -142,24 +139,18 @@ class WordPieceTokenizer(tf.Module):
         first_U, last_U = unit_characters(characters, pretokens, pretoken_U)
         unit_splits = tf.searchsorted(first_U, characters.splits)
         pretoken_count = tf.shape(pretokens.first)
-        piece_splits_U = tf.gather(pieces.splits, tf.concat([pretoken_U, pretoken_count], 0))
-        unit_T, within_unit_T = row_labels(index_in_row(unit_splits), piece_splits_U)
+        begins_U = tf.concat([pretoken_U, pretoken_count], 0)
+        piece_splits_U = tf.gather(pieces.splits, begins_U)
+        labels = row_labels(index_in_row(unit_splits), piece_splits_U)
+        start_T, end_T = spans(index_N, pieces.first, pieces.last)
+        of_pieces = piece_members(pieces, start_T, end_T, labels)
         byte_ends = character_byte_ends(characters, tf.strings.length(text_B))
+        start_byte_U = tf.cast(tf.gather(characters.byte, first_U), tf.int32)
+        end_byte_U = tf.cast(tf.gather(byte_ends, last_U + 1), tf.int32)
+        of_units = *spans(index_N, first_U, last_U), start_byte_U, end_byte_U
         pretoken_splits = tf.searchsorted(pretokens.first, characters.splits)
-        return ragged_tokens(
-            tf.gather(pieces.splits, pretoken_splits),
-            unit_splits,
-            ids=pieces.ids,
-            start=tf.gather(index_N, pieces.first),
-            end=tf.gather(index_N, pieces.last) + 1,
-            unit=unit_T,
-            first_of_unit=tf.equal(within_unit_T, 0),
-            first_of_pretoken=pieces.first_of_pretoken,
-            unit_start=tf.gather(index_N, first_U),
-            unit_end=tf.gather(index_N, last_U) + 1,
-            unit_start_byte=tf.cast(tf.gather(characters.byte, first_U), tf.int32),
-            unit_end_byte=tf.cast(tf.gather(byte_ends, last_U + 1), tf.int32),
-        )
+        piece_splits = tf.gather(pieces.splits, pretoken_splits)
+        return ragged_tokens(of_pieces, piece_splits, of_units, unit_splits)
 
     def _tokenize_words(self, word_W: tf.Tensor, splits_B: tf.Tensor) -> Tokens:
         characters, pretokens = self._pre_tokenizer(word_W)
@@ -169,35 +160,27 @@ class WordPieceTokenizer(tf.Module):
         piece_splits_W = tf.gather(pieces.splits, pretoken_splits_W)
         row_W, number_W = row_labels(tf.range(tf.size(splits_B) - 1), splits_B)
         length_W, bytes_W = row_lengths(characters.splits), tf.strings.length(word_W)
-        start_W = joined_starts(length_W, splits_B, row_W)
-        start_byte_W = joined_starts(bytes_W, splits_B, row_W)
+        start_W = ragged_ops.joined_starts(length_W, splits_B, row_W)
+        start_byte_W = ragged_ops.joined_starts(bytes_W, splits_B, row_W)
         word_T, within_word_T = row_labels(tf.range(tf.size(word_W)), piece_splits_W)
         offset_T = tf.gather(start_W, word_T)
-        return ragged_tokens(
-            tf.gather(piece_splits_W, splits_B),
-            splits_B,
-            ids=pieces.ids,
-            start=tf.gather(index_N, pieces.first) + offset_T,
-            end=tf.gather(index_N, pieces.last) + 1 + offset_T,
-            unit=tf.gather(number_W, word_T),
-            first_of_unit=tf.equal(within_word_T, 0),
-            first_of_pretoken=pieces.first_of_pretoken,
-            unit_start=start_W,
-            unit_end=start_W + length_W,
-            unit_start_byte=start_byte_W,
-            unit_end_byte=start_byte_W + bytes_W,
-        )
+        start_T, end_T = spans(index_N, pieces.first, pieces.last)
+        labels = tf.gather(number_W, word_T), within_word_T
+        of_pieces = piece_members(pieces, start_T + offset_T, end_T + offset_T, labels)
+        of_units = start_W, start_W + length_W, start_byte_W, start_byte_W + bytes_W
+        piece_splits = tf.gather(piece_splits_W, splits_B)
+        return ragged_tokens(of_pieces, piece_splits, of_units, splits_B)
 
     def _pieces(self, pretokens: Pretokens) -> PretokenPieces:
         """Cut pre-tokens into pieces; one that is too long is made a text that no piece covers."""
         length_P = row_lengths(pretokens.splits)
-        word_P = tf.raw_ops.UnicodeEncode(
-            input_values=pretokens.output, input_splits=pretokens.splits, output_encoding="UTF-8"
-        )
+        encode = tf.raw_ops.UnicodeEncode
+        output, splits = pretokens.output, pretokens.splits
+        word_P = encode(input_values=output, input_splits=splits, output_encoding="UTF-8")
         too_long_P = length_P > self.settings.max_chars_per_word
-        _, ids, splits, *_ = load_text_ops().fast_wordpiece_tokenize_with_offsets(
-            input_values=tf.where(too_long_P, self._too_long, word_P), wp_model=self._model
-        )
+        word_P = tf.where(too_long_P, self._too_long, word_P)
+        cut = load_text_ops().fast_wordpiece_tokenize_with_offsets
+        _, ids, splits, *_ = cut(input_values=word_P, wp_model=self._model)
         ids_T, splits_P = tf.cast(ids, tf.int32), tf.cast(splits, tf.int32)
         length_T = self._lengths(ids_T, splits_P, length_P)
         end_T = tf.cumsum(length_T)
@@ -233,7 +216,8 @@ def unit_characters(
     def pass_marks() -> tf.Tensor:
         other_marks = indices_of(tf.logical_not(pretokens.stripped_mark))
         stops = tf.sort(tf.concat([other_marks, characters.splits], 0))
-        return tf.gather(stops, tf.searchsorted(stops, last_U, side="right")) - 1
+        next_stop_U = tf.searchsorted(stops, last_U, side="right")
+        return tf.gather(stops, next_stop_U) - 1
 
     any_stripped = tf.reduce_any(pretokens.stripped_mark)
     last_U = tf.cond(any_stripped, pass_marks, lambda: last_U)
@@ -251,15 +235,31 @@ def character_byte_ends(characters: Characters, length_B: tf.Tensor) -> tf.Tenso
     return tf.tensor_scatter_nd_max(begins, characters.splits[1:, None], ends_B)
 
 
-def ragged_tokens(piece_splits: tf.Tensor, unit_splits: tf.Tensor, **flat: tf.Tensor) -> Tokens:
-    """Put flat values into rows, a text each."""
-    piece_splits = tf.cast(piece_splits, tf.int64)
-    unit_splits = tf.cast(unit_splits, tf.int64)
-    members = {}
-    for name, values in flat.items():
-        splits = unit_splits if name.startswith("unit_") else piece_splits
-        members[name] = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
-    return Tokens(**members)
+def spans(index_N: tf.Tensor, first_X: tf.Tensor, last_X: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Give start and end of what goes from a first to a last character; int32 [X] each."""
+    return tf.gather(index_N, first_X), tf.gather(index_N, last_X) + 1
+
+
+def piece_members(
+    pieces: PretokenPieces, start_T: tf.Tensor, end_T: tf.Tensor, labels: Members
+) -> Members:
+    """Give the members of Tokens that pieces have, [T]; `labels` are units and indices in them."""
+    unit_T, within_unit_T = labels
+    first_of_unit_T = tf.equal(within_unit_T, 0)
+    return pieces.ids, start_T, end_T, unit_T, first_of_unit_T, pieces.first_of_pretoken
+
+
+def ragged_tokens(
+    of_pieces: Members, piece_splits: tf.Tensor, of_units: Members, unit_splits: tf.Tensor
+) -> Tokens:
+    """Put the members of Tokens, in order, into rows, a text each."""
+    members = []
+    for values, splits in (of_pieces, piece_splits), (of_units, unit_splits):
+        splits = tf.cast(splits, tf.int64)
+        members += [
+            tf.RaggedTensor.from_row_splits(flat, splits, validate=False) for flat in values
+        ]
+    return Tokens(*members)
 
 
 def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -> np.ndarray:
@@ -267,13 +267,9 @@ def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -
     from tensorflow_text import build_fast_wordpiece_model
 
     try:
+        texts = settings.continuing_prefix, settings.unk_token
         model = build_fast_wordpiece_model(
-            list(vocabulary),
-            max_bytes(settings),
-            settings.continuing_prefix,
-            settings.unk_token,
-            True,
-            False,
+            list(vocabulary), max_bytes(settings), *texts, True, False
         )
     except RuntimeError as error:
         expected = "expected a vocabulary that TF.Text's WordPiece can hold"

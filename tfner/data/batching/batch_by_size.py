@@ -70,7 +70,8 @@ def batch_by_padded_size(
         widest = max(longest, size)
         if batch:
             full = len(batch) == count or (len(batch) + 1) * widest > characters
-            if full or (document.words is None) != (batch[0].words is None):
+            has_words, have_words = document.words is not None, batch[0].words is not None
+            if full or has_words != have_words:
                 yield batch
                 batch, widest = [], size
         batch.append(document)

@@ -6,18 +6,17 @@ resumed at epoch 5 sees what it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import tensorflow as tf
 
 from tfner.data.batching.buckets import Buckets
-from tfner.data.batching.collate import PADDED, Batch, collate_padded, dataset_of, padded_width
+from tfner.data.batching.collate import PADDED, Batch, collate_padded, padded_width
+from tfner.data.batching.epochs import EpochBatches, Order
 from tfner.data.batching.packing import draws
-from tfner.data.batching.prefetch import EpochPrefetcher
-from tfner.data.batching.replica_range import ONE_REPLICA, ReplicaRange
+from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.encoded_corpus import EncodedCorpus
 
 
@@ -42,16 +41,17 @@ class PaddedSettings:
 
 def buckets_of(counts_L: np.ndarray, settings: PaddedSettings) -> Buckets:
     """Choose the buckets of a corpus with so many windows of each length."""
-    if settings.batching == "padded":
-        return Buckets.single(counts_L, settings.batch_size)
-    return Buckets.balanced(counts_L, settings.batch_size, settings.bucket_lengths)
+    lengths = () if settings.batching == "padded" else settings.bucket_lengths
+    return Buckets.balanced(counts_L, settings.batch_size, lengths)
 
 
-class Batches:
+class Batches(EpochBatches):
     """Batch a corpus, epoch by epoch; nothing is dropped, the last batch of a bucket included.
 
     `steps_per_epoch` counts the batches of an epoch, the same number in every epoch.
     """
+
+    members = PADDED
 
     def __init__(self, corpus: EncodedCorpus, settings: PaddedSettings):
         self.corpus = corpus
@@ -60,33 +60,23 @@ class Batches:
         self.buckets = buckets_of(np.bincount(self.lengths), settings)
         self.steps_per_epoch = self.buckets.steps
 
-    def training(
-        self,
-        epochs: int,
-        first_epoch: int = 0,
-        first_step: int = 0,
-        replicas: ReplicaRange = ONE_REPLICA,
-    ) -> tf.data.Dataset:
-        """Give all batches from a step of `first_epoch` on, each epoch in its own order.
+    def shape(self, replicas: ReplicaRange) -> tuple[None, None]:
+        """Leave rows and width open: both differ from batch to batch."""
+        return None, None
 
-        Of each batch come the rows of every replica in `replicas`, one replica after the other.
-        """
-
-        def stream() -> Iterator[Batch]:
-            plan_of = EpochPrefetcher(self.plan, epochs)
-            skipped = first_step
-            for epoch in range(first_epoch, epochs):
-                for windows in plan_of(epoch)[skipped:]:
-                    yield from self._collate(windows, replicas)
-                skipped = 0
-
-        return dataset_of(stream, PADDED, (None, None))
-
-    def plan(self, epoch: int) -> list[list[int]]:
+    def draw(self, epoch: int) -> list[list[int]]:
         """List the window numbers of each batch of an epoch."""
         random = np.random.default_rng(next(draws(self.settings.seed, epoch)))
         order = random.permutation(len(self.lengths)).tolist()
         return list(self.buckets.group(order, self.lengths.__getitem__))
+
+    plan = draw
+
+    def collate(self, orders: Iterable[Order], replicas: ReplicaRange) -> Iterator[Batch]:
+        """Collate the batches of some epochs, each from its first step on."""
+        for plan, first_step in orders:
+            for windows in plan[first_step:]:
+                yield from self._collate(windows, replicas)
 
     def _collate(self, windows: list[int], replicas: ReplicaRange) -> Iterator[Batch]:
         """Collate the rows of each replica; all have one shape."""

@@ -24,36 +24,32 @@ class Buckets:
     steps: int
 
     @classmethod
-    def single(cls, counts_L: np.ndarray, batch_size: int) -> Buckets:
-        """Put all lengths together; `counts_L` [i] counts the windows of length i."""
-        bounds = np.array([longest_of(counts_L)], np.int32)
-        windows = int(counts_L.sum())
-        return cls(bounds, [batch_size], -(-windows // batch_size))
-
-    @classmethod
     def balanced(cls, counts_L: np.ndarray, batch_size: int, lengths: Sequence[int]) -> Buckets:
         """Make buckets up to each of `lengths`, whose batches have about as many pieces.
 
         That is as many as `batch_size` windows of the mean length have. Six windows of 4 pieces and
         two of 12 have 6 in the mean, so that a batch of 4 has 24: six short ones or two long ones.
+        `counts_L` [i] counts the windows of length i; without `lengths` there is one bucket.
 
             >>> counts = np.bincount([4, 4, 4, 4, 4, 4, 12, 12])
             >>> buckets = Buckets.balanced(counts, batch_size=4, lengths=[8])
             >>> buckets.bounds.tolist(), buckets.sizes, buckets.steps
             ([8, 12], [6, 2], 2)
         """
-        longest = longest_of(counts_L)
+        longest = max(1, len(counts_L) - 1)
         shorter = [length for length in lengths if length < longest]
         bounds = np.array([*shorter, longest], np.int32)
         length_L = np.arange(len(counts_L))
         bucket_L = np.searchsorted(bounds, length_L)
         windows = np.bincount(bucket_L, counts_L, len(bounds))
         pieces = np.bincount(bucket_L, counts_L * length_L, len(bounds))
-        mean_lengths = np.where(windows > 0, pieces / np.maximum(windows, 1), bounds)
-        pieces_a_batch = batch_size * pieces.sum() / windows.sum() if windows.any() else 1.0
-        sizes = [max(1, round(pieces_a_batch / length)) for length in mean_lengths.tolist()]
-        steps = sum(-(-int(count) // size) for count, size in zip(windows, sizes, strict=True))
-        return cls(bounds, sizes, steps)
+        means = pieces / np.maximum(windows, 1)
+        mean_lengths = np.where(windows > 0, means, bounds).tolist()
+        has_windows = windows.any()
+        pieces_a_batch = batch_size * pieces.sum() / windows.sum() if has_windows else 1.0
+        sizes = [max(1, round(pieces_a_batch / length)) for length in mean_lengths]
+        steps = np.ceil(windows / sizes).sum()
+        return cls(bounds, sizes, int(steps))
 
     def group(
         self, windows: Iterable[Window], length_of: Callable[[Window], int]
@@ -74,8 +70,3 @@ class Buckets:
                 yield waiting[bucket]
                 waiting[bucket] = []
         yield from filter(None, waiting)
-
-
-def longest_of(counts_L: np.ndarray) -> int:
-    """Find the longest length that is counted, at least 1."""
-    return max(1, len(counts_L) - 1)

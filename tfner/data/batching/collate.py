@@ -83,8 +83,9 @@ def collate_packed(
     windows_R[: len(counts_R)] = counts_R
     last_R = np.cumsum(windows_R)
     ends_N = np.cumsum(lengths_N)
-    ends_R = np.append(0, ends_N)[np.append(0, last_R)]
-    real_RT = np.arange(width) < np.diff(ends_R)[:, None]
+    begins_R = np.append(0, ends_N)[np.append(0, last_R)]
+    pieces_R = np.diff(begins_R)
+    real_RT = np.arange(width) < pieces_R[:, None]
     ids_RT, y_RT, mask_RT = scatter_pieces(pieces, real_RT, pad_id)
     segments_RT = np.zeros(shape, np.int32)
     first_N = np.repeat(last_R - windows_R, windows_R)  # the first window of each one's row
@@ -120,7 +121,7 @@ def dataset_of(
     shape: tuple[int | None, int | None],
 ) -> tf.data.Dataset:
     """Wrap what `stream` yields, some batches prefetched; `shape` is that of every tensor."""
-    x = {name: tf.TensorSpec(shape, tf.int32) for name in members}
-    signature = x, tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32)
+    ids, label_mask = tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32)
+    signature = dict.fromkeys(members, ids), ids, label_mask
     dataset = tf.data.Dataset.from_generator(stream, output_signature=signature)
     return dataset.prefetch(PREFETCH)

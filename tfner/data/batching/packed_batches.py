@@ -6,16 +6,16 @@ stays within a segment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
-import tensorflow as tf
 
-from tfner.data.batching.collate import PACKED, Batch, collate_packed, dataset_of
+from tfner.data.batching.collate import PACKED, Batch, collate_packed
+from tfner.data.batching.epochs import EpochBatches, Order
 from tfner.data.batching.packing import PackedShape, draws, pack
-from tfner.data.batching.prefetch import EpochPrefetcher
-from tfner.data.batching.replica_range import ONE_REPLICA, ReplicaRange
+from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.encoded_corpus import EncodedCorpus
 
 EpochRows = list[list[int]]  # the window numbers of each row
@@ -34,8 +34,13 @@ class PackedSettings:
     pad_id: int
     seed: int
 
+    def shape_of(self, rows: int, lengths_N: np.ndarray) -> PackedShape:
+        """Shape the batches of an epoch of `rows` rows, given the lengths of all windows."""
+        pieces = self.batch_size * float(lengths_N.mean()) if len(lengths_N) else 1.0
+        return PackedShape.of(rows, pieces, self.row_length)
 
-class PackedBatches:
+
+class PackedBatches(EpochBatches):
     """Batch a corpus, epoch by epoch; every window is in exactly one row of an epoch.
 
     A batch holds `rows_per_batch` rows, about as many pieces as `batch_size` windows have, so that
@@ -44,14 +49,14 @@ class PackedBatches:
     first epoch; each further epoch is packed while the one before it is trained on.
     """
 
+    members = PACKED
+
     def __init__(self, corpus: EncodedCorpus, settings: PackedSettings):
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths
         self._first = self._pack(next(draws(settings.seed, 0)))
-        self._shape = PackedShape.for_corpus(
-            len(self._first), self.lengths, settings.batch_size, settings.row_length
-        )
+        self._shape = settings.shape_of(len(self._first), self.lengths)
         self.steps_per_epoch, self.rows_per_batch = self._shape
 
     def _pack(self, seeds: list[int]) -> EpochRows:
@@ -61,7 +66,7 @@ class PackedBatches:
         rows = pack(self.lengths, order, self.settings.row_length)
         return [rows[row] for row in random.permutation(len(rows))]
 
-    def _pack_epoch(self, epoch: int) -> EpochRows:
+    def draw(self, epoch: int) -> EpochRows:
         """Pack the rows of an epoch: a function of the seed and the epoch alone."""
         if epoch > 0:
             for seeds in draws(self.settings.seed, epoch):
@@ -70,47 +75,31 @@ class PackedBatches:
                     return found
         return self._first
 
-    def training(
-        self,
-        epochs: int,
-        first_epoch: int = 0,
-        first_step: int = 0,
-        replicas: ReplicaRange = ONE_REPLICA,
-    ) -> tf.data.Dataset:
-        """Give all batches from a step of `first_epoch` on, each epoch in its own order.
-
-        Of each batch come the rows of every replica in `replicas`, one replica after the other.
-        """
-        shape = replicas.rows_each(self.rows_per_batch), self.settings.row_length
-
-        def stream() -> Iterator[Batch]:
-            rows_of = EpochPrefetcher(self._pack_epoch, epochs)
-            skipped = first_step
-            for epoch in range(first_epoch, epochs):
-                rows = rows_of(epoch)
-                for step in range(skipped, self.steps_per_epoch):
-                    yield from self._collate(step, rows, replicas, shape)
-                skipped = 0
-
-        return dataset_of(stream, PACKED, shape)
-
     def plan(self, epoch: int) -> list[list[int]]:
         """List the window numbers of each batch of an epoch."""
-        rows = self._pack_epoch(epoch)
+        rows = self.draw(epoch)
         plan = []
         for step in range(self.steps_per_epoch):
             own = rows[self._shape.rows_of(step, len(rows))]
-            plan.append([window for row in own for window in row])
+            plan.append(list(chain.from_iterable(own)))
         return plan
 
-    def _collate(
-        self, step: int, rows: EpochRows, replicas: ReplicaRange, shape: tuple[int, int]
-    ) -> Iterator[Batch]:
-        """Collate the rows of each replica in a step."""
-        batch = rows[self._shape.rows_of(step, len(rows))]
-        for rows_of_one in replicas.slices(len(batch)):
-            own = batch[rows_of_one]
-            windows = [window for row in own for window in row]
-            pieces, lengths = self.corpus.pieces_of(windows), self.lengths[windows]
-            counts = list(map(len, own))
-            yield collate_packed(pieces, lengths, counts, shape, self.settings.pad_id)
+    def shape(self, replicas: ReplicaRange) -> tuple[int, int]:
+        """Give the one shape of all batches."""
+        return replicas.rows_each(self.rows_per_batch), self.settings.row_length
+
+    def collate(self, orders: Iterable[Order], replicas: ReplicaRange) -> Iterator[Batch]:
+        """Collate the batches of some epochs, each from its first step on."""
+        shape = self.shape(replicas)
+        for rows, first_step in orders:
+            for step in range(first_step, self.steps_per_epoch):
+                batch = rows[self._shape.rows_of(step, len(rows))]
+                for rows_of_one in replicas.slices(len(batch)):
+                    yield self._collate(batch[rows_of_one], shape)
+
+    def _collate(self, rows: EpochRows, shape: tuple[int, int]) -> Batch:
+        """Collate the rows of one replica in a step."""
+        windows = list(chain.from_iterable(rows))
+        counts = list(map(len, rows))
+        pieces, lengths = self.corpus.pieces_of(windows), self.lengths[windows]
+        return collate_packed(pieces, lengths, counts, shape, self.settings.pad_id)

@@ -8,64 +8,27 @@ before it is trained on, so that its rows fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice, repeat
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
+from tfner.data.batching import collate
 from tfner.data.batching.batches import PaddedSettings, buckets_of
-from tfner.data.batching.collate import (
-    PACKED,
-    PADDED,
-    Batch,
-    Pieces,
-    collate_packed,
-    collate_padded,
-    dataset_of,
-    padded_width,
-)
+from tfner.data.batching.collate import PACKED, PADDED, Batch, Pieces
+from tfner.data.batching.epochs import EpochBatches, Order
 from tfner.data.batching.packed_batches import PackedSettings
-from tfner.data.batching.packing import PackedShape, draws, pack_stream
-from tfner.data.batching.prefetch import EpochPrefetcher
-from tfner.data.batching.replica_range import ONE_REPLICA, ReplicaRange
+from tfner.data.batching.packing import draws, pack_stream
+from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.shards.order import Window, windows_in_order
 from tfner.data.shards.sharded_corpus import PIECE, ShardedCorpus, ShardReader
 from tfner.exceptions import DataError
 
 Read = Callable[[int], list[Window]]  # the windows of a block, by its number
-
-
-class Epochs(Protocol):
-    """Say how windows become batches.
-
-    `members` are those of x, `steps` counts the batches of an epoch.
-    """
-
-    members: tuple[str, ...]
-    steps: int
-
-    def shape(self, replicas: ReplicaRange) -> tuple[int | None, int | None]:
-        """Give the shape of every tensor of a replica's rows of a batch."""
-        ...
-
-    def draw(self, epoch: int) -> Any:
-        """Work out what the order of an epoch follows from."""
-        ...
-
-    def groups(
-        self, read: Read[Window], length: Callable[[Window], int], drawn: Any
-    ) -> Iterator[list[Window]]:
-        """Give what `read` gives of each window, batch by batch."""
-        ...
-
-    def batches(
-        self, read: Read[bytes], drawn: Any, first_step: int, replicas: ReplicaRange
-    ) -> Iterator[Batch]:
-        """Collate the batches of an epoch from a step on; what comes before is only read."""
-        ...
+LengthOf = Callable[[Window], int]
+Drawn = tuple[list[int], int]  # of packed rows: the seeds of an order, and how many rows it has
 
 
 class WindowAt(NamedTuple):
@@ -76,7 +39,7 @@ class WindowAt(NamedTuple):
     length: int
 
 
-class ShardBatches:
+class ShardBatches(EpochBatches):
     """Batch a corpus on disk, epoch by epoch; nothing is dropped.
 
     `failure` is the error that ended a dataset, if one did.
@@ -86,40 +49,28 @@ class ShardBatches:
         self.corpus = corpus
         self.lengths = corpus.blocks.lengths
         self.failure: DataError | None = None
-        self._epochs: Epochs
+        self._epochs: Any
         if isinstance(settings, PackedSettings):
             self._epochs = PackedEpochs(corpus, settings)
         else:
             self._epochs = PaddedEpochs(corpus, settings)
+        self.members = self._epochs.members
         self.steps_per_epoch = self._epochs.steps
 
-    def training(
-        self,
-        epochs: int,
-        first_epoch: int = 0,
-        first_step: int = 0,
-        replicas: ReplicaRange = ONE_REPLICA,
-    ) -> tf.data.Dataset:
-        """Give all batches from a step of `first_epoch` on, each epoch in its own order.
+    def shape(self, replicas: ReplicaRange) -> tuple[int | None, int | None]:
+        """Give the shape of every tensor of a replica's rows of a batch."""
+        return self._epochs.shape(replicas)
 
-        Of each batch come the rows of every replica in `replicas`, one replica after the other.
-        """
+    def draw(self, epoch: int) -> Any:
+        """Work out what the order of an epoch follows from."""
+        return self._epochs.draw(epoch)
 
-        def stream() -> Iterator[Batch]:
-            return self._stream(epochs, first_epoch, first_step, replicas)
-
-        return dataset_of(stream, self._epochs.members, self._epochs.shape(replicas))
-
-    def _stream(
-        self, epochs: int, first_epoch: int, first_step: int, replicas: ReplicaRange
-    ) -> Iterator[Batch]:
-        drawn = EpochPrefetcher(self._epochs.draw, epochs)
-        skipped = first_step
+    def collate(self, orders: Iterable[Order], replicas: ReplicaRange) -> Iterator[Batch]:
+        """Collate the batches of some epochs, each from its first step on."""
         try:
             with ShardReader(self.corpus) as reader:
-                for epoch in range(first_epoch, epochs):
-                    yield from self._epochs.batches(reader.windows, drawn(epoch), skipped, replicas)
-                    skipped = 0
+                for drawn, first_step in orders:
+                    yield from self._epochs.batches(reader.windows, drawn, first_step, replicas)
         except DataError as error:
             # TensorFlow would pass on its text alone, with a traceback around it
             self.failure = error
@@ -130,7 +81,7 @@ class ShardBatches:
 
         def windows_at(block: int) -> list[WindowAt]:
             lengths = self.corpus.blocks.lengths_of(block)
-            return [WindowAt(block, number, length) for number, length in enumerate(lengths)]
+            return list(map(WindowAt, repeat(block), count(), lengths))
 
         drawn = self._epochs.draw(epoch)
         groups = self._epochs.groups(windows_at, attrgetter("length"), drawn)
@@ -157,7 +108,7 @@ class PaddedEpochs:
         return next(draws(self._settings.seed, epoch))
 
     def groups(
-        self, read: Read[Window], length: Callable[[Window], int], drawn: list[int]
+        self, read: Read[Window], length: LengthOf[Window], drawn: list[int]
     ) -> Iterator[list[Window]]:
         """Give what `read` gives of each window, batch by batch."""
         random = np.random.default_rng(drawn)
@@ -168,13 +119,14 @@ class PaddedEpochs:
         self, read: Read[bytes], drawn: list[int], first_step: int, replicas: ReplicaRange
     ) -> Iterator[Batch]:
         """Collate the batches of an epoch from a step on; what comes before is only read."""
-        for together in islice(self.groups(read, length_of, drawn), first_step, None):
+        groups = self.groups(read, length_of, drawn)
+        for together in islice(groups, first_step, None):
             lengths = np.array(list(map(length_of, together)))
-            width = padded_width(lengths, int(self._buckets.bounds[-1]))
+            width = collate.padded_width(lengths, int(self._buckets.bounds[-1]))
             shape = replicas.rows_each(len(together)), width
             for rows in replicas.slices(len(together)):
                 pieces, own_lengths = pieces_of(together[rows])
-                yield collate_padded(pieces, own_lengths, shape, self._settings.pad_id)
+                yield collate.collate_padded(pieces, own_lengths, shape, self._settings.pad_id)
 
 
 class PackedEpochs:
@@ -190,16 +142,14 @@ class PackedEpochs:
         seeds = next(draws(settings.seed, 0))
         rows = self._count(seeds)
         self._first = seeds, rows
-        self._shape = PackedShape.for_corpus(
-            rows, lengths, settings.batch_size, settings.row_length
-        )
+        self._shape = settings.shape_of(rows, lengths)
         self.steps = self._shape.steps
 
     def shape(self, replicas: ReplicaRange) -> tuple[int, int]:
         """Give the one shape of all batches."""
         return replicas.rows_each(self._shape.rows), self._settings.row_length
 
-    def draw(self, epoch: int) -> tuple[list[int], int]:
+    def draw(self, epoch: int) -> Drawn:
         """Find seeds whose rows fit into the batches; at the worst those of the first epoch.
 
         Returns:
@@ -212,44 +162,42 @@ class PackedEpochs:
         return self._first
 
     def batches(
-        self,
-        read: Read[bytes],
-        drawn: tuple[list[int], int],
-        first_step: int,
-        replicas: ReplicaRange,
+        self, read: Read[bytes], drawn: Drawn, first_step: int, replicas: ReplicaRange
     ) -> Iterator[Batch]:
         """Collate the batches of an epoch from a step on; what comes before is only read."""
         shape = self.shape(replicas)
-        for rows in islice(self._rows_by_step(read, length_of, drawn), first_step, None):
+        steps = self._rows_by_step(read, length_of, drawn)
+        for rows in islice(steps, first_step, None):
             for rows_of_one in replicas.slices(len(rows)):
                 own = rows[rows_of_one]
-                pieces, lengths = pieces_of([window for row in own for window in row])
+                pieces, lengths = pieces_of(list(chain.from_iterable(own)))
                 counts = list(map(len, own))
-                yield collate_packed(pieces, lengths, counts, shape, self._settings.pad_id)
+                yield collate.collate_packed(pieces, lengths, counts, shape, self._settings.pad_id)
 
     def groups(
-        self, read: Read[Window], length: Callable[[Window], int], drawn: tuple[list[int], int]
+        self, read: Read[Window], length: LengthOf[Window], drawn: Drawn
     ) -> Iterator[list[Window]]:
         """Give what `read` gives of each window, batch by batch."""
         for rows in self._rows_by_step(read, length, drawn):
-            yield [window for row in rows for window in row]
+            yield list(chain.from_iterable(rows))
 
     def _rows_by_step(
-        self, read: Read[Window], length: Callable[[Window], int], drawn: tuple[list[int], int]
+        self, read: Read[Window], length: LengthOf[Window], drawn: Drawn
     ) -> Iterator[list[list[Window]]]:
         """Give the rows of each batch, without those that hold no window."""
-        seeds, count = drawn
+        seeds, all_rows = drawn
         rows = self._rows(read, length, seeds)
         for step in range(self.steps):
-            span = self._shape.rows_of(step, count)
+            span = self._shape.rows_of(step, all_rows)
             yield list(islice(rows, span.stop - span.start))
 
     def _count(self, seeds: list[int]) -> int:
         """Count the rows that the windows come to, by their lengths."""
-        return sum(1 for _ in self._rows(self._corpus.blocks.lengths_of, int, seeds))
+        rows = self._rows(self._corpus.blocks.lengths_of, int, seeds)
+        return sum(1 for _ in rows)
 
     def _rows(
-        self, read: Read[Window], length: Callable[[Window], int], seeds: list[int]
+        self, read: Read[Window], length: LengthOf[Window], seeds: list[int]
     ) -> Iterator[list[Window]]:
         """Pack all windows into rows, in an order that follows from `seeds`."""
         order, within = np.random.default_rng(seeds).spawn(2)

@@ -32,10 +32,10 @@ from tfner.tagging.schemes import LabelSet
 # windows in a record: enough that reading costs little for each, few enough that blocks from
 # everywhere fit a shuffle buffer
 BLOCK = 256
+DTYPES = {"input_ids": "<i4", "labels": "<i2", "label_mask": "u1"}
 PIECE = np.dtype([("id", "<i4"), ("label", "<i2"), ("labelled", "u1")])
 # bytes of a TFRecord around its data: its length and two checksums
 BEFORE_RECORD, AFTER_RECORD = 12, 4
-UNFINISHED = ".tmp"
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class ShardWriter:
 
     def __init__(self, folder: Path, number: int, of: int):
         self.path = folder / f"shard-{number:05d}-of-{of:05d}.tfrecord"
-        self._temporary = self.path.with_name(f"{self.path.name}{UNFINISHED}")
+        self._temporary = self.path.with_name(f"{self.path.name}.tmp")
         with writing(self.path):
             self._file = tf.io.TFRecordWriter(str(self._temporary))
         # of each block
@@ -70,16 +70,16 @@ class ShardWriter:
         self._pieces += int(corpus.pieces.sum())
         lengths = corpus.lengths.astype("<i4")
         splits = corpus.input_ids.row_splits.numpy()
-        flat = {
-            "input_ids": corpus.input_ids.values.numpy().astype("<i4"),
-            "labels": corpus.labels.values.numpy().astype("<i2"),
-            "label_mask": corpus.label_mask.values.numpy().astype("u1"),
-        }
+        flat = {}
+        for name, dtype in DTYPES.items():
+            flat[name] = getattr(corpus, name).values.numpy().astype(dtype)
         for begin in range(0, len(lengths), BLOCK):
             end = min(begin + BLOCK, len(lengths))
-            own = {name: values[splits[begin] : splits[end]] for name, values in flat.items()}
-            self._write({"lengths": lengths[begin:end], **own})
-            self._lengths.append(lengths[begin:end].astype(np.uint16))
+            pieces = slice(splits[begin], splits[end])
+            own = {name: values[pieces] for name, values in flat.items()}
+            own["lengths"] = lengths[begin:end]
+            self._write(own)
+            self._lengths.append(own["lengths"].astype(np.uint16))
 
     def _write(self, members: dict[str, np.ndarray]) -> None:
         """Write one block and note where it is."""
@@ -103,19 +103,16 @@ class ShardWriter:
             What it holds, and its windows by length.
         """
         lengths = np.concatenate(self._lengths)
-        index = {name: np.array(values, np.int64) for name, values in self._index.items()}
+        index: dict[str, np.ndarray] = {}
+        for name, values in self._index.items():
+            index[name] = np.array(values, np.int64)
         with writing(self.path):
             self._file.close()
-            header = {"shard": self.path.name}
-            write_arrays(self.path.with_suffix(".index"), header, {**index, "lengths": lengths})
+            index["lengths"] = lengths
+            write_arrays(self.path.with_suffix(".index"), {"shard": self.path.name}, index)
             name_file(self._temporary, self.path)
-        info = ShardInfo(
-            file=self.path.name,
-            documents=self._documents,
-            windows=len(lengths),
-            pieces=self._pieces,
-            bytes=self._end,
-        )
+        counts = {"documents": self._documents, "windows": len(lengths), "pieces": self._pieces}
+        info = ShardInfo(file=self.path.name, bytes=self._end, **counts)
         return info, Counter(lengths.tolist())
 
 
@@ -139,7 +136,8 @@ class Blocks(NamedTuple):
 
     def lengths_of(self, block: int) -> list[int]:
         """List the lengths of a block's windows."""
-        return self.lengths[self.begin[block] : self.begin[block + 1]].tolist()
+        begin, end = self.begin[block : block + 2]
+        return self.lengths[begin:end].tolist()
 
 
 class ShardedCorpus:
@@ -165,7 +163,8 @@ class ShardedCorpus:
     @property
     def labels(self) -> LabelSet:
         """Give the labels that its tags are ids of."""
-        return LabelSet(self.manifest.encoding.labels, self.manifest.encoding.tag_scheme)
+        encoding = self.manifest.encoding
+        return LabelSet(encoding.labels, encoding.tag_scheme)
 
     @property
     def ledger(self) -> Ledger:
@@ -194,10 +193,10 @@ def read_index(folder: Path, info: ShardInfo) -> dict[str, np.ndarray]:
     path = folder / info.file
     index_path = path.with_suffix(".index")
     header, index = read_arrays(index_path)
-    found = header.get("shard"), len(index.get("lengths", ()))
-    if found != (info.file, info.windows):
+    shard, windows = header.get("shard"), len(index.get("lengths", ()))
+    if (shard, windows) != (info.file, info.windows):
         expected = f"the index of {info.file} with {info.windows} windows, as {MANIFEST} says"
-        got = f"that of {found[0]} with {found[1]}"
+        got = f"that of {shard} with {windows}"
         raise DataError(f"{index_path}: expected {expected}, got {got}")
     try:
         size = path.stat().st_size
@@ -230,12 +229,14 @@ class ShardReader:
         """
         blocks = self._corpus.blocks
         shard, offset, size = (int(member[block]) for member in blocks[:3])
-        path = self._corpus.folder / self._corpus.manifest.shards[shard].file
+        info = self._corpus.manifest.shards[shard]
+        path = self._corpus.folder / info.file
         try:
             if shard not in self._files:
                 self._files[shard] = path.open("rb")
-            self._files[shard].seek(offset)
-            record = self._files[shard].read(size)
+            file = self._files[shard]
+            file.seek(offset)
+            record = file.read(size)
         except OSError as error:
             raise unreadable(path, error) from None
         found, wanted = zlib.crc32(record), int(blocks.checksum[block])
@@ -257,11 +258,9 @@ def split_record(record: bytes) -> Iterator[bytes]:
     def member(name: str, dtype: str) -> np.ndarray:
         return np.frombuffer(features[name].bytes_list.value[0], dtype)
 
-    label_mask = member("label_mask", "u1")
-    pieces = np.empty(len(label_mask), PIECE)
-    pieces["id"] = member("input_ids", "<i4")
-    pieces["label"] = member("labels", "<i2")
-    pieces["labelled"] = label_mask
+    members = [member(name, dtype) for name, dtype in DTYPES.items()]
+    pieces = np.empty(len(members[-1]), PIECE)
+    pieces["id"], pieces["label"], pieces["labelled"] = members
     content = pieces.tobytes()
     ends = np.cumsum(member("lengths", "<i4")) * PIECE.itemsize
     for begin, end in pairwise([0, *ends.tolist()]):
