@@ -60,9 +60,9 @@ def fill_of_lines(path: Path) -> Iterator[bool]:
     """
     filled = open_end = False
     with path.open("rb") as file:
-        for part in iter(partial(file.readline, READ_BYTES), b""):
-            filled = filled or bool(part.strip())
-            open_end = not part.endswith(b"\n")
+        for content in iter(partial(file.readline, READ_BYTES), b""):
+            filled = filled or bool(content.strip())
+            open_end = not content.endswith(b"\n")
             if not open_end:
                 yield filled
                 filled = False

@@ -48,15 +48,14 @@ class TextWriter(StreamWriter):
         for entity in overlapping:
             detail = f"{entity.label} {entity.start}-{entity.end}"
             self.ledger.record("overlapping", document.id, detail)
-        parts = [
-            (printable(text), printable(label)) for text, label in cut_text(document.text, kept)
-        ]
+        cut = cut_text(document.text, kept)
+        segments = [(printable(text), printable(label)) for text, label in cut]
         if self._console:
             # Text objects, not strings: brackets in the text are brackets, not rich's markup.
-            pieces = [piece for text, label in parts for piece in coloured(text, label)]
+            pieces = [piece for text, label in segments for piece in coloured(text, label)]
             self._console.print(Text.assemble(*pieces), soft_wrap=True)
         else:
-            marked = (f"[{text}]({label})" if label else text for text, label in parts)
+            marked = (f"[{text}]({label})" if label else text for text, label in segments)
             self._stream.write("".join(marked) + "\n")
 
 

@@ -42,10 +42,8 @@ def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator
     if source.startswith("hub:"):
         return read_hub(source, settings, ledger)
     if source.startswith(PREPARED):
-        raise DataError(
-            f"{source}: expected documents, got windows that are prepared for training; "
-            "name what they were made of"
-        )
+        got = "windows that are prepared for training"
+        raise DataError(f"{source}: expected documents, got {got}; name what they were made of")
     path = embedded_path(source) if source.startswith("embedded:") else Path(source)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
@@ -62,10 +60,8 @@ def pick_format(path: Path) -> str:
         if format.recognize and format.recognize(path):
             return format.name
     if path.is_dir():
-        raise DataError(
-            f"{path}: expected a folder of BRAT files (.txt and .ann) or a saved Hugging Face "
-            "dataset, found neither"
-        )
+        expected = "a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset"
+        raise DataError(f"{path}: expected {expected}, found neither")
     return format_of_name(path.name, readable(), otherwise="columns")
 
 
@@ -90,10 +86,9 @@ def trim_borders(
         reason: Reason = "trimmed_border" if start < end else "vanished"
         detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
         if settings.strict:
-            raise DataError(
-                f"{source}: document {document.id!r}: expected an entity that begins and ends "
-                f"with characters that have a piece, got {show(detail)}"
-            )
+            where = f"{source}: document {document.id!r}"
+            expected = "an entity that begins and ends with characters that have a piece"
+            raise DataError(f"{where}: expected {expected}, got {show(detail)}")
         ledger.record(reason, document.id, detail)
         if start < end:
             kept.append(entity_at(document.text, start, end, entity.label, entity.score))
