@@ -38,6 +38,7 @@ class Match(NamedTuple):
 
 
 TypeCounts = dict[str, int]  # entities by type
+Confusion = dict[str, TypeCounts]  # pairs by gold type, then by predicted type
 # Mistakes that count as the same: kind, gold text, gold label, predicted text, predicted label.
 ErrorGroup = tuple[str, ...]
 
@@ -69,7 +70,7 @@ class ErrorAnalysis:
 
     correct: int
     counts: dict[Kind, int]
-    confusion: dict[str, TypeCounts]
+    confusion: Confusion
     missed: TypeCounts
     spurious: TypeCounts
     examples: dict[Kind, tuple[Example, ...]]
@@ -212,9 +213,7 @@ def _most_frequent(
     return {kind: tuple(found[:most]) for kind, found in examples.items()}
 
 
-def _count_types(
-    types: Counter[tuple[str, str]],
-) -> tuple[dict[str, TypeCounts], TypeCounts, TypeCounts]:
+def _count_types(types: Counter[tuple[str, str]]) -> tuple[Confusion, TypeCounts, TypeCounts]:
     """Nest the counts of (gold type, predicted type), "" where one side is missing.
 
     Returns:

@@ -28,9 +28,7 @@ def count_documents(path: Path, name: str, encoding: str) -> int | None:
     if format is None or format.count is None:
         return None
     countable = format.folder if path.is_dir() else path.is_file() and lines_end_in_lf
-    if not countable:
-        return None
-    return format.count(path)
+    return format.count(path) if countable else None
 
 
 def count_texts(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from rich.text import Text
 from tfner.documents import Document, Entity
 from tfner.formats.registry import Format, register
 from tfner.formats.resume import WrittenFile, as_many_lines
-from tfner.formats.writers import StreamWriter
+from tfner.formats.writers import StreamWriter, Target
 from tfner.safeio.printable import printable
 from tfner.tagging.spans import keep_longest
 
@@ -39,7 +38,7 @@ class TextWriter(StreamWriter):
     nothing.
     """
 
-    def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
+    def __init__(self, target: Target, *, resume: bool = False):
         super().__init__(target, resume=resume)
         self._console = None if self._path else colour_console(self._stream)
 

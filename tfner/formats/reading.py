@@ -34,7 +34,7 @@ def read_documents(
     """
     source = os.fspath(path)
     documents = open_source(source, settings, ledger)
-    return (trim_borders(document, source, settings, ledger) for document in documents)
+    return (trim_borders(document, source, settings.strict, ledger) for document in documents)
 
 
 def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -65,16 +65,14 @@ def pick_format(path: Path) -> str:
     return format_of_name(path.name, readable(), otherwise="columns")
 
 
-def trim_borders(
-    document: Document, source: str, settings: ReadSettings, ledger: Ledger
-) -> Document:
+def trim_borders(document: Document, source: str, strict: bool, ledger: Ledger) -> Document:
     """Trim blanks off the borders of gold entities, which no prediction could ever hold.
 
     An entity of nothing else is dropped. Both are entered in `ledger`, or with
-    `settings.strict` an error.
+    `strict` an error.
 
         >>> mara = Document("Mara left", (entity_at("Mara left", 0, 5, "PER"),))
-        >>> trim_borders(mara, "a.jsonl", ReadSettings(), Ledger()).entities[0].key
+        >>> trim_borders(mara, "a.jsonl", False, Ledger()).entities[0].key
         (0, 4, 'PER')
     """
     kept: list[Entity] = []
@@ -85,7 +83,7 @@ def trim_borders(
             continue
         reason: Reason = "trimmed_border" if start < end else "vanished"
         detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
-        if settings.strict:
+        if strict:
             where = f"{source}: document {document.id!r}"
             expected = "an entity that begins and ends with characters that have a piece"
             raise DataError(f"{where}: expected {expected}, got {show(detail)}")

@@ -185,8 +185,8 @@ def parse_marks(item: Json, where: str) -> list[Mark]:
     if isinstance(span, list) and len(span) == 2:
         item = {**item, "start": span[0], "end": span[1]}
     start, end = borders(item, where)
-    labels = next((item[key] for key in LABEL_KEYS if item.get(key)), None)
-    labels = labels if isinstance(labels, list) else [labels]
+    label = next(filter(None, map(item.get, LABEL_KEYS)), None)
+    labels: list[Any] = label if isinstance(label, list) else [label]
     surface = first_of(item, SURFACE_KEYS, str)
     if not all(isinstance(label, str) and label.strip() for label in labels):
         raise DataError(f"{where}: expected an entity with a label, got {show(item)}")

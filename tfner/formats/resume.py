@@ -15,6 +15,8 @@ SAME_INPUT = "--resume goes on only with the same input and format"
 
 # (number of the line in its record, the line) -> True where the record ends with it
 IsLast = Callable[[int, bytes], bool]
+Ends = Callable[[Document], IsLast]
+Belongs = Callable[[bytes, Document], bool]  # (record, document)
 
 
 class Earlier(Protocol):
@@ -54,12 +56,7 @@ class WrittenFile:
         belongs: tells whether a record is the document's.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        ends: Callable[[Document], IsLast],
-        belongs: Callable[[bytes, Document], bool],
-    ):
+    def __init__(self, path: Path, ends: Ends, belongs: Belongs):
         if path.exists() and not path.is_file():
             raise ConfigError(f"--resume: expected a file, got {path}, which is none")
         self._path = path

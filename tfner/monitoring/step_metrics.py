@@ -106,11 +106,9 @@ class StepMetrics(keras.callbacks.Callback):
     def _metrics_of_model(self) -> dict[str, float]:
         optimizer = self.model.optimizer
         inner = getattr(optimizer, "inner_optimizer", optimizer)  # as with float16's scaled loss
-        values = {
-            "learning_rate": optimizer.learning_rate,
-            "gradient_norm": getattr(inner, "gradient_norm", None),
-            "skipped_steps": getattr(self.model, "skipped_steps", None),
-        }
+        values = {"learning_rate": optimizer.learning_rate}
+        values["gradient_norm"] = getattr(inner, "gradient_norm", None)
+        values["skipped_steps"] = getattr(self.model, "skipped_steps", None)
         known = {name: value for name, value in values.items() if value is not None}
         return {name: float(tf.convert_to_tensor(value)) for name, value in known.items()}
 
