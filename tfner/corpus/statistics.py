@@ -46,7 +46,7 @@ class Lengths:
     @classmethod
     def of(cls, values: Iterable[int] | None) -> Lengths | None:
         """Measure values; None where there are none."""
-        ordered = sorted(values or ())
+        ordered = [] if values is None else sorted(values)
         if not ordered:
             return None
         ranks = [ceil(percent * len(ordered) / 100) for percent in (50, 95, 100)]

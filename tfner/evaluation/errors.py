@@ -123,21 +123,17 @@ def match_entities(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[
     wrong_border (0, 14, 'ORG') (4, 14, 'ORG')
     spurious None (0, 3, 'ORG')
     """
-    candidates = sorted(_candidates(gold, predicted))
     open_gold = set(range(len(gold)))
     open_predicted = set(range(len(predicted)))
     matches = []
-    for *_, g, p, kind in candidates:
+    for *_, g, p, kind in sorted(_candidates(gold, predicted)):
         if g in open_gold and p in open_predicted:
             open_gold.remove(g)
             open_predicted.remove(p)
-            match = Match(kind, gold[g], predicted[p])
-            matches.append(match)
-    for g in sorted(open_gold):
-        matches.append(Match("missed", gold[g], None))
-    for p in sorted(open_predicted):
-        matches.append(Match("spurious", None, predicted[p]))
-    return matches
+            matches.append(Match(kind, gold[g], predicted[p]))
+    missed = [Match("missed", gold[g], None) for g in sorted(open_gold)]
+    spurious = [Match("spurious", None, predicted[p]) for p in sorted(open_predicted)]
+    return matches + missed + spurious
 
 
 def _candidates(gold: Sequence[Entity], predicted: Sequence[Entity]) -> Iterator[tuple]:

@@ -159,10 +159,10 @@ def complete_tags(
             raise DataError(f"{where}: {expected}, got {show(tag)}; {hint}")
         return mend_slip(tag, where, word, ledger)
 
-    return [
-        [complete(sentence, index) for index in range(len(sentence.words))]
-        for sentence in sentences
-    ]
+    completed = []
+    for sentence in sentences:
+        completed.append([complete(sentence, index) for index in range(len(sentence.words))])
+    return completed
 
 
 def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:

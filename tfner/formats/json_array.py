@@ -30,10 +30,9 @@ def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
         return read_json_lines(path, settings, ledger)
     value = parse_json(text, path)
     values = value if isinstance(value, list) and not is_pair(value) else [value]
-    items = [
-        Item(value, f"{path}[{index}]", f"{path.name}[{index}]")
-        for index, value in enumerate(values)
-    ]
+    items = []
+    for index, item in enumerate(values):
+        items.append(Item(item, f"{path}[{index}]", f"{path.name}[{index}]"))
     return RecordReader(lambda: items, settings, ledger).documents()
 
 

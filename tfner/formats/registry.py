@@ -131,9 +131,7 @@ def format_of_name(name: str, formats: Iterable[Format], otherwise: str) -> str:
 
 def guess_unmarked(path: Path) -> str:
     """Guess the format of input for prediction: a folder holds documents, else the name tells."""
-    if path.is_dir():
-        return "document"
-    return guess_unmarked_name(path.name)
+    return "document" if path.is_dir() else guess_unmarked_name(path.name)
 
 
 def guess_unmarked_name(name: str) -> str:

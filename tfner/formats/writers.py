@@ -61,15 +61,12 @@ class StreamWriter(PredictionWriter):
 
     def __init__(self, target: Target, *, resume: bool = False):
         super().__init__()
-        self._path: Path | None = None
-        self._open_stream: TextIO | None = None
+        is_path = isinstance(target, (str, os.PathLike))
+        self._path = Path(target) if is_path else None
+        self._open_stream = None if is_path else target
         self._mode: Literal["a", "w"] = "a" if resume else "w"
-        if isinstance(target, (str, os.PathLike)):
-            self._path = Path(target)
-            if self._path.is_dir():
-                raise ConfigError(f"{self._path}: expected a file to write to, got a folder")
-        else:
-            self._open_stream = target
+        if self._path and self._path.is_dir():
+            raise ConfigError(f"{self._path}: expected a file to write to, got a folder")
 
     @property
     def _stream(self) -> TextIO:

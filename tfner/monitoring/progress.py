@@ -50,7 +50,7 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning."""
+        """Measure the seconds since the beginning."""
         return max(self._clock() - self._start, 1e-9)
 
     @property

@@ -130,9 +130,8 @@ def children(node: yaml.Node) -> Iterator[yaml.Node]:
     """List the keys and values of a mapping, or the values of a sequence."""
     if isinstance(node, yaml.MappingNode):
         check_keys(node)
-        for key, value in node.value:
-            yield key
-            yield value
+        for key_and_value in node.value:
+            yield from key_and_value
     elif isinstance(node, yaml.SequenceNode):
         yield from node.value
 
