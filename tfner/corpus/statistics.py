@@ -278,9 +278,11 @@ def _cell(value: int | Lengths | None) -> Text:
 def _list_characters(counts: Mapping[str, int]) -> str:
     """List the most frequent characters with their code points and counts."""
     frequent = sorted(counts.items(), key=_most_frequent_first)
-    shown = ", ".join(
-        f"{printable(character)} U+{ord(character):04X} ({count:,})"
-        for character, count in frequent[:UNKNOWN_SHOWN]
-    )
+    shown = ", ".join(map(_describe_character, frequent[:UNKNOWN_SHOWN]))
     rest = len(frequent) - UNKNOWN_SHOWN
     return f"{shown} and {rest:,} others" if rest > 0 else shown
+
+
+def _describe_character(item: tuple[str, int]) -> str:
+    character, count = item
+    return f"{printable(character)} U+{ord(character):04X} ({count:,})"
