@@ -24,7 +24,7 @@ from tfner.formats.registry import (
     guess_unmarked_name,
     names_of,
     parsed_by_record,
-    written_in_parts,
+    written_in_shards,
 )
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.text_files import check_encoding
@@ -58,7 +58,7 @@ def beam(
         ),
     ] = None,
     format: Annotated[
-        str, typer.Option(help=f"{', '.join(names_of(written_in_parts()))}.")
+        str, typer.Option(help=f"{', '.join(names_of(written_in_shards()))}.")
     ] = "jsonl",
     input_format: Annotated[
         str,
@@ -173,7 +173,7 @@ def check_formats(format: str, input_format: str) -> None:
     Raises:
         ConfigError: so it is.
     """
-    choose(format, written_in_parts(), lambda text: ConfigError(f"--format: {text}"))
+    choose(format, written_in_shards(), lambda text: ConfigError(f"--format: {text}"))
     known = ["auto", *names_of(parsed_by_record())]
     if input_format not in known:
         raise ConfigError(

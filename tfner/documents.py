@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+WordSpan = tuple[int, int, str]  # first word, one past the last word, label
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A labelled span: `text[start:end]`, half-open, in code points of the original text.
+    """Hold a labelled span: `text[start:end]`, half-open, in code points of the original text.
 
     `score` is the model's confidence in [0, 1]; gold entities have 1.
     """
@@ -30,7 +32,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text, the entities marked in it and, where the source gives them, its words.
+    """Hold a text, the entities marked in it and, where the source gives them, its words.
 
     Args:
         words: (start, end) spans into `text`, in order, not overlapping; a word may be empty
@@ -49,12 +51,7 @@ class Document:
 
     @classmethod
     def from_words(
-        cls,
-        words: Sequence[str],
-        spans: Iterable[tuple[int, int, str]] = (),
-        *,
-        id: str = "",
-        group: str = "",
+        cls, words: Sequence[str], spans: Iterable[WordSpan] = (), *, id: str = "", group: str = ""
     ) -> Document:
         """Join words by one space; `spans` are (first word, one past the last word, label).
 
@@ -72,7 +69,7 @@ class Document:
         cls,
         text: str,
         words: Sequence[tuple[int, int]],
-        spans: Iterable[tuple[int, int, str]] = (),
+        spans: Iterable[WordSpan] = (),
         *,
         id: str = "",
         group: str = "",

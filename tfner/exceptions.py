@@ -5,52 +5,50 @@ Each message says where, what was expected and what came.
 
 
 class TfnerError(Exception):
-    """An error that a user can mend; the command line prints it without traceback, exits with 2."""
+    """Say what a user can mend; the command line prints it without traceback and exits with 2."""
 
 
 class ConfigError(TfnerError):
-    """A setting is unknown, of the wrong type, out of range or contradicts another."""
+    """Refuse a setting: unknown, of the wrong type, out of range or contradicting another."""
 
 
 class DataError(TfnerError):
-    """A data file cannot be read as asked; the message opens with `file:line:` or the document."""
+    """Refuse a data file as it is; the message opens with `file:line:` or the document."""
 
 
 class ModelError(TfnerError):
-    """A checkpoint, run folder or SavedModel is missing, damaged or of another kind."""
+    """Refuse a checkpoint, run folder or SavedModel: missing, damaged or of another kind."""
 
 
 class StorageError(TfnerError):
-    """A disk is full or read-only, or refuses in another way; the message opens with the path."""
+    """Report a disk that is full, read-only or broken; the message opens with the path."""
 
 
 class BusyError(TfnerError):
-    """Another process is at work on the same folder; the message says which."""
+    """Refuse a folder that another process works on; the message says which."""
 
 
 class DivergedError(TfnerError):
-    """The loss or its gradient has not been finite for several steps in a row."""
+    """Report a loss or gradient that has not been finite for several steps in a row."""
 
 
 class WorkerLostError(TfnerError):
-    """Another process of a training in several has ended or cannot be reached.
+    """Report that another process of a training in several has ended or cannot be reached.
 
     The same commands go on from the last checkpoint. The command line exits with 75.
     """
 
 
 class MissingExtraError(TfnerError):
-    """An optional dependency is not installed; the message holds the `pip install` line for it."""
+    """Name an optional dependency that is not installed, and the `pip install` line for it."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(
-            f"{purpose} needs the package {package}, which is not installed:"
-            f" pip install 'tfner[{extra}]'"
-        )
+        hint = f"pip install 'tfner[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package}, which is not installed: {hint}")
 
 
 class ServerError(TfnerError):
-    """A model server cannot be reached, refuses a request or answers something else.
+    """Report a model server that cannot be reached, refuses a request or answers something else.
 
     The message opens with its URL.
 
@@ -67,7 +65,7 @@ class ServerError(TfnerError):
 
 # Like KeyboardInterrupt: no error, and nothing that catches errors should stop it.
 class Terminated(BaseException):
-    """The process has been asked to end (SIGTERM); the text says what has been saved.
+    """Report that the process was asked to end (SIGTERM); the text says what has been saved.
 
     The command line exits with 143.
     """

@@ -70,15 +70,8 @@ class _Keras3Metric(keras.metrics.Metric):
     made_for = "keras"
 
     def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
-        return keras.Variable(
-            "zeros",
-            shape,
-            dtype,
-            trainable=False,
-            aggregation="only_first_replica",
-            synchronization="on_write",
-            name=name,
-        )
+        replicas = {"aggregation": "only_first_replica", "synchronization": "on_write"}
+        return keras.Variable("zeros", shape, dtype, trainable=False, name=name, **replicas)
 
     @property
     def variables(self) -> list[Any]:

@@ -14,13 +14,7 @@ from tfner.model.metrics import (
 )
 from tfner.monitoring.step_metrics import StepMetrics
 from tfner.monitoring.telemetry import EventLines, Scalars
-from tfner.training.callbacks import (
-    BestWeights,
-    EntityReport,
-    MetricsLog,
-    ProgressBar,
-    Throughput,
-)
+from tfner.training.callbacks import BestWeights, EntityReport, MetricsLog, ProgressBar, Throughput
 
 __all__ = [
     "BestWeights",

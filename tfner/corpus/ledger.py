@@ -48,6 +48,5 @@ class Ledger:
 
     def summary(self) -> str:
         """Sum up in a line for the log, `3 repaired, 1 vanished`; empty if there is no entry."""
-        return ", ".join(
-            f"{count} {reason.replace('_', ' ')}" for reason, count in self.counts.items()
-        )
+        counts = self.counts.items()
+        return ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in counts)

@@ -18,6 +18,20 @@ from tfner.documents import Document
 from tfner.safeio.printable import printable
 from tfner.tagging.word_tags import covered_words, split_borders
 
+# Sections of the table: attribute of SplitStatistics -> name of its row.
+SIZES = {
+    "documents": "documents",
+    "empty": "  without text",
+    "without_entities": "  without entities",
+    "duplicates": "  repeated",
+    **{name: name for name in ("characters", "units", "pieces", "entities")},
+}
+LENGTHS = {
+    "document_units": "units a document, p50 / p95 / max",
+    "document_pieces": "pieces a document",
+    "entity_units": "units an entity",
+    "entity_characters": "characters an entity",
+}
 UNKNOWN_SHOWN = 10  # characters listed for each split, the most frequent
 
 
@@ -30,13 +44,14 @@ class Lengths:
     maximum: int
 
     @classmethod
-    def of(cls, values: Iterable[int]) -> Lengths | None:
+    def of(cls, values: Iterable[int] | None) -> Lengths | None:
         """Measure values; None where there are none."""
-        ordered = sorted(values)
+        ordered = [] if values is None else sorted(values)
         if not ordered:
             return None
         ranks = [ceil(percent * len(ordered) / 100) for percent in (50, 95, 100)]
-        return cls(*(int(ordered[rank - 1]) for rank in ranks))
+        p50, p95, maximum = (int(ordered[rank - 1]) for rank in ranks)
+        return cls(p50, p95, maximum)
 
     def __str__(self) -> str:
         return f"{self.p50:,} / {self.p95:,} / {self.maximum:,}"
@@ -158,16 +173,20 @@ def _split_statistics(
         without_entities=tally.without_entities,
         duplicates=sum(texts.values()) - len(texts),
         characters=tally.characters,
-        units=None if units is None else int(sum(units)),
-        pieces=None if pieces is None else int(sum(pieces)),
+        units=_total(units),
+        pieces=_total(pieces),
         types=dict(by_frequency),
-        document_units=None if units is None else Lengths.of(units),
-        document_pieces=None if pieces is None else Lengths.of(pieces),
+        document_units=Lengths.of(units),
+        document_pieces=Lengths.of(pieces),
         entity_units=Lengths.of(tally.entity_units),
         entity_characters=Lengths.of(tally.entity_characters),
         dropped=dict(token_stats.dropped),
         unknown_characters=dict(token_stats.unknown_characters),
     )
+
+
+def _total(counts: Iterable[int] | None) -> int | None:
+    return None if counts is None else int(sum(counts))
 
 
 def _most_frequent_first(item: tuple[str, int]) -> tuple[int, str]:
@@ -214,32 +233,14 @@ class _Tally:
 
 def _size_table(splits: Mapping[str, SplitStatistics]) -> Table:
     table = _table("", splits)
-    for name, attribute in (
-        ("documents", "documents"),
-        ("  without text", "empty"),
-        ("  without entities", "without_entities"),
-        ("  repeated", "duplicates"),
-        ("characters", "characters"),
-        ("units", "units"),
-        ("pieces", "pieces"),
-        ("entities", "entities"),
-    ):
-        _add_row(table, name, [getattr(split, attribute) for split in splits.values()])
-    table.add_section()
-    for name, attribute in (
-        ("units a document, p50 / p95 / max", "document_units"),
-        ("pieces a document", "document_pieces"),
-        ("units an entity", "entity_units"),
-        ("characters an entity", "entity_characters"),
-    ):
-        _add_row(table, name, [getattr(split, attribute) for split in splits.values()])
-    table.add_section()
+    for section in (SIZES, LENGTHS):
+        for attribute, name in section.items():
+            values = [getattr(split, attribute) for split in splits.values()]
+            _add_row(table, name, values)
+        table.add_section()
     for reason in dict.fromkeys(reason for split in splits.values() for reason in split.dropped):
-        _add_row(
-            table,
-            reason.replace("_", " "),
-            [split.dropped.get(reason, 0) for split in splits.values()],
-        )
+        counts = [split.dropped.get(reason, 0) for split in splits.values()]
+        _add_row(table, reason.replace("_", " "), counts)
     return table
 
 
@@ -249,7 +250,8 @@ def _type_table(splits: Mapping[str, SplitStatistics]) -> Table:
         total.update(split.types)
     table = _table("entities", splits)
     for label, _ in sorted(total.items(), key=_most_frequent_first):
-        _add_row(table, label, [split.types.get(label, 0) for split in splits.values()])
+        counts = [split.types.get(label, 0) for split in splits.values()]
+        _add_row(table, label, counts)
     return table
 
 
@@ -264,19 +266,23 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 def _add_row(table: Table, name: str, values: Sequence[int | Lengths | None]) -> None:
     """Add a row, unless nothing is known; in Text, because a label in brackets is no markup."""
     if any(value is not None for value in values):
-        shown = (
-            "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-            for value in values
-        )
-        table.add_row(Text(printable(name)), *(Text(value) for value in shown))
+        table.add_row(Text(printable(name)), *map(_cell, values))
+
+
+def _cell(value: int | Lengths | None) -> Text:
+    if value is None:
+        return Text("–")
+    return Text(f"{value:,}" if isinstance(value, int) else str(value))
 
 
 def _list_characters(counts: Mapping[str, int]) -> str:
     """List the most frequent characters with their code points and counts."""
     frequent = sorted(counts.items(), key=_most_frequent_first)
-    shown = ", ".join(
-        f"{printable(character)} U+{ord(character):04X} ({count:,})"
-        for character, count in frequent[:UNKNOWN_SHOWN]
-    )
+    shown = ", ".join(map(_describe_character, frequent[:UNKNOWN_SHOWN]))
     rest = len(frequent) - UNKNOWN_SHOWN
     return f"{shown} and {rest:,} others" if rest > 0 else shown
+
+
+def _describe_character(item: tuple[str, int]) -> str:
+    character, count = item
+    return f"{printable(character)} U+{ord(character):04X} ({count:,})"

@@ -38,6 +38,7 @@ class Match(NamedTuple):
 
 
 TypeCounts = dict[str, int]  # entities by type
+Confusion = dict[str, TypeCounts]  # pairs by gold type, then by predicted type
 # Mistakes that count as the same: kind, gold text, gold label, predicted text, predicted label.
 ErrorGroup = tuple[str, ...]
 
@@ -69,7 +70,7 @@ class ErrorAnalysis:
 
     correct: int
     counts: dict[Kind, int]
-    confusion: dict[str, TypeCounts]
+    confusion: Confusion
     missed: TypeCounts
     spurious: TypeCounts
     examples: dict[Kind, tuple[Example, ...]]
@@ -122,21 +123,17 @@ def match_entities(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[
     wrong_border (0, 14, 'ORG') (4, 14, 'ORG')
     spurious None (0, 3, 'ORG')
     """
-    candidates = sorted(_candidates(gold, predicted))
     open_gold = set(range(len(gold)))
     open_predicted = set(range(len(predicted)))
     matches = []
-    for *_, g, p, kind in candidates:
+    for *_, g, p, kind in sorted(_candidates(gold, predicted)):
         if g in open_gold and p in open_predicted:
             open_gold.remove(g)
             open_predicted.remove(p)
-            match = Match(kind, gold[g], predicted[p])
-            matches.append(match)
-    for g in sorted(open_gold):
-        matches.append(Match("missed", gold[g], None))
-    for p in sorted(open_predicted):
-        matches.append(Match("spurious", None, predicted[p]))
-    return matches
+            matches.append(Match(kind, gold[g], predicted[p]))
+    missed = [Match("missed", gold[g], None) for g in sorted(open_gold)]
+    spurious = [Match("spurious", None, predicted[p]) for p in sorted(open_predicted)]
+    return matches + missed + spurious
 
 
 def _candidates(gold: Sequence[Entity], predicted: Sequence[Entity]) -> Iterator[tuple]:
@@ -212,9 +209,7 @@ def _most_frequent(
     return {kind: tuple(found[:most]) for kind, found in examples.items()}
 
 
-def _count_types(
-    types: Counter[tuple[str, str]],
-) -> tuple[dict[str, TypeCounts], TypeCounts, TypeCounts]:
+def _count_types(types: Counter[tuple[str, str]]) -> tuple[Confusion, TypeCounts, TypeCounts]:
     """Nest the counts of (gold type, predicted type), "" where one side is missing.
 
     Returns:

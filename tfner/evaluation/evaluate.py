@@ -33,12 +33,6 @@ def evaluate_documents(
     pairs = list(zip(documents, predicted, strict=True))
     scores = score_entities((document.entities, found) for document, found in pairs)
     units = sum(len(document.words or document.text.split()) for document in documents)
-    report = Report(
-        scores=scores,
-        errors=analyse_errors(pairs),
-        slices=score_slices(pairs),
-        documents=len(documents),
-        units=units,
-        **report_fields,
-    )
-    return report, predicted
+    report_fields |= {"documents": len(documents), "units": units}
+    errors, slices = analyse_errors(pairs), score_slices(pairs)
+    return Report(scores=scores, errors=errors, slices=slices, **report_fields), predicted

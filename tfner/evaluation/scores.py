@@ -124,9 +124,7 @@ def score_entities(pairs: Iterable[EntityPair]) -> EntityScores:
     >>> score_entities([([Entity(0, 4, "PER")], [Entity(0, 4, "PER"), Entity(9, 11, "LOC")])])
     EntityScores(true={'PER': 1}, predicted={'PER': 1, 'LOC': 1}, correct={'PER': 1})
     """
-    true: Counter[str] = Counter()
-    predicted: Counter[str] = Counter()
-    correct: Counter[str] = Counter()
+    true, predicted, correct = Counter(), Counter(), Counter()
     for gold_entities, predicted_entities in pairs:
         gold_keys = Counter(entity.key for entity in gold_entities)
         predicted_keys = Counter(entity.key for entity in predicted_entities)

@@ -29,6 +29,7 @@ LABEL = r"(?P<label>(?=[^ \t]*\S)[^ \t]+)"
 ENTITY_LINE = re.compile(
     rf"T[^\t]*\t{LABEL} (?P<spans>{SPAN}(?:;{SPAN})*)(?:\t(?P<surface>.*))?", re.DOTALL
 )
+LINE = re.compile(r"[^\r\n]+")
 # Relations, events, attributes, modifications, references, notes, equivalences.
 OTHER_KINDS = "REAMN#*"
 
@@ -57,10 +58,8 @@ def read_brat(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Do
         text_file = stem.with_name(f"{stem.name}.txt")
         annotation_file = stem.with_name(f"{stem.name}.ann")
         if not text_file.is_file():
-            raise DataError(
-                f"{annotation_file}: expected its text in {text_file.name} beside it, "
-                "found no such file"
-            )
+            expected = f"its text in {text_file.name} beside it"
+            raise DataError(f"{annotation_file}: expected {expected}, found no such file")
         text = read_text(text_file, settings.encoding, settings.max_file)
         entities: list[Entity] = []
         if annotation_file.is_file():
@@ -94,9 +93,8 @@ def read_mark(line: str, where: str, ledger: Ledger) -> Mark | None:
     """
     match = ENTITY_LINE.fullmatch(line)
     if match is None and line[0] not in OTHER_KINDS:
-        raise DataError(
-            f"{where}: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got {show(line)}"
-        )
+        expected = "an annotation such as T1<TAB>PER 0 5<TAB>Alice"
+        raise DataError(f"{where}: expected {expected}, got {show(line)}")
     if match is None or ";" in match["spans"]:
         reason = "discontinuous" if match else "skipped_annotation"
         ledger.record(reason, where, line.replace("\t", " "))
@@ -126,20 +124,17 @@ class BratWriter(PredictionWriter):
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         if not resume and next(self._folder.glob("*.ann"), None):
-            raise DataError(
-                f"{self._folder}: expected a new or empty folder, got one with .ann files in it"
-            )
+            got = "one with .ann files in it"
+            raise DataError(f"{self._folder}: expected a new or empty folder, got {got}")
         self._names = FileNames()
 
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
         name = self._names.name(document.id)
-        lines = [
-            f"T{number}\t{annotation(document.text, entity)}\n"
-            for number, entity in enumerate(entities, start=1)
-        ]
+        marks = [annotation(document.text, entity) for entity in entities]
+        lines = [f"T{number}\t{mark}\n" for number, mark in enumerate(marks, start=1)]
         self._put(f"{name}.txt", document.text)
-        part = self._put(f".{name}.part", "".join(lines))
-        part.replace(self._folder / f"{name}.ann")
+        temporary = self._put(f".{name}.part", "".join(lines))
+        temporary.replace(self._folder / f"{name}.ann")
 
     def skip(self, document: Document) -> None:
         super().skip(document)
@@ -148,9 +143,8 @@ class BratWriter(PredictionWriter):
     def _put(self, name: str, content: str) -> Path:
         path = self._folder / name
         if path.is_symlink():  # it would be written through, to wherever it leads
-            raise DataError(
-                f"{path}: expected a place for a new file, got a link to {path.readlink()}"
-            )
+            got = f"a link to {path.readlink()}"
+            raise DataError(f"{path}: expected a place for a new file, got {got}")
         # Untranslated newlines: offsets count the file's characters.
         path.write_text(content, encoding="utf-8", errors="replace", newline="")
         return path
@@ -162,9 +156,8 @@ def annotation(text: str, entity: Entity) -> str:
     >>> annotation("in New\\nYork", Entity(3, 11, "LOC"))
     'LOC 3 6;7 11\\tNew York'
     """
-    lines = re.finditer(r"[^\r\n]+", text[entity.start : entity.end])
-    fragments = [(entity.start + line.start(), entity.start + line.end()) for line in lines]
-    fragments = fragments or [(entity.start, entity.end)]
+    lines = LINE.finditer(text, entity.start, entity.end)
+    fragments = [line.span() for line in lines] or [(entity.start, entity.end)]
     label = re.sub(r"\s", "_", entity.label)
     spans = ";".join(f"{start} {end}" for start, end in fragments)
     surface = " ".join(text[start:end] for start, end in fragments)
@@ -188,10 +181,8 @@ class WrittenFolder:
         text = self._folder / f"{name}.txt"
         expected = document.text.encode("utf-8", "replace")
         if not text.is_file() or text.read_bytes() != expected:
-            raise DataError(
-                f"{text}: expected the text of document {document.id!r} of this input, "
-                f"got another; {SAME_INPUT}"
-            )
+            expected = f"the text of document {document.id!r} of this input"
+            raise DataError(f"{text}: expected {expected}, got another; {SAME_INPUT}")
         return True
 
     def finish(self) -> None:

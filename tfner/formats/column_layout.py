@@ -120,13 +120,11 @@ def detect_layout(lines: Sequence[str], path: Path, settings: ReadSettings) -> L
     numbered = width > 2 and numbers_words(row[0] for row in rows)
     token = column_index("token_column", settings.token_column, width, path)
     tag = column_index("tag_column", settings.tag_column, width, path)
-    return Layout(
-        separator=separator,
-        width=width,
-        token=int(numbered) if token is None else token,
-        tag=default_tag_column(width, numbered) if tag is None else tag,
-        numbered=numbered,
-    )
+    if token is None:
+        token = int(numbered)
+    if tag is None:
+        tag = default_tag_column(width, numbered)
+    return Layout(separator, width, token, tag, numbered)
 
 
 def detect_separator(lines: Sequence[str]) -> Separator:

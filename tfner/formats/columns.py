@@ -18,15 +18,9 @@ from pathlib import Path
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.exceptions import DataError
+from tfner.formats import column_layout
 from tfner.formats.alignment import align_words
-from tfner.formats.column_layout import (
-    DOCUMENT_START,
-    NAMED_COMMENT,
-    SLIPS_LET_PASS,
-    Layout,
-    detect_layout,
-    is_blank,
-)
+from tfner.formats.column_layout import Layout, detect_layout
 from tfner.formats.counts import count_blocks
 from tfner.formats.registry import Format, register
 from tfner.formats.resume import WrittenFile, up_to_blank_line
@@ -38,7 +32,7 @@ from tfner.tagging.schemes import Scheme, Span, detect_scheme, is_tag, read_span
 from tfner.tagging.word_tags import tags_on_words, with_words
 
 LAYOUT_LINES = 10_000  # of a streamed file, from which its layout is found out
-PARTS_COLUMNS = re.compile(r"[\t\r\n]")
+CELL_ENDS = re.compile(r"[\t\r\n]")
 OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
 
 
@@ -46,12 +40,17 @@ OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
 class Sentence:
     """Hold what stands between two blank lines; `tags` has None where a line has no tag."""
 
-    text: str | None = None
-    id: str = ""
+    path: Path
     group: str = ""
+    id: str = ""
+    text: str | None = None
     words: list[str] = field(default_factory=list)
     tags: list[str | None] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+
+    def where(self, index: int) -> str:
+        """Name the file and the line of a word."""
+        return f"{self.path}:{self.lines[index]}"
 
 
 def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -65,14 +64,15 @@ def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator
     layout = detect_layout(lines, path, settings)
     sentences = list(parse_sentences(lines, layout, path))
     if layout.tag is None:
-        return (to_document(sentence, path, []) for sentence in sentences)
-    tags = complete_tags(sentences, layout, path, settings, ledger)
+        return (to_document(sentence, []) for sentence in sentences)
+    tags = complete_tags(sentences, layout.tag, settings.strict, ledger)
     scheme = detect_scheme(tags) if settings.scheme == "auto" else settings.scheme
-    pairs = zip(sentences, tags, strict=True)
-    return (
-        to_document(sentence, path, spans_of(sentence, own, scheme, path, settings, ledger))
-        for sentence, own in pairs
-    )
+
+    def mark(sentence: Sentence, own_tags: Sequence[str]) -> Document:
+        spans = spans_of(sentence, own_tags, scheme, settings.strict, ledger)
+        return to_document(sentence, spans)
+
+    return map(mark, sentences, tags)
 
 
 def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
@@ -84,31 +84,30 @@ def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
     lines = partial(stream_lines, path, settings.encoding, settings.max_line)
     layout = detect_layout(list(islice(lines(), LAYOUT_LINES)), path, settings)
     for sentence in parse_sentences(lines(), layout, path):
-        yield to_document(sentence, path, [])
+        yield to_document(sentence, [])
 
 
 def parse_sentences(lines: Iterable[str], layout: Layout, path: Path) -> Iterator[Sentence]:
     """Cut the lines into sentences; ones without a word are left out."""
-    sentence = Sentence()
+    sentence = Sentence(path)
     for number, line in enumerate(lines, start=1):
-        starts_document = line.startswith(DOCUMENT_START)
-        if starts_document or is_blank(line):
+        starts_document = line.startswith(column_layout.DOCUMENT_START)
+        if starts_document or column_layout.is_blank(line):
             if sentence.words:
                 yield sentence
-            sentence = Sentence(
-                group=f"{path.name}:{number}" if starts_document else sentence.group
-            )
+            group = f"{path.name}:{number}" if starts_document else sentence.group
+            sentence = Sentence(path, group)
         elif layout.is_comment(line):
             read_comment(line, f"{path.name}:{number}", sentence)
         else:
-            read_word(line, number, layout, path, sentence)
+            read_word(line, number, layout, sentence)
     if sentence.words:
         yield sentence
 
 
 def read_comment(line: str, where: str, sentence: Sentence) -> None:
     """Take from `# text`, `# sent_id` and `# newdoc id` what belongs to the next sentence."""
-    match = NAMED_COMMENT.fullmatch(line)
+    match = column_layout.NAMED_COMMENT.fullmatch(line)
     if match is None or sentence.words:
         return
     value = match["value"] or ""
@@ -120,17 +119,16 @@ def read_comment(line: str, where: str, sentence: Sentence) -> None:
         sentence.group = value.strip() or where
 
 
-def read_word(line: str, number: int, layout: Layout, path: Path, sentence: Sentence) -> None:
+def read_word(line: str, number: int, layout: Layout, sentence: Sentence) -> None:
     """Add the word of a line to its sentence."""
     columns = layout.split(line)
     if layout.skips(columns):
         return
     token_and_tag = layout.pick(columns)
     if token_and_tag is None:
-        raise DataError(
-            f"{path}:{number}: expected a token in column {layout.token}, got {len(columns)} "
-            f"columns: {show(line)}"
-        )
+        expected = f"a token in column {layout.token}"
+        got = f"{len(columns)} columns: {show(line)}"
+        raise DataError(f"{sentence.path}:{number}: expected {expected}, got {got}")
     token, tag = token_and_tag
     sentence.words.append(token)
     sentence.tags.append(tag or None)
@@ -138,39 +136,33 @@ def read_word(line: str, number: int, layout: Layout, path: Path, sentence: Sent
 
 
 def complete_tags(
-    sentences: Sequence[Sentence],
-    layout: Layout,
-    path: Path,
-    settings: ReadSettings,
-    ledger: Ledger,
+    sentences: Sequence[Sentence], column: int, strict: bool, ledger: Ledger
 ) -> list[list[str]]:
     """Put O where a sentence has no tag and mend slips; both are entered in the ledger."""
     given = [tag for sentence in sentences for tag in sentence.tags if tag is not None]
-    let_pass = 0 if settings.strict else SLIPS_LET_PASS * len(given)
+    let_pass = 0 if strict else column_layout.SLIPS_LET_PASS * len(given)
     too_many_slips = sum(not is_tag(tag) for tag in given) > let_pass
-    expected = f"expected O or a tag such as B-PER in column {layout.tag}"
+    expected = f"expected O or a tag such as B-PER in column {column}"
 
-    def complete(tag: str | None, where: str, word: str) -> str:
-        if tag is None and settings.strict:
+    def complete(sentence: Sentence, index: int) -> str:
+        tag, word = sentence.tags[index], sentence.words[index]
+        if tag is not None and is_tag(tag):
+            return tag
+        where = sentence.where(index)
+        if tag is None and strict:
             raise DataError(f"{where}: {expected}, got none for {show(word)}")
         if tag is None:
             ledger.record("untagged", where, word)
             return "O"
-        if is_tag(tag):
-            return tag
         if too_many_slips:
-            raise DataError(
-                f"{where}: {expected}, got {show(tag)}; set tag_column if the tags stand in another"
-            )
+            hint = "set tag_column if the tags stand in another"
+            raise DataError(f"{where}: {expected}, got {show(tag)}; {hint}")
         return mend_slip(tag, where, word, ledger)
 
-    return [
-        [
-            complete(tag, f"{path}:{line}", word)
-            for tag, line, word in zip(sentence.tags, sentence.lines, sentence.words, strict=True)
-        ]
-        for sentence in sentences
-    ]
+    completed = []
+    for sentence in sentences:
+        completed.append([complete(sentence, index) for index in range(len(sentence.words))])
+    return completed
 
 
 def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:
@@ -185,30 +177,26 @@ def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:
 
 
 def spans_of(
-    sentence: Sentence,
-    tags: Sequence[str],
-    scheme: Scheme,
-    path: Path,
-    settings: ReadSettings,
-    ledger: Ledger,
+    sentence: Sentence, tags: Sequence[str], scheme: Scheme, strict: bool, ledger: Ledger
 ) -> list[Span]:
     """Read the spans of a sentence's tags, with an entry for each illegal one."""
     spans, repairs = read_spans(tags, scheme)
     for position, detail in repairs:
-        where = f"{path}:{sentence.lines[position]}"
-        if settings.strict:
+        where = sentence.where(position)
+        if strict:
             raise DataError(f"{where}: expected legal {scheme} tags, got {detail}")
         ledger.record("repaired", where, detail)
     return spans
 
 
-def to_document(sentence: Sentence, path: Path, spans: Iterable[Span]) -> Document:
+def to_document(sentence: Sentence, spans: Iterable[Span]) -> Document:
     """Join a sentence's words, or find them in its `# text`."""
-    id = sentence.id or f"{path.name}:{sentence.lines[0]}"
-    places = None if sentence.text is None else align_words(sentence.text, sentence.words)
-    if places is None:
-        return Document.from_words(sentence.words, spans, id=id, group=sentence.group)
-    return Document.from_word_spans(sentence.text or "", places, spans, id=id, group=sentence.group)
+    id = sentence.id or f"{sentence.path.name}:{sentence.lines[0]}"
+    words, text, group = sentence.words, sentence.text, sentence.group
+    word_spans = None if text is None else align_words(text, words)
+    if text is None or word_spans is None:
+        return Document.from_words(words, spans, id=id, group=group)
+    return Document.from_word_spans(text, word_spans, spans, id=id, group=group)
 
 
 class ColumnsWriter(StreamWriter):
@@ -229,7 +217,7 @@ class ColumnsWriter(StreamWriter):
 
 def as_cell(text: str) -> str:
     """Replace what would part a column or a line."""
-    return PARTS_COLUMNS.sub(OPEN_BOX, text)
+    return CELL_ENDS.sub(OPEN_BOX, text)
 
 
 def is_columns_of(record: bytes, document: Document) -> bool:

@@ -30,6 +30,13 @@ class Pairing(NamedTuple):
     predicted: bool
 
 
+class Side(NamedTuple):
+    """Hold the entities that the rows of a document have on one side, gold or predicted."""
+
+    runs: DisjointSpans
+    spans: set[Span]
+
+
 class ConllevalWriter(StreamWriter):
     """Write `token gold predicted` with single blanks and a blank line after each document.
 
@@ -62,29 +69,22 @@ def lay_out(document: Document, predicted: Sequence[Entity]) -> list[list[Row]]:
     words = cut_words(document, (*document.entities, *predicted))
     starts, ends = split_borders(words)
     tokens = [document.text[start:end] for start, end in words]
-    gold_runs, predicted_runs = DisjointSpans(), DisjointSpans()
-    gold_spans: set[Span] = set()
-    predicted_spans: set[Span] = set()
+    gold, guesses = Side(DisjointSpans(), set()), Side(DisjointSpans(), set())
     alone: list[list[Row]] = []
     for pairing in sorted(pair_up(document.entities, predicted), key=paired_and_longest_first):
         first, last = covered_words(pairing.entity, starts, ends)
         span = (first, last, pairing.entity.label)
-        other_side = gold_spans if pairing.predicted else predicted_spans
+        sides = [gold] * pairing.gold + [guesses] * pairing.predicted
+        other_side = gold if pairing.predicted else guesses
         # Unequal entities on equal words would be counted as a hit.
-        fits = first < last and (pairing.gold == pairing.predicted or span not in other_side)
-        if fits and pairing.gold:
-            fits = gold_runs.add(first, last)
-        if fits and pairing.predicted:
-            fits = predicted_runs.add(first, last)
-        if not fits:
+        fits = first < last and (len(sides) == 2 or span not in other_side.spans)
+        if fits and all(side.runs.add(first, last) for side in sides):
+            for side in sides:
+                side.spans.add(span)
+        else:
             alone.append(block_of(pairing, tokens[first:last] or [pairing.entity.text]))
-            continue
-        if pairing.gold:
-            gold_spans.add(span)
-        if pairing.predicted:
-            predicted_spans.add(span)
-    gold_tags = write_tags(gold_spans, len(words))
-    predicted_tags = write_tags(predicted_spans, len(words))
+    gold_tags = write_tags(gold.spans, len(words))
+    predicted_tags = write_tags(guesses.spans, len(words))
     return [list(zip(tokens, gold_tags, predicted_tags, strict=True)), *alone]
 
 

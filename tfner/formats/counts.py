@@ -28,9 +28,7 @@ def count_documents(path: Path, name: str, encoding: str) -> int | None:
     if format is None or format.count is None:
         return None
     countable = format.folder if path.is_dir() else path.is_file() and lines_end_in_lf
-    if not countable:
-        return None
-    return format.count(path)
+    return format.count(path) if countable else None
 
 
 def count_texts(path: Path) -> int:
@@ -60,9 +58,9 @@ def fill_of_lines(path: Path) -> Iterator[bool]:
     """
     filled = open_end = False
     with path.open("rb") as file:
-        for part in iter(partial(file.readline, READ_BYTES), b""):
-            filled = filled or bool(part.strip())
-            open_end = not part.endswith(b"\n")
+        for content in iter(partial(file.readline, READ_BYTES), b""):
+            filled = filled or bool(content.strip())
+            open_end = not content.endswith(b"\n")
             if not open_end:
                 yield filled
                 filled = False

@@ -17,14 +17,13 @@ from tfner.formats.registry import Format, register
 from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import one_line
 
-SPLIT_FILES = ("state.json", "dataset_info.json")
-SPLITS_FILE = "dataset_dict.json"
+FILES = ("state.json", "dataset_info.json", "dataset_dict.json")  # of a split, of several
 LONGEST_REASON = 500  # characters of what the library says, which may list all that it knows
 
 
 def is_dataset_folder(path: Path) -> bool:
     """Recognize what `save_to_disk` writes."""
-    return path.is_dir() and any((path / name).is_file() for name in (*SPLIT_FILES, SPLITS_FILE))
+    return path.is_dir() and any((path / name).is_file() for name in FILES)
 
 
 def read_saved_dataset(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -40,11 +39,10 @@ def read_saved_dataset(path: Path, settings: ReadSettings, ledger: Ledger) -> It
     dataset = fetch(lambda: load(str(path)), str(path))
     if isinstance(dataset, dict):
         if len(dataset) != 1:
+            got = ", ".join(dataset) or "none"
             hint = f"name the folder of one, such as {path / next(iter(dataset), '')}"
-            raise DataError(
-                f"{path}: expected one split, got {', '.join(dataset) or 'none'}; {hint}"
-            )
-        dataset = next(iter(dataset.values()))
+            raise DataError(f"{path}: expected one split, got {got}; {hint}")
+        (dataset,) = dataset.values()
     return read_rows(dataset, str(path), path.name, settings, ledger)
 
 
@@ -103,12 +101,11 @@ def read_rows(
             if row is None:
                 return
             where = f"{source}[{index}]"
-            named = {
-                column: name_classes(row[column], names, column, where)
-                for column, names in class_names.items()
-                if column in row
-            }
-            yield Item({**row, **named}, where, f"{name}[{index}]")
+            row = dict(row)
+            for column, names in class_names.items():
+                if column in row:
+                    row[column] = name_classes(row[column], names, column, where)
+            yield Item(row, where, f"{name}[{index}]")
 
     return RecordReader(items, settings, ledger).documents()
 
@@ -132,9 +129,8 @@ def name_classes(
     """Put class names in the place of their numbers."""
     for id in ids or ():
         if not 0 <= id < len(names):
-            raise DataError(
-                f"{where}: expected classes in 0..{len(names) - 1} in {column}, got {id}"
-            )
+            expected = f"classes in 0..{len(names) - 1} in {column}"
+            raise DataError(f"{where}: expected {expected}, got {id}")
     return [names[id] for id in ids or ()]
 
 

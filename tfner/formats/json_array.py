@@ -10,6 +10,7 @@ from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.formats.jsonl import read_json_lines
 from tfner.formats.record_documents import Item, RecordReader
+from tfner.formats.records import is_pair
 from tfner.formats.registry import Format, register
 from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import read_text
@@ -29,10 +30,9 @@ def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
         return read_json_lines(path, settings, ledger)
     value = parse_json(text, path)
     values = value if isinstance(value, list) and not is_pair(value) else [value]
-    items = [
-        Item(value, f"{path}[{index}]", f"{path.name}[{index}]")
-        for index, value in enumerate(values)
-    ]
+    items = []
+    for index, item in enumerate(values):
+        items.append(Item(item, f"{path}[{index}]", f"{path.name}[{index}]"))
     return RecordReader(lambda: items, settings, ledger).documents()
 
 
@@ -46,11 +46,6 @@ def holds_lines(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return end < len(text.rstrip())
-
-
-def is_pair(value: list) -> bool:
-    """Tell one spaCy pair of text and annotations from an array of records."""
-    return len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
 register(Format(name="json", suffixes=(".json",), read=read_json_array))

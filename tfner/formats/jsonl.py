@@ -76,13 +76,10 @@ def prediction_record(document: Document, entities: Sequence[Entity]) -> dict[st
 
 def entity_record(document: Document, entity: Entity) -> dict[str, object]:
     """Make an entity an object of JSON, with the characters that stand in the document."""
-    return {
-        "start": entity.start,
-        "end": entity.end,
-        "label": entity.label,
-        "score": round(float(entity.score), SCORE_DIGITS),
-        "text": document.text[entity.start : entity.end],
-    }
+    span = {"start": entity.start, "end": entity.end, "label": entity.label}
+    score = round(float(entity.score), SCORE_DIGITS)
+    text = document.text[entity.start : entity.end]
+    return {**span, "score": score, "text": text}
 
 
 def is_json_of(record: bytes, document: Document) -> bool:

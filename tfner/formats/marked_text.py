@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from rich.text import Text
 from tfner.documents import Document, Entity
 from tfner.formats.registry import Format, register
 from tfner.formats.resume import WrittenFile, as_many_lines
-from tfner.formats.writers import StreamWriter
+from tfner.formats.writers import StreamWriter, Target
 from tfner.safeio.printable import printable
 from tfner.tagging.spans import keep_longest
 
@@ -39,7 +38,7 @@ class TextWriter(StreamWriter):
     nothing.
     """
 
-    def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
+    def __init__(self, target: Target, *, resume: bool = False):
         super().__init__(target, resume=resume)
         self._console = None if self._path else colour_console(self._stream)
 
@@ -48,15 +47,14 @@ class TextWriter(StreamWriter):
         for entity in overlapping:
             detail = f"{entity.label} {entity.start}-{entity.end}"
             self.ledger.record("overlapping", document.id, detail)
-        parts = [
-            (printable(text), printable(label)) for text, label in cut_text(document.text, kept)
-        ]
+        cut = cut_text(document.text, kept)
+        segments = [(printable(text), printable(label)) for text, label in cut]
         if self._console:
             # Text objects, not strings: brackets in the text are brackets, not rich's markup.
-            pieces = [piece for text, label in parts for piece in coloured(text, label)]
+            pieces = [piece for text, label in segments for piece in coloured(text, label)]
             self._console.print(Text.assemble(*pieces), soft_wrap=True)
         else:
-            marked = (f"[{text}]({label})" if label else text for text, label in parts)
+            marked = (f"[{text}]({label})" if label else text for text, label in segments)
             self._stream.write("".join(marked) + "\n")
 
 

@@ -23,7 +23,8 @@ def read_line_file(path: Path, settings: ReadSettings) -> Iterator[Document]:
 
 def read_line_stream(stream: TextIO, settings: ReadSettings) -> Iterator[Document]:
     """Read the lines of standard input as they come."""
-    return documents_of_lines(bounded_lines(stream, "stdin", settings.max_line), "stdin")
+    lines = bounded_lines(stream, "stdin", settings.max_line)
+    return documents_of_lines(lines, "stdin")
 
 
 def documents_of_lines(lines: Iterable[str], name: str) -> Iterator[Document]:
@@ -56,9 +57,8 @@ def read_whole_stream(stream: TextIO, settings: ReadSettings) -> Iterator[Docume
     """
     text = stream.read(settings.max_file + 1)
     if len(text) > settings.max_file:
-        raise DataError(
-            f"stdin: expected at most {settings.max_file:,} characters (max_file), got more"
-        )
+        expected = f"at most {settings.max_file:,} characters (max_file)"
+        raise DataError(f"stdin: expected {expected}, got more")
     return iter([Document(text, id="stdin")])
 
 

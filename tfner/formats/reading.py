@@ -34,7 +34,7 @@ def read_documents(
     """
     source = os.fspath(path)
     documents = open_source(source, settings, ledger)
-    return (trim_borders(document, source, settings, ledger) for document in documents)
+    return (trim_borders(document, source, settings.strict, ledger) for document in documents)
 
 
 def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -42,10 +42,8 @@ def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator
     if source.startswith("hub:"):
         return read_hub(source, settings, ledger)
     if source.startswith(PREPARED):
-        raise DataError(
-            f"{source}: expected documents, got windows that are prepared for training; "
-            "name what they were made of"
-        )
+        got = "windows that are prepared for training"
+        raise DataError(f"{source}: expected documents, got {got}; name what they were made of")
     path = embedded_path(source) if source.startswith("embedded:") else Path(source)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
@@ -62,23 +60,19 @@ def pick_format(path: Path) -> str:
         if format.recognize and format.recognize(path):
             return format.name
     if path.is_dir():
-        raise DataError(
-            f"{path}: expected a folder of BRAT files (.txt and .ann) or a saved Hugging Face "
-            "dataset, found neither"
-        )
+        expected = "a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset"
+        raise DataError(f"{path}: expected {expected}, found neither")
     return format_of_name(path.name, readable(), otherwise="columns")
 
 
-def trim_borders(
-    document: Document, source: str, settings: ReadSettings, ledger: Ledger
-) -> Document:
+def trim_borders(document: Document, source: str, strict: bool, ledger: Ledger) -> Document:
     """Trim blanks off the borders of gold entities, which no prediction could ever hold.
 
     An entity of nothing else is dropped. Both are entered in `ledger`, or with
-    `settings.strict` an error.
+    `strict` an error.
 
         >>> mara = Document("Mara left", (entity_at("Mara left", 0, 5, "PER"),))
-        >>> trim_borders(mara, "a.jsonl", ReadSettings(), Ledger()).entities[0].key
+        >>> trim_borders(mara, "a.jsonl", False, Ledger()).entities[0].key
         (0, 4, 'PER')
     """
     kept: list[Entity] = []
@@ -89,11 +83,10 @@ def trim_borders(
             continue
         reason: Reason = "trimmed_border" if start < end else "vanished"
         detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
-        if settings.strict:
-            raise DataError(
-                f"{source}: document {document.id!r}: expected an entity that begins and ends "
-                f"with characters that have a piece, got {show(detail)}"
-            )
+        if strict:
+            where = f"{source}: document {document.id!r}"
+            expected = "an entity that begins and ends with characters that have a piece"
+            raise DataError(f"{where}: expected {expected}, got {show(detail)}")
         ledger.record(reason, document.id, detail)
         if start < end:
             kept.append(entity_at(document.text, start, end, entity.label, entity.score))

@@ -122,10 +122,8 @@ def locate_words(record: Record, where: str) -> list[tuple[int, int]] | None:
     borders = [border for span in spans for border in span]
     bounded = [0, *borders, len(text)]
     if bounded != sorted(bounded):
-        raise DataError(
-            f"{where}: expected tokens in order inside a text of {len(text)} characters, "
-            f"got {show(borders)}"
-        )
+        expected = f"tokens in order inside a text of {len(text)} characters"
+        raise DataError(f"{where}: expected {expected}, got {show(borders)}")
     return spans
 
 

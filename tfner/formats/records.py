@@ -67,13 +67,12 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
     for item in [] if tags is not None else entity_list(record, where):
         marks += parse_marks(item, where)
     if text is None and (marks or are_spans(words)):
-        raise DataError(
-            f"{where}: expected a text, because the spans of tokens and entities count its "
-            "characters, got none"
-        )
+        reason = "because the spans of tokens and entities count its characters"
+        raise DataError(f"{where}: expected a text, {reason}, got none")
     for _ in first_of(record, ("relations",), list) or ():
         ledger.record("skipped_annotation", where, "relation")
-    names = parse_id(record), as_text(record.get("group") or ""), as_text(record.get("slice") or "")
+    group, slice = (as_text(record.get(key) or "") for key in ("group", "slice"))
+    names = parse_id(record), group, slice
     for name in (*(tags or ()), *(mark.label for mark in marks), *names):
         check_whole(name, where)
     return Record(text, words, tags, marks, *names)
@@ -81,17 +80,11 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
 
 def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Json] | None:
     """Make spaCy pairs and Label Studio tasks `{"text", "entities"}`; keep other objects."""
-    if (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and isinstance(value[1], dict)
-    ):
+    if is_pair(value):
         return {"text": value[0], **value[1]}
     if not isinstance(value, dict):
-        raise DataError(
-            f"{where}: expected an object, or a pair of a text and an object, got {show(value)}"
-        )
+        expected = "an object, or a pair of a text and an object"
+        raise DataError(f"{where}: expected {expected}, got {show(value)}")
     answer = value.get("answer", "accept")  # Prodigy's
     if answer != "accept":
         ledger.record("skipped_record", where, f"answer: {as_text(answer)}")
@@ -99,39 +92,31 @@ def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Jso
     return flatten_task(value, where, ledger) if isinstance(value.get("data"), dict) else value
 
 
+def is_pair(value: Json) -> bool:
+    """Tell one spaCy pair of text and annotations from an array of records."""
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return isinstance(value[0], str) and isinstance(value[1], dict)
+
+
 def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mapping[str, Json] | None:
     """Read a task of Label Studio: of several annotators the first whose work was not cancelled."""
     annotations = first_of(task, ("annotations", "completions"), list) or []
-    done = [
-        annotation
-        for annotation in annotations
-        if isinstance(annotation, dict) and not annotation.get("was_cancelled")
-    ]
+    objects = [item for item in annotations if isinstance(item, dict)]
+    done = [item for item in objects if not item.get("was_cancelled")]
     if annotations and not done:
         ledger.record("skipped_record", where, "annotation cancelled")
         return None
     for _ in done[1:]:
-        ledger.record(
-            "skipped_annotation", where, "annotation of the same task by another annotator"
-        )
+        detail = "annotation of the same task by another annotator"
+        ledger.record("skipped_annotation", where, detail)
     results = first_of(done[0], ("result",), list) if done else None
     entities = list(label_studio_entities(results or [], where, ledger))
-    return {
-        "id": task.get("id"),
-        "meta": task.get("meta"),
-        "text": task_text(task["data"], where),
-        "entities": entities,
-    }
-
-
-def task_text(data: Mapping[str, Json], where: str) -> str:
-    """Find the text of a task."""
-    text = first_of(data, TEXT_KEYS, str)
+    text = first_of(task["data"], TEXT_KEYS, str)
     if text is None:
-        raise DataError(
-            f"{where}: expected the text of a Label Studio task in data.text, got {show_keys(data)}"
-        )
-    return text
+        expected = "the text of a Label Studio task in data.text"
+        raise DataError(f"{where}: expected {expected}, got {show_keys(task['data'])}")
+    return {"id": task.get("id"), "meta": task.get("meta"), "text": text, "entities": entities}
 
 
 def label_studio_entities(results: Iterable[Json], where: str, ledger: Ledger) -> Iterator[Json]:
@@ -153,12 +138,9 @@ def parse_words(record: Mapping[str, Json], where: str) -> list[str] | list[tupl
     if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
         return tokens
     if isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens):
-        return [
-            (offset(token, START_KEYS, where), offset(token, END_KEYS, where)) for token in tokens
-        ]
-    raise DataError(
-        f"{where}: expected tokens to be strings, or objects with start and end, got {show(tokens)}"
-    )
+        return [borders(token, where) for token in tokens]
+    expected = "tokens to be strings, or objects with start and end"
+    raise DataError(f"{where}: expected {expected}, got {show(tokens)}")
 
 
 def parse_tags(
@@ -172,15 +154,12 @@ def parse_tags(
     if any(isinstance(tag, (dict, list)) for tag in tags):
         return None
     if any(not isinstance(tag, str) for tag in tags):
-        hint = (
-            "this file does not say what they mean; write names, or read the dataset itself, "
-            "saved in a folder or as hub:NAME"
-        )
-        raise DataError(f"{where}: expected tags such as B-PER in {key}, got {show(tags)}: {hint}")
+        problem = f"{where}: expected tags such as B-PER in {key}, got {show(tags)}"
+        hint = "this file does not say what they mean; write names, or read the dataset itself"
+        raise DataError(f"{problem}: {hint}, saved in a folder or as hub:NAME")
     if len(tags) != len(words):
-        raise DataError(
-            f"{where}: expected as many {key} as tokens, got {len(tags)} and {len(words)}"
-        )
+        got = f"{len(tags)} and {len(words)}"
+        raise DataError(f"{where}: expected as many {key} as tokens, got {got}")
     return tags
 
 
@@ -198,35 +177,33 @@ def entity_list(record: Mapping[str, Json], where: str) -> list[Json]:
 def parse_marks(item: Json, where: str) -> list[Mark]:
     """Read `[0, 5, "PER"]` or an object; one mark a label, where it has several."""
     if isinstance(item, list) and len(item) == 3:
-        item = {"start": item[0], "end": item[1], "label": item[2]}
+        item = dict(zip(("start", "end", "label"), item, strict=True))
     if not isinstance(item, dict):
-        raise DataError(
-            f"{where}: expected an entity as [start, end, label] or as an object, got {show(item)}"
-        )
-    if isinstance(item.get("span"), list) and len(item["span"]) == 2:
-        item = {**item, "start": item["span"][0], "end": item["span"][1]}
-    start, end = offset(item, START_KEYS, where), offset(item, END_KEYS, where)
-    labels = next((item[key] for key in LABEL_KEYS if item.get(key)), None)
-    labels = labels if isinstance(labels, list) else [labels]
+        expected = "an entity as [start, end, label] or as an object"
+        raise DataError(f"{where}: expected {expected}, got {show(item)}")
+    span = item.get("span")
+    if isinstance(span, list) and len(span) == 2:
+        item = {**item, "start": span[0], "end": span[1]}
+    start, end = borders(item, where)
+    label = next(filter(None, map(item.get, LABEL_KEYS)), None)
+    labels: list[Any] = label if isinstance(label, list) else [label]
     surface = first_of(item, SURFACE_KEYS, str)
-    marks = [
-        Mark(start, end, label, surface)
-        for label in labels
-        if isinstance(label, str) and label.strip()
-    ]
-    if len(marks) < len(labels):
+    if not all(isinstance(label, str) and label.strip() for label in labels):
         raise DataError(f"{where}: expected an entity with a label, got {show(item)}")
-    return marks
+    return [Mark(start, end, label, surface) for label in labels]
+
+
+def borders(item: Mapping[str, Json], where: str) -> tuple[int, int]:
+    """Read where a span starts and ends."""
+    return offset(item, START_KEYS, where), offset(item, END_KEYS, where)
 
 
 def offset(item: Mapping[str, Json], keys: Sequence[str], where: str) -> int:
     """Read a border of a span under the first of these keys that is there."""
     value = next((item[key] for key in keys if key in item), None)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(
-            f"{where}: expected {keys[0]} to be a whole number of characters, "
-            f"got {show(value)} in {show(item)}"
-        )
+        expected = f"{keys[0]} to be a whole number of characters"
+        raise DataError(f"{where}: expected {expected}, got {show(value)} in {show(item)}")
     return value
 
 
@@ -257,10 +234,8 @@ def check_whole(text: str, where: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
-        raise DataError(
-            f"{where}: expected whole characters, got half of one, U+{code:04X}, "
-            f"at character {error.start}"
-        ) from None
+        half = f"half of one, U+{code:04X}, at character {error.start}"
+        raise DataError(f"{where}: expected whole characters, got {half}") from None
 
 
 def are_spans(words: Sequence[Any] | None) -> bool:
@@ -270,7 +245,8 @@ def are_spans(words: Sequence[Any] | None) -> bool:
 
 def first_of(record: Mapping[str, Json], keys: Iterable[str], kind: type) -> Any:
     """Find the first value of a kind under these keys; None if there is none."""
-    return next((record[key] for key in keys if isinstance(record.get(key), kind)), None)
+    values = map(record.get, keys)
+    return next((value for value in values if isinstance(value, kind)), None)
 
 
 def show_keys(record: Mapping[str, Json]) -> str:
@@ -278,8 +254,9 @@ def show_keys(record: Mapping[str, Json]) -> str:
     if not record:
         return "an empty object"
     keys = ", ".join(record)
-    shown = keys if len(keys) <= KEYS_SHOWN else f"{keys[: KEYS_SHOWN - 3]}..."
-    return f"the keys {shown}"
+    if len(keys) > KEYS_SHOWN:
+        keys = keys[: KEYS_SHOWN - 3] + "..."
+    return f"the keys {keys}"
 
 
 def as_text(value: Json) -> str:

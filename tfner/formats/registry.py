@@ -96,7 +96,7 @@ def writable() -> list[Format]:
     return [format for format in all_formats() if format.open_writer]
 
 
-def written_in_parts() -> list[Format]:
+def written_in_shards() -> list[Format]:
     """List what Beam can write: files of predictions that can be put one behind the other."""
     return [format for format in writable() if not (format.folder or format.needs_gold)]
 
@@ -131,9 +131,7 @@ def format_of_name(name: str, formats: Iterable[Format], otherwise: str) -> str:
 
 def guess_unmarked(path: Path) -> str:
     """Guess the format of input for prediction: a folder holds documents, else the name tells."""
-    if path.is_dir():
-        return "document"
-    return guess_unmarked_name(path.name)
+    return "document" if path.is_dir() else guess_unmarked_name(path.name)
 
 
 def guess_unmarked_name(name: str) -> str:

@@ -15,6 +15,8 @@ SAME_INPUT = "--resume goes on only with the same input and format"
 
 # (number of the line in its record, the line) -> True where the record ends with it
 IsLast = Callable[[int, bytes], bool]
+Ends = Callable[[Document], IsLast]
+Belongs = Callable[[bytes, Document], bool]  # (record, document)
 
 
 class Earlier(Protocol):
@@ -54,12 +56,7 @@ class WrittenFile:
         belongs: tells whether a record is the document's.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        ends: Callable[[Document], IsLast],
-        belongs: Callable[[bytes, Document], bool],
-    ):
+    def __init__(self, path: Path, ends: Ends, belongs: Belongs):
         if path.exists() and not path.is_file():
             raise ConfigError(f"--resume: expected a file, got {path}, which is none")
         self._path = path
@@ -74,30 +71,24 @@ class WrittenFile:
             return False
         record = read_record(self._file, self._ends(document))
         if record is None:
-            self._cut_off()
+            self._close()
+            os.truncate(self._path, self._whole_bytes)
             return False
         self._records += 1
         if not self._belongs(record, document):
             self._close()
-            raise DataError(
-                f"{self._path}: record {self._records}: expected document {document.id!r} of this "
-                f"input, got another; {SAME_INPUT}"
-            )
+            where = f"{self._path}: record {self._records}"
+            expected = f"document {document.id!r} of this input"
+            raise DataError(f"{where}: expected {expected}, got another; {SAME_INPUT}")
         self._whole_bytes += len(record)
         return True
-
-    def _cut_off(self) -> None:
-        self._close()
-        os.truncate(self._path, self._whole_bytes)
 
     def finish(self) -> None:
         rest = self._file.read(1) if self._file else b""
         self._close()
         if rest:
-            raise DataError(
-                f"{self._path}: expected {self._records} records, as many as the input has "
-                f"documents, got more; {SAME_INPUT}"
-            )
+            expected = f"{self._records} records, as many as the input has documents"
+            raise DataError(f"{self._path}: expected {expected}, got more; {SAME_INPUT}")
 
     def _close(self) -> None:
         if self._file:
@@ -113,9 +104,8 @@ def open_earlier(output: str, name: str) -> Earlier:
             can be told apart.
     """
     if output == "-":
-        raise ConfigError(
-            "--resume: expected --output FILE, got standard output, which cannot be read back"
-        )
+        got = "standard output, which cannot be read back"
+        raise ConfigError(f"--resume: expected --output FILE, got {got}")
     resumable = {format.name: format.resume for format in all_formats() if format.resume}
     open_output = resumable.get(name)
     if open_output is None:

@@ -14,9 +14,10 @@ MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
 
 def check_format(name: str) -> str:
     """Refuse a name that no registered format has which can be read with its entities."""
-    *names, last = (f"'{known}'" for known in ("auto", *names_of(readable())))
-    expected = f"{', '.join(names)} or {last}"
-    if f"'{name}'" not in (*names, last):
+    known = ["auto", *names_of(readable())]
+    if name not in known:
+        *others, last = map(repr, known)
+        expected = f"{', '.join(others)} or {last}"
         raise ValueError(f"input should be {expected}, got {show(name)}")
     return name
 

@@ -107,14 +107,13 @@ def check_encoding(encoding: str) -> None:
 def undecodable(path: Path, encoding: str, error: UnicodeError, lines_before: int = 0) -> DataError:
     """Say what is wrong, and where, unless the codec refuses the file as a whole."""
     hint = f"set encoding (now {encoding}) to that of the file, for example cp1252"
+    expected = f"expected text in {encoding}"
     if not isinstance(error, UnicodeDecodeError):
-        return DataError(
-            f"{path}: expected text in {encoding}, got something else: {error}; {hint}"
-        )
+        return DataError(f"{path}: {expected}, got something else: {error}; {hint}")
     before = error.object[: error.start].decode(encoding, "replace")
     line = lines_before + before.count("\n") + 1
     wrong = error.object[error.start : error.start + 1].hex()
-    return DataError(f"{path}:{line}: expected text in {encoding}, got the byte 0x{wrong}; {hint}")
+    return DataError(f"{path}:{line}: {expected}, got the byte 0x{wrong}; {hint}")
 
 
 def unreadable(path: Path, error: OSError) -> DataError:

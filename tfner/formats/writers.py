@@ -13,6 +13,7 @@ from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
 from tfner.formats.registry import choose, writable
 
+Target = str | os.PathLike[str] | TextIO
 OPEN_BOX = "\u2423"  # ␣, which stands for a blank that would part a column
 
 
@@ -58,26 +59,22 @@ class StreamWriter(PredictionWriter):
 
     unencodable = "replace"  # lone surrogates, one character by one, so that offsets stay true
 
-    def __init__(self, target: str | os.PathLike[str] | TextIO, *, resume: bool = False):
+    def __init__(self, target: Target, *, resume: bool = False):
         super().__init__()
-        self._path: Path | None = None
-        self._open_stream: TextIO | None = None
+        is_path = isinstance(target, (str, os.PathLike))
+        self._path = Path(target) if is_path else None
+        self._open_stream = None if is_path else target
         self._mode: Literal["a", "w"] = "a" if resume else "w"
-        if isinstance(target, (str, os.PathLike)):
-            self._path = Path(target)
-            if self._path.is_dir():
-                raise ConfigError(f"{self._path}: expected a file to write to, got a folder")
-        else:
-            self._open_stream = target
+        if self._path and self._path.is_dir():
+            raise ConfigError(f"{self._path}: expected a file to write to, got a folder")
 
     @property
     def _stream(self) -> TextIO:
         """Open the file when it is first written to."""
         if self._open_stream is None and self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._open_stream = self._path.open(
-                self._mode, encoding="utf-8", errors=self.unencodable, newline="\n"
-            )
+            mode, errors = self._mode, self.unencodable
+            self._open_stream = self._path.open(mode, encoding="utf-8", errors=errors, newline="\n")
         return cast(TextIO, self._open_stream)
 
     def close(self) -> None:
@@ -91,9 +88,7 @@ class StreamWriter(PredictionWriter):
             self.close()
 
 
-def open_writer(
-    name: str, target: str | os.PathLike[str] | TextIO, *, resume: bool = False
-) -> PredictionWriter:
+def open_writer(name: str, target: Target, *, resume: bool = False) -> PredictionWriter:
     """Open the writer of a format on a path or an open stream; `resume` adds to what is there.
 
     Raises:

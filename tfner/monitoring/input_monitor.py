@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import add, sub
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,12 +20,7 @@ class InputTotals(NamedTuple):
 
     def since(self, earlier: InputTotals) -> InputTotals:
         """Subtract what had been counted earlier."""
-        return InputTotals(
-            self.batches - earlier.batches,
-            self.waited - earlier.waited,
-            self.positions - earlier.positions,
-            self.pieces - earlier.pieces,
-        )
+        return InputTotals._make(map(sub, self, earlier))
 
 
 class InputMonitor:
@@ -57,13 +53,8 @@ class InputMonitor:
 
     def _count(self, asked: np.ndarray, positions: np.ndarray, pieces: np.ndarray) -> None:
         waited = time.perf_counter() - float(asked)
-        totals = self.totals
-        self.totals = InputTotals(
-            totals.batches + 1,
-            totals.waited + waited,
-            totals.positions + int(positions),
-            totals.pieces + int(pieces),
-        )
+        batch = InputTotals(1, waited, int(positions), int(pieces))
+        self.totals = InputTotals._make(map(add, self.totals, batch))
 
 
 def _now(_: tf.Tensor) -> tf.Tensor:

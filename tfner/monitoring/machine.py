@@ -11,12 +11,7 @@ logger = logging.getLogger(__name__)
 PROCESSOR = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
 # Flags of fast instructions, best first.
-FAST = {
-    "amx_bf16": "AMX",
-    "avx512_bf16": "AVX512-BF16",
-    "avx512f": "AVX512",
-    "avx2": "AVX2",
-}
+FAST = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
 BFLOAT16 = ("AMX", "AVX512-BF16")
 
 

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tfner.monitoring.events import log_event
 
 Item = TypeVar("Item")
+Clock = Callable[[], float]
+Show = Callable[["Meter"], None]
 LINE_SECONDS = 10.0
 
 
@@ -27,13 +29,7 @@ class Meter:
         clock: gives seconds from any beginning.
     """
 
-    def __init__(
-        self,
-        what: str,
-        total: int | None,
-        show: Callable[[Meter], None],
-        clock: Callable[[], float] = time.monotonic,
-    ):
+    def __init__(self, what: str, total: int | None, show: Show, clock: Clock = time.monotonic):
         self.what = what
         self.total = total
         self.done = self.words = self._skipped = 0
@@ -54,7 +50,7 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning."""
+        """Measure the seconds since the beginning."""
         return max(self._clock() - self._start, 1e-9)
 
     @property
@@ -75,13 +71,8 @@ def meter(console: Console, what: str, total: int | None = None) -> Iterator[Met
     if console.quiet or not console.is_terminal:
         yield Meter(what, total, PlainLines(console))
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
-    )
+    name, speed = TextColumn("{task.description}"), TextColumn("{task.fields[speed]}")
+    columns = (name, BarColumn(), MofNCompleteColumn(), speed, TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(what, total=total, speed="")
 
@@ -94,7 +85,7 @@ def meter(console: Console, what: str, total: int | None = None) -> Iterator[Met
 class PlainLines:
     """Print a line and log an event, every LINE_SECONDS at most."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, console: Console, clock: Clock = time.monotonic):
         self._console = console
         self._clock = clock
         self._said = clock()

@@ -74,7 +74,8 @@ class StepMetrics(keras.callbacks.Callback):
         if logs is not None and is_due(batch + 1, self.params["steps"]):
             now = self._snapshot()
             fetched = {name: float(value) for name, value in logs.items()}
-            logs.update(fetched, step=batch + 1, **self._metrics(self._before, now))
+            metrics = self._metrics(self._before, now)
+            logs.update(fetched, step=batch + 1, **metrics)
             self._before = now
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -105,16 +106,11 @@ class StepMetrics(keras.callbacks.Callback):
     def _metrics_of_model(self) -> dict[str, float]:
         optimizer = self.model.optimizer
         inner = getattr(optimizer, "inner_optimizer", optimizer)  # as with float16's scaled loss
-        values = {
-            "learning_rate": optimizer.learning_rate,
-            "gradient_norm": getattr(inner, "gradient_norm", None),
-            "skipped_steps": getattr(self.model, "skipped_steps", None),
-        }
-        return {
-            name: float(tf.convert_to_tensor(value))
-            for name, value in values.items()
-            if value is not None
-        }
+        values = {"learning_rate": optimizer.learning_rate}
+        values["gradient_norm"] = getattr(inner, "gradient_norm", None)
+        values["skipped_steps"] = getattr(self.model, "skipped_steps", None)
+        known = {name: value for name, value in values.items() if value is not None}
+        return {name: float(tf.convert_to_tensor(value)) for name, value in known.items()}
 
 
 def is_due(step: int, steps: int | None) -> bool:

@@ -56,12 +56,9 @@ class Scalars(keras.callbacks.Callback):
     def _write(self, run: str, logs: Mapping[str, Any]) -> None:
         if run not in self._writers:
             self._writers[run] = tf.summary.create_file_writer(str(self.folder / run))
-        values = [
-            Summary.Value(tag=name, simple_value=float(value))
-            for name, value in logs.items()
-            if name != "step"
-        ]
-        summary = Summary(value=values).SerializeToString()
+        values = plain_values(logs).items()
+        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values]
+        summary = Summary(value=scalars).SerializeToString()
         updates = self.model.optimizer.iterations.numpy()
         with self._writers[run].as_default(step=updates):
             tf.summary.experimental.write_raw_pb(summary)  # one operation for all values
@@ -75,6 +72,9 @@ class Scalars(keras.callbacks.Callback):
 
 def rounded(logs: Mapping[str, Any]) -> dict[str, float]:
     """Round all values but `step`, an argument of its own, to six significant digits."""
-    return {
-        name: float(f"{float(value):.{DIGITS}g}") for name, value in logs.items() if name != "step"
-    }
+    return {name: float(f"{value:.{DIGITS}g}") for name, value in plain_values(logs).items()}
+
+
+def plain_values(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Take all values but `step` off their device."""
+    return {name: float(value) for name, value in logs.items() if name != "step"}

@@ -45,15 +45,11 @@ def exists(path: Path) -> bool:
 def check_prepared(key: str, source: str) -> None:
     """Check that `prepared:FOLDER` names a complete folder, and stands for training data."""
     if key != "data.train":
-        raise ConfigError(
-            f"{key}: expected documents, whose entities are counted, got windows that are prepared"
-            f" for training: {source}"
-        )
+        got = f"windows that are prepared for training: {source}"
+        raise ConfigError(f"{key}: expected documents, whose entities are counted, got {got}")
     if not (Path(source.removeprefix(PREPARED)) / "manifest.json").is_file():
-        raise ConfigError(
-            f"{key}: expected a folder that python -m tfner.prepare wrote to its end, with"
-            f" manifest.json: {source}"
-        )
+        expected = "a folder that python -m tfner.prepare wrote to its end, with manifest.json"
+        raise ConfigError(f"{key}: expected {expected}: {source}")
 
 
 def check_encoder(checkpoint: str, max_length: int) -> None:
@@ -70,24 +66,20 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{where}: expected a config.json in this folder, found none")
     if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
-        raise ConfigError(
-            f"{where}: expected the vocabulary, vocab.txt or tokenizer.json, in this folder,"
-            " found neither"
-        )
+        expected = "the vocabulary, vocab.txt or tokenizer.json, in this folder"
+        raise ConfigError(f"{where}: expected {expected}, found neither")
     positions = read_positions(folder / "config.json")
     if max_length > positions:
-        raise ConfigError(
-            f"encoder.max_length: at most {positions}, the positions of {folder}, got {max_length}"
-        )
+        most = f"at most {positions}, the positions of {folder}"
+        raise ConfigError(f"encoder.max_length: {most}, got {max_length}")
 
 
 def read_positions(path: Path) -> int:
     """Read how many positions the encoder of a config.json has."""
     positions = read_json_object(path, ConfigError).get("max_position_embeddings")
     if not isinstance(positions, int) or isinstance(positions, bool):
-        raise ConfigError(
-            f"{path}: expected max_position_embeddings to be a whole number, got {show(positions)}"
-        )
+        expected = "max_position_embeddings to be a whole number"
+        raise ConfigError(f"{path}: expected {expected}, got {show(positions)}")
     return positions
 
 
@@ -106,10 +98,8 @@ def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = M
     for name in names:
         target = (folder / name).resolve()
         if not any(target.is_relative_to(allowed) for allowed in inside):
-            raise error(
-                f"{folder / name}: expected a file of this folder, got a link to {target},"
-                " outside of it"
-            )
+            got = f"a link to {target}, outside of it"
+            raise error(f"{folder / name}: expected a file of this folder, got {got}")
 
 
 def encoder_folder(checkpoint: str) -> Path | None:
@@ -135,6 +125,6 @@ def embedded_path(source: str) -> Path:
     """
     package = Path(__file__).parents[1]
     path = package / source.removeprefix("embedded:")
-    if not exists(path) or ".." in path.parts:
+    if not exists(path) or ".." in path.as_posix().split("/"):
         raise ConfigError(f"{source}: the package holds no such file or folder")
     return path

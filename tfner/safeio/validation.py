@@ -80,10 +80,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """List the paths of all settings of a kind, groups before what is in them."""
     for name, info in model.model_fields.items():
         yield prefix + name
-        kind = info.annotation
-        if (
-            isinstance(kind, type)
-            and not isinstance(kind, types.GenericAlias)
-            and issubclass(kind, BaseModel)
-        ):
+        kind: Any = info.annotation
+        is_class = isinstance(kind, type) and not isinstance(kind, types.GenericAlias)
+        if is_class and issubclass(kind, BaseModel):
             yield from known_keys(kind, f"{prefix}{name}.")

@@ -22,6 +22,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,11 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, np.
     head = text.encode()
     length = len(head).to_bytes(LENGTH_BYTES, "little")
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    opening = (MAGIC, length, head)
+    bodies = (array.tobytes() for array in arrays.values())
     with written_whole(path) as temporary, temporary.open("wb") as file:
-        for part in (*opening, *(array.tobytes() for array in arrays.values())):
-            digest.update(part)
-            file.write(part)
+        for content in chain((MAGIC, length, head), bodies):
+            digest.update(content)
+            file.write(content)
         file.write(digest.digest())
 
 
@@ -124,17 +125,14 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     written = content[-DIGEST_BYTES:]
     found = hashlib.blake2b(body, digest_size=DIGEST_BYTES)
     if found.digest() != written:
-        raise DataError(
-            f"{path}: expected content that fits its checksum, got {len(content)} bytes that do"
-            " not: damaged or cut off"
-        )
+        got = f"{len(content)} bytes that do not: damaged or cut off"
+        raise DataError(f"{path}: expected content that fits its checksum, got {got}")
     try:
         return parse_body(body[len(MAGIC) :])
     # A checksum is no signature: whoever made the file may have made a checksum for anything.
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-        raise DataError(
-            f"{path}: expected arrays as they are written, got others: {error}"
-        ) from None
+        got = f"others: {error}"
+        raise DataError(f"{path}: expected arrays as they are written, got {got}") from None
 
 
 def parse_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -22,12 +22,12 @@ MERGE = "tag:yaml.org,2002:merge"
 
 
 class YamlFaultError(Exception):
-    """A text is no YAML that is taken: why, and where."""
+    """Say why, and where, a text is no YAML that is taken."""
 
     def __init__(self, reason: str, mark: yaml.Mark | None = None):
         super().__init__(reason)
         self.reason = " ".join(reason.split())
-        self.place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        self.position = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = load(text)
     except YamlFaultError as fault:
-        raise ConfigError(f"{path}{fault.place}: not valid YAML: {fault.reason}") from None
+        raise ConfigError(f"{path}{fault.position}: not valid YAML: {fault.reason}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
     return values
@@ -130,9 +130,8 @@ def children(node: yaml.Node) -> Iterator[yaml.Node]:
     """List the keys and values of a mapping, or the values of a sequence."""
     if isinstance(node, yaml.MappingNode):
         check_keys(node)
-        for key, value in node.value:
-            yield key
-            yield value
+        for key_and_value in node.value:
+            yield from key_and_value
     elif isinstance(node, yaml.SequenceNode):
         yield from node.value
 
@@ -168,6 +167,5 @@ def check_scalars(loader: yaml.SafeLoader, node: yaml.Node) -> None:
     except (ValueError, AttributeError, TypeError):
         kind = node.tag.rpartition(":")[2]
         got = show(node.value)
-        raise YamlFaultError(
-            f"expected a value of the kind {kind}, got {got}; in quotes it is text", node.start_mark
-        ) from None
+        reason = f"expected a value of the kind {kind}, got {got}; in quotes it is text"
+        raise YamlFaultError(reason, node.start_mark) from None

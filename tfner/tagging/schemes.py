@@ -55,9 +55,8 @@ def split_tag(tag: str) -> tuple[str, str]:
         return "O", ""
     if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-" and not tag[2:].isspace():
         return tag[0], tag[2:]
-    raise ValueError(
-        f"expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got {show(tag)}"
-    )
+    expected = "O or a prefix of B, I, E, S, L, U with a type, such as B-PER"
+    raise ValueError(f"expected {expected}, got {show(tag)}")
 
 
 def is_tag(text: str) -> bool:
@@ -180,10 +179,8 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme = "IOB2") -> l
     end_before, label_before = 0, None
     for first, end, label in sorted(spans):
         if not end_before <= first < end <= length:
-            raise ValueError(
-                f"expected spans in 0..{length} that are not empty and do not overlap, "
-                f"got {(first, end, label)}"
-            )
+            expected = f"spans in 0..{length} that are not empty and do not overlap"
+            raise ValueError(f"expected {expected}, got {(first, end, label)}")
         adjacent = first == end_before and label == label_before
         prefixes = span_prefixes(end - first, scheme, adjacent)
         tags[first:end] = [f"{prefix}-{label}" for prefix in prefixes]
@@ -218,19 +215,16 @@ class LabelSet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "types", tuple(self.types))
         if self.scheme not in ("IOB2", "BIOES"):
-            raise ConfigError(
-                f"tag scheme of a label set: expected IOB2 or BIOES, got {self.scheme!r}"
-            )
+            key = "tag scheme of a label set"
+            raise ConfigError(f"{key}: expected IOB2 or BIOES, got {self.scheme!r}")
         if not self.types or not all(name.strip() for name in self.types):
-            raise ConfigError(
-                "entity types: expected one or more names, none of them empty, "
-                f"got {list(self.types)}"
-            )
+            expected = "one or more names, none of them empty"
+            raise ConfigError(f"entity types: expected {expected}, got {list(self.types)}")
         repeated = [name for name, count in Counter(self.types).items() if count > 1]
         if repeated:
-            raise ConfigError(
-                f"entity types: each may stand once, these stand more often: {', '.join(repeated)}"
-            )
+            names = ", ".join(repeated)
+            problem = "each may stand once, these stand more often"
+            raise ConfigError(f"entity types: {problem}: {names}")
 
     def __len__(self) -> int:
         return len(self.tags)
@@ -247,7 +241,8 @@ class LabelSet:
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
-        return "O", *(f"{prefix}-{name}" for name in self.types for prefix in PREFIXES[self.scheme])
+        prefixes = PREFIXES[self.scheme]
+        return "O", *(f"{prefix}-{name}" for name in self.types for prefix in prefixes)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -256,26 +251,26 @@ class LabelSet:
     @cached_property
     def allowed_first(self) -> np.ndarray:
         """Mark the tags that may begin a sequence: bool [K]."""
-        return self._frozen([self._may_follow("O", tag) for tag in self.tags])
+        return _frozen([self._may_follow("O", tag) for tag in self.tags])
 
     @cached_property
     def allowed_next(self) -> np.ndarray:
         """Mark at [i, j] that tag j may follow tag i: bool [K, K]."""
-        return self._frozen(
-            [[self._may_follow(tag, following) for following in self.tags] for tag in self.tags]
-        )
+        tags = self.tags
+        return _frozen([[self._may_follow(before, tag) for tag in tags] for before in tags])
 
     @cached_property
     def allowed_last(self) -> np.ndarray:
         """Mark the tags that may end a sequence: bool [K]."""
-        return self._frozen([self._may_follow(tag, "O") for tag in self.tags])
+        return _frozen([self._may_follow(tag, "O") for tag in self.tags])
 
     def _may_follow(self, tag: str, following: str) -> bool:
-        (before, label), (after, next_label) = split_tag(tag), split_tag(following)
+        before, label = split_tag(tag)
+        after, next_label = split_tag(following)
         return is_legal(self.scheme, before, after, label == next_label)
 
-    @staticmethod
-    def _frozen(values: list) -> np.ndarray:
-        array = np.array(values, dtype=bool)
-        array.flags.writeable = False  # shared by everyone who asks
-        return array
+
+def _frozen(values: list) -> np.ndarray:
+    array = np.array(values, dtype=bool)
+    array.flags.writeable = False  # shared by everyone who asks
+    return array

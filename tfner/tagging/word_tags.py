@@ -34,9 +34,8 @@ def tags_on_words(
         ValueError: the document has no words.
     """
     if document.words is None:
-        raise ValueError(
-            f"document {document.id!r} has no words to tag: give it the spans of its units"
-        )
+        hint = "give it the spans of its units"
+        raise ValueError(f"document {document.id!r} has no words to tag: {hint}")
     ledger = Ledger() if ledger is None else ledger
     starts, ends = split_borders(document.words)
     flat, overlapping = keep_longest(entities)
@@ -111,7 +110,7 @@ def cut_words(document: Document, entities: Iterable[Entity]) -> list[tuple[int,
     if words is None:
         words = [match.span() for match in re.finditer(r"\S+", document.text)]
     borders = sorted({border for entity in entities for border in (entity.start, entity.end)})
-    return [part for start, end in words for part in cut_at(start, end, borders)]
+    return [span for start, end in words for span in cut_at(start, end, borders)]
 
 
 def cut_at(start: int, end: int, borders: Sequence[int]) -> list[tuple[int, int]]:

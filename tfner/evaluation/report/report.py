@@ -66,11 +66,8 @@ class Report:
             scores_by_name = getattr(self, key)
             values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
-        return {
-            key: value
-            for key, value in values.items()
-            if key in ALWAYS_WRITTEN or value not in (None, "", {})
-        }
+        filled = {key for key, value in values.items() if value not in (None, "", {})}
+        return {key: values[key] for key in values if key in filled | ALWAYS_WRITTEN}
 
     def total_dropped(self) -> dict[str, int]:
         """Count what was dropped or changed in the data, by reason over all splits."""
