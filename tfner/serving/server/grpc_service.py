@@ -34,10 +34,9 @@ Method = Callable[[Any, Any], Awaitable[Any]]  # (self, request) -> response
 
 def add_services(server: grpc.aio.Server, service: Service) -> None:
     """Let a gRPC server answer for the models."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(service), server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), server)
+    predictions, models = PredictionService(service), ModelService(service)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
 
 
 def answering(method: Method) -> Callable[[Any, Any, grpc.aio.ServicerContext], Awaitable[Any]]:
@@ -103,20 +102,22 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @answering
     async def Classify(self, request: Any) -> Any:  # noqa: N802
         """Refuse: no signature of ours classifies."""
-        spec = read_spec(request.model_spec)
-        raise self._service.refuse(spec, "classify", request.model_spec.signature_name)
+        raise self._refusal(request.model_spec, "classify")
 
     @answering
     async def Regress(self, request: Any) -> Any:  # noqa: N802
         """Refuse: no signature of ours regresses."""
-        spec = read_spec(request.model_spec)
-        raise self._service.refuse(spec, "regress", request.model_spec.signature_name)
+        raise self._refusal(request.model_spec, "regress")
 
     @answering
     async def MultiInference(self, request: Any) -> Any:  # noqa: N802
         """Refuse, as TensorFlow Serving does where signatures neither classify nor regress."""
         reason = "MultiInference is for signatures that classify or regress"
         raise RequestError("UNIMPLEMENTED", reason)
+
+    def _refusal(self, spec: model_pb2.ModelSpec, method: str) -> RequestError:
+        """Make the error of a method for models of another kind."""
+        return self._service.refuse(read_spec(spec), method, spec.signature_name)
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):

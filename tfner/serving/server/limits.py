@@ -25,8 +25,8 @@ class Limits:
             RequestError: it is.
         """
         if size > self.body_bytes:
-            bound = f"expected at most {self.body_bytes} bytes, got {size} or more"
-            raise RequestError("RESOURCE_EXHAUSTED", f"request body: {bound}")
+            message = f"request body: expected at most {self.body_bytes} bytes, got {size} or more"
+            raise RequestError("RESOURCE_EXHAUSTED", message)
 
     def check_batch(self, tensors: Tensors) -> None:
         """Refuse too many texts, by the first axis of the inputs.

@@ -49,6 +49,11 @@ class RequestError(Exception):
         return HTTP_STATUS[self.code]
 
 
+def not_found(message: str) -> RequestError:
+    """Make an error for a model or version that is not there; 404 over REST."""
+    return RequestError("NOT_FOUND", message)
+
+
 def invalid(message: str) -> RequestError:
     """Make an error of the client's fault; 400 over REST."""
     return RequestError("INVALID_ARGUMENT", message)
