@@ -58,7 +58,8 @@ def check_variables(folder: Path) -> None:
     claimed = 0
     for name, shape in shapes.items():
         if dtypes[name] != tf.string:
-            claimed += dtypes[name].size * math.prod(shape)
+            count = math.prod(shape)
+            claimed += count * dtypes[name].size
     files = prefix.parent.glob(f"{prefix.name}.data-*")
     there = sum(path.stat().st_size for path in files)
     if claimed > there:
@@ -84,7 +85,8 @@ def read_graphs(path: Path) -> Iterable[Any]:
     """Read the MetaGraphDefs of a SavedModel."""
     try:
         content = read_at_most(path, LARGEST_GRAPH)
-        return saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        saved_model = saved_model_pb2.SavedModel.FromString(content)
+        return saved_model.meta_graphs
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except DecodeError as error:
