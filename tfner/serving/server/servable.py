@@ -140,7 +140,7 @@ def warm_up_requests(folder: Path, signatures: Signatures) -> Iterator[tuple[str
         yield DEFAULT_SIGNATURE, {name: np.array([b"warm up"], object)}
 
 
-def recorded_request(record: bytes, signatures: Signatures) -> tuple[str, Tensors]:
+def recorded_request(record: Any, signatures: Signatures) -> tuple[str, Tensors]:
     """Read the request in one record of the file, a serialized PredictionLog."""
     request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
