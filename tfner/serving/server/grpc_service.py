@@ -3,6 +3,7 @@
 The messages are those of tensorflow-serving-api.
 """
 
+# ruff: noqa: N802 (methods have the names of the services)
 from __future__ import annotations
 
 import functools
@@ -62,7 +63,7 @@ class PredictionService(prediction_grpc.PredictionServiceServicer):
         self._service = service
 
     @answering
-    async def Predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:  # noqa: N802
+    async def Predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """Give the outputs of a signature, all or those that a filter names."""
         with self._service.request(read_spec(request.model_spec)) as servable:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -78,7 +79,7 @@ class PredictionService(prediction_grpc.PredictionServiceServicer):
             return response
 
     @answering
-    async def GetModelMetadata(self, request: metadata_pb2.GetModelMetadataRequest) -> Any:  # noqa: N802
+    async def GetModelMetadata(self, request: metadata_pb2.GetModelMetadataRequest) -> Any:
         """Give the signatures of a version."""
         spec = read_spec(request.model_spec)
         if not request.metadata_field:
@@ -95,17 +96,17 @@ class PredictionService(prediction_grpc.PredictionServiceServicer):
         return response
 
     @answering
-    async def Classify(self, request: Any) -> Any:  # noqa: N802
+    async def Classify(self, request: Any) -> Any:
         """Refuse: no signature of ours classifies."""
         raise self._refusal(request.model_spec, "classify")
 
     @answering
-    async def Regress(self, request: Any) -> Any:  # noqa: N802
+    async def Regress(self, request: Any) -> Any:
         """Refuse: no signature of ours regresses."""
         raise self._refusal(request.model_spec, "regress")
 
     @answering
-    async def MultiInference(self, request: Any) -> Any:  # noqa: N802
+    async def MultiInference(self, request: Any) -> Any:
         """Refuse, as TensorFlow Serving does where signatures neither classify nor regress."""
         reason = "MultiInference is for signatures that classify or regress"
         raise RequestError("UNIMPLEMENTED", reason)
@@ -122,7 +123,7 @@ class ModelService(model_grpc.ModelServiceServicer):
         self._service = service
 
     @answering
-    async def GetModelStatus(self, request: status_pb2.GetModelStatusRequest) -> Any:  # noqa: N802
+    async def GetModelStatus(self, request: status_pb2.GetModelStatusRequest) -> Any:
         """Report how versions do."""
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
@@ -132,7 +133,7 @@ class ModelService(model_grpc.ModelServiceServicer):
         return status_pb2.GetModelStatusResponse(model_version_status=written)
 
     @answering
-    async def HandleReloadConfigRequest(self, request: Any) -> Any:  # noqa: N802
+    async def HandleReloadConfigRequest(self, request: Any) -> Any:
         """Refuse to serve other models than the command line says."""
         raise RequestError("UNIMPLEMENTED", "this server takes its models from its command line")
 
