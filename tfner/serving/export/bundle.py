@@ -24,24 +24,20 @@ CARD_FORMAT = 1
 
 def make_card(tagger: Tagger, **entries: Any) -> dict[str, Any]:
     """Make what `tfner.json` says of a model: what the tagger knows of itself, and `entries`."""
-    return {
-        "format": CARD_FORMAT,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "labels": list(tagger.labels.types),
-        "tag_scheme": tagger.labels.scheme,
-        "tags": list(tagger.labels.tags),
-        "max_length": tagger.max_length,
-        "overlap": tagger.overlap,
-        "decoder": tagger.decoder.method,
-        "tokenizer": tagger.tokenizer.fingerprint(),
-        **entries,
-    }
+    now = datetime.now(timezone.utc)
+    labels = tagger.labels
+    card: dict[str, Any] = {"format": CARD_FORMAT, "created": now.isoformat(timespec="seconds")}
+    card |= {"labels": list(labels.types), "tag_scheme": labels.scheme, "tags": list(labels.tags)}
+    card |= {"max_length": tagger.max_length, "overlap": tagger.overlap}
+    card |= {"decoder": tagger.decoder.method, "tokenizer": tagger.tokenizer.fingerprint()}
+    return card | entries
 
 
 def live_recognizer(tagger: Tagger, card: dict[str, Any]) -> Recognizer:
     """Make the same object that `tfner.load` gives, over a model in this process."""
     signatures = Signatures(tagger)
-    return GraphFunctions(signatures, signatures.text, signatures.words).recognizer(card)
+    functions = GraphFunctions(signatures, signatures.text, signatures.words)
+    return functions.recognizer(card)
 
 
 def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
@@ -73,7 +69,8 @@ def write_cards(card: dict[str, Any], folder: Path) -> None:
 
 def add_warm_up(tagger: Tagger, card: dict[str, Any], folder: Path) -> None:
     """Write the warm-up requests and answer them from the files, as a server will."""
-    write_warm_up(warm_up_requests(tagger), folder, card.get("name", ""))
+    requests = warm_up_requests(tagger)
+    write_warm_up(requests, folder, card.get("name", ""))
     replay(folder)
 
 

@@ -26,6 +26,7 @@ SERVE = "serve"  # the tag of the graph that servers run
 LARGEST_GRAPH = (2 << 30) - 1  # bytes; no protocol buffer is larger
 VARIABLES = Path("variables") / "variables"
 LONGEST_LIST = 200  # characters of a message
+Operations = Mapping[str, frozenset[str]]  # by node or function: what it may run
 
 
 def check_files(folder: Path) -> None:
@@ -52,20 +53,18 @@ def check_variables(folder: Path) -> None:
         dtypes = reader.get_variable_to_dtype_map()
         shapes = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{prefix}.index: damaged, or no index of variables: {first_line(error)}"
-        ) from None
+        damage = f"damaged, or no index of variables: {first_line(error)}"
+        raise ModelError(f"{prefix}.index: {damage}") from None
     claimed = 0
     for name, shape in shapes.items():
         if dtypes[name] != tf.string:
-            claimed += dtypes[name].size * math.prod(shape)
+            count = math.prod(shape)
+            claimed += count * dtypes[name].size
     files = prefix.parent.glob(f"{prefix.name}.data-*")
     there = sum(path.stat().st_size for path in files)
     if claimed > there:
-        raise ModelError(
-            f"{prefix}.index: expected variables of at most the {there:,} bytes that are there,"
-            f" got sizes for {claimed:,}"
-        )
+        expected = f"expected variables of at most the {there:,} bytes that are there"
+        raise ModelError(f"{prefix}.index: {expected}, got sizes for {claimed:,}")
 
 
 def check_graph(folder: Path) -> None:
@@ -86,7 +85,8 @@ def read_graphs(path: Path) -> Iterable[Any]:
     """Read the MetaGraphDefs of a SavedModel."""
     try:
         content = read_at_most(path, LARGEST_GRAPH)
-        return saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        saved_model = saved_model_pb2.SavedModel.FromString(content)
+        return saved_model.meta_graphs
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except DecodeError as error:
@@ -100,50 +100,43 @@ def check_meta_graph(path: Path, graph: Any) -> None:
     savers = {}
     for node in nodes:
         if node.name in saver_nodes:
-            savers.update(dict.fromkeys(called_functions(node), saver_nodes[node.name]))
+            allowed = saver_nodes[node.name]
+            savers |= dict.fromkeys(called_functions(node), allowed)
     check_nodes(path, "the graph", nodes, GRAPH_OPS)
-    check_callers(path, "the graph", nodes, savers, exempt=saver_nodes)
+    check_callers(path, "the graph", nodes, savers, saver_nodes)
     for function in graph.graph_def.library.function:
         name = function.signature.name
         where = show(name)
         check_nodes(path, where, function.node_def, savers.get(name, FUNCTION_OPS))
-        check_callers(path, where, function.node_def, savers)
+        check_callers(path, where, function.node_def, savers, {})
     if objects := savers.keys() & object_functions(graph.object_graph_def):
         refuse_use(path, objects, "the objects")
 
 
-def saver_calls(graph: Any) -> dict[str, frozenset[str]]:
+def saver_calls(graph: Any) -> Operations:
     """Name the nodes by which variables are saved and restored, each with what it may run.
 
     TensorFlow puts both into every SavedModel. The path that they act on comes from whoever loads
     or saves; no signature and no object needs them.
     """
     saver = graph.saver_def
-    return {
-        saver.save_tensor_name.partition(":")[0]: SAVE_OPS,
-        saver.restore_op_name: RESTORE_OPS,
-    }
+    saving = saver.save_tensor_name.partition(":")[0]
+    return {saving: SAVE_OPS, saver.restore_op_name: RESTORE_OPS}
 
 
 def check_nodes(path: Path, where: str, nodes: Iterable[Any], allowed: frozenset[str]) -> None:
     """Check that every node's operation is an allowed one."""
     others = sorted({node.op for node in nodes} - allowed)
     if others:
-        raise ModelError(
-            f"{path}: expected a graph of operations that only compute, got"
-            f" {one_line(', '.join(others), LONGEST_LIST)} in {where}"
-        )
+        got = one_line(", ".join(others), LONGEST_LIST)
+        expected = "expected a graph of operations that only compute"
+        raise ModelError(f"{path}: {expected}, got {got} in {where}")
 
 
 def check_callers(
-    path: Path,
-    where: str,
-    nodes: Iterable[Any],
-    savers: Mapping[str, frozenset[str]],
-    exempt: Mapping[str, frozenset[str]] | None = None,
+    path: Path, where: str, nodes: Iterable[Any], savers: Operations, exempt: Operations
 ) -> None:
     """Check that no node but the `exempt` calls a function of `savers` or uses its result."""
-    exempt = exempt or {}
     for node in nodes:
         names = {name.lstrip("^").partition(":")[0] for name in node.input}
         used = exempt.keys() & names
@@ -155,10 +148,8 @@ def check_callers(
 
 def refuse_use(path: Path, used: Collection[str], where: str) -> NoReturn:
     """Raise the ModelError for a use of the saver's functions by something else."""
-    raise ModelError(
-        f"{path}: expected the saver's functions to be called by the saver alone,"
-        f" got a use of {show(min(used))} in {where}"
-    )
+    expected = "expected the saver's functions to be called by the saver alone"
+    raise ModelError(f"{path}: {expected}, got a use of {show(min(used))} in {where}")
 
 
 def called_functions(node: Any) -> set[str]:

@@ -17,6 +17,40 @@ SHOWN = (
     "decoder", "created", "versions", "tokenizer", "labels", "tags", "scores", "data", "signatures",
 )  # fmt: skip
 
+HEADING = """Named-entity recognition: text in, entities with exact offsets out. \
+A SavedModel for TensorFlow Serving and `tfner.load`.
+"""
+SCORES = """In percent; an entity counts only with exactly the gold borders and type. \
+Support is the number of gold entities."""
+LIMITS = """## What it does not do
+
+- Entities inside or across one another, and entities of several parts: \
+a place in a text has one type or none.
+- Entities that begin or end inside a word: \
+borders lie between words, as the word rule or your own words cut them.
+- Look far: a text of any length is read, but each word in a window{window}, \
+and nothing beyond it is seen.
+- Normalise, link to a knowledge base, or find that two mentions mean the same.
+- Calibrate: a score is the mean probability of the chosen tags, \
+good for ranking, not the chance of being right.
+- Promise its scores for text of another kind, time or language than the data above."""
+CALLS = """## How to call it
+
+```python
+import tfner
+
+ner = tfner.load("path/to/this/version")
+entities = ner("One text.")  # label, start, end, score, text
+```
+
+Over TensorFlow Serving, by signature \
+(B texts or sentences, E entities, W words, T pieces, K tags):
+"""
+LICENCE = """## Licence
+
+Encoder and data: as of their owners. tfner, which made the model, is under Apache-2.0.
+"""
+
 
 def model_card(card: Mapping[str, Any]) -> str:
     """Write Markdown from the card of an export; what the card does not hold is called unknown.
@@ -26,27 +60,16 @@ def model_card(card: Mapping[str, Any]) -> str:
     other entry becomes a line of its first table. The signatures are those that are declared, as
     `export_model` writes them.
     """
-    sections = (
-        heading(card),
-        labels(card),
-        scores(card),
-        data(card),
-        limits(card),
-        use(card),
-        LICENCE,
-    )
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+    sections = [heading(card), labels(card), scores(card), data(card), limits(card), use(card)]
+    texts = ["\n".join(lines) for lines in sections]
+    return "\n\n".join([*texts, LICENCE])
 
 
 def heading(card: Mapping[str, Any]) -> Iterator[str]:
     """Say what the model is."""
-    yield f"# {escape(card.get('name') or 'A tagger without a name')}"
-    yield ""
-    yield (
-        "Named-entity recognition: text in, entities with exact offsets out. "
-        "A SavedModel for TensorFlow Serving and `tfner.load`."
-    )
-    yield ""
+    name = card.get("name") or "A tagger without a name"
+    yield f"# {escape(name)}\n"
+    yield HEADING
     yield from table(("", ""), properties(card))
 
 
@@ -55,17 +78,18 @@ def properties(card: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     encoder = card.get("encoder") or {}
     begun = {"pretrained": "pretrained weights", "random": "from random weights"}
     languages = ", ".join(card.get("languages") or ())
-    versions = (f"{package} {version}" for package, version in (card.get("versions") or {}).items())
+    packages = card.get("versions") or {}
+    versions = ", ".join(f"{name} {version}" for name, version in packages.items())
     yield "encoder", encoder.get("checkpoint")
     yield "encoder began as", begun.get(encoder.get("initialize", ""))
     yield "languages", languages or "unknown: nobody has said"
-    yield "longest window", f"{card['max_length']} pieces" if "max_length" in card else None
-    yield "overlap of windows", f"{card['overlap']} pieces" if "overlap" in card else None
+    for name, key in (("longest window", "max_length"), ("overlap of windows", "overlap")):
+        yield name, f"{card[key]} pieces" if key in card else None
     yield "what gets a tag", card.get("labelling")
     yield "tag scheme", card.get("tag_scheme")
     yield "decoder", card.get("decoder")
     yield "made", card.get("created")
-    yield "with", ", ".join(versions)
+    yield "with", versions
     yield "tokenizer's fingerprint", card.get("tokenizer")
     for key, value in card.items():
         if key not in SHOWN:
@@ -79,8 +103,9 @@ def plain(value: Any) -> str:
     'lengths: 32, 64; xla: no; max entities: none'
     """
     if isinstance(value, Mapping):
-        pairs = ((str(key).replace("_", " "), plain(inner)) for key, inner in value.items())
-        return "; ".join(f"{key}: {inner}" for key, inner in pairs)
+        names = [str(key).replace("_", " ") for key in value]
+        values = map(plain, value.values())
+        return "; ".join(f"{name}: {inner}" for name, inner in zip(names, values, strict=True))
     if isinstance(value, list | tuple):
         return ", ".join(map(plain, value))
     if value is None or isinstance(value, bool):
@@ -90,118 +115,76 @@ def plain(value: Any) -> str:
 
 def labels(card: Mapping[str, Any]) -> Iterator[str]:
     """List the types of entities."""
-    yield "## Labels"
-    yield ""
-    yield "It knows these types of entities and no other:"
-    yield ""
-    yield from table(("type",), ((label,) for label in card.get("labels") or ()))
+    yield "## Labels\n"
+    yield "It knows these types of entities and no other:\n"
+    yield from table(["type"], zip(card.get("labels") or (), strict=True))
 
 
 def scores(card: Mapping[str, Any]) -> Iterator[str]:
     """Give a table of scores for each split, in percent."""
-    yield "## Scores"
-    yield ""
-    splits = {
-        name: split
-        for name, split in (card.get("scores") or {}).items()
-        if isinstance(split, Mapping) and "micro" in split
-    }
+    yield "## Scores\n"
+    evaluated = card.get("scores") or {}
+    splits = {name: split for name, split in evaluated.items() if is_scored(split)}
     if not splits:
         yield "None are recorded: the model was exported without an evaluation."
         return
-    yield (
-        "In percent; an entity counts only with exactly the gold borders and type. "
-        "Support is the number of gold entities."
-    )
+    yield SCORES
     for name, split in splits.items():
-        rows = [score_row(kind, score) for kind, score in split.get("types", {}).items()]
-        for kind in ("micro", "macro"):
-            if kind in split:
-                rows.append(score_row(f"{kind} average", split[kind]))
-        yield ""
-        yield f"On {escape(name)}:"
-        yield ""
+        averages = {f"{kind} average": split[kind] for kind in ("micro", "macro") if kind in split}
+        scored = split.get("types", {}) | averages
+        rows = [score_row(kind, score) for kind, score in scored.items()]
+        yield f"\nOn {escape(name)}:\n"
         yield from table(("type", "precision", "recall", "F1", "support"), rows)
+
+
+def is_scored(split: Any) -> bool:
+    """Tell the scores of a split from other entries."""
+    return isinstance(split, Mapping) and "micro" in split
 
 
 def score_row(kind: str, score: Mapping[str, Any]) -> tuple[str | None, ...]:
     """Give the cells of one type or average."""
-    numbers = [
-        percent(score[name]) if name in score else None for name in ("precision", "recall", "f1")
-    ]
+    measured = map(score.get, ("precision", "recall", "f1"))
+    numbers = (None if number is None else percent(number) for number in measured)
     return kind, *numbers, score.get("support")
 
 
 def data(card: Mapping[str, Any]) -> Iterator[str]:
     """Give a table of what the model learned from and was scored on."""
-    yield "## Data it was made with"
-    yield ""
+    yield "## Data it was made with\n"
     splits = card.get("data") or {}
     if not splits:
         yield "Not recorded in the card; the run's `report.json` and `config.yaml` hold it."
         return
     columns = ("source", "documents", "entities")
-    rows = ((name, *map(split.get, columns), dropped(split)) for name, split in splits.items())
+    rows = [(name, *map(split.get, columns), dropped(split)) for name, split in splits.items()]
     yield from table(("split", *columns, "dropped or changed"), rows)
 
 
 def dropped(split: Mapping[str, Any]) -> str | None:
     """Give the counts by reason; an empty account says "nothing", a missing one says nothing."""
-    if split.get("lost") is None:
+    lost = split.get("lost")
+    if lost is None:
         return None
-    counts = [f"{count} {reason.replace('_', ' ')}" for reason, count in split["lost"].items()]
-    return ", ".join(counts) or "nothing"
+    counts = [f"{count} {reason}" for reason, count in lost.items()]
+    return ", ".join(counts).replace("_", " ") or "nothing"
 
 
 def limits(card: Mapping[str, Any]) -> Iterator[str]:
     """Say what nobody should expect."""
     window = f" of {card['max_length']} pieces" if "max_length" in card else ""
-    yield "## What it does not do"
-    yield ""
-    yield (
-        "- Entities inside or across one another, and entities of several parts: "
-        "a place in a text has one type or none."
-    )
-    yield (
-        "- Entities that begin or end inside a word: "
-        "borders lie between words, as the word rule or your own words cut them."
-    )
-    yield (
-        f"- Look far: a text of any length is read, but each word in a window{window}, "
-        "and nothing beyond it is seen."
-    )
-    yield "- Normalise, link to a knowledge base, or find that two mentions mean the same."
-    yield (
-        "- Calibrate: a score is the mean probability of the chosen tags, "
-        "good for ranking, not the chance of being right."
-    )
-    yield "- Promise its scores for text of another kind, time or language than the data above."
+    yield LIMITS.format(window=window)
 
 
 def use(card: Mapping[str, Any]) -> Iterator[str]:
     """Say how the model is called; the examples hold no text from the card."""
-    yield "## How to call it"
-    yield ""
-    yield "```python"
-    yield "import tfner"
-    yield ""
-    yield 'ner = tfner.load("path/to/this/version")'
-    yield 'entities = ner("One text.")  # label, start, end, score, text'
-    yield "```"
-    yield ""
-    yield (
-        "Over TensorFlow Serving, by signature "
-        "(B texts or sentences, E entities, W words, T pieces, K tags):"
-    )
-    yield ""
+    yield CALLS
     yield from signature_table()
     yield ""
     yield "`features` wants pieces as the tokenizer makes them whose fingerprint stands above."
     kinds = card.get("tags")
     if kinds:
-        yield ""
-        yield "The K tags, in the order of `features`:"
-        yield ""
+        yield "\nThe K tags, in the order of `features`:\n"
         yield from table(("index", "tag"), enumerate(kinds))
 
 
@@ -210,21 +193,13 @@ def signature_table() -> Iterator[str]:
     yield "| signature | takes or gives | name | type | meaning | where there is nothing |"
     yield "|" + " --- |" * 6
     for schema in SIGNATURES.values():
-        takes = [("takes", tensor) for tensor in schema.inputs]
-        gives = [("gives", tensor) for tensor in schema.outputs]
-        for verb, tensor in (*takes, *gives):
+        for tensor in (*schema.inputs, *schema.outputs):
+            verb = "takes" if tensor in schema.inputs else "gives"
             kind = f"{tensor.dtype} [{', '.join(tensor.axes)}]"
             absent = '""' if tensor.absent == b"" else f"{tensor.absent:g}"
             meaning = html.escape(tensor.description, quote=False)
             name = f"`{schema.name}` | {verb} | `{tensor.name}`"
             yield f"| {name} | {kind} | {meaning} | {absent} |"
-
-
-LICENCE = (
-    "## Licence",
-    "",
-    "Encoder and data: as of their owners. tfner, which made the model, is under Apache-2.0.",
-)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -28,9 +28,9 @@ def versions_in_use(path: Path, folder: Path, versions: Sequence[int]) -> dict[i
     """
     names = {folder.name, folder.resolve().name}
     models = read_models_config(path).model_config_list.config
-    entries = [
-        model for model in models if names & {model.name, PurePosixPath(model.base_path).name}
-    ]
+    bases = [PurePosixPath(model.base_path).name for model in models]
+    pairs = zip(models, bases, strict=True)
+    entries = [model for model, base in pairs if names & {model.name, base}]
     if not entries:
         return None
     named: dict[int, list[str]] = {}
@@ -47,12 +47,14 @@ def versions_of_entry(entry: Any, versions: Sequence[int]) -> Iterator[tuple[int
     policy = entry.model_version_policy
     match policy.WhichOneof("policy_choice"):
         case "all":
-            yield from ((version, "policy all") for version in versions)
+            served, how = versions, "policy all"
         case "specific":
-            yield from ((version, "policy specific") for version in policy.specific.versions)
+            served, how = policy.specific.versions, "policy specific"
         case _:  # latest, which is also what no policy means; 0 stands for 1
             newest = max(policy.latest.num_versions, 1)
-            yield from ((version, f"policy latest {newest}") for version in versions[-newest:])
+            served, how = versions[-newest:], f"policy latest {newest}"
+    for version in served:
+        yield version, how
 
 
 def read_models_config(path: Path) -> Any:
@@ -65,6 +67,5 @@ def read_models_config(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except text_format.ParseError as error:
-        raise ConfigError(
-            f"{path}: expected a ModelServerConfig in protobuf's text format: {error}"
-        ) from None
+        expected = "expected a ModelServerConfig in protobuf's text format"
+        raise ConfigError(f"{path}: {expected}: {error}") from None

@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tfner.exceptions import TfnerError
@@ -26,7 +27,7 @@ Export = Callable[[Path], Path]  # adds the next version to a folder, whole or n
 
 @dataclass(frozen=True)
 class Publication:
-    """An account of a publication.
+    """Give account of a publication.
 
     Args:
         version: the version that was added.
@@ -41,7 +42,7 @@ class Publication:
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """Write the account, a fact a line."""
+        """Write the account, an entry a line."""
         yield f"published: {self.version}"
         yield from (f"removed: {number}" for number in self.removed)
         yield from (f"kept: {number} ({reason})" for number, reason in self.kept.items())
@@ -94,9 +95,8 @@ def copy_version(source: Path, folder: Path) -> Path:
     version = find_version(source)
     read_card(version)
     check_files(version)  # a link would be copied as what it leads to
-    return add_version(
-        lambda building: shutil.copytree(version, building, dirs_exist_ok=True), folder
-    )
+    copy = partial(shutil.copytree, version, dirs_exist_ok=True)
+    return add_version(copy, folder)
 
 
 def prune(folder: Path, keep: int, models_config: Path | None, publication: Publication) -> None:
@@ -127,7 +127,9 @@ def reasons_to_stay(
         name = folder.resolve().name
         unknown = f"{models_config} does not name {name}: what is in use is unknown"
         return dict.fromkeys(versions, unknown)
-    return reasons | {number: f"{how} in {models_config}" for number, how in used.items()}
+    for number, how in used.items():
+        reasons[number] = f"{how} in {models_config}"
+    return reasons
 
 
 def remove(path: Path, number: int, publication: Publication) -> None:

@@ -7,6 +7,7 @@ server wants them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,10 +20,11 @@ from tfner.tokenizers.wordpiece import Tokens
 
 def input_specs(signature: str) -> list[tf.TensorSpec]:
     """List the inputs of a signature as a tf.function takes them, any size along every axis."""
-    return [
-        tf.TensorSpec([None] * len(tensor.axes), tensor.dtype, name=tensor.name)
-        for tensor in SIGNATURES[signature].inputs
-    ]
+    specs = []
+    for tensor in SIGNATURES[signature].inputs:
+        shape = [None] * len(tensor.axes)
+        specs.append(tf.TensorSpec(shape, tensor.dtype, tensor.name))
+    return specs
 
 
 class Signatures(tf.Module):
@@ -46,7 +48,8 @@ class Signatures(tf.Module):
         Offsets are half-open, in code points and in bytes of what was sent.
         """
         tokens = self.tagger.tokenizer.tokenize_text(text)
-        found = FoundEntities(tokens, self.tagger.tag(tokens), self.types)
+        tagged = self.tagger.tag(tokens)
+        found = FoundEntities(tokens, tagged, self.types)
         return declared_outputs(TEXTS, found)
 
     @tf.function(input_signature=input_specs(WORDS), autograph=False)
@@ -57,10 +60,14 @@ class Signatures(tf.Module):
         is 0, its tag O, or inside the entity where both neighbours belong to the same one.
         """
         counts = count_words(words)
-        tokens = self.tagger.tokenizer.tokenize_words(
-            tf.RaggedTensor.from_tensor(words, lengths=counts)
-        )
-        found = FoundTags(words, counts, self.tagger.tag(tokens), self.tags, self.bridge_KK)
+        ragged = tf.RaggedTensor.from_tensor(words, lengths=counts)
+        tokens = self.tagger.tokenizer.tokenize_words(ragged)
+        tagged = self.tagger.tag(tokens)
+        shape = tf.shape(words)
+        tag_ids, score = scatter_to_words(tagged, shape, self.bridge_KK)
+        tag = tf.gather(self.tags, tag_ids)
+        present = tf.sequence_mask(counts, shape[1])
+        found = FoundTags(tagged, tag, score, present)
         return declared_outputs(WORDS, found)
 
     @tf.function(input_signature=input_specs(FEATURES), autograph=False)
@@ -70,7 +77,9 @@ class Signatures(tf.Module):
         [CLS] and [SEP] are among the pieces; what stands behind `length` changes nothing.
         """
         log_probabilities = self.tagger.piece_log_probabilities(input_ids, length)
-        return declared_outputs(FEATURES, FoundPieces(input_ids, length, log_probabilities))
+        present = tf.sequence_mask(length, tf.shape(input_ids)[1])
+        found = FoundPieces(log_probabilities, tf.exp(log_probabilities), present)
+        return declared_outputs(FEATURES, found)
 
     def by_name(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
         """Give the function of each signature that an export has."""
@@ -90,11 +99,11 @@ class FoundEntities:
 
     def __init__(self, tokens: Tokens, tagged: TaggedUnits, types: tf.Tensor):
         self.tokens = tokens
-        self.spans = tagged.spans
-        self.first_BE = at_units(tagged.unit, self.spans.entity_first)
-        self.last_BE = at_units(tagged.unit, self.spans.entity_last)
-        self.present = self.spans.entity_type >= 0
-        type_ids = tf.maximum(self.spans.entity_type, 0)
+        self.spans = spans = tagged.spans
+        self.first_BE = at_units(tagged.unit, spans.entity_first)
+        self.last_BE = at_units(tagged.unit, spans.entity_last)
+        self.present = spans.entity_type >= 0
+        type_ids = tf.maximum(spans.entity_type, 0)
         self.label = tf.gather(types, type_ids)
 
     def at_first(self, values: tf.RaggedTensor) -> tf.Tensor:
@@ -106,46 +115,27 @@ class FoundEntities:
         return at_units(values, self.last_BE)
 
 
-class FoundTags:
-    """Hold what the graph knows of the words of B sentences.
+class FoundTags(NamedTuple):
+    """Hold what the graph knows of the words of B sentences."""
 
-    Attributes:
-        tag, score: string and float32 [B, W], of no meaning behind a row's last word.
-        present: bool [B, W], where there is a word.
-    """
-
-    def __init__(
-        self,
-        words_BW: tf.Tensor,
-        counts_B: tf.Tensor,
-        tagged: TaggedUnits,
-        tags: tf.Tensor,
-        bridge_KK: tf.Tensor,
-    ):
-        shape = tf.shape(words_BW)
-        self.tagged = tagged
-        tag_ids, self.score = scatter_to_words(tagged, shape, bridge_KK)
-        self.tag = tf.gather(tags, tag_ids)
-        self.present = tf.sequence_mask(counts_B, shape[1])
+    tagged: TaggedUnits
+    tag: tf.Tensor  # string [B, W], of no meaning behind a row's last word
+    score: tf.Tensor  # float32 [B, W], likewise
+    present: tf.Tensor  # bool [B, W], where there is a word
 
 
-class FoundPieces:
-    """Hold what the graph knows of B rows of pieces.
+class FoundPieces(NamedTuple):
+    """Hold what the graph knows of B rows of pieces."""
 
-    Attributes:
-        probabilities: float32 [B, T, K], of no meaning behind a row's length.
-        present: bool [B, T], where there is a piece.
-    """
-
-    def __init__(self, ids_BT: tf.Tensor, lengths_B: tf.Tensor, log_probabilities_BTK: tf.Tensor):
-        self.log_probabilities = log_probabilities_BTK
-        self.probabilities = tf.exp(log_probabilities_BTK)
-        self.present = tf.sequence_mask(lengths_B, tf.shape(ids_BT)[1])
+    log_probabilities: tf.Tensor  # float32 [B, T, K], of no meaning behind a row's length
+    probabilities: tf.Tensor  # float32 [B, T, K], likewise
+    present: tf.Tensor  # bool [B, T], where there is a piece
 
 
-def declared_outputs(
-    signature: str, found: FoundEntities | FoundTags | FoundPieces
-) -> dict[str, tf.Tensor]:
+Found = FoundEntities | FoundTags | FoundPieces
+
+
+def declared_outputs(signature: str, found: Found) -> dict[str, tf.Tensor]:
     """Compute all outputs that are declared for a signature."""
     answer = {}
     for tensor in SIGNATURES[signature].outputs:
@@ -157,11 +147,10 @@ def declared_outputs(
 
 def check_declared(tensor: TensorSchema, values: tf.Tensor) -> None:
     """Refuse what is not of the declared type and rank, before a server or client has to."""
-    declared = f"{tensor.dtype} [{', '.join(tensor.axes)}]"
     if values.dtype != tensor.dtype or values.shape.rank != len(tensor.axes):
-        raise TypeError(
-            f"output {tensor.name}: expected {declared}, got {values.dtype.name} {values.shape}"
-        )
+        expected = f"expected {tensor.dtype} [{', '.join(tensor.axes)}]"
+        got = f"got {values.dtype.name} {values.shape}"
+        raise TypeError(f"output {tensor.name}: {expected}, {got}")
 
 
 def fill_absent(tensor: TensorSchema, values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
@@ -176,7 +165,8 @@ def fill_absent(tensor: TensorSchema, values: tf.Tensor, present: tf.Tensor) -> 
         return values
     for _ in range(further):
         present = tf.expand_dims(present, -1)
-    return tf.where(present, values, tf.constant(tensor.absent, tensor.dtype))
+    absent = tf.constant(tensor.absent, tensor.dtype)
+    return tf.where(present, values, absent)
 
 
 def count_words(words_BW: tf.Tensor) -> tf.Tensor:
@@ -203,9 +193,10 @@ def at_units(values: tf.RaggedTensor, units_BE: tf.Tensor) -> tf.Tensor:
     """
     starts = tf.cast(values.row_starts(), tf.int32)
     flat = units_BE + starts[:, None]
-    with_absent = tf.concat([values.values, [-1]], 0)
     absent = tf.size(values.values)
-    return tf.gather(with_absent, tf.where(units_BE < 0, absent, flat))
+    index = tf.where(units_BE < 0, absent, flat)
+    with_absent = tf.concat([values.values, [-1]], 0)
+    return tf.gather(with_absent, index)
 
 
 def scatter_to_words(
@@ -235,7 +226,8 @@ def scatter_to_words(
     neighbours = tf.pad(tagged.tag.to_tensor(0), [[0, 0], [1, 1]])
     before = tf.gather(neighbours, rank_BW, batch_dims=1)
     after = tf.gather(neighbours, rank_BW + 1, batch_dims=1)
-    between = tf.gather_nd(bridge_KK, tf.stack([before, after], -1))
+    sides = tf.stack([before, after], -1)
+    between = tf.gather_nd(bridge_KK, sides)
     return tf.where(seen_BW > 0, tags_BW, between), scores_BW
 
 
@@ -248,9 +240,11 @@ def bridging_tags(labels: LabelSet) -> np.ndarray:
     >>> bridging_tags(labels).tolist()  # inside after B-LOC or I-LOC and before I-LOC
     [[0, 0, 0], [0, 0, 2], [0, 0, 2]]
     """
-    bridge = np.zeros([len(labels.tags)] * 2, np.int32)
+    count = len(labels.tags)
+    bridge = np.zeros((count, count), np.int32)
     for i, before in enumerate(labels.tags):
         for j, after in enumerate(labels.tags):
-            if before[0] in "BI" and after[0] in "IE" and before[1:] == after[1:]:
+            same_type = before[1:] == after[1:]
+            if same_type and before[0] in "BI" and after[0] in "IE":
                 bridge[i, j] = labels.id(f"I{before[1:]}")
     return bridge

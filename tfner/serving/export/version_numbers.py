@@ -26,7 +26,8 @@ def numbered_folders(folder: Path) -> dict[int, Path]:
     Empty where there is no such folder.
     """
     numbered = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in paths:
         number = version_number(path.name)
         if number is not None:
             numbered[number] = path

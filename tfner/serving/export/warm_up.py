@@ -31,11 +31,9 @@ def warm_up_requests(tagger: Tagger) -> list[Request]:
 
     Among them are texts that users send too: none, blank, of many scripts, long.
     """
-    requests = [
-        *requests_of_texts(tagger),
-        *requests_of_words(tagger),
-        *requests_of_features(tagger),
-    ]
+    requests = list(requests_of_texts(tagger))
+    requests += requests_of_words(tagger)
+    requests += requests_of_features(tagger)
     return requests[:AT_MOST]
 
 
@@ -53,7 +51,8 @@ def requests_of_texts(tagger: Tagger) -> Iterator[Request]:
 def requests_of_words(tagger: Tagger) -> Iterator[Request]:
     """Make requests for words."""
     sentences = [[PIECE] * (width - 2) for width in tagger.plan.widths]
-    for words in (*sentences, [*SCRIPTS.split(), ""], [""]):
+    sentences += [[*SCRIPTS.split(), ""], [""]]
+    for words in sentences:
         yield WORDS, {"words": strings(words)[np.newaxis]}
 
 
@@ -61,14 +60,16 @@ def requests_of_features(tagger: Tagger) -> Iterator[Request]:
     """Make requests for features."""
     for width in tagger.plan.widths:
         ids = np.full((1, width), tagger.tokenizer.cls_id, np.int32)
-        yield FEATURES, {"input_ids": ids, "length": np.array([width], np.int32)}
+        length = np.array([width], np.int32)
+        yield FEATURES, {"input_ids": ids, "length": length}
 
 
 def text_counts(tagger: Tagger) -> list[int]:
     """Choose how many texts a request has: as programs are compiled for, or one and a few."""
     if not tagger.compiled:
         return [1, 8]
-    return sorted({min(rows, TEXTS_AT_MOST) for rows, _ in tagger.compiled_shapes()})
+    counts = {min(rows, TEXTS_AT_MOST) for rows, _ in tagger.compiled_shapes()}
+    return sorted(counts)
 
 
 def strings(texts: list[str]) -> np.ndarray:
@@ -118,7 +119,6 @@ def replay(folder: Path) -> int:
             tensors = {name: tf.constant(value) for name, value in inputs.items()}
             model.signatures[signature](**tensors)
     except (OSError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"{folder}: the export fails on its warm-up request {number}: {error}"
-        ) from None
+        failure = f"the export fails on its warm-up request {number}: {error}"
+        raise ModelError(f"{folder}: {failure}") from None
     return number

@@ -9,12 +9,8 @@ import importlib.util
 
 from tfner.exceptions import MissingExtraError
 
-PACKAGES = {
-    "starlette": "starlette",
-    "uvicorn": "uvicorn",
-    "grpc": "grpcio",
-    "tensorflow_serving": "tensorflow-serving-api",
-}
+PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "grpc": "grpcio"}
+PACKAGES["tensorflow_serving"] = "tensorflow-serving-api"
 
 
 def require_packages() -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import uvicorn
@@ -93,8 +93,7 @@ async def serve(settings: ServerSettings, ready: Ready, load: Load = load_servab
             listener.listen(BACKLOG)  # so that whoever learns the address is not turned away
             rest = RestServer(uvicorn_config(service, settings))
             host = url_host(settings.host)
-            rest_port = listener.getsockname()[1]
-            rest_url = f"http://{host}:{rest_port}"
+            rest_url = f"http://{host}:{listener.getsockname()[1]}"
             addresses = Addresses(models.name, models.served, rest_url, f"{host}:{rpc_port}")
             running = asyncio.create_task(rest.serve([listener]))
             polling = asyncio.create_task(poll_for_versions(models, settings.poll_seconds))
@@ -181,17 +180,10 @@ def web_app(service: Service) -> Starlette:
 
 def uvicorn_config(service: Service, settings: ServerSettings) -> uvicorn.Config:
     """Configure uvicorn to serve quietly, and to wait for requests under way at the end."""
-    return uvicorn.Config(
-        web_app(service),
-        log_config=None,
-        log_level=logging.WARNING,
-        access_log=False,
-        lifespan="off",
-        proxy_headers=False,
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-    )
+    quiet: Any = {"log_config": None, "log_level": logging.WARNING, "access_log": False}
+    plain: Any = {"lifespan": "off", "ws": "none", "proxy_headers": False, "server_header": False}
+    seconds = max(1, round(settings.drain_seconds))
+    return uvicorn.Config(web_app(service), timeout_graceful_shutdown=seconds, **quiet, **plain)
 
 
 def grpc_server(settings: ServerSettings, service: Service) -> tuple[grpc.aio.Server, int]:
@@ -200,19 +192,16 @@ def grpc_server(settings: ServerSettings, service: Service) -> tuple[grpc.aio.Se
     Raises:
         ConfigError: the port cannot be had.
     """
-    options = {
-        "grpc.max_receive_message_length": settings.limits.body_bytes,
-        "grpc.max_send_message_length": -1,
-        "grpc.so_reuseport": 0,  # a port in use is an error, not shared
-    }
-    server = grpc.aio.server(options=list(options.items()))
+    largest = settings.limits.body_bytes
+    options = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
+    options.append(("grpc.so_reuseport", 0))  # a port in use is an error, not shared
+    server = grpc.aio.server(options=options)
     add_services(server, service)
+    address = f"{url_host(settings.host)}:{settings.grpc_port}"
     try:
-        host = url_host(settings.host)
-        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        port = server.add_insecure_port(address)
     except RuntimeError as error:
-        where = f"--grpc-port {settings.grpc_port}: cannot listen on {settings.host}"
-        raise ConfigError(f"{where}: {error}") from None
+        raise cannot_listen("--grpc-port", settings.grpc_port, settings.host, error) from None
     return server, port
 
 
@@ -231,9 +220,14 @@ def rest_socket(settings: ServerSettings) -> Iterator[socket.socket]:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            where = f"--port {settings.port}: cannot listen on {settings.host}"
-            raise ConfigError(f"{where}: {error.strerror or error}") from None
+            reason = error.strerror or error
+            raise cannot_listen("--port", settings.port, settings.host, reason) from None
         yield listener
+
+
+def cannot_listen(option: str, port: int, host: str, reason: object) -> ConfigError:
+    """Make the error for a port that cannot be had."""
+    return ConfigError(f"{option} {port}: cannot listen on {host}: {reason}")
 
 
 def url_host(host: str) -> str:

@@ -3,6 +3,7 @@
 The messages are those of tensorflow-serving-api.
 """
 
+# ruff: noqa: N802 (methods have the names of the services)
 from __future__ import annotations
 
 import functools
@@ -11,14 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
+from tensorflow_serving.apis import get_model_status_pb2 as status_pb2
+from tensorflow_serving.apis import model_pb2, predict_pb2
+from tensorflow_serving.apis import model_service_pb2_grpc as model_grpc
+from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc
 
 from tfner.serving.server.model_versions import ModelSpec, Servable, VersionStatus
 from tfner.serving.server.proto_tensors import listed, read_inputs, write_tensor
@@ -34,10 +32,9 @@ Method = Callable[[Any, Any], Awaitable[Any]]  # (self, request) -> response
 
 def add_services(server: grpc.aio.Server, service: Service) -> None:
     """Let a gRPC server answer for the models."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(service), server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), server)
+    predictions, models = PredictionService(service), ModelService(service)
+    prediction_grpc.add_PredictionServiceServicer_to_server(predictions, server)
+    model_grpc.add_ModelServiceServicer_to_server(models, server)
 
 
 def answering(method: Method) -> Callable[[Any, Any, grpc.aio.ServicerContext], Awaitable[Any]]:
@@ -59,14 +56,14 @@ def answering(method: Method) -> Callable[[Any, Any, grpc.aio.ServicerContext], 
     return answer
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class PredictionService(prediction_grpc.PredictionServiceServicer):
     """Answer Predict and GetModelMetadata; other methods are for models of another kind."""
 
     def __init__(self, service: Service):
         self._service = service
 
     @answering
-    async def Predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:  # noqa: N802
+    async def Predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """Give the outputs of a signature, all or those that a filter names."""
         with self._service.request(read_spec(request.model_spec)) as servable:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -82,9 +79,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             return response
 
     @answering
-    async def GetModelMetadata(  # noqa: N802
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest
-    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    async def GetModelMetadata(self, request: metadata_pb2.GetModelMetadataRequest) -> Any:
         """Give the signatures of a version."""
         spec = read_spec(request.model_spec)
         if not request.metadata_field:
@@ -92,51 +87,53 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         for metadata_field in request.metadata_field:
             if metadata_field != SIGNATURES:
                 raise invalid(f"Metadata field {metadata_field} is not supported")
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response = metadata_pb2.GetModelMetadataResponse()
         with self._service.models.hold(spec) as servable:
-            signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
+            signatures = metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
             answered = write_spec(spec.name, "", servable)
         response.model_spec.CopyFrom(answered)
         response.metadata[SIGNATURES].Pack(signatures)
         return response
 
     @answering
-    async def Classify(self, request: Any) -> Any:  # noqa: N802
+    async def Classify(self, request: Any) -> Any:
         """Refuse: no signature of ours classifies."""
-        spec = read_spec(request.model_spec)
-        raise self._service.refuse(spec, "classify", request.model_spec.signature_name)
+        raise self._refusal(request.model_spec, "classify")
 
     @answering
-    async def Regress(self, request: Any) -> Any:  # noqa: N802
+    async def Regress(self, request: Any) -> Any:
         """Refuse: no signature of ours regresses."""
-        spec = read_spec(request.model_spec)
-        raise self._service.refuse(spec, "regress", request.model_spec.signature_name)
+        raise self._refusal(request.model_spec, "regress")
 
     @answering
-    async def MultiInference(self, request: Any) -> Any:  # noqa: N802
+    async def MultiInference(self, request: Any) -> Any:
         """Refuse, as TensorFlow Serving does where signatures neither classify nor regress."""
         reason = "MultiInference is for signatures that classify or regress"
         raise RequestError("UNIMPLEMENTED", reason)
 
+    def _refusal(self, spec: model_pb2.ModelSpec, method: str) -> RequestError:
+        """Make the error of a method for models of another kind."""
+        return self._service.refuse(read_spec(spec), method, spec.signature_name)
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+
+class ModelService(model_grpc.ModelServiceServicer):
     """Answer GetModelStatus; what is served is said on the command line, not by a request."""
 
     def __init__(self, service: Service):
         self._service = service
 
     @answering
-    async def GetModelStatus(self, request: get_model_status_pb2.GetModelStatusRequest) -> Any:  # noqa: N802
+    async def GetModelStatus(self, request: status_pb2.GetModelStatusRequest) -> Any:
         """Report how versions do."""
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         spec = read_spec(request.model_spec)
         statuses = self._service.models.status(spec)
         written = map(write_status, statuses)
-        return get_model_status_pb2.GetModelStatusResponse(model_version_status=written)
+        return status_pb2.GetModelStatusResponse(model_version_status=written)
 
     @answering
-    async def HandleReloadConfigRequest(self, request: Any) -> Any:  # noqa: N802
+    async def HandleReloadConfigRequest(self, request: Any) -> Any:
         """Refuse to serve other models than the command line says."""
         raise RequestError("UNIMPLEMENTED", "this server takes its models from its command line")
 
@@ -175,10 +172,10 @@ def choose_outputs(wanted: list[str], known: set[str]) -> list[str]:
     return wanted
 
 
-def write_status(status: VersionStatus) -> get_model_status_pb2.ModelVersionStatus:
+def write_status(status: VersionStatus) -> status_pb2.ModelVersionStatus:
     """Write how a version does."""
-    written = get_model_status_pb2.ModelVersionStatus(version=status.version)
-    written.state = get_model_status_pb2.ModelVersionStatus.State.Value(status.state)
+    written = status_pb2.ModelVersionStatus(version=status.version)
+    written.state = status_pb2.ModelVersionStatus.State.Value(status.state)
     written.status.error_message = status.error
     written.status.error_code = UNKNOWN_ERROR if status.error else 0
     return written

@@ -35,10 +35,8 @@ def decode_predict(body: bytes, signatures: Mapping[str, ServedSignature]) -> Pr
     by_row = "instances" in document
     if by_row and "inputs" in document:
         # The server's own sentence, with the blank at its end.
-        both = (
-            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
-        )
-        raise malformed(document, both)
+        expected = "expecting only one of 'inputs' or 'instances' keys to exist "
+        raise malformed(document, f"Not formatted correctly {expected}")
     if by_row:
         inputs = from_rows(document, signature)
     elif "inputs" in document:

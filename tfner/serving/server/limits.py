@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from types import TracebackType
 
 from tfner.serving.server.request_error import RequestError, invalid
 from tfner.serving.server.signature import Tensors
@@ -25,8 +24,8 @@ class Limits:
             RequestError: it is.
         """
         if size > self.body_bytes:
-            bound = f"expected at most {self.body_bytes} bytes, got {size} or more"
-            raise RequestError("RESOURCE_EXHAUSTED", f"request body: {bound}")
+            message = f"request body: expected at most {self.body_bytes} bytes, got {size} or more"
+            raise RequestError("RESOURCE_EXHAUSTED", message)
 
     def check_batch(self, tensors: Tensors) -> None:
         """Refuse too many texts, by the first axis of the inputs.
@@ -61,12 +60,7 @@ class Deadline:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._seconds, self._expire)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
         if self._expired and kind is asyncio.CancelledError:
             uncancel = getattr(self._task, "uncancel", None)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tfner.exceptions import ModelError
-from tfner.serving.server.request_error import RequestError, invalid
+from tfner.serving.server.request_error import invalid, not_found
 from tfner.serving.server.signature import ServedSignature, Tensors
 
 logger = logging.getLogger(__name__)
 COLLECT_AFTER = 1.0  # seconds
 State = Literal["LOADING", "AVAILABLE", "UNLOADING", "END"]
-VersionFolders = Mapping[int, Path]
+Labels = Mapping[str, int]  # label -> version
+Find = Callable[[], Mapping[int, Path]]  # the folders of versions, looked for now
 
 
 @dataclass(eq=False)
@@ -61,13 +62,7 @@ class ModelVersions:
     `poll` loads what is new, whole and beside the old, and only then turns requests to it.
     """
 
-    def __init__(
-        self,
-        name: str,
-        find: Callable[[], VersionFolders],
-        load: Load,
-        labels: Mapping[str, int] | None = None,
-    ):
+    def __init__(self, name: str, find: Find, load: Load, labels: Labels | None = None):
         self.name = name
         self._find = find
         self._load = load
@@ -140,11 +135,10 @@ class ModelVersions:
         seen = self._status if spec.name == self.name else {}
         if version is None:
             if spec.name != self.name:
-                raise RequestError("NOT_FOUND", f"Could not find any versions of model {spec.name}")
+                raise not_found(f"Could not find any versions of model {spec.name}")
             return [seen[each] for each in sorted(seen, reverse=True)]
         if version not in seen:
-            missing = f"version {version} of model {spec.name}"
-            raise RequestError("NOT_FOUND", f"Could not find {missing}")
+            raise not_found(f"Could not find version {version} of model {spec.name}")
         return [seen[version]]
 
     @property
@@ -163,10 +157,10 @@ class ModelVersions:
             chosen = max(self._served) if version is None else version
             if chosen in self._served:
                 return self._served[chosen]
-        asked = f"Specific({spec.name}, {version})"
-        if version is None:
-            asked = f"Latest({spec.name})"
-        raise RequestError("NOT_FOUND", f"Servable not found for request: {asked}")
+        asked = f"Latest({spec.name})"
+        if version is not None:
+            asked = f"Specific({spec.name}, {version})"
+        raise not_found(f"Servable not found for request: {asked}")
 
     def _version(self, spec: ModelSpec) -> int | None:
         """Give the number that a request names itself or by a label; None for the newest.

@@ -21,7 +21,7 @@ class Page:
 
     def __init__(self, model: str):
         source = PAGE.read_text(encoding="utf-8")
-        self._content = source.replace("MODEL_NAME", html.escape(model, quote=True))
+        self._content = source.replace("MODEL_NAME", html.escape(model))
         self._headers = {
             "Content-Security-Policy": content_policy(source),
             "Cache-Control": "no-cache",

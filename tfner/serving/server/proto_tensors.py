@@ -19,20 +19,9 @@ from tfner.serving.server.signature import ServedSignature, Tensors, TensorSpec,
 
 MOST_FILLED = 1 << 20  # values made from one: a message of some bytes must not take gigabytes
 
-FIELDS = {
-    "object": (types_pb2.DT_STRING, "string_val"),
-    "float32": (types_pb2.DT_FLOAT, "float_val"),
-    "float64": (types_pb2.DT_DOUBLE, "double_val"),
-    "bool": (types_pb2.DT_BOOL, "bool_val"),
-    "int8": (types_pb2.DT_INT8, "int_val"),
-    "int16": (types_pb2.DT_INT16, "int_val"),
-    "int32": (types_pb2.DT_INT32, "int_val"),
-    "int64": (types_pb2.DT_INT64, "int64_val"),
-    "uint8": (types_pb2.DT_UINT8, "int_val"),
-    "uint16": (types_pb2.DT_UINT16, "int_val"),
-    "uint32": (types_pb2.DT_UINT32, "uint32_val"),
-    "uint64": (types_pb2.DT_UINT64, "uint64_val"),
-}
+SMALL = ("int8", "int16", "int32", "uint8", "uint16")  # types that share a field
+FIELDS = {name: "int_val" if name in SMALL else f"{name}_val" for name in NUMPY_TYPES}
+NAMES = {np.dtype(numpy_type): name for name, numpy_type in NUMPY_TYPES.items()}
 
 
 def type_name(dtype: Any) -> str:
@@ -60,13 +49,10 @@ def check_names(sent: set[str], wanted: set[str]) -> None:
         RequestError: they are others.
     """
     if len(sent) != len(wanted):
-        lengths = f"{len(sent)}!={len(wanted)}"
-        sets = f"len({listed(sent)}) != len({listed(wanted)})"
+        lengths = f"{len(sent)}!={len(wanted)} len({listed(sent)}) != len({listed(wanted)})"
+        extra = f"Sent extra: {listed(sent - wanted)}."
         lacking = f"Missing but required: {listed(wanted - sent)}."
-        raise invalid(
-            f"input size does not match signature: {lengths} {sets}. "
-            f"Sent extra: {listed(sent - wanted)}. {lacking}"
-        )
+        raise invalid(f"input size does not match signature: {lengths}. {extra} {lacking}")
     for name in sorted(sent - wanted):
         expected = f"Inputs expected to be in the set {listed(wanted)}."
         raise invalid(f"input tensor alias not found in signature: {name}. {expected}")
@@ -120,8 +106,8 @@ def read_values(name: str, proto: Message, dtype: str) -> np.ndarray:
     """
     numpy_type = np.dtype(NUMPY_TYPES[dtype])
     if not proto.tensor_content:
-        _, field = FIELDS[numpy_type.name]
-        return array_of(list(getattr(proto, field)), dtype)
+        values = getattr(proto, FIELDS[dtype])
+        return array_of(list(values), dtype)
     if dtype == "string" or len(proto.tensor_content) % numpy_type.itemsize:
         raise invalid(f"input {name}: expected tensor_content to hold values of type {dtype}")
     return np.frombuffer(proto.tensor_content, numpy_type)
@@ -134,9 +120,10 @@ def write_tensor(array: np.ndarray) -> tensor_pb2.TensorProto:
     >>> [axis.size for axis in proto.tensor_shape.dim], list(proto.int_val)
     ([1, 3], [1, 2, 3])
     """
-    dtype, field = FIELDS[array.dtype.name]
-    proto = tensor_pb2.TensorProto(dtype=dtype)
+    name = NAMES[array.dtype]
+    proto = tensor_pb2.TensorProto(dtype=f"DT_{name.upper()}")
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    getattr(proto, field).extend(array.ravel().tolist())
+    values = array.ravel().tolist()
+    getattr(proto, FIELDS[name]).extend(values)
     return proto

@@ -17,16 +17,9 @@ Code = Literal[
 
 # As tensorflow_model_server maps them, but for RESOURCE_EXHAUSTED: it says 429 there, and our only
 # such limit is the size of the body.
-HTTP_STATUS: dict[Code, int] = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "NOT_FOUND": 404,
-    "RESOURCE_EXHAUSTED": 413,
-    "DEADLINE_EXCEEDED": 504,
-    "UNAVAILABLE": 503,
-    "UNIMPLEMENTED": 501,
-    "INTERNAL": 500,
-}
+HTTP_STATUS: dict[Code, int] = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400}
+HTTP_STATUS |= {"NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 413, "INTERNAL": 500}
+HTTP_STATUS |= {"UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
 LONGEST_MESSAGE = 500  # characters
 UNEXPECTED = "Internal error: the server's log has more"  # all that a client is told of our faults
 
@@ -47,6 +40,11 @@ class RequestError(Exception):
     def http_status(self) -> int:
         """Give the status of REST."""
         return HTTP_STATUS[self.code]
+
+
+def not_found(message: str) -> RequestError:
+    """Make an error for a model or version that is not there; 404 over REST."""
+    return RequestError("NOT_FOUND", message)
 
 
 def invalid(message: str) -> RequestError:

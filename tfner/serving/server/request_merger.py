@@ -59,15 +59,12 @@ class RequestMerger:
         answers, start = [], 0
         for tensor, width in zip(tensors, given, strict=True):
             stop = start + len(tensor)
-            # The words of a sentence have tags, whatever these are: cut to no less.
-            least = {asked: width}
-            widths = {
-                size: own_B[start:stop].max(initial=least.get(size, 0))
-                for size, own_B in widths_B.items()
-            }
             rows = {name: value[start:stop] for name, value in answer.items()}
             for name in self._padded:
-                own_width = widths[answer[name].shape[1]]
+                size = rows[name].shape[1]
+                # The words of a sentence have tags, whatever these are: cut to no less.
+                least = width if size == asked else 0
+                own_width = widths_B[size][start:stop].max(initial=least)
                 rows[name] = rows[name][:, :own_width]
             answers.append(rows)
             start = stop

@@ -37,6 +37,7 @@ CODES: dict[int, Code] = {
     tf.errors.UNIMPLEMENTED: "UNIMPLEMENTED",
 }
 Definitions = Mapping[str, meta_graph_pb2.SignatureDef]
+Signatures = Mapping[str, ServedSignature]
 
 
 def load_servable(folder: Path, version: int) -> Servable:
@@ -124,9 +125,7 @@ def read_specs(tensors: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, Te
     return specs
 
 
-def warm_up_requests(
-    folder: Path, signatures: Mapping[str, ServedSignature]
-) -> Iterator[tuple[str, Tensors]]:
+def warm_up_requests(folder: Path, signatures: Signatures) -> Iterator[tuple[str, Tensors]]:
     """Give the recorded requests of an export as (signature, inputs).
 
     Where it has none, one text will do, since the first call of a graph takes long.
@@ -141,7 +140,7 @@ def warm_up_requests(
         yield DEFAULT_SIGNATURE, {name: np.array([b"warm up"], object)}
 
 
-def recorded_request(record: Any, signatures: Mapping[str, ServedSignature]) -> tuple[str, Tensors]:
+def recorded_request(record: Any, signatures: Signatures) -> tuple[str, Tensors]:
     """Read the request in one record of the file, a serialized PredictionLog."""
     request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
