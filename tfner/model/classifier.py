@@ -1,4 +1,4 @@
-"""TokenClassifier: an encoder and a head, as an ordinary Keras model."""
+"""Join an encoder and a head in an ordinary Keras model, TokenClassifier."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tfner.model.skipping import apply_or_skip, supports_skipping
 
 
 class Step(NamedTuple):
-    """What the forward and backward passes of a batch leave."""
+    """Hold what the forward and backward passes of a batch leave."""
 
     loss: tf.Tensor  # float32 scalar
     logits: tf.Tensor  # [B, T, K]
@@ -27,13 +27,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """Hold metrics in a plain object, in which Keras finds nothing to track as part of the model."""
+    """Hold metrics in a plain object, in which Keras finds nothing to track."""
 
     metrics: tuple[keras.metrics.Metric, ...] = ()
 
 
 class TokenClassifier(keras.Model):
-    """Logits over tags for every piece; trains with plain `compile` and `fit`.
+    """Compute logits over tags for every piece; train with plain `compile` and `fit`.
 
     Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32
     [B, T], the mask float32 [B, T] passed as Keras's sample_weight. Output: float32 logits [B, T,
@@ -80,7 +80,7 @@ class TokenClassifier(keras.Model):
 
     def _track_parts(self) -> None:
         """Track what checkpoints hold of the encoder beside it."""
-        for name, part in self.encoder.parts_of_checkpoints.items():
+        for name, part in self.encoder.checkpoint_objects.items():
             setattr(self, name, part)
 
     # There is nothing to convert, and reading through transformers' layers takes seconds.
@@ -135,21 +135,19 @@ class TokenClassifier(keras.Model):
         self._track_parts()
 
     def sync_embeddings(self) -> None:
-        """Bring the encoder's table of embeddings up to date, before somebody reads it elsewhere."""
+        """Bring the encoder's table of embeddings up to date, before it is read elsewhere."""
         self.encoder.sync_embeddings()
 
     @property
     def prediction_weights(self) -> list[tf.Variable]:
-        """List all that a prediction reads, up to date, in one order for all classifiers of a
-        shape.
-        """
+        """List all that a prediction reads, up to date; equal classifiers have equal order."""
         self.sync_embeddings()
         return [*self.encoder.weights, *self.head.weights]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> tf.Tensor:
-        """Divide the head's loss by the labels of the whole global batch, and add it to the logs'."""
+        """Divide the head's loss by the labels of the global batch, and add it to the logs'."""
         total, weight = self.head.loss_sums(y, y_pred, sample_weight, x.get("segment_ids"))
         # A step that is skipped would make the loss of its whole epoch NaN.
         finite = tf.math.is_finite(total)

@@ -1,8 +1,8 @@
 """Mark where entities begin and end in sequences of tags, and count them, in graph.
 
-Any sequence has a reading, legal or not: that of seqeval's default mode, which is conlleval's as
-long as no tag is E or S (conlleval knows no BIOES). A position begins or ends an entity depending
-on its own tag and one neighbour, so the rules are two tables over pairs of tags.
+Any sequence, legal or not, is read as seqeval's default mode reads it. Without the tags E and S
+conlleval reads it the same; it knows no BIOES. A position begins or ends an entity depending on its
+own tag and one neighbour, so the rules are two tables over pairs of tags.
 """
 
 from __future__ import annotations
@@ -14,15 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.exceptions import ConfigError
-
-__all__ = [
-    "EntityMarks",
-    "MarkRules",
-    "count_entities",
-    "left_align",
-    "mark_entities",
-    "mark_rules",
-]
 
 # Pairs of prefixes (left, right) of the same type between which an entity ends or begins; between
 # types both happen.
@@ -72,7 +63,7 @@ def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkR
         raise ConfigError(f"{expected}, got tags of the types {unknown} as well")
     type_ids = {None: -1, **{name: number for number, name in enumerate(types)}}
     type_of_tag = np.array([type_ids[name] for name in names], np.int32)
-    left, right = type_of_tag[:, np.newaxis], type_of_tag[np.newaxis, :]
+    left, right = type_of_tag[:, None], type_of_tag[None, :]
     differ = left != right
     begins = _pairs(_BEGINS, prefixes) | (differ & (right >= 0))
     ends = _pairs(_ENDS, prefixes) | (differ & (left >= 0))
@@ -188,7 +179,7 @@ def _last_positions(marks: EntityMarks) -> tf.Tensor:
     # A row that opens with O has no entity yet: its number points before the row.
     number_BT = tf.maximum(number_BT, 0)
     position_T = tf.range(shape[1])
-    position_BT = tf.where(marks.ends, position_T[tf.newaxis, :], 0)
+    position_BT = tf.where(marks.ends, position_T[None, :], 0)
     last = tf.math.unsorted_segment_sum(position_BT, number_BT, shape[0] * shape[1])
     return tf.gather(last, number_BT)
 
@@ -202,7 +193,7 @@ def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) ->
 
 def _row_starts(shape: tf.Tensor) -> tf.Tensor:
     """Number the first position of each of B rows of T in one line: int32 [2] -> int32 [B, 1]."""
-    return tf.range(shape[0])[:, tf.newaxis] * shape[1]
+    return tf.range(shape[0])[:, None] * shape[1]
 
 
 def _left_neighbours(values_BT: tf.Tensor, edge: int) -> tf.Tensor:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["refuse_other_keras"]
-
 # TensorFlow's AutoGraph stands between Keras and what it calls, and compiles modules of this name.
 _BETWEEN = ("tfner", "tensorflow", "__autograph_generated")
 

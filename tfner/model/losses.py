@@ -11,16 +11,6 @@ import tf_keras
 from tfner.exceptions import ConfigError
 from tfner.model.keras_guard import refuse_other_keras
 
-__all__ = [
-    "MaskedLossMixin",
-    "MaskedSparseCategoricalCrossentropy",
-    "cross_entropy",
-    "divide_over_replicas",
-    "masked_cross_entropy_sum",
-    "position_weights",
-    "sum_over_replicas",
-]
-
 
 def cross_entropy(
     y_true, logits, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
@@ -132,7 +122,7 @@ def divide_over_replicas(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
 
 
 class MaskedLossMixin:
-    """Sum of the losses at labelled positions / their number in the whole global batch.
+    """Divide the losses at labelled positions by their number in the whole global batch.
 
     Pass the label mask [B, T] as `sample_weight`, in `fit` or in a direct call; without one every
     position counts. Under a strategy with several replicas the number is that of all replicas, and

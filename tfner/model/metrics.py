@@ -1,7 +1,8 @@
 """Count token accuracy and entity precision, recall and F1 in graph, batch by batch.
 
-The scores equal those of seqeval's default mode. What is counted is the same for either Keras and
-stands in mixins; below them are the metrics of Keras 2, and in `tfner.keras` those of Keras 3.
+The scores equal those of seqeval's default mode, with the tags E and S too, which conlleval does
+not know. What is counted is the same for either Keras and stands in mixins; below them are the
+metrics of Keras 2, and in `tfner.keras` those of Keras 3.
 """
 
 from __future__ import annotations
@@ -16,17 +17,6 @@ from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import count_entities, mark_rules
 from tfner.model.keras_guard import refuse_other_keras
 from tfner.model.losses import position_weights, sum_over_replicas
-
-__all__ = [
-    "EntityCountsMixin",
-    "EntityF1",
-    "EntityPrecision",
-    "EntityPrecisionRecallF1",
-    "EntityRecall",
-    "EntityScores",
-    "LossOfLabels",
-    "MaskedAccuracy",
-]
 
 
 class TotalsMixin:
@@ -54,7 +44,7 @@ class TotalsMixin:
 
 
 class MaskedAccuracyMixin(TotalsMixin):
-    """Share of labelled positions with the right tag; a prediction of -1 (none) is never right.
+    """Compute the share of labelled positions with the right tag; a prediction of -1 is never right.
 
     `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
     out may be NaN.
@@ -160,7 +150,7 @@ class EntityCountsMixin(TotalsMixin):
 
 
 class EntityPrecisionRecallF1Mixin(EntityCountsMixin):
-    """Precision, recall and F1 at once, from one set of counters.
+    """Compute precision, recall and F1 at once, from one set of counters.
 
     `fit` logs them as `NAME_precision`, `NAME_recall` and `NAME_f1`.
     """
@@ -172,7 +162,7 @@ class EntityPrecisionRecallF1Mixin(EntityCountsMixin):
 
 
 class EntityPrecisionMixin(EntityCountsMixin):
-    """Correct / predicted entities."""
+    """Compute correct / predicted entities."""
 
     default_name = "entity_precision"
 
@@ -182,7 +172,7 @@ class EntityPrecisionMixin(EntityCountsMixin):
 
 
 class EntityRecallMixin(EntityCountsMixin):
-    """Correct / gold entities."""
+    """Compute correct / gold entities."""
 
     default_name = "entity_recall"
 
@@ -192,7 +182,7 @@ class EntityRecallMixin(EntityCountsMixin):
 
 
 class EntityF1Mixin(EntityCountsMixin):
-    """Harmonic mean of entity precision and recall."""
+    """Compute the harmonic mean of entity precision and recall."""
 
     default_name = "entity_f1"
 
@@ -227,7 +217,7 @@ _registered = tf_keras.saving.register_keras_serializable("tfner")
 
 @_registered
 class LossOfLabels(TotalsMixin, _Keras2Metric):
-    """Loss of all labelled positions, however they were batched: sum of costs / sum of weights."""
+    """Compute the loss of all labelled positions, however batched: their costs / their weights."""
 
     def __init__(self, name: str = "loss", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)

@@ -1,6 +1,7 @@
-"""AdamW for fine-tuning.
+"""Update weights by AdamW for fine-tuning.
 
-Groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay.
+It has groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and
+decay.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ import tf_keras as keras
 
 from tfner.exceptions import ConfigError
 from tfner.model.keras_internals import AdamWSteps
-
-__all__ = ["FusedAdamW", "WarmupDecay", "build_optimizer"]
 
 NO_DECAY = (
     r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",
@@ -69,7 +68,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         )
 
     def __call__(self, step) -> tf.Tensor:
-        """The learning rate of update number `step`, float32."""
+        """Compute the learning rate of update number `step`, float32."""
         step = tf.cast(step, tf.float32)
         warmup = (step + 1.0) / (self.warmup_steps + 1)
         rest = tf.maximum(
@@ -83,7 +82,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * tf.where(step < self.warmup_steps, warmup, decay[self.schedule])
 
     def get_config(self) -> dict:
-        """What `from_config` needs."""
+        """Return what `from_config` needs."""
         return {
             "peak": self.peak,
             "total_steps": self.total_steps,
@@ -94,8 +93,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("tfner")
 class FusedAdamW(AdamWSteps):
-    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning
-    rate of its own for the head.
+    """Run tf_keras' AdamW with a fused kernel and a learning rate of its own for the head.
 
     The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices
     gradient is summed over its repeated rows before its norm is taken, and updates all rows, as a
@@ -156,9 +154,7 @@ class FusedAdamW(AdamWSteps):
             )
 
     def build(self, var_list) -> None:
-        """Create the moments, and sort the variables into groups while their names are still their
-        own.
-        """
+        """Create the moments, and group the variables while their names are still their own."""
         if not self.is_built():
             self._scales = self._scales_of(var_list)
             self._decays = [self._decay_of(variable) for variable in var_list]
@@ -188,7 +184,7 @@ class FusedAdamW(AdamWSteps):
         }
         rate = self._unless_skipped(tf.cast(self.learning_rate, tf.float32), 0)
         rates = {scale: {"lr": rate * scale, **shared} for scale in set(self._scales)}
-        # A dict as an attribute would be taken for a part of the optimizer that is to be saved.
+        # A dict as an attribute would be taken for something of the optimizer that is to be saved.
         self._rates = rates.__getitem__
 
     def update_step(self, gradient, variable) -> None:
@@ -233,7 +229,7 @@ class FusedAdamW(AdamWSteps):
         return tf.where(self._finite, value, tf.constant(otherwise, value.dtype))
 
     def get_config(self) -> dict:
-        """What `from_config` needs."""
+        """Return what `from_config` needs."""
         config = {
             "head_scale": self.head_scale,
             "head_names": list(self.head_names),
@@ -257,7 +253,7 @@ def build_optimizer(
     beta_2: float = 0.999,
     epsilon: float = 1e-8,
 ) -> FusedAdamW:
-    """The optimizer of a run of `total_steps` updates.
+    """Build the optimizer of a run of `total_steps` updates.
 
     Args:
         learning_rate: peak for all variables but the head's.
@@ -321,10 +317,7 @@ def _row_sums(gradient) -> tf.Tensor:
 
 
 def _to_dense(gradient) -> tf.Tensor:
-    """Sum up repeated rows into all rows.
-
-    `tf.convert_to_tensor` does so too and warns of the size.
-    """
+    """Sum up repeated rows into all rows; `tf.convert_to_tensor` does too, and warns of it."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     shape: Any = gradient.dense_shape

@@ -1,4 +1,4 @@
-"""Steps whose loss or gradient is not finite: no replica makes them, and they are counted."""
+"""Skip steps whose loss or gradient is not finite, on all replicas, and count them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An encoder that nobody planned for: a bag of embeddings with a convolution, added in this file alone.
+"""An encoder that nobody planned for.
+
+A bag of embeddings with a convolution, added in this file alone.
 
 It trains, is evaluated, exported, served and loaded again, by the same commands as BERT.
 """

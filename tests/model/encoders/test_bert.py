@@ -1,4 +1,7 @@
-"""The encoder from the files that people have: right numbers for right files, and an error that names the fault for the others."""
+"""The encoder from the files that people have.
+
+Right numbers for right files, and an error that names the fault for the others.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ def gelu(x):
 
 
 def slow_bert(tensors, ids_BT, mask_BT, config):
-    """BERT as its paper has it, in float64 numpy over PyTorch's tensors: int [B, T] -> [B, T, H]."""
+    """BERT as its paper has it, in float64 numpy over PyTorch's tensors.
+
+    Int [B, T] -> [B, T, H].
+    """
 
     def dense(x, name):
         return x @ tensors[f"{name}.weight"].astype(np.float64).T + tensors[f"{name}.bias"]

@@ -1,6 +1,6 @@
-"""BERT.
+"""Build BERT from a checkpoint, and run it.
 
-The only module that touches transformers' TensorFlow classes; an export does not need it.
+No other module touches transformers' TensorFlow classes; an export does not need them.
 
 `TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch,
 which is what most checkpoints hold, so those are read here tensor by tensor and checked name by
@@ -41,7 +41,7 @@ OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names o
 
 
 class BertEncoder(Encoder):
-    """The layers of a TFBertModel without its pooler.
+    """Run the layers of a TFBertModel without its pooler.
 
     Args:
         bert: transformers' layer, with all its variables.
@@ -92,12 +92,12 @@ class BertEncoder(Encoder):
 
     @property
     def word_embeddings(self) -> tf.Variable:
-        """BERT's table, float32 [vocabulary, H]; `sync_embeddings` brings it up to date."""
+        """Return BERT's table, float32 [vocabulary, H]; `sync_embeddings` brings it up to date."""
         return self.bert.embeddings.weight
 
     @property
     def trainable_weights(self) -> list[tf.Variable]:
-        """Keras's, without the table while only some of its rows are trained, and without those."""
+        """List BERT's own, without the table where a copy of some of its rows is trained."""
         weights = self.bert.trainable_weights
         if self._partial is None:
             return weights
@@ -105,14 +105,11 @@ class BertEncoder(Encoder):
 
     @property
     def weights(self) -> list[tf.Variable]:
-        """BERT's own variables, in the same order in every encoder of a shape."""
+        """List BERT's own variables, in the same order in every encoder of a shape."""
         return self.bert.weights
 
     def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
-        """Copy the weights for the fused pass.
-
-        Tables and kernels in `dtype`, the others in float32.
-        """
+        """Copy the weights for the fused pass: tables and kernels in `dtype`, others in float32."""
         self.sync_embeddings()
         encode = fused_pass(self.bert, dtype, skip_padding=skip_padding)
         weights, variables = copy_weights(self.bert, dtype)
@@ -135,10 +132,8 @@ class BertEncoder(Encoder):
             self._partial.sync(self.word_embeddings)
 
     @property
-    def parts_of_checkpoints(self) -> Mapping[str, Any]:
-        """The rows that are trained and the state of dropout, where checkpoints have always had
-        them.
-        """
+    def checkpoint_objects(self) -> Mapping[str, Any]:
+        """Name the state of dropout and the rows that are trained as checkpoints always have."""
         parts = {"_seeds": self._seeds, "_rows": self._partial}
         return {name: part for name, part in parts.items() if part is not None}
 

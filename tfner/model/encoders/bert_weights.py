@@ -1,4 +1,4 @@
-"""The weights inside transformers' BERT layer, as the fused forward pass takes them."""
+"""Read the weights inside transformers' BERT layer as the fused forward pass takes them."""
 
 from __future__ import annotations
 
@@ -47,10 +47,7 @@ def read_weights(bert: keras.layers.Layer) -> Weights:
 
 
 def copy_weights(bert: keras.layers.Layer, dtype: tf.DType) -> tuple[Weights, list[tf.Variable]]:
-    """Copy a BERT layer's weights into new variables.
-
-    Tables and kernels in `dtype`, others float32.
-    """
+    """Copy a BERT layer's weights into variables: tables, kernels in `dtype`, others float32."""
     variables: list[tf.Variable] = []
 
     def copy(value: tf.Tensor) -> tf.Variable:
@@ -68,9 +65,7 @@ def encode_packed(
     positions_BT: tf.Tensor,
     training: bool,
 ) -> tf.Tensor:
-    """Compute hidden states of packed rows by BERT's own layers.
-
-    Int32 [B, T] three times -> [B, T, H].
+    """Compute hidden states of packed rows by BERT's own layers: int32 [B, T] -> [B, T, H].
 
     The layer as a whole takes no mask [B, T, T]; its embeddings and its encoder do.
     """
@@ -95,9 +90,9 @@ def encode_packed(
 def read_layer(layer: keras.layers.Layer) -> LayerWeights:
     """Take the weights of one transformer layer."""
     attention = layer.attention.self_attention
-    parts = (attention.query, attention.key, attention.value)
-    kernel = tf.concat([part.kernel for part in parts], 1)
-    bias = tf.concat([part.bias for part in parts], 0)
+    projections = (attention.query, attention.key, attention.value)
+    kernel = tf.concat([projection.kernel for projection in projections], 1)
+    bias = tf.concat([projection.bias for projection in projections], 0)
     return LayerWeights(
         Dense(kernel, bias),
         read_dense(layer.attention.dense_output.dense),

@@ -1,7 +1,4 @@
-"""Families of encoders.
-
-What to build for the `model_type` that a checkpoint's config.json names.
-"""
+"""Choose what to build by the `model_type` that a checkpoint's config.json names."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ Implementation = Literal["fused", "reference"]
 
 @dataclass(frozen=True)
 class Family:
-    """One family of checkpoints.
+    """Describe one family of checkpoints.
 
     Args:
         name: `model_type` in config.json.

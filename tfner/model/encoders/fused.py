@@ -1,4 +1,4 @@
-"""BERT's forward pass over TFBertModel's own weights, with fewer and larger operations.
+"""Run BERT's forward pass over TFBertModel's own weights, with fewer and larger operations.
 
 One product gives queries, keys and values; activations of all positions are the rows of one matrix;
 embeddings are cast after they are looked up, not the whole table; nothing is computed that a tagger
@@ -25,7 +25,7 @@ LookUp = Callable[[tf.Tensor], tf.Tensor]  # ids int32 [N] -> embeddings [N, H]
 
 
 class Dense(NamedTuple):
-    """A product and what is added to it."""
+    """Hold a product's matrix and what is added to it."""
 
     kernel: tf.Tensor  # [in, out]
     bias: tf.Tensor  # [out]
@@ -39,14 +39,14 @@ class Dense(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """A layer normalization."""
+    """Hold the weights of a layer normalization."""
 
     scale: tf.Tensor  # [H]
     offset: tf.Tensor  # [H]
 
 
 class LayerWeights(NamedTuple):
-    """The weights of one transformer layer; `query_key_value` holds the three side by side."""
+    """Hold the weights of a transformer layer; `query_key_value` has the three side by side."""
 
     query_key_value: Dense
     attended: Dense
@@ -57,7 +57,7 @@ class LayerWeights(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The weights of a BERT without pooler."""
+    """Hold the weights of a BERT without pooler."""
 
     words: tf.Tensor  # [vocabulary, H]
     positions: tf.Tensor  # [max positions, H]
@@ -140,8 +140,8 @@ class FusedPass:
         layout = self._layout(mask_BT)
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         words_NH = (look_up or weights.words_of)(layout.gather(tf.reshape(ids_BT, [-1])))
-        place_NH = look_up_places(weights.positions, positions_BT, layout)
-        x_NH = tf.cast(words_NH, tf.float32) + tf.cast(place_NH, tf.float32)
+        position_NH = look_up_positions(weights.positions, positions_BT, layout)
+        x_NH = tf.cast(words_NH, tf.float32) + tf.cast(position_NH, tf.float32)
         x_NH += tf.cast(weights.segment, tf.float32)
         x_NH = ops.embedding(x_NH, *weights.norm, seeds[0])
         # Training op by op hands float32 on: its gradients are three times as exact, in the same
@@ -194,7 +194,7 @@ class FusedPass:
         return layout.gather(tf.reshape(attended_BTAD, [-1, self.heads * self.head_size]))
 
 
-def look_up_places(
+def look_up_positions(
     table_PH: tf.Tensor, positions_BT: tf.Tensor | None, layout: PaddedLayout
 ) -> tf.Tensor:
     """Look up the embeddings of positions, which are columns where none are given; -> [N, H]."""

@@ -1,4 +1,4 @@
-"""The elementwise work between a transformer layer's matrix products, as four fused operations.
+"""Fuse the elementwise work between a transformer layer's matrix products into four operations.
 
 One kernel after the other this work takes longer than the products: each reads and writes all
 activations. XLA makes one pass of a whole operation, its gradient included: a compiled one keeps
@@ -20,7 +20,7 @@ FusedOp = Callable[..., tf.Tensor]
 
 
 class FusedOps:
-    """The fused operations of one configuration; what comes out has the type of `x`.
+    """Hold the fused operations of one configuration; what comes out has the type of `x`.
 
     A seed is int [2], or None where nothing is dropped out.
 

@@ -1,4 +1,4 @@
-"""The rows of an embedding table that have gradients in a training, as a table of their own."""
+"""Train the rows of an embedding table that have gradients, as a table of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tf_keras as keras
 
 
 class PartialEmbedding(keras.layers.Layer):
-    """A trainable copy of some rows of a table [V, H].
+    """Train a copy of some rows of a table [V, H].
 
     Adam keeps two moments of each weight and goes over all three with every step. Of a vocabulary
     of 30,000 pieces a training set of some thousand sentences has a fifth to a third; the rest of
@@ -42,10 +42,7 @@ class PartialEmbedding(keras.layers.Layer):
         return tf.gather(self._read(), tf.gather(tf.constant(self._row_of_id), ids_N))
 
     def look_up_any(self, whole: tf.Variable, ids_N: tf.Tensor) -> tf.Tensor:
-        """Look up any rows of the table as it would be if it were up to date.
-
-        Int32 [N] -> [N, H].
-        """
+        """Look up any rows of the table as it were up to date; int32 [N] -> [N, H]."""
         table = self._read()
         row_N = tf.gather(tf.constant(self._row_of_id), ids_N)
         trained_NH = tf.gather(table, tf.maximum(row_N, 0))
@@ -53,9 +50,7 @@ class PartialEmbedding(keras.layers.Layer):
         return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
 
     def sync(self, whole: tf.Variable) -> None:
-        """Put the rows into the table, and let its others decay as much as these since the last
-        time.
-        """
+        """Put the rows into the table, and let its others decay as these since the last time."""
         table = self._table.read_value()
         rows_UH, decay_H = table[:-1], table[-1]
         decayed = whole.read_value() * decay_H

@@ -1,4 +1,4 @@
-"""Softmax, layer normalization, biases and dropout as TensorFlow's own kernels do them.
+"""Compute softmax, normalization, biases and dropout by TensorFlow's own kernels.
 
 They are written in forms that TensorFlow's optimizer fuses on a CPU. `xla_ops` has the same
 functions for XLA.

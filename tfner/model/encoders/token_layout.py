@@ -1,6 +1,4 @@
-"""Which positions of a batch [B, T] are computed.
-
-A matrix of tokens [N, X], its rows gathered from them.
+"""Choose which positions of a batch [B, T] are computed, as the rows of a matrix [N, X].
 
 Between a transformer's attentions every token is computed by itself, so padding needs no row.
 """

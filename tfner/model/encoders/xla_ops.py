@@ -1,5 +1,4 @@
-"""Softmax, layer normalization, biases and dropout in forms of which XLA makes one fast pass on a
-CPU.
+"""Compute softmax, normalization, biases and dropout so that XLA makes one fast pass on a CPU.
 
 That holds for their gradients too. XLA turns a sum of more than 32 values into sliding windows that
 take several times as long, so sums go in two steps, also those that arise in gradients. All is

@@ -1,7 +1,4 @@
-"""The softmax head.
-
-A product gives each piece one logit a tag, and each unit is learned by itself.
-"""
+"""Compute one logit a tag for each piece by a product; each unit is learned by itself."""
 
 from __future__ import annotations
 
@@ -24,11 +21,7 @@ class SoftmaxHead(Head):
     """
 
     def __init__(
-        self,
-        labels: LabelSet,
-        loss: LossOptions = PLAIN_LOSS,
-        *,
-        initializer_range: float = 0.02,
+        self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
     ):
         super().__init__(labels, loss)
         self.initializer_range = initializer_range

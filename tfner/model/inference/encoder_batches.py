@@ -1,7 +1,4 @@
-"""The encoder over any number of windows.
-
-In batches of bounded size and few shapes, two at once.
-"""
+"""Run the encoder over any number of windows, in batches of bounded size and few shapes."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ WIDTH_STEP = 8  # between the widths where none are given: little padding
 
 
 class BatchPlan:
-    """How windows are put together for the encoder.
+    """Plan how windows are put together for the encoder.
 
     A batch's width is one of `widths`, and it holds at most `max_pieces` pieces.
 

@@ -1,7 +1,4 @@
-"""An encoder compiled by XLA.
-
-One program for each of a few fixed shapes, inputs padded to the next.
-"""
+"""Compile an encoder by XLA: one program for each of a few shapes, to which inputs are padded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From tokens to tagged units and entities, in graph: windows -> encoder -> merge -> decode.
+"""Turn tokens into tagged units and entities, in graph: windows -> encoder -> merge -> decode.
 
 Evaluation, prediction and the SavedModel all run this one path.
 """
@@ -23,7 +23,7 @@ COMPILED_ROWS = (1, 8)
 
 
 class Classifier(Protocol):
-    """A TokenClassifier, or the copy of one that an export holds."""
+    """Describe a TokenClassifier, or the copy of one that an export holds."""
 
     head: Head
 
@@ -38,7 +38,7 @@ class Classifier(Protocol):
 
 
 class FramedWindows(NamedTuple):
-    """N windows between [CLS] and [SEP], by falling length, as the encoder is given them."""
+    """Hold N windows between [CLS] and [SEP], by falling length, as the encoder is given them."""
 
     ids: tf.RaggedTensor  # int32 [N, (T)]
     wanted: tf.RaggedTensor  # bool [N, (T)]: a first piece that the window owns
@@ -46,7 +46,7 @@ class FramedWindows(NamedTuple):
 
 
 class TaggedUnits(NamedTuple):
-    """Units that have a piece, with their decoded tags; V of them in a text, texts in one line."""
+    """Hold the units that have a piece with their decoded tags; V in a text, texts in one line."""
 
     unit: tf.RaggedTensor  # int32 [B, (V)], index of the unit in its text
     tag: tf.RaggedTensor  # int32 [B, (V)]
