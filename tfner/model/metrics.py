@@ -44,7 +44,7 @@ class TotalsMixin:
 
 
 class MaskedAccuracyMixin(TotalsMixin):
-    """Compute the share of labelled positions with the right tag; a prediction of -1 is never right.
+    """Compute the share of labelled positions with the right tag; -1, no prediction, is never right.
 
     `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
     out may be NaN.

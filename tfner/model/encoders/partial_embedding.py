@@ -30,21 +30,23 @@ class PartialEmbedding(keras.layers.Layer):
     def __init__(self, whole: tf.Variable, ids: Sequence[int] | np.ndarray, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self._ids = np.asarray(ids, np.int32)
-        vocabulary, width = (int(size or 0) for size in whole.shape)
+        vocabulary, width = whole.shape.as_list()
         # The row of the copy for each id; -1, an error when it is looked up, for those without one.
         self._row_of_id = np.full(vocabulary, -1, np.int32)
-        self._row_of_id[self._ids] = np.arange(len(self._ids))
-        self._table = self.add_weight("table", [len(self._ids) + 1, width], initializer="ones")
-        self._table.assign(append_ones(tf.gather(whole, self._ids)))
+        self._row_of_id[self._ids] = np.arange(len(ids))
+        self._table = self.add_weight("table", [len(ids) + 1, width], initializer="ones")
+        rows_UH = tf.gather(whole, self._ids)
+        self._table.assign(append_ones(rows_UH))
 
     def look_up(self, ids_N: tf.Tensor) -> tf.Tensor:
         """Look up rows that are trained; int32 [N] -> float32 [N, H]."""
-        return tf.gather(self._read(), tf.gather(tf.constant(self._row_of_id), ids_N))
+        row_N = tf.gather(self._row_of_id, ids_N)
+        return tf.gather(self._read(), row_N)
 
     def look_up_any(self, whole: tf.Variable, ids_N: tf.Tensor) -> tf.Tensor:
         """Look up any rows of the table as it were up to date; int32 [N] -> [N, H]."""
         table = self._read()
-        row_N = tf.gather(tf.constant(self._row_of_id), ids_N)
+        row_N = tf.gather(self._row_of_id, ids_N)
         trained_NH = tf.gather(table, tf.maximum(row_N, 0))
         decayed_NH = tf.gather(whole, ids_N) * table[-1]
         return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
@@ -53,8 +55,9 @@ class PartialEmbedding(keras.layers.Layer):
         """Put the rows into the table, and let its others decay as these since the last time."""
         table = self._table.read_value()
         rows_UH, decay_H = table[:-1], table[-1]
-        decayed = whole.read_value() * decay_H
-        whole.assign(tf.tensor_scatter_nd_update(decayed, self._ids[:, None], rows_UH))
+        decayed_VH = whole.read_value() * decay_H
+        synced_VH = tf.tensor_scatter_nd_update(decayed_VH, self._ids[:, None], rows_UH)
+        whole.assign(synced_VH)
         self._table.assign(append_ones(rows_UH))
 
     def _read(self) -> tf.Tensor:

@@ -29,18 +29,16 @@ def normalize(
     if x_NH.dtype == tf.float32:
         x_NH -= tf.reduce_mean(x_NH, -1, keepdims=True)  # the kernels round less about 0
     shape = tf.shape(x_NH)
-    moments = tf.zeros([0])
-    batch_norm = tf.raw_ops.FusedBatchNormV3(
-        x=tf.reshape(x_NH, [1, shape[0], shape[1], 1]),
-        scale=tf.fill(shape[:1], 1.0),
-        offset=tf.fill(shape[:1], 0.0),
-        mean=moments,
-        variance=moments,
-        epsilon=epsilon,
-        data_format="NCHW",
-        is_training=True,
+    x_1NH1 = tf.reshape(x_NH, [1, shape[0], shape[1], 1])
+    scale_N = tf.fill(shape[:1], 1.0)
+    offset_N = tf.fill(shape[:1], 0.0)
+    moments = {"mean": tf.zeros([0]), "variance": tf.zeros([0])}
+    options = {"epsilon": epsilon, "data_format": "NCHW", "is_training": True}
+    normal = tf.raw_ops.FusedBatchNormV3(
+        x=x_1NH1, scale=scale_N, offset=offset_N, **moments, **options
     )
-    scaled_NH = tf.reshape(batch_norm.y, shape) * tf.cast(scale_H, x_NH.dtype)
+    normal_NH = tf.reshape(normal.y, shape)
+    scaled_NH = normal_NH * tf.cast(scale_H, x_NH.dtype)
     return scaled_NH + tf.cast(offset_H, x_NH.dtype)
 
 

@@ -98,8 +98,8 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
     """
     # Tags with the same successors share a row: 20 instead of 77 for 19 types in BIOES.
     rows, row_of_tag = np.unique(allowed_next, axis=0, return_inverse=True)
-    penalty_RK = np.where(rows, 0.0, -np.inf)
-    row_of_tag_K = row_of_tag.reshape(-1).astype(np.int32)
+    penalty_RK = tf.constant(np.where(rows, 0.0, -np.inf))
+    row_of_tag_K = tf.constant(row_of_tag.reshape(-1), tf.int32)
     units = tf.shape(scores_UBK)[0]
 
     def backward(unit, best_BK, successors):
