@@ -44,7 +44,7 @@ class TotalsMixin:
 
 
 class MaskedAccuracyMixin(TotalsMixin):
-    """Compute the share of labelled positions with the right tag; -1, no prediction, is never right.
+    """Compute the share of labelled positions with the right tag; -1 (none) is never right.
 
     `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
     out may be NaN.
@@ -62,7 +62,8 @@ class MaskedAccuracyMixin(TotalsMixin):
         """
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = position_weights(y_true, sample_weight)
-        correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)
+        is_right_BT = y_true == _tag_ids(y_pred, y_true)
+        correct_BT = tf.where(is_right_BT, weights_BT, 0.0)
         sums = (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT))
         self.add_to((self.correct, self.total), sums)
 
@@ -94,13 +95,7 @@ class EntityCountsMixin(TotalsMixin):
 
     default_name = "entity"
 
-    def __init__(
-        self,
-        tags: Sequence[str],
-        average: str = "micro",
-        name: str | None = None,
-        dtype: Any = None,
-    ):
+    def __init__(self, tags: Sequence[str], average: str = "micro", name: Any = None, dtype=None):
         if average not in {"micro", "macro"}:
             raise ConfigError(f"average: expected 'micro' or 'macro', got {average!r}")
         super().__init__(name=name or self.default_name, dtype=dtype)  # type: ignore[call-arg]
@@ -132,16 +127,14 @@ class EntityCountsMixin(TotalsMixin):
 
     def scores(self) -> PrecisionRecallF1:
         """Return precision, recall and F1 under `average`, scalars."""
-        true = tf.cast(self.true, tf.float32)
-        predicted = tf.cast(self.predicted, tf.float32)
-        correct = tf.cast(self.correct, tf.float32)
+        totals = (self.true, self.predicted, self.correct)
+        counts = [tf.cast(total, tf.float32) for total in totals]
         if self.average == "micro":
-            true, predicted, correct = map(tf.reduce_sum, (true, predicted, correct))
-            return _scores(true, predicted, correct)
-        occurring = tf.reduce_sum(tf.cast(true + predicted > 0, tf.float32))
-        by_type = _scores(true, predicted, correct)
-        means = (tf.math.divide_no_nan(tf.reduce_sum(score), occurring) for score in by_type)
-        return PrecisionRecallF1(*means)
+            return _scores(*map(tf.reduce_sum, counts))
+        occurs = counts[0] + counts[1] > 0
+        types = tf.reduce_sum(tf.cast(occurs, tf.float32))
+        sums = map(tf.reduce_sum, _scores(*counts))
+        return PrecisionRecallF1(*(tf.math.divide_no_nan(total, types) for total in sums))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
@@ -167,28 +160,20 @@ class EntityPrecisionMixin(EntityCountsMixin):
     default_name = "entity_precision"
 
     def result(self) -> tf.Tensor:
-        """Return precision as a fraction."""
-        return self.scores().precision
+        """Return the score that the metric is named after, as a fraction."""
+        return getattr(self.scores(), self.default_name.removeprefix("entity_"))
 
 
-class EntityRecallMixin(EntityCountsMixin):
+class EntityRecallMixin(EntityPrecisionMixin):
     """Compute correct / gold entities."""
 
     default_name = "entity_recall"
 
-    def result(self) -> tf.Tensor:
-        """Return recall as a fraction."""
-        return self.scores().recall
 
-
-class EntityF1Mixin(EntityCountsMixin):
+class EntityF1Mixin(EntityPrecisionMixin):
     """Compute the harmonic mean of entity precision and recall."""
 
     default_name = "entity_f1"
-
-    def result(self) -> tf.Tensor:
-        """Return F1 as a fraction."""
-        return self.scores().f1
 
 
 class _Keras2Metric(tf_keras.metrics.Metric):
@@ -197,14 +182,9 @@ class _Keras2Metric(tf_keras.metrics.Metric):
     made_for = "tf_keras"
 
     def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
-        return self.add_weight(
-            name,
-            shape,
-            tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            tf.VariableSynchronization.ON_WRITE,
-            initializer="zeros",
-            dtype=dtype,
-        )
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        on_write = tf.VariableSynchronization.ON_WRITE
+        return self.add_weight(name, shape, first, on_write, "zeros", dtype)
 
     def reset_state(self) -> None:
         """Set all totals to 0, of any shape."""

@@ -53,7 +53,8 @@ def find_family(folder: Path) -> Family:
     name = read_json_object(path, ModelError).get("model_type", "bert")
     if not isinstance(name, str) or name not in FAMILIES:
         got = name if isinstance(name, str) else show(name)
-        raise ModelError(f"{path}: expected model_type {' or '.join(sorted(FAMILIES))}, got {got}")
+        known = " or ".join(sorted(FAMILIES))
+        raise ModelError(f"{path}: expected model_type {known}, got {got}")
     return FAMILIES[name]
 
 

@@ -74,7 +74,7 @@ class Pieces(NamedTuple):
     """Hold what all layers of a pass know of the pieces of its batch."""
 
     layout: PaddedLayout
-    bias_B1QT: tf.Tensor  # added to attention scores
+    bias: tf.Tensor  # [B, 1, Q, T], added to attention scores
     ops: FusedOps
 
 

@@ -32,11 +32,10 @@ def normalize(
     x_1NH1 = tf.reshape(x_NH, [1, shape[0], shape[1], 1])
     scale_N = tf.fill(shape[:1], 1.0)
     offset_N = tf.fill(shape[:1], 0.0)
-    moments = {"mean": tf.zeros([0]), "variance": tf.zeros([0])}
+    moments = tf.zeros([0])
+    inputs = {"x": x_1NH1, "scale": scale_N, "offset": offset_N, "mean": moments}
     options = {"epsilon": epsilon, "data_format": "NCHW", "is_training": True}
-    normal = tf.raw_ops.FusedBatchNormV3(
-        x=x_1NH1, scale=scale_N, offset=offset_N, **moments, **options
-    )
+    normal = tf.raw_ops.FusedBatchNormV3(**inputs, variance=moments, **options)
     normal_NH = tf.reshape(normal.y, shape)
     scaled_NH = normal_NH * tf.cast(scale_H, x_NH.dtype)
     return scaled_NH + tf.cast(offset_H, x_NH.dtype)

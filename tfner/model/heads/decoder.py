@@ -55,8 +55,7 @@ class Decoder(tf.Module):
 
     Args:
         tags: the K tag names by id.
-        allowed_first, allowed_next, allowed_last: as `tfner.model.heads.viterbi.viterbi` takes
-            them.
+        allowed: allowed_first, allowed_next and allowed_last, as `viterbi` takes them.
         method: "viterbi" or "greedy".
         types: the order of entity types that `entity_type` indexes; by default that of first
             appearance.
@@ -68,10 +67,7 @@ class Decoder(tf.Module):
     def __init__(
         self,
         tags: Sequence[str],
-        allowed_first: np.ndarray,
-        allowed_next: np.ndarray,
-        allowed_last: np.ndarray,
-        *,
+        *allowed: np.ndarray,
         method: str = "viterbi",
         types: Sequence[str] | None = None,
         threshold: float | Mapping[str, float] = 0.0,
@@ -85,7 +81,7 @@ class Decoder(tf.Module):
         self._rules = mark_rules(tags, types)
         self._outside = list(tags).index("O")
         self._thresholds = thresholds_by_type(threshold, self._rules.types)
-        self._allowed = (allowed_first, allowed_next, allowed_last)
+        self._allowed = allowed
 
     def __call__(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
         """Decode B rows that stand in one line.

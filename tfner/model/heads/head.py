@@ -107,16 +107,9 @@ class Head(keras.layers.Layer):
 
     def decoder(self, options: DecoderOptions) -> Decoder:
         """Build what turns the log probabilities of a text's units into tags and entities."""
-        return Decoder(
-            self.labels.tags,
-            self.labels.allowed_first,
-            self.labels.allowed_next,
-            self.labels.allowed_last,
-            types=self.labels.types,
-            method=options.method,
-            threshold=options.threshold,
-            max_entities=options.max_entities,
-        )
+        labels = self.labels
+        allowed = (labels.allowed_first, labels.allowed_next, labels.allowed_last)
+        return Decoder(labels.tags, *allowed, types=labels.types, **vars(options))
 
     def export_copy(self) -> ExportCopy:
         """Give what an export holds: a function from hidden states to logits, and its variables."""
@@ -138,5 +131,6 @@ def build_head(name: str, labels: LabelSet, loss: LossOptions, initializer_range
         ConfigError: there is none of that name.
     """
     if name not in HEADS:
-        raise ConfigError(f"model.head: expected one of {', '.join(sorted(HEADS))}, got {name!r}")
+        known = ", ".join(sorted(HEADS))
+        raise ConfigError(f"model.head: expected one of {known}, got {name!r}")
     return HEADS[name](labels, loss, initializer_range=initializer_range)
