@@ -90,8 +90,8 @@ class TokenClassifier(keras.Model):
         hidden_BTH = tf.cast(hidden_BTH, tf.float32)
         # Selected, because in the gradient of the head's kernel a NaN on padding, times 0, would be
         # NaN.
-        is_piece_BT = pieces.segment_ids > 0
-        return self.head(tf.where(is_piece_BT[..., None], hidden_BTH, 0.0))
+        is_piece_BT1 = tf.expand_dims(pieces.segment_ids > 0, -1)
+        return self.head(tf.where(is_piece_BT1, hidden_BTH, 0.0))
 
     def build_for_any_shape(self) -> TokenClassifier:
         """Create all variables by one call on a tiny batch."""
@@ -250,6 +250,6 @@ def split_rows(value: tf.Tensor, count: int) -> tf.Tensor:
     shape = tf.shape(value)
     rows, length = shape[0], shape[1]
     each = tf.maximum((rows + count - 1) // count, 1)  # a replica may have got no row
-    missing = each * count - rows
-    padded = tf.pad(value, [[0, missing], [0, 0]])
+    missing = tf.stack([[0, each * count - rows], [0, 0]])
+    padded = tf.pad(value, missing)
     return tf.reshape(padded, [count, each, length])

@@ -166,11 +166,9 @@ def count_entities(
     same_end_BT = _last_positions(true) == _last_positions(predicted)
     same_type_BT = true.type == predicted.type
     correct_BT = same_begin_BT & same_end_BT & same_type_BT
-    return (
-        _count_types(rules, true.type, true.begins),
-        _count_types(rules, predicted.type, predicted.begins),
-        _count_types(rules, true.type, correct_BT),
-    )
+    gold = _count_types(rules, true.type, true.begins)
+    found = _count_types(rules, predicted.type, predicted.begins)
+    return gold, found, _count_types(rules, true.type, correct_BT)
 
 
 def _last_positions(marks: EntityMarks) -> tf.Tensor:

@@ -65,7 +65,7 @@ def masked_cross_entropy_sum(
     # Selected twice: here, so that NaN gives no NaN gradient, and below, so that a masked position
     # has none at all.
     y_true = tf.where(labelled, y_true, 0)
-    logits = tf.where(labelled[..., None], logits, 0.0)
+    logits = tf.where(tf.expand_dims(labelled, -1), logits, 0.0)
     losses = cross_entropy(y_true, logits, class_weights=class_weights, **options)
     costs = tf.where(labelled, weights * losses, 0.0)
     if class_weights is not None:

@@ -124,10 +124,9 @@ class FusedAdamW(AdamWSteps):
         self.head_names = tuple(head_names)
         self.no_decay_names = tuple(no_decay_names)
         self.exclude_from_weight_decay(var_names=list(no_decay_names))
-        of_replicas = {
-            "synchronization": tf.VariableSynchronization.ON_READ,
-            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        }
+        on_read = tf.VariableSynchronization.ON_READ
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        of_replicas = {"synchronization": on_read, "aggregation": first}
         with tf.init_scope():
             zero = tf.zeros([])
             self.gradient_norm = tf.Variable(zero, False, name="gradient_norm", **of_replicas)

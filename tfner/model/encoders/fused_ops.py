@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import compress
+from typing import Any
 
 import tensorflow as tf
 
 from tfner.model.encoders import tf_ops, xla_ops
 
-FusedOp = Callable[..., tf.Tensor]
+FusedOp = Callable[..., Any]
 
 
 class FusedOps:

@@ -30,7 +30,7 @@ class PartialEmbedding(keras.layers.Layer):
     def __init__(self, whole: tf.Variable, ids: Sequence[int] | np.ndarray, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self._ids = np.asarray(ids, np.int32)
-        vocabulary, width = whole.shape.as_list()
+        vocabulary, width = (int(size or 0) for size in whole.shape)
         # The row of the copy for each id; -1, an error when it is looked up, for those without one.
         self._row_of_id = np.full(vocabulary, -1, np.int32)
         self._row_of_id[self._ids] = np.arange(len(ids))

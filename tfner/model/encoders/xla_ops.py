@@ -62,11 +62,7 @@ def repeat(
     value: tf.Tensor, like: tf.Tensor, gradient: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
     """Repeat `value` in the shape of `like`; `gradient` sums up what flows back."""
-
-    @tf.custom_gradient
-    def run(value):
-        return tf.broadcast_to(value, like.shape), gradient
-
+    run = tf.custom_gradient(lambda value: (tf.broadcast_to(value, like.shape), gradient))
     return run(value)
 
 
