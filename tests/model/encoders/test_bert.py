@@ -212,7 +212,8 @@ def without(name):
         (
             lambda: without("bert.encoder.layer.1.output.dense.bias"),
             {},
-            r"not the weights of this encoder: 1 are missing, for example bert\.encoder\.layer\.1\.output\.dense\.bias$",
+            r"not the weights of this encoder: 1 are missing, for example "
+            r"bert\.encoder\.layer\.1\.output\.dense\.bias$",
         ),
         (
             lambda: {
@@ -220,7 +221,8 @@ def without(name):
                 "bert.encoder.layer.2.output.dense.bias": np.zeros(32, np.float32),
             },
             {},
-            r"not the weights of this encoder: 1 have no place in it, for example bert\.encoder\.layer\.2\.output\.dense\.bias$",
+            r"not the weights of this encoder: 1 have no place in it, for example "
+            r"bert\.encoder\.layer\.2\.output\.dense\.bias$",
         ),
         (prefixed, {"num_hidden_layers": 1}, "16 have no place in it"),
         (prefixed, {"num_hidden_layers": 3}, "16 are missing"),
@@ -317,7 +319,8 @@ class TestHub:
         monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
         with pytest.raises(
             ModelError,
-            match=r"someone/bert is no local folder and could not be had from the hub: no route to host$",
+            match=r"someone/bert is no local folder and could not be had from the hub: "
+            r"no route to host$",
         ):
             resolve_checkpoint("someone/bert")
 
