@@ -211,8 +211,7 @@ class TokenClassifier(keras.Model):
         # whole.
         zeros = [tf.zeros_like(variable) for variable in self.trainable_variables]
         start = (0, 0.0, tf.TensorArray(tf.float32, count), zeros)
-        found = tf.while_loop(is_left, run, start, parallel_iterations=1)
-        _, weight, logits, gradients = found
+        _, weight, logits, gradients = tf.while_loop(is_left, run, start, parallel_iterations=1)
         weight = sum_over_replicas(weight)
         per_label = tf.math.divide_no_nan(labelled, weight)  # 1 without class weights
         gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
