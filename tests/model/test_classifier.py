@@ -1,4 +1,7 @@
-"""TokenClassifier under plain Keras: one update however a batch is split up, no poison from padding, any precision, any callback."""
+"""TokenClassifier under plain Keras.
+
+One update however a batch is split up, no poison from padding, any precision, any callback.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,8 @@ BATCH_SPEC = (
 
 
 def data_of(batch) -> tf.data.Dataset:
-    """A dataset of one batch whose shape is left open, as in ours, so that a model traces its step once.
+    """A dataset of one batch whose shape is left open, as in ours, so that a model traces its step
+    once.
 
     A copy of it: TensorFlow takes over the memory of what a generator gives, and writes into it.
     """
@@ -100,7 +104,10 @@ def trainer(way: str):
 
 
 def update(way: str, batch) -> tuple[dict[str, float], list[np.ndarray]]:
-    """What `fit` logs for one step, and by how much that step moves each weight: with SGD of rate 1, minus the gradient."""
+    """What `fit` logs for one step, and by how much that step moves each weight.
+
+    With SGD of rate 1, minus the gradient.
+    """
     model, before = trainer(way)
     model.set_weights(before)
     history = model.fit(data_of(batch), verbose=0).history

@@ -1,4 +1,7 @@
-"""What this project expects of private members of tf_keras; a release that changes one fails here, by its name."""
+"""What this project expects of private members of tf_keras.
+
+A release that changes one fails here, by its name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The optimizer against slow numpy, the schedules against their formulas, whatever form the gradients come in."""
+"""The optimizer against slow numpy, the schedules against their formulas, whatever form the
+gradients come in.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def norm_of(gradients: list[np.ndarray]) -> float:
 
 
 class SlowAdamW:
-    """Loshchilov and Hutter's algorithm 2 in float64, one variable after the other, with groups and global clipping."""
+    """Loshchilov and Hutter's algorithm 2 in float64, one variable after the other, with groups and
+    global clipping.
+    """
 
     def __init__(
         self,
@@ -132,7 +136,10 @@ def test_equals_the_adamw_of_tf_keras_on_dense_gradients():
 
 
 def slices(gradient: np.ndarray, seed: int) -> tf.IndexedSlices:
-    """The same gradient in pieces: every row split in two, in any order, some rows left out where they are 0."""
+    """The same gradient in pieces.
+
+    Every row split in two, in any order, some rows left out where they are 0.
+    """
     random = np.random.default_rng(seed)
     rows = np.flatnonzero(np.abs(gradient).sum(axis=1))
     part = random.normal(size=(len(rows), gradient.shape[1])).astype(np.float32)
@@ -247,7 +254,10 @@ def test_a_checkpoint_continues_as_if_nothing_had_happened(tmp_path):
 
 
 def train(jit_compile: bool = False) -> list[np.ndarray]:
-    """Two updates of a model with an embedding and a head; the loss sums over the whole batch, so replicas add up."""
+    """Two updates of a model with an embedding and a head.
+
+    The loss sums over the whole batch, so replicas add up.
+    """
     ids = np.array([[1, 1, 2], [3, 1, 0], [2, 2, 2], [5, 6, 1]], np.int32)
     keras.utils.set_random_seed(3)
     ids_input = keras.Input((3,), dtype=tf.int32)

@@ -1,4 +1,8 @@
-"""Steps that are not finite: nothing changes, all replicas agree, they are counted and their documents named, and too many end the run."""
+"""Steps that are not finite.
+
+Nothing changes, all replicas agree, they are counted and their documents named, and too many end
+the run.
+"""
 
 from __future__ import annotations
 

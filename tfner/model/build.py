@@ -54,12 +54,10 @@ def build_classifier(
     implementation = settings.encoder.implementation
     with precision(policy):
         body = build_encoder(encoder, pretrained=pretrained, implementation=implementation)
-        model = TokenClassifier(
-            body,
-            build_head(settings.model.head, labels, loss, body.initializer_range),
-            dropout=settings.model.dropout,
-            gradient_accumulation=settings.training.gradient_accumulation,
-        )
+        head = build_head(settings.model.head, labels, loss, body.initializer_range)
+        accumulation = settings.training.gradient_accumulation
+        dropout = settings.model.dropout
+        model = TokenClassifier(body, head, dropout=dropout, gradient_accumulation=accumulation)
         return model.build_for_any_shape()
 
 

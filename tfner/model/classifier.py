@@ -1,7 +1,8 @@
-"""TokenClassifier: an encoder and a head, as an ordinary Keras model."""
+"""Join an encoder and a head in an ordinary Keras model, TokenClassifier."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,9 +17,11 @@ from tfner.model.losses import sum_over_replicas
 from tfner.model.metrics import LossOfLabels
 from tfner.model.skipping import apply_or_skip, supports_skipping
 
+Batch = dict[str, tf.Tensor]
+
 
 class Step(NamedTuple):
-    """What the forward and backward passes of a batch leave."""
+    """Hold what the forward and backward passes of a batch leave."""
 
     loss: tf.Tensor  # float32 scalar
     logits: tf.Tensor  # [B, T, K]
@@ -27,13 +30,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """Hold metrics in a plain object, in which Keras finds nothing to track as part of the model."""
+    """Hold metrics in a plain object, in which Keras finds nothing to track."""
 
     metrics: tuple[keras.metrics.Metric, ...] = ()
 
 
 class TokenClassifier(keras.Model):
-    """Logits over tags for every piece; trains with plain `compile` and `fit`.
+    """Compute logits over tags for every piece; train with plain `compile` and `fit`.
 
     Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32
     [B, T], the mask float32 [B, T] passed as Keras's sample_weight. Output: float32 logits [B, T,
@@ -47,23 +50,17 @@ class TokenClassifier(keras.Model):
         encoder: turns pieces into hidden states.
         head: turns hidden states into logits, and has the loss.
         dropout: share of hidden states that is dropped out in front of the head.
-        gradient_accumulation: parts that a batch is worked through in before one update: the memory
-            of a part, the update of the whole, because the loss is divided by the labels of the
-            whole.
+        gradient_accumulation: micro-batches that a batch is worked through in before one update:
+            the memory of one, the update of the whole, because the loss is divided by the labels of
+            the whole.
     """
 
     def __init__(
-        self,
-        encoder: Encoder,
-        head: Head,
-        *,
-        dropout: float = 0.1,
-        gradient_accumulation: int = 1,
-        **kwargs: Any,
+        self, encoder: Encoder, head: Head, *, dropout: float = 0.1, gradient_accumulation: int = 1
     ):
-        super().__init__(**kwargs)
+        super().__init__()
         self.encoder = encoder
-        self._track_parts()
+        self._track_encoder()
         self.gradient_accumulation = gradient_accumulation
         self.dropout = keras.layers.Dropout(dropout)
         self.head = head
@@ -78,18 +75,19 @@ class TokenClassifier(keras.Model):
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return self.add_weight(name, (), tf.int32, "zeros", trainable=False, aggregation=first)
 
-    def _track_parts(self) -> None:
+    def _track_encoder(self) -> None:
         """Track what checkpoints hold of the encoder beside it."""
-        for name, part in self.encoder.parts_of_checkpoints.items():
-            setattr(self, name, part)
+        for name, tracked in self.encoder.checkpoint_objects.items():
+            setattr(self, name, tracked)
 
     # There is nothing to convert, and reading through transformers' layers takes seconds.
     @tf.autograph.experimental.do_not_convert
-    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """Compute logits; int32 [B, T] each -> float32 [B, T, K], of no meaning on padding."""
         pieces = EncoderInput.from_batch(inputs)
         hidden_BTH = self.encoder(pieces, training=training)
-        hidden_BTH = tf.cast(self.dropout(hidden_BTH, training=training), tf.float32)
+        hidden_BTH = self.dropout(hidden_BTH, training=training)
+        hidden_BTH = tf.cast(hidden_BTH, tf.float32)
         # Selected, because in the gradient of the head's kernel a NaN on padding, times 0, would be
         # NaN.
         is_piece_BT1 = tf.expand_dims(pieces.segment_ids > 0, -1)
@@ -102,11 +100,7 @@ class TokenClassifier(keras.Model):
         return self
 
     def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        *,
-        label_metrics: Sequence[keras.metrics.Metric] = (),
-        **options: Any,
+        self, optimizer: Any = "rmsprop", *, label_metrics: Sequence[Any] = (), **options: Any
     ) -> None:
         """Compile as Keras does, without a loss.
 
@@ -132,30 +126,30 @@ class TokenClassifier(keras.Model):
     def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
         """Update only the embedding rows listed in `ids` (ascending int [U]): see Encoder."""
         self.encoder.restrict_embedding_update(ids)
-        self._track_parts()
+        self._track_encoder()
 
     def sync_embeddings(self) -> None:
-        """Bring the encoder's table of embeddings up to date, before somebody reads it elsewhere."""
+        """Bring the encoder's table of embeddings up to date, before it is read elsewhere."""
         self.encoder.sync_embeddings()
 
     @property
     def prediction_weights(self) -> list[tf.Variable]:
-        """List all that a prediction reads, up to date, in one order for all classifiers of a
-        shape.
-        """
+        """List all that a prediction reads, up to date; equal classifiers have equal order."""
         self.sync_embeddings()
         return [*self.encoder.weights, *self.head.weights]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> tf.Tensor:
-        """Divide the head's loss by the labels of the whole global batch, and add it to the logs'."""
+        """Divide the head's loss by the labels of the global batch, and add it to the logs'."""
         total, weight = self.head.loss_sums(y, y_pred, sample_weight, x.get("segment_ids"))
         # A step that is skipped would make the loss of its whole epoch NaN.
         finite = tf.math.is_finite(total)
         logged = tf.where(finite, tf.stop_gradient(total), 0.0)
-        self.loss_of_labels.update_state(logged, tf.where(finite, weight, 0.0))
-        return tf.math.divide_no_nan(total, tf.stop_gradient(sum_over_replicas(weight)))
+        logged_weight = tf.where(finite, weight, 0.0)
+        self.loss_of_labels.update_state(logged, logged_weight)
+        weight = tf.stop_gradient(sum_over_replicas(weight))
+        return tf.math.divide_no_nan(total, weight)
 
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
@@ -171,24 +165,23 @@ class TokenClassifier(keras.Model):
         x, y, mask = keras.utils.unpack_x_y_sample_weight(data)
         if mask is None:
             mask = tf.ones_like(y, tf.float32)
-        labelled = sum_over_replicas(tf.reduce_sum(tf.cast(mask > 0, tf.float32)))
+        labelled = tf.cast(mask > 0, tf.float32)
+        labelled = sum_over_replicas(tf.reduce_sum(labelled))
         self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
         if self.gradient_accumulation > 1:
-            step = self._run_parts(x, y, mask, labelled)
+            step = self._run_micro_batches(x, y, mask, labelled)
         else:
             step = self._run_whole(x, y, mask)
-        if not supports_skipping(self.optimizer):
-            self.optimizer.apply_gradients(
-                zip(step.gradients, self.trainable_variables, strict=True)
-            )
-            return self.compute_metrics(x, y, step.logits, mask)
         variables = self.trainable_variables
+        if not supports_skipping(self.optimizer):
+            self.optimizer.apply_gradients(zip(step.gradients, variables, strict=True))
+            return self.compute_metrics(x, y, step.logits, mask)
         skipped = apply_or_skip(self.optimizer, step.gradients, step.loss, variables)
         self.skipped_steps.assign_add(tf.cast(skipped, tf.int32))
         logs = self.compute_metrics(x, y, step.logits, mask)
         return {**logs, "skipped_steps": tf.identity(self.skipped_steps)}
 
-    def _run_whole(self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor) -> Step:
+    def _run_whole(self, x: Batch, y: tf.Tensor, mask: tf.Tensor) -> Step:
         """Run a batch forward and backward."""
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
@@ -196,49 +189,42 @@ class TokenClassifier(keras.Model):
         pairs = self.optimizer.compute_gradients(loss, self.trainable_variables, tape)
         return Step(loss, logits, [gradient for gradient, _ in pairs])
 
-    def _run_parts(
-        self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
+    def _run_micro_batches(
+        self, x: Batch, y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
     ) -> Step:
-        """Run a batch in parts, one after the other, and add up their gradients."""
+        """Run a batch in micro-batches, one after the other, and add up their gradients."""
         count = self.gradient_accumulation
         whole = {**x, "y": y, "mask": mask}
-        parts = {name: split_rows(value, count) for name, value in whole.items()}
+        split = {name: split_rows(value, count) for name, value in whole.items()}
 
-        def run_part(
-            part: tf.Tensor, weight: tf.Tensor, logits: tf.TensorArray, gradients: list[tf.Tensor]
-        ) -> tuple:
-            part_x = {name: value[part] for name, value in parts.items()}
-            part_y, part_mask = part_x.pop("y"), part_x.pop("mask")
-            part_weight, step = self._run_part(part_x, part_y, part_mask, labelled)
-            summed = [
-                total + tf.convert_to_tensor(more)
-                for total, more in zip(gradients, step.gradients, strict=True)
-            ]
-            return part + 1, weight + part_weight, logits.write(part, step.logits), summed
+        def is_left(index, *_):
+            return index < count
 
-        # A loop of the graph: unrolled, parts could run together and need the memory of the whole.
+        def run(index, weight, logits, gradients):
+            batch = {name: value[index] for name, value in split.items()}
+            added, step = self._run_micro_batch(batch, labelled)
+            dense = map(tf.convert_to_tensor, step.gradients)
+            sums = list(map(operator.add, gradients, dense))
+            return index + 1, weight + added, logits.write(index, step.logits), sums
+
+        # A loop of the graph: unrolled, micro-batches could run together and need the memory of the
+        # whole.
         zeros = [tf.zeros_like(variable) for variable in self.trainable_variables]
-        _, weight, logits, gradients = tf.while_loop(
-            lambda part, *_: part < count,
-            run_part,
-            (0, 0.0, tf.TensorArray(tf.float32, count), zeros),
-            parallel_iterations=1,
-        )
-        per_label = tf.math.divide_no_nan(
-            labelled, sum_over_replicas(weight)
-        )  # 1 without class weights
+        start = (0, 0.0, tf.TensorArray(tf.float32, count), zeros)
+        _, weight, logits, gradients = tf.while_loop(is_left, run, start, parallel_iterations=1)
+        weight = sum_over_replicas(weight)
+        per_label = tf.math.divide_no_nan(labelled, weight)  # 1 without class weights
         gradients = [gradient * tf.cast(per_label, gradient.dtype) for gradient in gradients]
         logits = logits.concat()[: tf.shape(y)[0]]
         return Step(self.compute_loss(x, y, logits, mask), logits, gradients)
 
-    def _run_part(
-        self, x: dict[str, tf.Tensor], y: tf.Tensor, mask: tf.Tensor, labelled: tf.Tensor
-    ) -> tuple[tf.Tensor, Step]:
-        """Run one part forward and backward; -> (the sum of its weights, the step).
+    def _run_micro_batch(self, x: Batch, labelled: tf.Tensor) -> tuple[tf.Tensor, Step]:
+        """Run a micro-batch, which holds y and mask, too; -> (the sum of its weights, the step).
 
-        The objective is the part's share of the loss: its sum / the labels of the whole global
-        batch. It is divided before the way back, in which a sum would overflow float16.
+        The objective is its share of the loss: its sum / the labels of the whole global batch. It
+        is divided before the way back, in which a sum would overflow float16.
         """
+        y, mask = x.pop("y"), x.pop("mask")
         optimizer = self.optimizer
         scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
@@ -252,15 +238,17 @@ class TokenClassifier(keras.Model):
         return weight, Step(share, logits, gradients)
 
 
-def split_rows(value: tf.Tensor, parts: int) -> tf.Tensor:
-    """Split rows into parts of one size: [B, T] -> [parts, ceil(B / parts), T].
+def split_rows(value: tf.Tensor, count: int) -> tf.Tensor:
+    """Split rows into micro-batches of one size: [B, T] -> [count, ceil(B / count), T].
 
-    Rows of zeros, without attention and label, fill up the last part:
+    Rows of zeros, without attention and label, fill up the last one:
 
         >>> split_rows(tf.constant([[1], [2], [3]]), 2).numpy().tolist()
         [[[1], [2]], [[3], [0]]]
     """
-    rows, length = tf.shape(value)[0], tf.shape(value)[1]
-    each = tf.maximum((rows + parts - 1) // parts, 1)  # a replica may have got no row
-    missing = tf.stack([[0, each * parts - rows], [0, 0]])
-    return tf.reshape(tf.pad(value, missing), [parts, each, length])
+    shape = tf.shape(value)
+    rows, length = shape[0], shape[1]
+    each = tf.maximum((rows + count - 1) // count, 1)  # a replica may have got no row
+    missing = tf.stack([[0, each * count - rows], [0, 0]])
+    padded = tf.pad(value, missing)
+    return tf.reshape(padded, [count, each, length])

@@ -1,8 +1,8 @@
 """Mark where entities begin and end in sequences of tags, and count them, in graph.
 
-Any sequence has a reading, legal or not: that of seqeval's default mode, which is conlleval's as
-long as no tag is E or S (conlleval knows no BIOES). A position begins or ends an entity depending
-on its own tag and one neighbour, so the rules are two tables over pairs of tags.
+Any sequence, legal or not, is read as seqeval's default mode reads it. Without the tags E and S
+conlleval reads it the same; it knows no BIOES. A position begins or ends an entity depending on its
+own tag and one neighbour, so the rules are two tables over pairs of tags.
 """
 
 from __future__ import annotations
@@ -14,15 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.exceptions import ConfigError
-
-__all__ = [
-    "EntityMarks",
-    "MarkRules",
-    "count_entities",
-    "left_align",
-    "mark_entities",
-    "mark_rules",
-]
 
 # Pairs of prefixes (left, right) of the same type between which an entity ends or begins; between
 # types both happen.
@@ -68,11 +59,11 @@ def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkR
     types = tuple(found if types is None else types)
     unknown = sorted(set(found) - set(types))
     if unknown:
-        expected = f"expected the types {list(types)}"
-        raise ConfigError(f"{expected}, got tags of the types {unknown} as well")
-    type_ids = {None: -1, **{name: number for number, name in enumerate(types)}}
-    type_of_tag = np.array([type_ids[name] for name in names], np.int32)
-    left, right = type_of_tag[:, np.newaxis], type_of_tag[np.newaxis, :]
+        got = f"got tags of the types {unknown} as well"
+        raise ConfigError(f"expected the types {list(types)}, {got}")
+    indices = [-1 if name is None else types.index(name) for name in names]
+    type_of_tag = np.array(indices, np.int32)
+    left, right = type_of_tag[:, None], type_of_tag[None, :]
     differ = left != right
     begins = _pairs(_BEGINS, prefixes) | (differ & (right >= 0))
     ends = _pairs(_ENDS, prefixes) | (differ & (left >= 0))
@@ -103,7 +94,8 @@ def mark_entities(
         [[-1, 0, 0, 1]]
     """
     outside = len(rules.type_of_tag) - 1
-    tags_BT = tf.where(tags_BT < 0, outside, tf.cast(tags_BT, tf.int32))
+    tags_BT = tf.cast(tags_BT, tf.int32)
+    tags_BT = tf.where(tags_BT < 0, outside, tags_BT)
     left_BT = _left_neighbours(tags_BT, outside)
     right_BT = _right_neighbours(tags_BT, outside)
     if segments_BT is not None:
@@ -113,7 +105,7 @@ def mark_entities(
         right_BT = tf.where(same_right_BT, right_BT, outside)
     begins_BT = _look_up(rules.begins, left_BT, tags_BT)
     ends_BT = _look_up(rules.ends, tags_BT, right_BT)
-    type_BT = tf.gather(tf.constant(rules.type_of_tag), tags_BT)
+    type_BT = tf.gather(rules.type_of_tag, tags_BT)
     return EntityMarks(begins_BT, ends_BT, type_BT)
 
 
@@ -136,7 +128,8 @@ def left_align(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
     """
     shape = tf.shape(values_BT)
     kept_BT = tf.cast(keep_BT, tf.int32)
-    target_BT = tf.cumsum(kept_BT, axis=1, exclusive=True) + _row_starts(shape)
+    target_BT = tf.cumsum(kept_BT, axis=1, exclusive=True)
+    target_BT += _row_starts(shape)
     # A dropped value shares its target with the next kept one and so must add 0; kept values are
     # raised by 1 for the time of the sum, so that 0 stands for "nothing", which becomes -1.
     raised_BT = tf.cast(values_BT, tf.int32) + 1
@@ -173,22 +166,19 @@ def count_entities(
     same_end_BT = _last_positions(true) == _last_positions(predicted)
     same_type_BT = true.type == predicted.type
     correct_BT = same_begin_BT & same_end_BT & same_type_BT
-    return (
-        _count_types(rules, true.type, true.begins),
-        _count_types(rules, predicted.type, predicted.begins),
-        _count_types(rules, true.type, correct_BT),
-    )
+    gold = _count_types(rules, true.type, true.begins)
+    found = _count_types(rules, predicted.type, predicted.begins)
+    return gold, found, _count_types(rules, true.type, correct_BT)
 
 
 def _last_positions(marks: EntityMarks) -> tf.Tensor:
     """Give each entity's last position at its first: int32 [B, T], of no meaning elsewhere."""
     shape = tf.shape(marks.begins)
     begins_BT = tf.cast(marks.begins, tf.int32)
-    number_BT = tf.cumsum(begins_BT, axis=1) - 1 + _row_starts(shape)
+    number_BT = tf.cumsum(begins_BT, axis=1) - 1
     # A row that opens with O has no entity yet: its number points before the row.
-    number_BT = tf.maximum(number_BT, 0)
-    position_T = tf.range(shape[1])
-    position_BT = tf.where(marks.ends, position_T[tf.newaxis, :], 0)
+    number_BT = tf.maximum(number_BT + _row_starts(shape), 0)
+    position_BT = tf.where(marks.ends, tf.range(shape[1]), 0)
     last = tf.math.unsorted_segment_sum(position_BT, number_BT, shape[0] * shape[1])
     return tf.gather(last, number_BT)
 
@@ -197,27 +187,32 @@ def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) ->
     """Count the marked positions by type: int32 [B, T], bool [B, T] -> int32 [N]."""
     rest = len(rules.types)
     slot_BT = tf.where(counted_BT, type_BT, rest)
-    return tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, rest + 1)[:rest]
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, rest + 1)
+    return counts[:rest]
 
 
 def _row_starts(shape: tf.Tensor) -> tf.Tensor:
     """Number the first position of each of B rows of T in one line: int32 [2] -> int32 [B, 1]."""
-    return tf.range(shape[0])[:, tf.newaxis] * shape[1]
+    row_B = tf.range(shape[0])
+    return row_B[:, None] * shape[1]
 
 
 def _left_neighbours(values_BT: tf.Tensor, edge: int) -> tf.Tensor:
     """Shift each row to the right by one; `edge` stands left of the first position."""
-    return tf.pad(values_BT, [[0, 0], [1, 0]], constant_values=edge)[:, :-1]
+    padded = tf.pad(values_BT, [[0, 0], [1, 0]], constant_values=edge)
+    return padded[:, :-1]
 
 
 def _right_neighbours(values_BT: tf.Tensor, edge: int) -> tf.Tensor:
     """Shift each row to the left by one; `edge` stands right of the last position."""
-    return tf.pad(values_BT, [[0, 0], [0, 1]], constant_values=edge)[:, 1:]
+    padded = tf.pad(values_BT, [[0, 0], [0, 1]], constant_values=edge)
+    return padded[:, 1:]
 
 
 def _look_up(table: np.ndarray, left_BT: tf.Tensor, right_BT: tf.Tensor) -> tf.Tensor:
     """Read a table of pairs of tags for each position: bool [B, T]."""
-    return tf.gather(tf.constant(table.reshape(-1)), left_BT * len(table) + right_BT)
+    pair_BT = left_BT * len(table) + right_BT
+    return tf.gather(table.reshape(-1), pair_BT)
 
 
 def _split(tag: str) -> tuple[str, str | None]:
@@ -232,4 +227,5 @@ def _split(tag: str) -> tuple[str, str | None]:
 
 def _pairs(marked: set[str], prefixes: Sequence[str]) -> np.ndarray:
     """Tabulate which pairs of tags are marked by their prefixes: bool [K + 1, K + 1]."""
-    return np.array([[left + right in marked for right in prefixes] for left in prefixes])
+    rows = [[left + right in marked for right in prefixes] for left in prefixes]
+    return np.array(rows)

@@ -1,4 +1,4 @@
-"""What an export holds of a part of a model."""
+"""Define what an export holds of an encoder or a head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 class ExportCopy(NamedTuple):
-    """A function of tensors, and all variables that it reads."""
+    """Hold a function of tensors and all variables that it reads."""
 
     call: Callable[..., tf.Tensor]
     variables: Sequence[tf.Variable]

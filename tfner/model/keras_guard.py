@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["refuse_other_keras"]
-
 # TensorFlow's AutoGraph stands between Keras and what it calls, and compiles modules of this name.
 _BETWEEN = ("tfner", "tensorflow", "__autograph_generated")
 
@@ -29,17 +27,17 @@ def refuse_other_keras(called: object, own: str) -> None:
     if _calling_package() != other:
         return
     name = type(called).__name__
-    raise TypeError(
-        f"tfner.{own}.{name}: expected a model of {own}, got one of {other}: "
-        f"use `from tfner.{other} import {name}` there"
-    )
+    fault = f"expected a model of {own}, got one of {other}"
+    remedy = f"use `from tfner.{other} import {name}` there"
+    raise TypeError(f"tfner.{own}.{name}: {fault}: {remedy}")
 
 
 def _calling_package() -> str:
     """Name the top-level package of the nearest caller that is not tfner or TensorFlow."""
     frame = sys._getframe(1)
     while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        name = str(frame.f_globals.get("__name__", ""))
+        package = name.partition(".")[0]
         if not package.startswith(_BETWEEN):
             return package
         frame = frame.f_back

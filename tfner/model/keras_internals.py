@@ -1,4 +1,4 @@
-"""Everything here leans on private members of tf_keras 2.21; no other module does.
+"""Gather what leans on private members of tf_keras 2.21; no other module does.
 
 `tests/model/test_keras_internals.py` says what each of them is expected to do, so that a new
 release of tf_keras that changes one fails there, by name, and not in the middle of somebody's
@@ -42,7 +42,7 @@ def random_generators(model: keras.Model) -> list[Any]:
 
 
 class AdamWSteps(keras.optimizers.AdamW):
-    """tf_keras' AdamW with the private steps of an update under public names.
+    """Give the private steps of an update of tf_keras' AdamW public names.
 
     `apply_gradients` calls, in this order: `clip` with all gradients, `to_dense` with what it gave,
     `begin_update` and, for each variable, `update_step`.
@@ -65,7 +65,7 @@ class AdamWSteps(keras.optimizers.AdamW):
         return self._momentums[index], self._velocities[index]
 
     def index_of(self, variable: tf.Variable) -> int:
-        """Find the place of a variable in the list that the optimizer was built with."""
+        """Find the index of a variable in the list that the optimizer was built with."""
         return self._index_dict[self._var_key(variable)]
 
     def decays(self, variable: tf.Variable) -> bool:

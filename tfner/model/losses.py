@@ -11,16 +11,6 @@ import tf_keras
 from tfner.exceptions import ConfigError
 from tfner.model.keras_guard import refuse_other_keras
 
-__all__ = [
-    "MaskedLossMixin",
-    "MaskedSparseCategoricalCrossentropy",
-    "cross_entropy",
-    "divide_over_replicas",
-    "masked_cross_entropy_sum",
-    "position_weights",
-    "sum_over_replicas",
-]
-
 
 def cross_entropy(
     y_true, logits, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
@@ -45,12 +35,7 @@ def cross_entropy(
 
 
 def masked_cross_entropy_sum(
-    y_true,
-    logits,
-    label_mask=None,
-    *,
-    label_smoothing: float = 0.0,
-    class_weights: Sequence[float] | None = None,
+    y_true, logits, label_mask=None, *, class_weights: Sequence[float] | None = None, **options: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Sum up the loss and its divisor apart, so that micro-batches add up and divide once.
 
@@ -59,8 +44,9 @@ def masked_cross_entropy_sum(
         logits: float [B, T, K] of any precision; where the mask is 0 they may be NaN or infinite.
         label_mask: [B, T], or [B] for whole rows; 0 = no label; a fraction is the weight of that
             position; None = all count.
-        label_smoothing: share of the target spread over all classes.
         class_weights: [K]; a position weighs `label_mask * class_weights[y_true]`.
+        options: of `cross_entropy`, besides: `label_smoothing`, the share of the target spread over
+            all classes.
 
     Returns:
         The weighted sum of the losses and the sum of the weights, both float32 scalars of this
@@ -80,13 +66,12 @@ def masked_cross_entropy_sum(
     # has none at all.
     y_true = tf.where(labelled, y_true, 0)
     logits = tf.where(tf.expand_dims(labelled, -1), logits, 0.0)
-    losses = cross_entropy(
-        y_true, logits, label_smoothing=label_smoothing, class_weights=class_weights
-    )
-    total = tf.reduce_sum(tf.where(labelled, weights * losses, 0.0))
+    losses = cross_entropy(y_true, logits, class_weights=class_weights, **options)
+    costs = tf.where(labelled, weights * losses, 0.0)
     if class_weights is not None:
         weights *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
-    return total, tf.reduce_sum(tf.where(labelled, weights, 0.0))
+    weights = tf.where(labelled, weights, 0.0)
+    return tf.reduce_sum(costs), tf.reduce_sum(weights)
 
 
 def position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
@@ -132,7 +117,7 @@ def divide_over_replicas(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
 
 
 class MaskedLossMixin:
-    """Sum of the losses at labelled positions / their number in the whole global batch.
+    """Divide the losses at labelled positions by their number in the whole global batch.
 
     Pass the label mask [B, T] as `sample_weight`, in `fit` or in a direct call; without one every
     position counts. Under a strategy with several replicas the number is that of all replicas, and

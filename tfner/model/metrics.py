@@ -1,7 +1,8 @@
 """Count token accuracy and entity precision, recall and F1 in graph, batch by batch.
 
-The scores equal those of seqeval's default mode. What is counted is the same for either Keras and
-stands in mixins; below them are the metrics of Keras 2, and in `tfner.keras` those of Keras 3.
+The scores equal those of seqeval's default mode, with the tags E and S too, which conlleval does
+not know. What is counted is the same for either Keras and stands in mixins; below them are the
+metrics of Keras 2, and in `tfner.keras` those of Keras 3.
 """
 
 from __future__ import annotations
@@ -16,17 +17,6 @@ from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import count_entities, mark_rules
 from tfner.model.keras_guard import refuse_other_keras
 from tfner.model.losses import position_weights, sum_over_replicas
-
-__all__ = [
-    "EntityCountsMixin",
-    "EntityF1",
-    "EntityPrecision",
-    "EntityPrecisionRecallF1",
-    "EntityRecall",
-    "EntityScores",
-    "LossOfLabels",
-    "MaskedAccuracy",
-]
 
 
 class TotalsMixin:
@@ -54,7 +44,7 @@ class TotalsMixin:
 
 
 class MaskedAccuracyMixin(TotalsMixin):
-    """Share of labelled positions with the right tag; a prediction of -1 (none) is never right.
+    """Compute the share of labelled positions with the right tag; -1 (none) is never right.
 
     `sample_weight` is the label mask [B, T] ([B] for whole rows; fractions weigh); what it leaves
     out may be NaN.
@@ -72,7 +62,8 @@ class MaskedAccuracyMixin(TotalsMixin):
         """
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = position_weights(y_true, sample_weight)
-        correct_BT = tf.where(y_true == _tag_ids(y_pred, y_true), weights_BT, 0.0)
+        is_right_BT = y_true == _tag_ids(y_pred, y_true)
+        correct_BT = tf.where(is_right_BT, weights_BT, 0.0)
         sums = (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT))
         self.add_to((self.correct, self.total), sums)
 
@@ -104,13 +95,7 @@ class EntityCountsMixin(TotalsMixin):
 
     default_name = "entity"
 
-    def __init__(
-        self,
-        tags: Sequence[str],
-        average: str = "micro",
-        name: str | None = None,
-        dtype: Any = None,
-    ):
+    def __init__(self, tags: Sequence[str], average: str = "micro", name: Any = None, dtype=None):
         if average not in {"micro", "macro"}:
             raise ConfigError(f"average: expected 'micro' or 'macro', got {average!r}")
         super().__init__(name=name or self.default_name, dtype=dtype)  # type: ignore[call-arg]
@@ -142,16 +127,14 @@ class EntityCountsMixin(TotalsMixin):
 
     def scores(self) -> PrecisionRecallF1:
         """Return precision, recall and F1 under `average`, scalars."""
-        true = tf.cast(self.true, tf.float32)
-        predicted = tf.cast(self.predicted, tf.float32)
-        correct = tf.cast(self.correct, tf.float32)
+        totals = (self.true, self.predicted, self.correct)
+        counts = [tf.cast(total, tf.float32) for total in totals]
         if self.average == "micro":
-            true, predicted, correct = map(tf.reduce_sum, (true, predicted, correct))
-            return _scores(true, predicted, correct)
-        occurring = tf.reduce_sum(tf.cast(true + predicted > 0, tf.float32))
-        by_type = _scores(true, predicted, correct)
-        means = (tf.math.divide_no_nan(tf.reduce_sum(score), occurring) for score in by_type)
-        return PrecisionRecallF1(*means)
+            return _scores(*map(tf.reduce_sum, counts))
+        occurs = counts[0] + counts[1] > 0
+        types = tf.reduce_sum(tf.cast(occurs, tf.float32))
+        sums = map(tf.reduce_sum, _scores(*counts))
+        return PrecisionRecallF1(*(tf.math.divide_no_nan(total, types) for total in sums))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
@@ -160,7 +143,7 @@ class EntityCountsMixin(TotalsMixin):
 
 
 class EntityPrecisionRecallF1Mixin(EntityCountsMixin):
-    """Precision, recall and F1 at once, from one set of counters.
+    """Compute precision, recall and F1 at once, from one set of counters.
 
     `fit` logs them as `NAME_precision`, `NAME_recall` and `NAME_f1`.
     """
@@ -172,33 +155,25 @@ class EntityPrecisionRecallF1Mixin(EntityCountsMixin):
 
 
 class EntityPrecisionMixin(EntityCountsMixin):
-    """Correct / predicted entities."""
+    """Compute correct / predicted entities."""
 
     default_name = "entity_precision"
 
     def result(self) -> tf.Tensor:
-        """Return precision as a fraction."""
-        return self.scores().precision
+        """Return the score that the metric is named after, as a fraction."""
+        return getattr(self.scores(), self.default_name.removeprefix("entity_"))
 
 
-class EntityRecallMixin(EntityCountsMixin):
-    """Correct / gold entities."""
+class EntityRecallMixin(EntityPrecisionMixin):
+    """Compute correct / gold entities."""
 
     default_name = "entity_recall"
 
-    def result(self) -> tf.Tensor:
-        """Return recall as a fraction."""
-        return self.scores().recall
 
-
-class EntityF1Mixin(EntityCountsMixin):
-    """Harmonic mean of entity precision and recall."""
+class EntityF1Mixin(EntityPrecisionMixin):
+    """Compute the harmonic mean of entity precision and recall."""
 
     default_name = "entity_f1"
-
-    def result(self) -> tf.Tensor:
-        """Return F1 as a fraction."""
-        return self.scores().f1
 
 
 class _Keras2Metric(tf_keras.metrics.Metric):
@@ -207,14 +182,9 @@ class _Keras2Metric(tf_keras.metrics.Metric):
     made_for = "tf_keras"
 
     def add_total(self, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
-        return self.add_weight(
-            name,
-            shape,
-            tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            tf.VariableSynchronization.ON_WRITE,
-            initializer="zeros",
-            dtype=dtype,
-        )
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        on_write = tf.VariableSynchronization.ON_WRITE
+        return self.add_weight(name, shape, first, on_write, "zeros", dtype)
 
     def reset_state(self) -> None:
         """Set all totals to 0, of any shape."""
@@ -227,7 +197,7 @@ _registered = tf_keras.saving.register_keras_serializable("tfner")
 
 @_registered
 class LossOfLabels(TotalsMixin, _Keras2Metric):
-    """Loss of all labelled positions, however they were batched: sum of costs / sum of weights."""
+    """Compute the loss of all labelled positions, however batched: their costs / their weights."""
 
     def __init__(self, name: str = "loss", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)

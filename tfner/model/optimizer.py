@@ -1,6 +1,7 @@
-"""AdamW for fine-tuning.
+"""Update weights by AdamW for fine-tuning.
 
-Groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and decay.
+It has groups by variable name, exact clipping of embedding gradients, fused updates, warm-up and
+decay.
 """
 
 from __future__ import annotations
@@ -16,11 +17,8 @@ import tf_keras as keras
 from tfner.exceptions import ConfigError
 from tfner.model.keras_internals import AdamWSteps
 
-__all__ = ["FusedAdamW", "WarmupDecay", "build_optimizer"]
-
-NO_DECAY = (
-    r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",
-)  # biases and the scale and shift of normalisation layers
+# Biases, and the scale and shift of normalization layers.
+NO_DECAY = (r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",)
 HEAD = (r"(^|/|_)(head|classifier|crf)(_\d+)?(/|:|$)",)
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -56,46 +54,37 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         self, peak: float, total_steps: int, warmup_steps: int = 0, schedule: str = "linear"
     ):
         if schedule not in SCHEDULES:
-            raise ConfigError(f"schedule: expected one of {', '.join(SCHEDULES)}, got {schedule!r}")
+            names = ", ".join(SCHEDULES)
+            raise ConfigError(f"schedule: expected one of {names}, got {schedule!r}")
         if not 0 <= warmup_steps <= total_steps:
-            raise ConfigError(
-                f"warmup_steps: expected 0 to total_steps = {total_steps}, got {warmup_steps}"
-            )
-        self.peak, self.total_steps, self.warmup_steps, self.schedule = (
-            peak,
-            total_steps,
-            warmup_steps,
-            schedule,
-        )
+            expected = f"expected 0 to total_steps = {total_steps}"
+            raise ConfigError(f"warmup_steps: {expected}, got {warmup_steps}")
+        self.peak = peak
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.schedule = schedule
 
     def __call__(self, step) -> tf.Tensor:
-        """The learning rate of update number `step`, float32."""
+        """Compute the learning rate of update number `step`, float32."""
         step = tf.cast(step, tf.float32)
         warmup = (step + 1.0) / (self.warmup_steps + 1)
-        rest = tf.maximum(
-            0.0, (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
-        )
-        decay = {
-            "linear": rest,
-            "cosine": 0.5 * (1.0 - tf.cos(math.pi * rest)),
-            "constant": tf.ones_like(step),
-        }
-        return self.peak * tf.where(step < self.warmup_steps, warmup, decay[self.schedule])
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        decay = tf.maximum(0.0, (self.total_steps - step) / decay_steps)
+        if self.schedule == "cosine":
+            decay = 0.5 * (1.0 - tf.cos(math.pi * decay))
+        elif self.schedule == "constant":
+            decay = tf.ones_like(step)
+        return self.peak * tf.where(step < self.warmup_steps, warmup, decay)
 
     def get_config(self) -> dict:
-        """What `from_config` needs."""
-        return {
-            "peak": self.peak,
-            "total_steps": self.total_steps,
-            "warmup_steps": self.warmup_steps,
-            "schedule": self.schedule,
-        }
+        """Return what `from_config` needs."""
+        names = ("peak", "total_steps", "warmup_steps", "schedule")
+        return {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable("tfner")
 class FusedAdamW(AdamWSteps):
-    """tf_keras' AdamW with a fused kernel, right clipping of embedding gradients, and a learning
-    rate of its own for the head.
+    """Run tf_keras' AdamW with a fused kernel and a learning rate of its own for the head.
 
     The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices
     gradient is summed over its repeated rows before its norm is taken, and updates all rows, as a
@@ -122,43 +111,28 @@ class FusedAdamW(AdamWSteps):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        global_clipnorm: float | None = None,
+        *,
         head_scale: float = 1.0,
         head_names: Sequence[str] = HEAD,
         no_decay_names: Sequence[str] = NO_DECAY,
         name: str = "FusedAdamW",
-        **kwargs,
+        **options: Any,
     ):
-        kwargs["jit_compile"] = False  # one kernel a variable needs no compiler
-        super().__init__(
-            learning_rate,
-            weight_decay,
-            beta_1,
-            beta_2,
-            epsilon,
-            global_clipnorm=global_clipnorm,
-            name=name,
-            **kwargs,
-        )
-        self.head_scale, self.head_names, self.no_decay_names = (
-            head_scale,
-            tuple(head_names),
-            tuple(no_decay_names),
-        )
+        options["jit_compile"] = False  # one kernel a variable needs no compiler
+        super().__init__(learning_rate, weight_decay, beta_1, beta_2, epsilon, name=name, **options)
+        self.head_scale = head_scale
+        self.head_names = tuple(head_names)
+        self.no_decay_names = tuple(no_decay_names)
         self.exclude_from_weight_decay(var_names=list(no_decay_names))
+        on_read = tf.VariableSynchronization.ON_READ
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        of_replicas = {"synchronization": on_read, "aggregation": first}
         with tf.init_scope():
-            self.gradient_norm = tf.Variable(
-                tf.zeros([]),
-                trainable=False,
-                name="gradient_norm",
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            )
+            zero = tf.zeros([])
+            self.gradient_norm = tf.Variable(zero, False, name="gradient_norm", **of_replicas)
 
     def build(self, var_list) -> None:
-        """Create the moments, and sort the variables into groups while their names are still their
-        own.
-        """
+        """Create the moments, and group the variables while their names are still their own."""
         if not self.is_built():
             self._scales = self._scales_of(var_list)
             self._decays = [self._decay_of(variable) for variable in var_list]
@@ -180,15 +154,14 @@ class FusedAdamW(AdamWSteps):
         step = tf.cast(self.iterations + 1, tf.float32)
         beta1 = tf.cast(self.beta_1, tf.float32)
         beta2 = tf.cast(self.beta_2, tf.float32)
-        shared = {
-            "beta1": self._unless_skipped(beta1, 1),
-            "beta2": self._unless_skipped(beta2, 1),
-            "beta1_power": tf.pow(beta1, step),
-            "beta2_power": tf.pow(beta2, step),
-        }
-        rate = self._unless_skipped(tf.cast(self.learning_rate, tf.float32), 0)
+        powers = {"beta1_power": tf.pow(beta1, step), "beta2_power": tf.pow(beta2, step)}
+        beta1 = self._unless_skipped(beta1, 1)
+        beta2 = self._unless_skipped(beta2, 1)
+        shared = {"beta1": beta1, "beta2": beta2, **powers}
+        rate = tf.cast(self.learning_rate, tf.float32)
+        rate = self._unless_skipped(rate, 0)
         rates = {scale: {"lr": rate * scale, **shared} for scale in set(self._scales)}
-        # A dict as an attribute would be taken for a part of the optimizer that is to be saved.
+        # A dict as an attribute would be taken for something of the optimizer that is to be saved.
         self._rates = rates.__getitem__
 
     def update_step(self, gradient, variable) -> None:
@@ -198,19 +171,16 @@ class FusedAdamW(AdamWSteps):
         rates = self._rates(self._scales[index])
         rates = {name: tf.cast(value, variable.dtype) for name, value in rates.items()}
         if self._decays[index]:
-            variable.assign(variable * (1.0 - rates["lr"] * self._decays[index]))
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=first.handle,
-            v=second.handle,
-            epsilon=tf.cast(self.epsilon, variable.dtype),
-            grad=gradient,
-            **rates,
-        )
+            factor = 1.0 - rates["lr"] * self._decays[index]
+            variable.assign(variable * factor)
+        handles = {"var": variable.handle, "m": first.handle, "v": second.handle}
+        epsilon = tf.cast(self.epsilon, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(**handles, epsilon=epsilon, grad=gradient, **rates)
 
     def clip(self, gradients: Sequence) -> list:
         """Scale gradients, and note their norm and whether it is finite."""
-        norm = tf.linalg.global_norm([_row_sums(gradient) for gradient in gradients])
+        sums = [_row_sums(gradient) for gradient in gradients]
+        norm = tf.linalg.global_norm(sums)
         self.gradient_norm.assign(tf.cast(norm, tf.float32))
         self._finite = tf.math.is_finite(norm)
         if self.global_clipnorm:
@@ -230,16 +200,14 @@ class FusedAdamW(AdamWSteps):
 
         That is a rate of 0, decays of 1 and a gradient of 0: no branch of the graph is needed.
         """
-        return tf.where(self._finite, value, tf.constant(otherwise, value.dtype))
+        other = tf.constant(otherwise, value.dtype)
+        return tf.where(self._finite, value, other)
 
     def get_config(self) -> dict:
-        """What `from_config` needs."""
-        config = {
-            "head_scale": self.head_scale,
-            "head_names": list(self.head_names),
-            "no_decay_names": list(self.no_decay_names),
-        }
-        return {**super().get_config(), **config}
+        """Return what `from_config` needs."""
+        patterns = {"head_names": self.head_names, "no_decay_names": self.no_decay_names}
+        lists = {name: list(value) for name, value in patterns.items()}
+        return {**super().get_config(), "head_scale": self.head_scale, **lists}
 
 
 def build_optimizer(
@@ -252,12 +220,9 @@ def build_optimizer(
     weight_decay: float = 0.01,
     clip_norm: float | None = 1.0,
     head_learning_rate: float | None = None,
-    head_names: Sequence[str] = HEAD,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-8,
+    **options: Any,
 ) -> FusedAdamW:
-    """The optimizer of a run of `total_steps` updates.
+    """Build the optimizer of a run of `total_steps` updates.
 
     Args:
         learning_rate: peak for all variables but the head's.
@@ -267,6 +232,7 @@ def build_optimizer(
         clip_norm: largest global norm of the gradient; None = no clipping.
         head_learning_rate: peak for variables whose name matches `head_names`; None = as the
             others. Same schedule.
+        options: other arguments of FusedAdamW.
 
     Raises:
         ConfigError: a value is out of range; or, at the first update, no variable is of the head.
@@ -275,16 +241,10 @@ def build_optimizer(
         raise ConfigError(f"learning_rate: expected more than 0, got {learning_rate}")
     if warmup_steps is None:
         warmup_steps = math.ceil(warmup_ratio * total_steps)
-    return FusedAdamW(
-        WarmupDecay(learning_rate, total_steps, warmup_steps, schedule),
-        weight_decay,
-        beta_1,
-        beta_2,
-        epsilon,
-        global_clipnorm=clip_norm,
-        head_scale=1.0 if head_learning_rate is None else head_learning_rate / learning_rate,
-        head_names=head_names,
-    )
+    if head_learning_rate is not None:
+        options["head_scale"] = head_learning_rate / learning_rate
+    rate = WarmupDecay(learning_rate, total_steps, warmup_steps, schedule)
+    return FusedAdamW(rate, weight_decay, global_clipnorm=clip_norm, **options)
 
 
 def is_named(variable: tf.Variable, patterns: Sequence[str]) -> bool:
@@ -321,10 +281,7 @@ def _row_sums(gradient) -> tf.Tensor:
 
 
 def _to_dense(gradient) -> tf.Tensor:
-    """Sum up repeated rows into all rows.
-
-    `tf.convert_to_tensor` does so too and warns of the size.
-    """
+    """Sum up repeated rows into all rows; `tf.convert_to_tensor` does too, and warns of it."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     shape: Any = gradient.dense_shape

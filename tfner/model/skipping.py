@@ -1,4 +1,4 @@
-"""Steps whose loss or gradient is not finite: no replica makes them, and they are counted."""
+"""Skip steps whose loss or gradient is not finite, on all replicas, and count them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def apply_or_skip(
         return ~tf.math.is_finite(optimizer.gradient_norm)
     scale = optimizer.loss_scale
     optimizer.apply_gradients(pairs)
-    bad_losses = sum_over_replicas(tf.cast(~tf.math.is_finite(loss), tf.float32))
-    at_least = (scale <= 1) & (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0)
-    return (bad_losses > 0) | at_least
+    is_bad = tf.cast(~tf.math.is_finite(loss), tf.float32)
+    was_lowest = scale <= 1
+    is_lowest = (optimizer.loss_scale <= 1) & (optimizer.dynamic_counter == 0)
+    return (sum_over_replicas(is_bad) > 0) | (was_lowest & is_lowest)

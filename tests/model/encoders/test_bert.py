@@ -1,4 +1,7 @@
-"""The encoder from the files that people have: right numbers for right files, and an error that names the fault for the others."""
+"""The encoder from the files that people have.
+
+Right numbers for right files, and an error that names the fault for the others.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ def gelu(x):
 
 
 def slow_bert(tensors, ids_BT, mask_BT, config):
-    """BERT as its paper has it, in float64 numpy over PyTorch's tensors: int [B, T] -> [B, T, H]."""
+    """BERT as its paper has it, in float64 numpy over PyTorch's tensors.
+
+    Int [B, T] -> [B, T, H].
+    """
 
     def dense(x, name):
         return x @ tensors[f"{name}.weight"].astype(np.float64).T + tensors[f"{name}.bias"]
@@ -206,7 +212,8 @@ def without(name):
         (
             lambda: without("bert.encoder.layer.1.output.dense.bias"),
             {},
-            r"not the weights of this encoder: 1 are missing, for example bert\.encoder\.layer\.1\.output\.dense\.bias$",
+            r"not the weights of this encoder: 1 are missing, for example "
+            r"bert\.encoder\.layer\.1\.output\.dense\.bias$",
         ),
         (
             lambda: {
@@ -214,7 +221,8 @@ def without(name):
                 "bert.encoder.layer.2.output.dense.bias": np.zeros(32, np.float32),
             },
             {},
-            r"not the weights of this encoder: 1 have no place in it, for example bert\.encoder\.layer\.2\.output\.dense\.bias$",
+            r"not the weights of this encoder: 1 have no place in it, for example "
+            r"bert\.encoder\.layer\.2\.output\.dense\.bias$",
         ),
         (prefixed, {"num_hidden_layers": 1}, "16 have no place in it"),
         (prefixed, {"num_hidden_layers": 3}, "16 are missing"),
@@ -311,7 +319,8 @@ class TestHub:
         monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
         with pytest.raises(
             ModelError,
-            match=r"someone/bert is no local folder and could not be had from the hub: no route to host$",
+            match=r"someone/bert is no local folder and could not be had from the hub: "
+            r"no route to host$",
         ):
             resolve_checkpoint("someone/bert")
 

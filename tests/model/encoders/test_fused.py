@@ -1,4 +1,7 @@
-"""The fused pass against TFBertModel over the same weights: values, gradients, precision; and the copy that an export holds."""
+"""The fused pass against TFBertModel over the same weights: values, gradients, precision.
+
+And the copy that an export holds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A classifier that trains some rows of its word embeddings against one that trains the whole table."""
+"""A classifier that trains some rows of its word embeddings against one that trains the whole
+table.
+"""
 
 from __future__ import annotations
 

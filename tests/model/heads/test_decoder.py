@@ -27,7 +27,10 @@ TAG_SETS = {
 
 @functools.cache
 def allowed(scheme: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which tags may come first, next to each other, and last: from the meaning of the scheme, pair by pair."""
+    """Which tags may come first, next to each other, and last.
+
+    From the meaning of the scheme, pair by pair.
+    """
     tags = TAG_SETS[scheme]
     return (
         np.array([follows("O", tag, scheme) for tag in tags]),
@@ -173,7 +176,10 @@ def draw_log_probs(seed: int, rows: int, units: int, tags: int, sharpness: float
 
 
 def test_a_long_illegal_run_is_joined_in_few_rounds():
-    """One unit after the other would take 40 million steps: only after 9,000 is a B paid for by the I that follow it."""
+    """One unit after the other would take 40 million steps.
+
+    Only after 9,000 is a B paid for by the I that follow it.
+    """
     units = 12_000
     log_probs_BUK = np.tile(
         np.log(np.array([0.4965, 1e-16, 0.4985, 1e-16, 1e-16], np.float32)), (1, units, 1)

@@ -1,4 +1,7 @@
-"""What the tagger says of a text is its own: not its neighbours', its padding's, its slice's or its window's."""
+"""What the tagger says of a text is its own.
+
+Not its neighbours', its padding's, its slice's or its window's.
+"""
 
 from __future__ import annotations
 

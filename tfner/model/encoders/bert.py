@@ -1,6 +1,6 @@
-"""BERT.
+"""Build BERT from a checkpoint, and run it.
 
-The only module that touches transformers' TensorFlow classes; an export does not need it.
+No other module touches transformers' TensorFlow classes; an export does not need them.
 
 `TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch,
 which is what most checkpoints hold, so those are read here tensor by tensor and checked name by
@@ -21,17 +21,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ModelError
-from tfner.model.encoders.bert_config import check_count, count_weights, read_bert_config
-from tfner.model.encoders.bert_weights import copy_weights, encode_packed, fused_pass, read_weights
+from tfner.model.encoders import bert_config, bert_weights, weight_files
 from tfner.model.encoders.encoder import Encoder, EncoderInput
 from tfner.model.encoders.fused import FusedPass
 from tfner.model.encoders.partial_embedding import PartialEmbedding
-from tfner.model.encoders.weight_files import (
-    TENSORFLOW,
-    check_weights,
-    find_weights,
-    read_safetensors,
-)
 from tfner.model.export_copy import ExportCopy
 from tfner.model.keras_internals import SeedSource
 from tfner.safeio.printable import first_line
@@ -41,7 +34,7 @@ OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names o
 
 
 class BertEncoder(Encoder):
-    """The layers of a TFBertModel without its pooler.
+    """Run the layers of a TFBertModel without its pooler.
 
     Args:
         bert: transformers' layer, with all its variables.
@@ -60,7 +53,7 @@ class BertEncoder(Encoder):
         self._fused: FusedPass | None = None
         self._seeds: SeedSource | None = None
         if implementation == "fused":
-            self._fused = fused_pass(bert, tf.as_dtype(self.compute_dtype))
+            self._fused = bert_weights.fused_pass(bert, tf.as_dtype(self.compute_dtype))
             self._seeds = SeedSource(name="seeds")
 
     # Nothing here needs autograph, and its reading through transformers' layers takes seconds.
@@ -69,13 +62,11 @@ class BertEncoder(Encoder):
         """Compute hidden states, float [B, T, H] in the precision of the dtype policy."""
         if self._fused is not None and self._seeds is not None:
             return self._run_fused(self._fused, self._seeds, inputs, training)
-        if inputs.position_ids is not None:
-            return encode_packed(
-                self.bert, inputs.input_ids, inputs.segment_ids, inputs.position_ids, training
-            )
-        output = self.bert(
-            input_ids=inputs.input_ids, attention_mask=inputs.segment_ids, training=training
-        )
+        ids_BT, segments_BT, positions_BT = inputs
+        if positions_BT is not None:
+            packed = (ids_BT, segments_BT, positions_BT)
+            return bert_weights.encode_packed(self.bert, *packed, training)
+        output = self.bert(input_ids=ids_BT, attention_mask=segments_BT, training=training)
         return output.last_hidden_state
 
     def _run_fused(
@@ -88,16 +79,17 @@ class BertEncoder(Encoder):
             look_up = self._partial.look_up
         elif self._partial is not None:
             look_up = partial(self._partial.look_up_any, self.word_embeddings)
-        return fused(read_weights(self.bert), *inputs, seeds, look_up)
+        weights = bert_weights.read_weights(self.bert)
+        return fused(weights, *inputs, seeds, look_up)
 
     @property
     def word_embeddings(self) -> tf.Variable:
-        """BERT's table, float32 [vocabulary, H]; `sync_embeddings` brings it up to date."""
+        """Return BERT's table, float32 [vocabulary, H]; `sync_embeddings` brings it up to date."""
         return self.bert.embeddings.weight
 
     @property
     def trainable_weights(self) -> list[tf.Variable]:
-        """Keras's, without the table while only some of its rows are trained, and without those."""
+        """List BERT's own, without the table where a copy of some of its rows is trained."""
         weights = self.bert.trainable_weights
         if self._partial is None:
             return weights
@@ -105,17 +97,14 @@ class BertEncoder(Encoder):
 
     @property
     def weights(self) -> list[tf.Variable]:
-        """BERT's own variables, in the same order in every encoder of a shape."""
+        """List BERT's own variables, in the same order in every encoder of a shape."""
         return self.bert.weights
 
     def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
-        """Copy the weights for the fused pass.
-
-        Tables and kernels in `dtype`, the others in float32.
-        """
+        """Copy the weights for the fused pass: tables and kernels in `dtype`, others in float32."""
         self.sync_embeddings()
-        encode = fused_pass(self.bert, dtype, skip_padding=skip_padding)
-        weights, variables = copy_weights(self.bert, dtype)
+        encode = bert_weights.fused_pass(self.bert, dtype, skip_padding=skip_padding)
+        weights, variables = bert_weights.copy_weights(self.bert, dtype)
         return ExportCopy(lambda inputs: encode(weights, *inputs), variables)
 
     def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
@@ -135,12 +124,10 @@ class BertEncoder(Encoder):
             self._partial.sync(self.word_embeddings)
 
     @property
-    def parts_of_checkpoints(self) -> Mapping[str, Any]:
-        """The rows that are trained and the state of dropout, where checkpoints have always had
-        them.
-        """
-        parts = {"_seeds": self._seeds, "_rows": self._partial}
-        return {name: part for name, part in parts.items() if part is not None}
+    def checkpoint_objects(self) -> Mapping[str, Any]:
+        """Name the state of dropout and the rows that are trained as checkpoints always have."""
+        objects = {"_seeds": self._seeds, "_rows": self._partial}
+        return {name: tracked for name, tracked in objects.items() if tracked is not None}
 
 
 def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") -> BertEncoder:
@@ -180,12 +167,12 @@ def check_checkpoint(folder: Path, pretrained: bool) -> tuple[Any, list[Path]]:
         ModelError: as `build_bert`.
     """
     config = read_config(folder)
-    numbers = count_weights(config)
-    check_count(folder / "config.json", numbers)
+    numbers = bert_config.count_weights(config)
+    bert_config.check_count(folder / "config.json", numbers)
     if not pretrained:
         return config, []
-    files = find_weights(folder)
-    check_weights(files, numbers, folder)
+    files = weight_files.find_weights(folder)
+    weight_files.check_weights(files, numbers, folder)
     return config, files
 
 
@@ -207,15 +194,17 @@ def read_config(folder: Path) -> Any:
     from transformers import BertConfig
 
     check_inside(folder, ["config.json"])
-    return BertConfig(**read_bert_config(folder / "config.json"))
+    settings = bert_config.read_bert_config(folder / "config.json")
+    return BertConfig(**settings)
 
 
 def load_weights(model: keras.Model, files: list[Path], folder: Path) -> None:
     """Fill a TFBertModel from the files of its folder."""
-    if files[0].name == TENSORFLOW:
+    if files[0].name == weight_files.TENSORFLOW:
         load_tensorflow_file(model, folder)
     else:
-        load_pytorch_tensors(model, read_safetensors(files), folder)
+        tensors = weight_files.read_safetensors(files)
+        load_pytorch_tensors(model, tensors, folder)
 
 
 def load_pytorch_tensors(model: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
@@ -223,14 +212,10 @@ def load_pytorch_tensors(model: keras.Model, tensors: dict[str, Any], folder: Pa
     from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf2_model
 
     prefixed = {name: value for name, value in tensors.items() if name.startswith("bert.")}
-    named = {
-        name: tf.cast(value, tf.float32).numpy() for name, value in (prefixed or tensors).items()
-    }
-    options = {
-        "allow_missing_keys": True,
-        "output_loading_info": True,
-        "skip_logger_warnings": True,
-    }
+    tensors = prefixed or tensors
+    named = {name: tf.cast(value, tf.float32).numpy() for name, value in tensors.items()}
+    names = ("allow_missing_keys", "output_loading_info", "skip_logger_warnings")
+    options = dict.fromkeys(names, True)
     try:
         _, info = load_pytorch_state_dict_in_tf2_model(model, named, **options)
     except (ValueError, tf.errors.OpError) as error:
@@ -243,13 +228,10 @@ def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
     """Fill a TFBertModel from the folder's tf_model.h5."""
     from transformers import TFBertModel
 
-    options: dict[str, Any] = {
-        "add_pooling_layer": False,
-        "output_loading_info": True,
-        "local_files_only": True,
-    }
+    options: dict[str, Any] = {"config": model.config, "add_pooling_layer": False}
+    options |= {"output_loading_info": True, "local_files_only": True}
     try:
-        loaded, info = TFBertModel.from_pretrained(folder, config=model.config, **options)
+        loaded, info = TFBertModel.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         where = f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says"
         raise ModelError(f"{where}: {first_line(error)}") from None
@@ -260,10 +242,9 @@ def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
 
 def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
     """Refuse weights of which one is not there or one has no place: they are another encoder's."""
-    for what, names in (
-        ("are missing", sorted(missing)),
-        ("have no place in it", sorted(unexpected)),
-    ):
+    for what, keys in {"are missing": missing, "have no place in it": unexpected}.items():
+        names = sorted(keys)
         if names:
-            found = f"{len(names)} {what}, for example {', '.join(names[:3])}"
+            examples = ", ".join(names[:3])
+            found = f"{len(names)} {what}, for example {examples}"
             raise ModelError(f"{folder}: not the weights of this encoder: {found}")

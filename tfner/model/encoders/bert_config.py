@@ -11,20 +11,11 @@ from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 
 SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
+    *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
+    *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
 )
-FRACTIONS = (
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "initializer_range",
-    "layer_norm_eps",
-)
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+FRACTIONS = (*DROPOUTS, "initializer_range", "layer_norm_eps")
 READ = (*SIZES, *FRACTIONS, "hidden_act")
 MAX_WEIGHTS = 4_000_000_000  # the largest BERTs have a tenth of it
 
@@ -53,7 +44,8 @@ def faults(values: dict[str, Any]) -> Iterator[str]:
         value = values.get(name, 0.0)
         if type(value) not in (int, float) or not 0 <= value < 1:
             yield f"{name}: expected a number from 0 to below 1, got {show(value)}"
-    hidden, heads = values.get("hidden_size", 768), values.get("num_attention_heads", 12)
+    hidden = values.get("hidden_size", 768)
+    heads = values.get("num_attention_heads", 12)
     if hidden % heads:
         yield f"hidden_size: expected a multiple of {heads} heads, got {hidden}"
     activation = values.get("hidden_act", "")

@@ -1,62 +1,52 @@
-"""The weights inside transformers' BERT layer, as the fused forward pass takes them."""
+"""Read the weights inside transformers' BERT layer as the fused forward pass takes them."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.model.encoders.fused import (
-    Dense,
-    FusedPass,
-    LayerWeights,
-    Norm,
-    Weights,
-    attention_bias,
-    gelu,
-)
+from tfner.model.encoders import fused
+from tfner.model.encoders.fused import Dense, Norm
 
 
 def fused_pass(
     bert: keras.layers.Layer, dtype: tf.DType, *, skip_padding: bool = False
-) -> FusedPass:
+) -> fused.FusedPass:
     """Build the fused pass of a BERT layer's configuration; `skip_padding` as FusedPass says."""
     config = bert.config
+    heads = config.num_attention_heads
+    head_size = config.hidden_size // heads
     activate = bert.encoder.layer[0].intermediate.intermediate_act_fn
-    return FusedPass(
-        config.num_attention_heads,
-        config.hidden_size // config.num_attention_heads,
-        gelu if config.hidden_act == "gelu" else activate,
-        dtype,
-        epsilon=config.layer_norm_eps,
-        hidden_dropout=config.hidden_dropout_prob,
-        attention_dropout=config.attention_probs_dropout_prob,
-        skip_padding=skip_padding,
-    )
+    if config.hidden_act == "gelu":
+        activate = fused.gelu
+    options = {
+        "epsilon": config.layer_norm_eps,
+        "hidden_dropout": config.hidden_dropout_prob,
+        "attention_dropout": config.attention_probs_dropout_prob,
+    }
+    return fused.FusedPass(heads, head_size, activate, dtype, skip_padding=skip_padding, **options)
 
 
-def read_weights(bert: keras.layers.Layer) -> Weights:
+def read_weights(bert: keras.layers.Layer) -> fused.Weights:
     """Take a BERT layer's own variables, those of queries, keys and values put side by side."""
     embeddings = bert.embeddings
-    return Weights(
-        embeddings.weight,
-        embeddings.position_embeddings,
-        embeddings.token_type_embeddings[0],
-        read_norm(embeddings.LayerNorm),
-        tuple(map(read_layer, bert.encoder.layer)),
-    )
+    positions, segment = embeddings.position_embeddings, embeddings.token_type_embeddings[0]
+    norm = read_norm(embeddings.LayerNorm)
+    layers = tuple(map(read_layer, bert.encoder.layer))
+    return fused.Weights(embeddings.weight, positions, segment, norm, layers)
 
 
-def copy_weights(bert: keras.layers.Layer, dtype: tf.DType) -> tuple[Weights, list[tf.Variable]]:
-    """Copy a BERT layer's weights into new variables.
-
-    Tables and kernels in `dtype`, others float32.
-    """
+def copy_weights(
+    bert: keras.layers.Layer, dtype: tf.DType
+) -> tuple[fused.Weights, list[tf.Variable]]:
+    """Copy a BERT layer's weights into variables: tables, kernels in `dtype`, others float32."""
     variables: list[tf.Variable] = []
 
     def copy(value: tf.Tensor) -> tf.Variable:
-        kept = dtype if value.shape.rank == 2 else tf.float32
-        variables.append(tf.Variable(tf.cast(value, kept), trainable=False))
-        return variables[-1]
+        value = tf.cast(value, dtype if value.shape.rank == 2 else tf.float32)
+        variable = tf.Variable(value, trainable=False)
+        variables.append(variable)
+        return variable
 
     return tf.nest.map_structure(copy, read_weights(bert)), variables
 
@@ -68,44 +58,36 @@ def encode_packed(
     positions_BT: tf.Tensor,
     training: bool,
 ) -> tf.Tensor:
-    """Compute hidden states of packed rows by BERT's own layers.
-
-    Int32 [B, T] three times -> [B, T, H].
+    """Compute hidden states of packed rows by BERT's own layers: int32 [B, T] -> [B, T, H].
 
     The layer as a whole takes no mask [B, T, T]; its embeddings and its encoder do.
     """
     layers = bert.config.num_hidden_layers
-    embedded_BTH = bert.embeddings(ids_BT, positions_BT, tf.zeros_like(ids_BT), training=training)
-    output = bert.encoder(
-        hidden_states=embedded_BTH,
-        attention_mask=attention_bias(segments_BT, packed=True, dtype=embedded_BTH.dtype),
-        head_mask=[None] * layers,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        past_key_values=[None] * layers,
-        use_cache=False,
-        output_attentions=False,
-        output_hidden_states=False,
-        return_dict=True,
-        training=training,
-    )
+    of_no_layer = dict.fromkeys(("head_mask", "past_key_values"), [None] * layers)
+    absent = dict.fromkeys(("encoder_hidden_states", "encoder_attention_mask"))
+    unwanted = dict.fromkeys(("use_cache", "output_attentions", "output_hidden_states"), False)
+    options = {**of_no_layer, **absent, **unwanted, "return_dict": True, "training": training}
+    types_BT = tf.zeros_like(ids_BT)
+    embedded_BTH = bert.embeddings(ids_BT, positions_BT, types_BT, training=training)
+    bias_B1TT = fused.attention_bias(segments_BT, packed=True, dtype=embedded_BTH.dtype)
+    output = bert.encoder(hidden_states=embedded_BTH, attention_mask=bias_B1TT, **options)
     return output.last_hidden_state
 
 
-def read_layer(layer: keras.layers.Layer) -> LayerWeights:
+def read_layer(layer: keras.layers.Layer) -> fused.LayerWeights:
     """Take the weights of one transformer layer."""
     attention = layer.attention.self_attention
-    parts = (attention.query, attention.key, attention.value)
-    kernel = tf.concat([part.kernel for part in parts], 1)
-    bias = tf.concat([part.bias for part in parts], 0)
-    return LayerWeights(
-        Dense(kernel, bias),
-        read_dense(layer.attention.dense_output.dense),
-        read_norm(layer.attention.dense_output.LayerNorm),
-        read_dense(layer.intermediate.dense),
-        read_dense(layer.bert_output.dense),
-        read_norm(layer.bert_output.LayerNorm),
-    )
+    projections = (attention.query, attention.key, attention.value)
+    kernel = tf.concat([projection.kernel for projection in projections], 1)
+    bias = tf.concat([projection.bias for projection in projections], 0)
+    attended = read_output(layer.attention.dense_output)
+    up = read_dense(layer.intermediate.dense)
+    return fused.LayerWeights(Dense(kernel, bias), *attended, up, *read_output(layer.bert_output))
+
+
+def read_output(output: keras.layers.Layer) -> tuple[Dense, Norm]:
+    """Take the weights of a product and of the normalization after it."""
+    return read_dense(output.dense), read_norm(output.LayerNorm)
 
 
 def read_dense(dense: keras.layers.Dense) -> Dense:

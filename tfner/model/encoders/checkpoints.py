@@ -8,17 +8,10 @@ from tfner.exceptions import ModelError
 from tfner.safeio.printable import first_line
 from tfner.safeio.sources import encoder_folder
 
-SMALL_FILES = (
-    "config.json",
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
-WEIGHTS = (
-    ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"),
-    ("tf_model.h5",),
-)
+SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
+SMALL_FILES = (*SETTINGS, "vocab.txt", "tokenizer.json")
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
+WEIGHTS = (SAFETENSORS, ("tf_model.h5",))
 
 
 def resolve_checkpoint(checkpoint: str) -> Path:
@@ -39,12 +32,12 @@ def download(name: str) -> Path:
 
     for weights in WEIGHTS:
         try:
-            folder = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, *weights]))
+            patterns = [*SMALL_FILES, *weights]
+            folder = Path(snapshot_download(name, allow_patterns=patterns))
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-            where = (
-                f"encoder.checkpoint: {name} is no local folder and could not be had from the hub"
-            )
-            raise ModelError(f"{where}: {first_line(error)}") from None
+            fault = f"{name} is no local folder and could not be had from the hub"
+            reason = first_line(error)
+            raise ModelError(f"encoder.checkpoint: {fault}: {reason}") from None
         if any(any(folder.glob(pattern)) for pattern in weights):
             break
     return folder

@@ -1,7 +1,4 @@
-"""The seam between an encoder and everything else.
-
-What goes in, what comes out, what it can be asked.
-"""
+"""Define what goes into an encoder, what comes out, and what it can be asked."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from tfner.model.export_copy import ExportCopy
 
 
 class EncoderInput(NamedTuple):
-    """Pieces of B rows; all int32 [B, T].
+    """Hold the pieces of B rows; all int32 [B, T].
 
     A row holds one text, or, where `position_ids` are given, several texts that are read apart:
 
@@ -55,7 +52,7 @@ class Encoder(keras.layers.Layer):
 
     @property
     def word_embeddings(self) -> tf.Variable:
-        """The table that ids are looked up in, [vocabulary, width]."""
+        """Return the table that ids are looked up in, [vocabulary, width]."""
         raise NotImplementedError
 
     def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
@@ -75,14 +72,12 @@ class Encoder(keras.layers.Layer):
         return ExportCopy(lambda inputs: self(inputs, training=False), self.weights)
 
     def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
-        """Update only the embedding rows listed in `ids` (ascending int [U]), where that saves
-        time.
-        """
+        """Update only the embedding rows in `ids` (ascending int [U]), where that saves time."""
 
     def sync_embeddings(self) -> None:
         """Bring `word_embeddings` up to date where rows are trained apart from it."""
 
     @property
-    def parts_of_checkpoints(self) -> Mapping[str, Any]:
-        """Objects that a model tracks under these names besides the encoder."""
+    def checkpoint_objects(self) -> Mapping[str, Any]:
+        """Name the objects that a model tracks besides the encoder, under these names."""
         return {}

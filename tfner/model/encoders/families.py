@@ -1,7 +1,4 @@
-"""Families of encoders.
-
-What to build for the `model_type` that a checkpoint's config.json names.
-"""
+"""Choose what to build by the `model_type` that a checkpoint's config.json names."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ Implementation = Literal["fused", "reference"]
 
 @dataclass(frozen=True)
 class Family:
-    """One family of checkpoints.
+    """Describe one family of checkpoints.
 
     Args:
         name: `model_type` in config.json.
@@ -56,7 +53,8 @@ def find_family(folder: Path) -> Family:
     name = read_json_object(path, ModelError).get("model_type", "bert")
     if not isinstance(name, str) or name not in FAMILIES:
         got = name if isinstance(name, str) else show(name)
-        raise ModelError(f"{path}: expected model_type {' or '.join(sorted(FAMILIES))}, got {got}")
+        known = " or ".join(sorted(FAMILIES))
+        raise ModelError(f"{path}: expected model_type {known}, got {got}")
     return FAMILIES[name]
 
 

@@ -1,4 +1,4 @@
-"""BERT's forward pass over TFBertModel's own weights, with fewer and larger operations.
+"""Run BERT's forward pass over TFBertModel's own weights, with fewer and larger operations.
 
 One product gives queries, keys and values; activations of all positions are the rows of one matrix;
 embeddings are cast after they are looked up, not the whole table; nothing is computed that a tagger
@@ -17,15 +17,14 @@ from tfner.model.encoders.fused_ops import FusedOps
 from tfner.model.encoders.token_layout import PackedLayout, PaddedLayout
 
 DROPOUTS_OF_A_LAYER = 3  # of the attention, of what it gives, and of the layer's output
-MASKED = (
-    -1e4
-)  # added to the score of what may not be attended to: its exp is 0, and float16 holds it
+# Added to the score of what may not be attended to: its exp is 0, and float16 holds it.
+MASKED = -1e4
 
 LookUp = Callable[[tf.Tensor], tf.Tensor]  # ids int32 [N] -> embeddings [N, H]
 
 
 class Dense(NamedTuple):
-    """A product and what is added to it."""
+    """Hold a product's matrix and what is added to it."""
 
     kernel: tf.Tensor  # [in, out]
     bias: tf.Tensor  # [out]
@@ -35,18 +34,19 @@ class Dense(NamedTuple):
         return tf.matmul(x_NH, tf.cast(self.kernel, x_NH.dtype))
 
     def __call__(self, x_NH: tf.Tensor) -> tf.Tensor:
-        return tf.nn.bias_add(self.product(x_NH), tf.cast(self.bias, x_NH.dtype))
+        bias = tf.cast(self.bias, x_NH.dtype)
+        return tf.nn.bias_add(self.product(x_NH), bias)
 
 
 class Norm(NamedTuple):
-    """A layer normalization."""
+    """Hold the weights of a layer normalization."""
 
     scale: tf.Tensor  # [H]
     offset: tf.Tensor  # [H]
 
 
 class LayerWeights(NamedTuple):
-    """The weights of one transformer layer; `query_key_value` holds the three side by side."""
+    """Hold the weights of a transformer layer; `query_key_value` has the three side by side."""
 
     query_key_value: Dense
     attended: Dense
@@ -57,7 +57,7 @@ class LayerWeights(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The weights of a BERT without pooler."""
+    """Hold the weights of a BERT without pooler."""
 
     words: tf.Tensor  # [vocabulary, H]
     positions: tf.Tensor  # [max positions, H]
@@ -68,6 +68,14 @@ class Weights(NamedTuple):
     def words_of(self, ids_N: tf.Tensor) -> tf.Tensor:
         """Look up word embeddings; int32 [N] -> [N, H]."""
         return tf.gather(self.words, ids_N)
+
+
+class Pieces(NamedTuple):
+    """Hold what all layers of a pass know of the pieces of its batch."""
+
+    layout: PaddedLayout
+    bias: tf.Tensor  # [B, 1, Q, T], added to attention scores
+    ops: FusedOps
 
 
 class FusedPass:
@@ -139,49 +147,42 @@ class FusedPass:
         seeds: Sequence = tf.unstack(seeds_D2) if training else [None] * count
         layout = self._layout(mask_BT)
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
-        words_NH = (look_up or weights.words_of)(layout.gather(tf.reshape(ids_BT, [-1])))
-        place_NH = look_up_places(weights.positions, positions_BT, layout)
-        x_NH = tf.cast(words_NH, tf.float32) + tf.cast(place_NH, tf.float32)
+        pieces = Pieces(layout, bias_B1QT, ops)
+        ids_N = layout.gather(tf.reshape(ids_BT, [-1]))
+        words_NH = look_up(ids_N) if look_up else weights.words_of(ids_N)
+        position_NH = look_up_positions(weights.positions, positions_BT, layout)
+        x_NH = tf.cast(words_NH, tf.float32)
+        x_NH += tf.cast(position_NH, tf.float32)
         x_NH += tf.cast(weights.segment, tf.float32)
         x_NH = ops.embedding(x_NH, *weights.norm, seeds[0])
         # Training op by op hands float32 on: its gradients are three times as exact, in the same
         # time.
-        x_NH = tf.cast(x_NH, tf.float32 if training and not compiled else self.dtype)
+        is_wide = training and not compiled
+        x_NH = tf.cast(x_NH, tf.float32 if is_wide else self.dtype)
         for number, layer in enumerate(weights.layers):
-            own = seeds[1 + DROPOUTS_OF_A_LAYER * number :][:DROPOUTS_OF_A_LAYER]
-            x_NH = self._run_layer(layer, x_NH, bias_B1QT, layout, own, ops)
+            first = 1 + DROPOUTS_OF_A_LAYER * number
+            x_NH = self._run_layer(layer, x_NH, pieces, seeds[first : first + DROPOUTS_OF_A_LAYER])
         hidden_PH = layout.scatter(tf.cast(x_NH, self.dtype))
         rows, length = layout.shape[0], layout.shape[1]
         return tf.reshape(hidden_PH, [rows, length, x_NH.shape[-1]])
 
     def _run_layer(
-        self,
-        weights: LayerWeights,
-        x_NH: tf.Tensor,
-        bias_B1QT: tf.Tensor,
-        layout: PaddedLayout,
-        seeds: Sequence,
-        ops: FusedOps,
+        self, weights: LayerWeights, x_NH: tf.Tensor, pieces: Pieces, seeds: Sequence
     ) -> tf.Tensor:
         """Run one transformer layer; [N, H] -> [N, H]."""
+        attended, up, down = weights.attended, weights.up, weights.down
+        residual = pieces.ops.residual
         qkv_NC = weights.query_key_value(tf.cast(x_NH, self.dtype))
-        attended_NH = self._attend(qkv_NC, bias_B1QT, layout, seeds[0], ops)
-        attended, down = weights.attended, weights.down
-        y_NH = attended.product(attended_NH)
-        x_NH = ops.residual(x_NH, y_NH, attended.bias, *weights.attended_norm, seeds[1])
-        inner_NI = weights.up.product(tf.cast(x_NH, self.dtype))
-        inner_NI = ops.activation(inner_NI, weights.up.bias)
-        return ops.residual(x_NH, down.product(inner_NI), down.bias, *weights.norm, seeds[2])
+        y_NH = attended.product(self._attend(qkv_NC, pieces, seeds[0]))
+        x_NH = residual(x_NH, y_NH, attended.bias, *weights.attended_norm, seeds[1])
+        inner_NI = up.product(tf.cast(x_NH, self.dtype))
+        inner_NI = pieces.ops.activation(inner_NI, up.bias)
+        y_NH = down.product(inner_NI)
+        return residual(x_NH, y_NH, down.bias, *weights.norm, seeds[2])
 
-    def _attend(
-        self,
-        qkv_NC: tf.Tensor,
-        bias_B1QT: tf.Tensor,
-        layout: PaddedLayout,
-        seed: tf.Tensor | None,
-        ops: FusedOps,
-    ) -> tf.Tensor:
+    def _attend(self, qkv_NC: tf.Tensor, pieces: Pieces, seed: tf.Tensor | None) -> tf.Tensor:
         """Attend with all heads at once; [N, 3H] -> [N, H]."""
+        layout, bias_B1QT, ops = pieces
         rows, length = layout.shape[0], layout.shape[1]
         qkv_PC = layout.scatter(qkv_NC)
         qkv_BTCAD = tf.reshape(qkv_PC, [rows, length, 3, self.heads, self.head_size])
@@ -190,17 +191,20 @@ class FusedPass:
         query *= tf.constant(self.head_size**-0.5, query.dtype)
         scores_BAQT = tf.matmul(query, key, transpose_b=True)
         attention_BAQT = ops.attention(scores_BAQT, bias_B1QT, seed)
-        attended_BTAD = tf.transpose(tf.matmul(attention_BAQT, value), [0, 2, 1, 3])
-        return layout.gather(tf.reshape(attended_BTAD, [-1, self.heads * self.head_size]))
+        attended_BAQD = tf.matmul(attention_BAQT, value)
+        attended_BQAD = tf.transpose(attended_BAQD, [0, 2, 1, 3])
+        attended_PH = tf.reshape(attended_BQAD, [-1, self.heads * self.head_size])
+        return layout.gather(attended_PH)
 
 
-def look_up_places(
+def look_up_positions(
     table_PH: tf.Tensor, positions_BT: tf.Tensor | None, layout: PaddedLayout
 ) -> tf.Tensor:
     """Look up the embeddings of positions, which are columns where none are given; -> [N, H]."""
     if positions_BT is None:
         return layout.gather_columns(table_PH[: layout.shape[1]])
-    return tf.gather(table_PH, layout.gather(tf.reshape(positions_BT, [-1])))
+    positions_N = layout.gather(tf.reshape(positions_BT, [-1]))
+    return tf.gather(table_PH, positions_N)
 
 
 def attention_bias(mask_BT: tf.Tensor, *, packed: bool, dtype: tf.DType) -> tf.Tensor:
@@ -228,6 +232,7 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 
     Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415.
     """
-    half, one = tf.constant(0.5, x.dtype), tf.constant(1, x.dtype)
+    half = tf.constant(0.5, x.dtype)
+    one = tf.constant(1, x.dtype)
     root = tf.constant(2**-0.5, x.dtype)
     return half * x * (one + tf.math.erf(x * root))

@@ -1,4 +1,4 @@
-"""The elementwise work between a transformer layer's matrix products, as four fused operations.
+"""Fuse the elementwise work between a transformer layer's matrix products into four operations.
 
 One kernel after the other this work takes longer than the products: each reads and writes all
 activations. XLA makes one pass of a whole operation, its gradient included: a compiled one keeps
@@ -8,7 +8,7 @@ cost most, keeps its results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import compress
 from typing import Any
 
@@ -16,11 +16,11 @@ import tensorflow as tf
 
 from tfner.model.encoders import tf_ops, xla_ops
 
-FusedOp = Callable[..., tf.Tensor]
+FusedOp = Callable[..., Any]
 
 
 class FusedOps:
-    """The fused operations of one configuration; what comes out has the type of `x`.
+    """Hold the fused operations of one configuration; what comes out has the type of `x`.
 
     A seed is int [2], or None where nothing is dropped out.
 
@@ -42,64 +42,56 @@ class FusedOps:
     ):
         ops = xla_ops if compiled else tf_ops
 
-        def activation(x_NI: tf.Tensor, bias_I: tf.Tensor) -> tf.Tensor:
+        def activation(x_NI, bias_I):
             return activate(ops.add_bias(x_NI, bias_I))
 
-        def attention(x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        def attention(x_BAQT, bias_B1QT, seed):
             weights_BAQT = ops.softmax(x_BAQT + bias_B1QT)
             return ops.drop(weights_BAQT, attention_dropout, seed)
 
-        def residual(
-            x_NH: tf.Tensor,
-            y_NH: tf.Tensor,
-            bias_H: tf.Tensor,
-            scale_H: tf.Tensor,
-            offset_H: tf.Tensor,
-            seed: tf.Tensor | None,
-        ) -> tf.Tensor:
-            dropped_NH = ops.drop(ops.add_bias(y_NH, bias_H), hidden_dropout, seed)
+        def residual(x_NH, y_NH, bias_H, scale_H, offset_H, seed):
+            biased_NH = ops.add_bias(y_NH, bias_H)
+            dropped_NH = ops.drop(biased_NH, hidden_dropout, seed)
             wide = tf.float32 if compiled else x_NH.dtype
             sum_NH = tf.cast(x_NH, wide) + tf.cast(dropped_NH, wide)
             return ops.normalize(sum_NH, scale_H, offset_H, epsilon)
 
-        def embedding(
-            x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, seed: tf.Tensor | None
-        ) -> tf.Tensor:
+        def embedding(x_NH, scale_H, offset_H, seed):
             normal_NH = ops.normalize(x_NH, scale_H, offset_H, epsilon)
             return ops.drop(normal_NH, hidden_dropout, seed)
 
-        if compiled:
-            self.activation = compile_op(activation)
-            self.attention = compile_attention(attention_dropout)
-            self.residual = compile_op(residual)
-            self.embedding = compile_op(embedding)
-        else:
-            self.activation, self.attention = activation, attention
-            self.residual, self.embedding = residual, embedding
+        self.activation = compile_op(activation) if compiled else activation
+        self.attention = compile_attention(attention_dropout) if compiled else attention
+        self.residual = compile_op(residual) if compiled else residual
+        self.embedding = compile_op(embedding) if compiled else embedding
+
+
+def compile_by_xla(run: FusedOp) -> FusedOp:
+    """Compile a function of tensors."""
+    return tf.function(run, jit_compile=True, autograph=False)
 
 
 def compile_op(op: FusedOp) -> FusedOp:
     """Compile a function of tensors, and its gradient, for which all of it is computed again."""
 
-    def has_gradient(inputs: Sequence[tf.Tensor]) -> list[bool]:
+    def has_gradient(inputs):
         return [value.dtype.is_floating for value in inputs]
 
-    def run_forward(x: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+    def run_forward(x, *others):
         return tf.cast(op(x, *others), x.dtype)
 
-    def run_backward(upstream: tf.Tensor, *inputs: tf.Tensor) -> Any:
+    def run_backward(upstream, *inputs):
         wanted = list(compress(inputs, has_gradient(inputs)))
         with tf.GradientTape() as tape:
             tape.watch(wanted)
             output = run_forward(*inputs)
         return tape.gradient([output], wanted, [upstream])
 
-    forward = tf.function(run_forward, jit_compile=True, autograph=False)
-    backward = tf.function(run_backward, jit_compile=True, autograph=False)
+    forward, backward = compile_by_xla(run_forward), compile_by_xla(run_backward)
 
     @tf.custom_gradient
-    def run(*inputs: tf.Tensor) -> Any:
-        def gradient(upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    def run(*inputs):
+        def gradient(upstream):
             found = iter(backward(upstream, *inputs))
             return [next(found) if wanted else None for wanted in has_gradient(inputs)]
 
@@ -116,24 +108,22 @@ def compile_attention(dropout: float) -> FusedOp:
     sum(k * g).
     """
 
-    def run_forward(
-        x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def run_forward(x_BAQT, bias_B1QT, seed):
         weights_BAQT = xla_ops.softmax(x_BAQT + bias_B1QT)
         kept_BAQT = xla_ops.drop(weights_BAQT, dropout, seed)
         return tf.cast(kept_BAQT, x_BAQT.dtype), tf.cast(weights_BAQT, x_BAQT.dtype)
 
-    def run_backward(upstream: tf.Tensor, kept: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def run_backward(upstream, kept, weights):
         product = tf.cast(kept, tf.float32) * tf.cast(upstream, tf.float32)
         sums = xla_ops.for_each_column(xla_ops.sum_rows(product), product)
-        return tf.cast(product - tf.cast(weights, tf.float32) * sums, upstream.dtype)
+        weights = tf.cast(weights, tf.float32)
+        return tf.cast(product - weights * sums, upstream.dtype)
 
-    forward = tf.function(run_forward, jit_compile=True, autograph=False)
-    backward = tf.function(run_backward, jit_compile=True, autograph=False)
+    forward, backward = compile_by_xla(run_forward), compile_by_xla(run_backward)
 
-    def attention(x_BAQT: tf.Tensor, bias_B1QT: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    def attention(x_BAQT, bias_B1QT, seed):
         @tf.custom_gradient
-        def run(x_BAQT: tf.Tensor) -> Any:
+        def run(x_BAQT):
             kept, weights = forward(x_BAQT, bias_B1QT, seed)
             return kept, lambda upstream: backward(upstream, kept, weights)
 

@@ -1,4 +1,4 @@
-"""The rows of an embedding table that have gradients in a training, as a table of their own."""
+"""Train the rows of an embedding table that have gradients, as a table of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tf_keras as keras
 
 
 class PartialEmbedding(keras.layers.Layer):
-    """A trainable copy of some rows of a table [V, H].
+    """Train a copy of some rows of a table [V, H].
 
     Adam keeps two moments of each weight and goes over all three with every step. Of a vocabulary
     of 30,000 pieces a training set of some thousand sentences has a fifth to a third; the rest of
@@ -33,34 +33,32 @@ class PartialEmbedding(keras.layers.Layer):
         vocabulary, width = (int(size or 0) for size in whole.shape)
         # The row of the copy for each id; -1, an error when it is looked up, for those without one.
         self._row_of_id = np.full(vocabulary, -1, np.int32)
-        self._row_of_id[self._ids] = np.arange(len(self._ids))
-        self._table = self.add_weight("table", [len(self._ids) + 1, width], initializer="ones")
-        self._table.assign(append_ones(tf.gather(whole, self._ids)))
+        self._row_of_id[self._ids] = np.arange(len(ids))
+        self._table = self.add_weight("table", [len(ids) + 1, width], initializer="ones")
+        rows_UH = tf.gather(whole, self._ids)
+        self._table.assign(append_ones(rows_UH))
 
     def look_up(self, ids_N: tf.Tensor) -> tf.Tensor:
         """Look up rows that are trained; int32 [N] -> float32 [N, H]."""
-        return tf.gather(self._read(), tf.gather(tf.constant(self._row_of_id), ids_N))
+        row_N = tf.gather(self._row_of_id, ids_N)
+        return tf.gather(self._read(), row_N)
 
     def look_up_any(self, whole: tf.Variable, ids_N: tf.Tensor) -> tf.Tensor:
-        """Look up any rows of the table as it would be if it were up to date.
-
-        Int32 [N] -> [N, H].
-        """
+        """Look up any rows of the table as it were up to date; int32 [N] -> [N, H]."""
         table = self._read()
-        row_N = tf.gather(tf.constant(self._row_of_id), ids_N)
+        row_N = tf.gather(self._row_of_id, ids_N)
         trained_NH = tf.gather(table, tf.maximum(row_N, 0))
         whole_NH = tf.cast(tf.gather(whole, ids_N), table.dtype)  # a policy may cast its reads
         decayed_NH = whole_NH * table[-1]
         return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
 
     def sync(self, whole: tf.Variable) -> None:
-        """Put the rows into the table, and let its others decay as much as these since the last
-        time.
-        """
+        """Put the rows into the table, and let its others decay as these since the last time."""
         table = self._table.read_value()
         rows_UH, decay_H = table[:-1], table[-1]
-        decayed = whole.read_value() * decay_H
-        whole.assign(tf.tensor_scatter_nd_update(decayed, self._ids[:, None], rows_UH))
+        decayed_VH = whole.read_value() * decay_H
+        synced_VH = tf.tensor_scatter_nd_update(decayed_VH, self._ids[:, None], rows_UH)
+        whole.assign(synced_VH)
         self._table.assign(append_ones(rows_UH))
 
     def _read(self) -> tf.Tensor:

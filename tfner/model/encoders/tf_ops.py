@@ -1,4 +1,4 @@
-"""Softmax, layer normalization, biases and dropout as TensorFlow's own kernels do them.
+"""Compute softmax, normalization, biases and dropout by TensorFlow's own kernels.
 
 They are written in forms that TensorFlow's optimizer fuses on a CPU. `xla_ops` has the same
 functions for XLA.
@@ -29,18 +29,15 @@ def normalize(
     if x_NH.dtype == tf.float32:
         x_NH -= tf.reduce_mean(x_NH, -1, keepdims=True)  # the kernels round less about 0
     shape = tf.shape(x_NH)
+    x_1NH1 = tf.reshape(x_NH, [1, shape[0], shape[1], 1])
+    scale_N = tf.fill(shape[:1], 1.0)
+    offset_N = tf.fill(shape[:1], 0.0)
     moments = tf.zeros([0])
-    batch_norm = tf.raw_ops.FusedBatchNormV3(
-        x=tf.reshape(x_NH, [1, shape[0], shape[1], 1]),
-        scale=tf.fill(shape[:1], 1.0),
-        offset=tf.fill(shape[:1], 0.0),
-        mean=moments,
-        variance=moments,
-        epsilon=epsilon,
-        data_format="NCHW",
-        is_training=True,
-    )
-    scaled_NH = tf.reshape(batch_norm.y, shape) * tf.cast(scale_H, x_NH.dtype)
+    inputs = {"x": x_1NH1, "scale": scale_N, "offset": offset_N, "mean": moments}
+    options = {"epsilon": epsilon, "data_format": "NCHW", "is_training": True}
+    normal = tf.raw_ops.FusedBatchNormV3(**inputs, variance=moments, **options)
+    normal_NH = tf.reshape(normal.y, shape)
+    scaled_NH = normal_NH * tf.cast(scale_H, x_NH.dtype)
     return scaled_NH + tf.cast(offset_H, x_NH.dtype)
 
 

@@ -1,6 +1,4 @@
-"""Which positions of a batch [B, T] are computed.
-
-A matrix of tokens [N, X], its rows gathered from them.
+"""Choose which positions of a batch [B, T] are computed, as the rows of a matrix [N, X].
 
 Between a transformer's attentions every token is computed by itself, so padding needs no row.
 """
@@ -50,11 +48,14 @@ class PackedLayout(PaddedLayout):
     def __init__(self, mask_BT: tf.Tensor):
         super().__init__(mask_BT)
         real_P = tf.reshape(tf.cast(mask_BT > 0, tf.int32), [-1])
-        position_N = tf.cast(tf.where(real_P > 0)[:, 0], tf.int32)
+        position_N = tf.where(real_P > 0)[:, 0]
+        position_N = tf.cast(position_N, tf.int32)
+        count = tf.size(position_N)
         least = tf.minimum(tf.size(real_P), 1)
-        wanted = round_up(tf.maximum(tf.size(position_N), least))
-        self._position_N = tf.pad(position_N, [[0, wanted - tf.size(position_N)]])
-        self._row_P = tf.maximum(tf.cumsum(real_P) - 1, 0)
+        wanted = round_up(tf.maximum(count, least))
+        self._position_N = tf.pad(position_N, [[0, wanted - count]])
+        row_P = tf.cumsum(real_P) - 1
+        self._row_P = tf.maximum(row_P, 0)
 
     def gather(self, x_PX: tf.Tensor) -> tf.Tensor:
         """Gather the rows of real positions: [P, X] -> [N, X]."""
@@ -62,7 +63,8 @@ class PackedLayout(PaddedLayout):
 
     def gather_columns(self, x_TH: tf.Tensor) -> tf.Tensor:
         """Gather the rows from what each of the T columns has: [T, H] -> [N, H]."""
-        return tf.gather(x_TH, tf.math.floormod(self._position_N, self.shape[1]))
+        column_N = tf.math.floormod(self._position_N, self.shape[1])
+        return tf.gather(x_TH, column_N)
 
     def scatter(self, x_NX: tf.Tensor) -> tf.Tensor:
         """Put rows back at their positions: [N, X] -> [P, X]."""
@@ -75,7 +77,9 @@ def round_up(count: tf.Tensor) -> tf.Tensor:
     >>> [int(round_up(tf.constant(count))) for count in (1, 9, 300, 1000)]
     [8, 16, 304, 1024]
     """
-    share = tf.cast(tf.maximum(count, 1), tf.float32) / ROW_SHARE
-    power = tf.cast(tf.math.log(share) / math.log(2), tf.int32)
-    step = tf.bitwise.left_shift(1, tf.maximum(power, int(math.log2(ROW_MULTIPLE))))
+    rows = tf.cast(tf.maximum(count, 1), tf.float32)
+    power = tf.math.log(rows / ROW_SHARE) / math.log(2)
+    least = int(math.log2(ROW_MULTIPLE))
+    power = tf.maximum(tf.cast(power, tf.int32), least)
+    step = tf.bitwise.left_shift(1, power)
     return -(-count // step) * step

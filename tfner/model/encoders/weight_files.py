@@ -122,8 +122,7 @@ def encoder_names(file: Any) -> list[str]:
 
 
 def check_tensorflow_file(path: Path) -> None:
-    """Check that nothing in an HDF5 file stands for another file, nor for numbers that it does not
-    hold.
+    """Check that nothing in an HDF5 file stands for other files or for numbers it does not hold.
 
     Raises:
         ModelError: it does, it is no HDF5 file, or not as Keras writes weights.

@@ -1,5 +1,4 @@
-"""Softmax, layer normalization, biases and dropout in forms of which XLA makes one fast pass on a
-CPU.
+"""Compute softmax, normalization, biases and dropout so that XLA makes one fast pass on a CPU.
 
 That holds for their gradients too. XLA turns a sum of more than 32 values into sliding windows that
 take several times as long, so sums go in two steps, also those that arise in gradients. All is
@@ -17,8 +16,10 @@ STEP = 32  # values that are summed at once
 
 def sum_rows(x: tf.Tensor) -> tf.Tensor:
     """Sum over the last axis, which is kept with length 1."""
-    steps = tf.reshape(x, [*x.shape[:-1], *factor(size_of(x, -1))])
-    return tf.reduce_sum(tf.reduce_sum(steps, -1), -1, keepdims=True)
+    factors = factor(size_of(x, -1))
+    steps = tf.reshape(x, [*x.shape[:-1], *factors])
+    sums = tf.reduce_sum(steps, -1)
+    return tf.reduce_sum(sums, -1, keepdims=True)
 
 
 def sum_columns(x_NH: tf.Tensor) -> tf.Tensor:
@@ -27,7 +28,8 @@ def sum_columns(x_NH: tf.Tensor) -> tf.Tensor:
     >>> sum_columns(tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])).numpy().tolist()
     [9.0, 12.0]
     """
-    steps = tf.reshape(x_NH, [*factor(size_of(x_NH, 0)), x_NH.shape[-1]])
+    factors = factor(size_of(x_NH, 0))
+    steps = tf.reshape(x_NH, [*factors, x_NH.shape[-1]])
     return tf.reduce_sum(tf.reduce_sum(steps, 1), 0)
 
 
@@ -67,28 +69,34 @@ def repeat(
 def add_bias(x_NH: tf.Tensor, bias_H: tf.Tensor) -> tf.Tensor:
     """Add a bias; -> float32 [N, H]."""
     wide_NH = tf.cast(x_NH, tf.float32)
-    return wide_NH + for_each_row(tf.cast(bias_H, tf.float32), wide_NH)
+    bias_H = tf.cast(bias_H, tf.float32)
+    return wide_NH + for_each_row(bias_H, wide_NH)
 
 
 def softmax(x: tf.Tensor) -> tf.Tensor:
     """Take the softmax over the last axis."""
     wide = tf.cast(x, tf.float32)
-    largest = tf.stop_gradient(tf.reduce_max(wide, -1, keepdims=True))
-    exponentials = tf.exp(wide - largest)
-    return exponentials * for_each_column(1 / sum_rows(exponentials), exponentials)
+    largest = tf.reduce_max(wide, -1, keepdims=True)
+    exponentials = tf.exp(wide - tf.stop_gradient(largest))
+    inverse = 1 / sum_rows(exponentials)
+    return exponentials * for_each_column(inverse, exponentials)
 
 
 def normalize(
     x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, epsilon: float
 ) -> tf.Tensor:
     """Normalize rows to mean 0 and variance 1, then scale and shift columns."""
-    wide_NH, width = tf.cast(x_NH, tf.float32), size_of(x_NH, -1)
-    centred_NH = wide_NH - for_each_column(sum_rows(wide_NH) / width, wide_NH)
+    wide_NH = tf.cast(x_NH, tf.float32)
+    width = size_of(x_NH, -1)
+    mean_N1 = sum_rows(wide_NH) / width
+    centred_NH = wide_NH - for_each_column(mean_N1, wide_NH)
     variance_N1 = sum_rows(centred_NH * centred_NH) / width
-    factor_NH = for_each_column(tf.math.rsqrt(variance_N1 + epsilon), wide_NH)
-    scale_NH = for_each_row(tf.cast(scale_H, tf.float32), wide_NH)
-    offset_NH = for_each_row(tf.cast(offset_H, tf.float32), wide_NH)
-    return centred_NH * factor_NH * scale_NH + offset_NH
+    factor_N1 = tf.math.rsqrt(variance_N1 + epsilon)
+    factor_NH = for_each_column(factor_N1, wide_NH)
+    scale_H = tf.cast(scale_H, tf.float32)
+    offset_H = tf.cast(offset_H, tf.float32)
+    scaled_NH = centred_NH * factor_NH * for_each_row(scale_H, wide_NH)
+    return scaled_NH + for_each_row(offset_H, wide_NH)
 
 
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
@@ -100,20 +108,22 @@ def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
     """
     if seed is None or not rate:
         return x
-    halves = tf.unstack(tf.cast(seed, tf.uint32))
-    front = mix(halves[0])
-    between = mix(front + halves[1])
-    number = tf.reshape(tf.range(x.shape.num_elements()), x.shape)
-    hashed = mix(tf.cast(number, tf.uint32) + front, between)
-    kept = hashed >= tf.constant(round(rate * 2**32), tf.uint32)
-    return tf.where(kept, x * tf.constant(1 / (1 - rate), x.dtype), tf.zeros_like(x))
+    first, second = tf.unstack(tf.cast(seed, tf.uint32))
+    front = mix(first)
+    between = mix(front + second)
+    number = tf.range(x.shape.num_elements())
+    number = tf.cast(tf.reshape(number, x.shape), tf.uint32)
+    threshold = tf.constant(round(rate * 2**32), tf.uint32)
+    kept = mix(number + front, between) >= threshold
+    scaled = x * tf.constant(1 / (1 - rate), x.dtype)
+    return tf.where(kept, scaled, tf.zeros_like(x))
 
 
 def mix(bits: tf.Tensor, between: tf.Tensor | int = 0) -> tf.Tensor:
     """Mix every bit of a uint32 into every other."""
-    bits = fold(bits, 16) * tf.constant(0x7FEB352D, tf.uint32)
+    bits = fold(bits, 16) * 0x7FEB352D
     bits = tf.bitwise.bitwise_xor(bits, tf.cast(between, tf.uint32))
-    bits = fold(bits, 15) * tf.constant(0x846CA68B, tf.uint32)
+    bits = fold(bits, 15) * 0x846CA68B
     return fold(bits, 16)
 
 

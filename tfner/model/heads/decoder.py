@@ -1,5 +1,6 @@
-"""From the probabilities of a text's units to tags and entities, in graph, with core TensorFlow ops
-only.
+"""Turn the probabilities of a text's units into tags and entities, in graph.
+
+Only core TensorFlow ops are used, so that any server can run them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import EntityMarks, MarkRules, mark_entities, mark_rules
 from tfner.model.heads.viterbi import greedy, positions, viterbi
 
-__all__ = ["Decoded", "Decoder", "Spans", "read_entities", "thresholds_by_type"]
-
 
 class Spans(NamedTuple):
-    """The entities of each row in order.
+    """Hold the entities of each row in order.
 
     E is the largest count, 0 allowed, or the limit that was set. Padding is -1, or 0 for scores.
     """
@@ -31,7 +30,7 @@ class Spans(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """The tags of units, and the entities that they spell."""
+    """Hold the tags of units, and the entities that they spell."""
 
     tags: tf.Tensor  # int32 [M]
     probabilities: tf.Tensor  # float32 [M], of the tags
@@ -39,7 +38,7 @@ class Decoded(NamedTuple):
 
 
 class Entities(NamedTuple):
-    """The N entities of all rows in order; units counted over all rows."""
+    """Hold the N entities of all rows in order; units are counted over all rows."""
 
     first: tf.Tensor  # int32 [N]
     last: tf.Tensor  # int32 [N], inclusive
@@ -56,8 +55,7 @@ class Decoder(tf.Module):
 
     Args:
         tags: the K tag names by id.
-        allowed_first, allowed_next, allowed_last: as `tfner.model.heads.viterbi.viterbi` takes
-            them.
+        allowed: allowed_first, allowed_next and allowed_last, as `viterbi` takes them.
         method: "viterbi" or "greedy".
         types: the order of entity types that `entity_type` indexes; by default that of first
             appearance.
@@ -69,10 +67,7 @@ class Decoder(tf.Module):
     def __init__(
         self,
         tags: Sequence[str],
-        allowed_first: np.ndarray,
-        allowed_next: np.ndarray,
-        allowed_last: np.ndarray,
-        *,
+        *allowed: np.ndarray,
         method: str = "viterbi",
         types: Sequence[str] | None = None,
         threshold: float | Mapping[str, float] = 0.0,
@@ -86,8 +81,7 @@ class Decoder(tf.Module):
         self._rules = mark_rules(tags, types)
         self._outside = list(tags).index("O")
         self._thresholds = thresholds_by_type(threshold, self._rules.types)
-        allowed = (allowed_first, allowed_next, allowed_last)
-        self._allowed = tuple(np.asarray(table, bool) for table in allowed)
+        self._allowed = allowed
 
     def __call__(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
         """Decode B rows that stand in one line.
@@ -106,20 +100,20 @@ class Decoder(tf.Module):
         row_M = tf.repeat(tf.range(tf.size(lengths_B)), lengths_B)
         marks, entities = read_entities(tags_M, log_probs_MK, row_M, self._rules)
         if self._thresholds.any():
-            threshold_N = tf.gather(tf.constant(self._thresholds), entities.type)
-            kept_N = entities.score >= threshold_N
-            tags_M = tf.where(inside_chosen(marks, ~kept_N), self._outside, tags_M)
+            kept_N = entities.score >= tf.gather(self._thresholds, entities.type)
+            dropped_M = inside_chosen(marks, ~kept_N)
+            tags_M = tf.where(dropped_M, self._outside, tags_M)
             entities = entities.take(kept_N)
-        probabilities_M = tf.exp(tf.gather(log_probs_MK, tags_M, batch_dims=1))
+        log_prob_M = tf.gather(log_probs_MK, tags_M, batch_dims=1)
         spans = pad_by_row(entities, row_M, lengths_B, self.max_entities)
-        return Decoded(tags_M, probabilities_M, spans)
+        return Decoded(tags_M, tf.exp(log_prob_M), spans)
 
 
 def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[str]) -> np.ndarray:
     """Lay out one threshold a type, float32; 0 for those that are not named.
 
     Raises:
-        ConfigError: a type that there is not.
+        ConfigError: a type is named that does not exist.
     """
     if not isinstance(threshold, Mapping):
         return np.full(len(types), threshold, np.float32)
@@ -133,9 +127,10 @@ def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[s
 def read_entities(
     tags_M: tf.Tensor, log_probs_MK: tf.Tensor, row_M: tf.Tensor, rules: MarkRules
 ) -> tuple[EntityMarks, Entities]:
-    """Read entities from tags as seqeval's default mode does.
+    """Read entities from tags as seqeval's default mode does, E and S included.
 
-    An illegal sequence too has a meaning.
+    conlleval, which knows no BIOES, agrees where no tag is E or S. An illegal sequence has a
+    meaning too.
 
     Args:
         tags_M: int32 [M], rows in one line.
@@ -144,17 +139,21 @@ def read_entities(
         row_M: int32 [M], the row of each unit; entities end with their row.
         rules: `mark_rules` of the tag names.
     """
-    marks_1M = mark_entities(rules, tags_M[tf.newaxis], row_M[tf.newaxis])
+    marks_1M = mark_entities(rules, tags_M[None], row_M[None])
     marks = EntityMarks(*(tf.squeeze(mark, 0) for mark in marks_1M))
-    first_N, last_N = positions(marks.begins), positions(marks.ends)
-    log_prob_M = tf.gather(tf.cast(log_probs_MK, tf.float32), tags_M, batch_dims=1)
+    first_N = positions(marks.begins)
+    last_N = positions(marks.ends)
+    log_probs_MK = tf.cast(log_probs_MK, tf.float32)
+    log_prob_M = tf.gather(log_probs_MK, tags_M, batch_dims=1)
     log_prob_M = tf.where(tf.math.is_nan(log_prob_M), -np.inf, log_prob_M)
     inside_M = marks.type >= 0
     probability_V = tf.boolean_mask(tf.exp(log_prob_M), inside_M)
     entity_V = tf.boolean_mask(entity_numbers(marks), inside_M)
     total_N = tf.math.unsorted_segment_sum(probability_V, entity_V, tf.size(first_N))
-    score_N = total_N / tf.cast(last_N - first_N + 1, tf.float32)
-    return marks, Entities(first_N, last_N, tf.gather(marks.type, first_N), score_N)
+    units_N = last_N - first_N + 1
+    score_N = total_N / tf.cast(units_N, tf.float32)
+    type_N = tf.gather(marks.type, first_N)
+    return marks, Entities(first_N, last_N, type_N, score_N)
 
 
 def entity_numbers(marks: EntityMarks) -> tf.Tensor:
@@ -166,7 +165,8 @@ def inside_chosen(marks: EntityMarks, chosen_N: tf.Tensor) -> tf.Tensor:
     """Mark the units of the chosen entities: bool [N] -> bool [M]."""
     inside_M = marks.type >= 0
     number_M = tf.where(inside_M, entity_numbers(marks) + 1, 0)
-    return inside_M & tf.gather(tf.pad(chosen_N, [[1, 0]]), number_M)
+    chosen = tf.pad(chosen_N, [[1, 0]])
+    return inside_M & tf.gather(chosen, number_M)
 
 
 def pad_by_row(
@@ -183,18 +183,23 @@ def pad_by_row(
     row_N = tf.gather(row_M, entities.first)
     count_B = tf.math.unsorted_segment_sum(tf.ones_like(row_N), row_N, rows)
     begin_B = tf.cumsum(count_B, exclusive=True)
-    rank_N = tf.range(tf.size(row_N)) - tf.gather(begin_B, row_N)
-    width = tf.reduce_max(tf.concat([count_B, [0]], axis=0))
+    number_N = tf.range(tf.size(row_N))
+    rank_N = number_N - tf.gather(begin_B, row_N)
+    width = tf.reduce_max(tf.pad(count_B, [[0, 1]]))
     if max_entities is not None:
         width = tf.minimum(width, max_entities)
     fits_N = rank_N < width
-    index_N2 = tf.boolean_mask(tf.stack([row_N, rank_N], axis=1), fits_N)
+    index_N2 = tf.stack([row_N, rank_N], axis=1)
+    index_N2 = tf.boolean_mask(index_N2, fits_N)
     shape = tf.stack([rows, width])
 
     def pad(values_N: tf.Tensor, padding: float) -> tf.Tensor:
         kept = tf.boolean_mask(values_N, fits_N)
-        return tf.tensor_scatter_nd_update(tf.fill(shape, padding), index_N2, kept)
+        empty_BE = tf.fill(shape, padding)
+        return tf.tensor_scatter_nd_update(empty_BE, index_N2, kept)
 
-    start_N = tf.gather(tf.cumsum(lengths_B, exclusive=True), row_N)
-    first_BE, last_BE = pad(entities.first - start_N, -1), pad(entities.last - start_N, -1)
+    start_B = tf.cumsum(lengths_B, exclusive=True)
+    start_N = tf.gather(start_B, row_N)
+    first_BE = pad(entities.first - start_N, -1)
+    last_BE = pad(entities.last - start_N, -1)
     return Spans(first_BE, last_BE, pad(entities.type, -1), pad(entities.score, 0.0), count_B)

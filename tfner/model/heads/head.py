@@ -1,6 +1,6 @@
-"""The seam between hidden states and tags.
+"""Define what lies between hidden states and tags.
 
-What a head owns, what it can be asked, which heads there are.
+Here stand what a head owns, what it can be asked, and which heads exist.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tfner.tagging.schemes import LabelSet
 
 @dataclass(frozen=True)
 class LossOptions:
-    """What a run may ask of a head's loss.
+    """Hold what a run may ask of a head's loss.
 
     Args:
         label_smoothing: share in [0, 1) of the target spread over all tags.
@@ -36,7 +36,7 @@ PLAIN_LOSS = LossOptions()
 
 @dataclass(frozen=True)
 class DecoderOptions:
-    """What an export may ask of a head's decoder.
+    """Hold what an export may ask of a head's decoder.
 
     Args:
         method: "viterbi" for the best legal sequence of tags, "greedy" for the best tag of each
@@ -55,9 +55,9 @@ PLAIN_DECODING = DecoderOptions()
 
 
 class LossSums(NamedTuple):
-    """The two parts of a loss on one replica.
+    """Hold numerator and denominator of a loss on one replica.
 
-    Their quotient over all replicas and parts is the loss.
+    Their quotient, each summed over all replicas and micro-batches, is the loss.
     """
 
     total: tf.Tensor  # float32 scalar, the sum of what labelled units cost
@@ -91,7 +91,7 @@ class Head(keras.layers.Layer):
         """Sum up the loss of labelled positions, on this replica alone.
 
         The caller divides, by the weight of the whole global batch: so the loss does not depend on
-        the number of replicas or parts that a batch is worked through in.
+        the number of replicas or micro-batches that a batch is worked through in.
 
         Args:
             y_BT: tag ids, int32; where the mask is 0 they may be anything.
@@ -102,30 +102,17 @@ class Head(keras.layers.Layer):
         raise NotImplementedError
 
     def log_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """Turn logits [..., K] into log probabilities of tags, float32.
-
-        What is kept of every unit.
-        """
+        """Turn logits [..., K] into log probabilities of tags, float32, one row a unit."""
         return tf.nn.log_softmax(tf.cast(logits, tf.float32))
 
     def decoder(self, options: DecoderOptions) -> Decoder:
         """Build what turns the log probabilities of a text's units into tags and entities."""
-        return Decoder(
-            self.labels.tags,
-            self.labels.allowed_first,
-            self.labels.allowed_next,
-            self.labels.allowed_last,
-            types=self.labels.types,
-            method=options.method,
-            threshold=options.threshold,
-            max_entities=options.max_entities,
-        )
+        labels = self.labels
+        allowed = (labels.allowed_first, labels.allowed_next, labels.allowed_last)
+        return Decoder(labels.tags, *allowed, types=labels.types, **vars(options))
 
     def export_copy(self) -> ExportCopy:
-        """Give what an export holds.
-
-        A function of hidden states that gives logits, and its variables.
-        """
+        """Give what an export holds: a function from hidden states to logits, and its variables."""
         return ExportCopy(self, self.weights)
 
 
@@ -144,5 +131,6 @@ def build_head(name: str, labels: LabelSet, loss: LossOptions, initializer_range
         ConfigError: there is none of that name.
     """
     if name not in HEADS:
-        raise ConfigError(f"model.head: expected one of {', '.join(sorted(HEADS))}, got {name!r}")
+        known = ", ".join(sorted(HEADS))
+        raise ConfigError(f"model.head: expected one of {known}, got {name!r}")
     return HEADS[name](labels, loss, initializer_range=initializer_range)

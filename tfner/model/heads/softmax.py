@@ -1,7 +1,4 @@
-"""The softmax head.
-
-A product gives each piece one logit a tag, and each unit is learned by itself.
-"""
+"""Compute one logit a tag for each piece by a product; each unit is learned by itself."""
 
 from __future__ import annotations
 
@@ -24,20 +21,17 @@ class SoftmaxHead(Head):
     """
 
     def __init__(
-        self,
-        labels: LabelSet,
-        loss: LossOptions = PLAIN_LOSS,
-        *,
-        initializer_range: float = 0.02,
+        self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
     ):
         super().__init__(labels, loss)
         self.initializer_range = initializer_range
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Create kernel [H, K] and bias [K]."""
-        width, tags = input_shape[-1], len(self.labels.tags)
+        tags = len(self.labels.tags)
         initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_range)
-        self.kernel = self.add_weight("kernel", [width, tags], initializer=initializer)
+        shape = [input_shape[-1], tags]
+        self.kernel = self.add_weight("kernel", shape, initializer=initializer)
         self.bias = self.add_weight("bias", [tags], initializer="zeros")
         super().build(input_shape)
 
@@ -53,13 +47,7 @@ class SoftmaxHead(Head):
         segments_BT: tf.Tensor | None = None,
     ) -> LossSums:
         """Sum up the cross entropy of labelled positions; neighbours play no part."""
-        sums = masked_cross_entropy_sum(
-            y_BT,
-            logits_BTK,
-            mask_BT,
-            label_smoothing=self.loss.label_smoothing,
-            class_weights=self.loss.class_weights,
-        )
+        sums = masked_cross_entropy_sum(y_BT, logits_BTK, mask_BT, **vars(self.loss))
         return LossSums(*sums)
 
     def export_copy(self) -> ExportCopy:
@@ -70,7 +58,8 @@ class SoftmaxHead(Head):
 
 def project(hidden_BTH: tf.Tensor, kernel_HK: tf.Tensor, bias_K: tf.Tensor) -> tf.Tensor:
     """Multiply in float32: [B, T, H], [H, K], [K] -> [B, T, K]."""
-    return tf.tensordot(tf.cast(hidden_BTH, tf.float32), kernel_HK, 1) + bias_K
+    hidden_BTH = tf.cast(hidden_BTH, tf.float32)
+    return tf.tensordot(hidden_BTH, kernel_HK, 1) + bias_K
 
 
 register("softmax", SoftmaxHead)

@@ -1,11 +1,9 @@
-"""The best legal tag sequence of each row, in graph, with core TensorFlow ops only."""
+"""Find the best legal tag sequence of each row, in graph, with core TensorFlow ops only."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-
-__all__ = ["best_paths", "greedy", "viterbi"]
 
 # A log probability below this, minus infinity and NaN count as this: improbable, but not illegal.
 FLOOR = -1e6
@@ -59,36 +57,36 @@ def viterbi(
     unit_M = tf.range(tf.shape(log_probs_MK)[0])
     first_M = _marked(ends_B - lengths_B, lengths_B, unit_M)
     last_M = _marked(ends_B - 1, lengths_B, unit_M)
-    bad_first_MK = first_M[:, tf.newaxis] & ~allowed_first
-    bad_last_MK = last_M[:, tf.newaxis] & ~allowed_last
-    scores_MK = tf.where(bad_first_MK | bad_last_MK, -np.inf, _clean(log_probs_MK))
+    bad_first_MK = first_M[:, None] & ~np.asarray(allowed_first, bool)
+    bad_last_MK = last_M[:, None] & ~np.asarray(allowed_last, bool)
+    bad_MK = bad_first_MK | bad_last_MK
+    scores_MK = tf.where(bad_MK, -np.inf, _clean(log_probs_MK))
     border_M = tf.logical_not(first_M)  # inside a row two neighbours must go together
-    joined_M = tf.zeros_like(
-        border_M
-    )  # whether a unit belongs to the same run as the one before it
+    joined_M = tf.zeros_like(border_M)  # whether a unit belongs to the run of the one before it
     may_follow = tf.constant(allowed_next.reshape(-1))
 
     def illegal_borders(tags_M, joined_M):
         before_M = tf.pad(tags_M, [[1, 0]])[:-1]
-        legal_M = tf.gather(may_follow, before_M * len(allowed_next) + tags_M)
+        pair_M = before_M * len(allowed_next) + tags_M
+        legal_M = tf.gather(may_follow, pair_M)
         return border_M & ~joined_M & ~legal_M
 
     def join_and_solve(tags_M, joined_M, reach):
         # Joining more than must be costs time, never exactness: the reach doubles, so few rounds
         # are needed.
-        near_M = _widen(illegal_borders(tags_M, joined_M), reach)
+        illegal_M = illegal_borders(tags_M, joined_M)
+        near_M = _widen(illegal_M, reach)
         new_M = near_M & border_M & ~joined_M
         joined_M |= new_M
         tags_M = _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next)
         return tags_M, joined_M, 2 * reach + 1
 
-    tags_M, _, _ = tf.while_loop(
-        lambda tags_M, joined_M, _: tf.reduce_any(illegal_borders(tags_M, joined_M)),
-        join_and_solve,
-        (best_tags(scores_MK), joined_M, tf.constant(0)),
-        shape_invariants=(ANY_LENGTH, ANY_LENGTH, tf.TensorShape([])),
-    )
-    return tags_M
+    def is_illegal(tags_M, joined_M, reach):
+        return tf.reduce_any(illegal_borders(tags_M, joined_M))
+
+    start = (best_tags(scores_MK), joined_M, tf.constant(0))
+    shapes = (ANY_LENGTH, ANY_LENGTH, tf.TensorShape([]))
+    return tf.while_loop(is_illegal, join_and_solve, start, shapes)[0]
 
 
 def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
@@ -100,7 +98,7 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
     """
     # Tags with the same successors share a row: 20 instead of 77 for 19 types in BIOES.
     rows, row_of_tag = np.unique(allowed_next, axis=0, return_inverse=True)
-    penalty_RK = tf.constant(np.where(rows, 0.0, -np.inf), tf.float64)
+    penalty_RK = tf.constant(np.where(rows, 0.0, -np.inf))
     row_of_tag_K = tf.constant(row_of_tag.reshape(-1), tf.int32)
     units = tf.shape(scores_UBK)[0]
 
@@ -110,10 +108,11 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
         `best_BK` is the best sum from `unit` on, by the tag there; `successors` what comes next on
         its way.
         """
-        onward_BRK = best_BK[:, tf.newaxis, :] + penalty_RK
+        onward_BRK = best_BK[:, None, :] + penalty_RK
         successors = successors.write(unit, best_tags(onward_BRK))
-        rest_BK = tf.gather(tf.reduce_max(onward_BRK, axis=-1), row_of_tag_K, axis=1)
-        is_unit_B1 = (unit < lengths_B)[:, tf.newaxis]
+        rest_BR = tf.reduce_max(onward_BRK, axis=-1)
+        rest_BK = tf.gather(rest_BR, row_of_tag_K, axis=1)
+        is_unit_B1 = (unit < lengths_B)[:, None]
         rest_BK = tf.where(is_unit_B1, rest_BK, tf.zeros_like(rest_BK))
         best_BK = scores_UBK[unit - 1] + rest_BK
         return unit - 1, best_BK, successors
@@ -128,7 +127,8 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
     start = (units - 1, scores_UBK[units - 1], successors)
     _, best_BK, successors = tf.while_loop(lambda unit, *_: unit > 0, backward, start)
     first_B = best_tags(best_BK)
-    tags = tf.TensorArray(tf.int32, units, element_shape=[None]).write(0, first_B)
+    tags = tf.TensorArray(tf.int32, units, element_shape=[None])
+    tags = tags.write(0, first_B)
     _, _, tags = tf.while_loop(lambda unit, *_: unit < units, forward, (1, first_B, tags))
     return tags.stack()
 
@@ -152,8 +152,9 @@ def _clean(log_probs_MK: tf.Tensor) -> tf.Tensor:
 def _marked(at_B: tf.Tensor, lengths_B: tf.Tensor, unit_M: tf.Tensor) -> tf.Tensor:
     """Mark one unit of each row that has any: int32 [B], [B] -> bool [M]."""
     at_N = tf.boolean_mask(at_B, lengths_B > 0)
-    unmarked_M, marks_N = tf.zeros_like(unit_M, tf.bool), tf.ones_like(at_N, tf.bool)
-    return tf.tensor_scatter_nd_update(unmarked_M, at_N[:, tf.newaxis], marks_N)
+    unmarked_M = tf.zeros_like(unit_M, tf.bool)
+    marks_N = tf.ones_like(at_N, tf.bool)
+    return tf.tensor_scatter_nd_update(unmarked_M, at_N[:, None], marks_N)
 
 
 def _widen(marked_M: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
@@ -163,10 +164,12 @@ def _widen(marked_M: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
     [False, True, True, True, False]
     """
     count = tf.size(marked_M)
-    before_N = tf.cumsum(tf.pad(tf.cast(marked_M, tf.int32), [[1, 0]]))
+    marks_M = tf.cast(marked_M, tf.int32)
+    before_N = tf.cumsum(tf.pad(marks_M, [[1, 0]]))
     unit_M = tf.range(count)
-    until_M = tf.gather(before_N, tf.minimum(unit_M + reach + 1, count))
-    return until_M > tf.gather(before_N, tf.maximum(unit_M - reach, 0))
+    first_M = tf.maximum(unit_M - reach, 0)
+    end_M = tf.minimum(unit_M + reach + 1, count)
+    return tf.gather(before_N, end_M) > tf.gather(before_N, first_M)
 
 
 def _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarray) -> tf.Tensor:
@@ -176,7 +179,8 @@ def _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarray) ->
     """
     joined_after_M = tf.pad(joined_M, [[0, 1]])[1:]
     turns_M = joined_M != joined_after_M
-    first_S, last_S = positions(turns_M & joined_after_M), positions(turns_M & joined_M)
+    first_S = positions(turns_M & joined_after_M)
+    last_S = positions(turns_M & joined_M)
     joins_M = tf.cumsum(tf.cast(new_M, tf.int32))
     is_new_S = tf.gather(joins_M, last_S) > tf.gather(joins_M, first_S)
     length_S = tf.boolean_mask(last_S - first_S + 1, is_new_S)
@@ -184,22 +188,22 @@ def _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarray) ->
 
     def solve_shortest(tags_M, first_S, length_S):
         short_S = length_S <= 2 * tf.reduce_min(length_S)
-        first_R, length_R = tf.boolean_mask(first_S, short_S), tf.boolean_mask(length_S, short_S)
+        first_R = tf.boolean_mask(first_S, short_S)
+        length_R = tf.boolean_mask(length_S, short_S)
         offset_L = tf.range(tf.reduce_max(length_R))
-        unit_LR = first_R + offset_L[:, tf.newaxis]
-        within_LR = offset_L[:, tf.newaxis] < length_R
+        unit_LR = first_R + offset_L[:, None]
+        within_LR = offset_L[:, None] < length_R
         scores_LRK = tf.gather(scores_MK, tf.where(within_LR, unit_LR, 0))
-        path_LR = best_paths(tf.cast(scores_LRK, tf.float64), length_R, allowed_next)
+        scores_LRK = tf.cast(scores_LRK, tf.float64)
+        path_LR = best_paths(scores_LRK, length_R, allowed_next)
         unit_N = tf.boolean_mask(unit_LR, within_LR)
         path_N = tf.boolean_mask(path_LR, within_LR)
-        tags_M = tf.tensor_scatter_nd_update(tags_M, unit_N[:, tf.newaxis], path_N)
-        long_S = tf.logical_not(short_S)
-        return tags_M, tf.boolean_mask(first_S, long_S), tf.boolean_mask(length_S, long_S)
+        tags_M = tf.tensor_scatter_nd_update(tags_M, unit_N[:, None], path_N)
+        first_S = tf.boolean_mask(first_S, ~short_S)
+        return tags_M, first_S, tf.boolean_mask(length_S, ~short_S)
 
-    tags_M, _, _ = tf.while_loop(
-        lambda _tags_M, _first_S, length_S: tf.size(length_S) > 0,
-        solve_shortest,
-        (tags_M, first_S, length_S),
-        shape_invariants=(ANY_LENGTH,) * 3,
-    )
-    return tags_M
+    def is_left(tags_M, first_S, length_S):
+        return tf.size(length_S) > 0
+
+    start = (tags_M, first_S, length_S)
+    return tf.while_loop(is_left, solve_shortest, start, (ANY_LENGTH,) * 3)[0]

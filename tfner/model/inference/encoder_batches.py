@@ -1,7 +1,4 @@
-"""The encoder over any number of windows.
-
-In batches of bounded size and few shapes, two at once.
-"""
+"""Run the encoder over any number of windows, in batches of bounded size and few shapes."""
 
 from __future__ import annotations
 
@@ -11,9 +8,10 @@ import tensorflow as tf
 
 from tfner.data.windows import pad_rows
 
-Encode = Callable[
-    [tf.Tensor, tf.Tensor], tf.Tensor
-]  # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
+# ids int32 [N, T], lengths int32 [N] -> [N, T, K]
+Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# The start of a batch -> its end, and what it gives.
+Run = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 # Passes of the encoder that are under way at once: one fills the processors that an operation of
 # the other leaves idle. Memory is that of two.
@@ -23,7 +21,7 @@ WIDTH_STEP = 8  # between the widths where none are given: little padding
 
 
 class BatchPlan:
-    """How windows are put together for the encoder.
+    """Plan how windows are put together for the encoder.
 
     A batch's width is one of `widths`, and it holds at most `max_pieces` pieces.
 
@@ -45,12 +43,14 @@ class BatchPlan:
     def count(self, lengths_N: tf.Tensor) -> tf.Tensor:
         """Count the batches of all windows, which stand by falling length; int32 scalar."""
 
-        def step(start: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def is_left(start, number):
+            return start < tf.size(lengths_N)
+
+        def step(start, number):
             _, end = self.next_batch(lengths_N, start)
             return end, number + 1
 
-        _, number = tf.while_loop(lambda start, _: start < tf.size(lengths_N), step, (0, 0))
-        return number
+        return tf.while_loop(is_left, step, (0, 0))[1]
 
     def next_batch(self, lengths_N: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Find width and end of the batch that begins at a window.
@@ -69,7 +69,8 @@ class BatchPlan:
         """
         index = tf.searchsorted(self.widths, [lengths_N[start]])[0]
         width = tf.gather(self.widths, index)
-        narrower = tf.minimum(tf.gather([0, *self.widths], index), width * 3 // 4)
+        width_before = tf.gather([0, *self.widths], index)
+        narrower = tf.minimum(width_before, width * 3 // 4)
         similar = tf.searchsorted(-lengths_N, [-narrower])[0]
         least = start + tf.maximum(MIN_PIECES // width, 1)
         most = start + tf.maximum(self.max_pieces // width, 1)
@@ -88,50 +89,51 @@ def encode_windows(
     """Encode windows [N, (T)], by falling length, and keep wanted positions; -> float32 [M, K]."""
     lengths_N = tf.cast(ids.row_lengths(), tf.int32)
 
-    def encode_batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def encode_batch(start):
         width, end = plan.next_batch(lengths_N, start)
         ids_NT = pad_rows(ids[start:end], width, pad_id)
+        wanted_NT = pad_rows(wanted[start:end], width, False)
         found_NTK = encode(ids_NT, lengths_N[start:end])
-        return end, tf.boolean_mask(found_NTK, pad_rows(wanted[start:end], width, False))
+        return end, tf.boolean_mask(found_NTK, wanted_NT)
 
-    return run_batches(encode_batch, tf.size(lengths_N), plan.count(lengths_N), tag_count)
+    batches = plan.count(lengths_N)
+    return run_batches(encode_batch, tf.size(lengths_N), batches, tag_count)
 
 
 def encode_rows(
     encode: Encode, plan: BatchPlan, ids_NT: tf.Tensor, lengths_N: tf.Tensor, tag_count: int
 ) -> tf.Tensor:
     """Encode rows that are padded already; -> float32 [N, T, K]."""
-    rows, width = tf.size(lengths_N), tf.shape(ids_NT)[1]
-    each = tf.maximum(plan.max_pieces // tf.maximum(width, 1), 1)
+    rows = tf.size(lengths_N)
+    width = tf.shape(ids_NT)[1]
+    each = plan.max_pieces // tf.maximum(width, 1)
+    each = tf.maximum(each, 1)
 
-    def encode_batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def encode_batch(start):
         end = tf.minimum(start + each, rows)
         found_NTK = encode(ids_NT[start:end], lengths_N[start:end])
         return end, tf.reshape(found_NTK, [-1, tag_count])
 
-    flat_PK = run_batches(encode_batch, rows, -(-rows // each), tag_count)
+    batches = -(-rows // each)
+    flat_PK = run_batches(encode_batch, rows, batches, tag_count)
     return tf.reshape(flat_PK, [rows, width, tag_count])
 
 
-def run_batches(
-    run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-    size: tf.Tensor,
-    batches: tf.Tensor,
-    tag_count: int,
-) -> tf.Tensor:
+def run_batches(run: Run, size: tf.Tensor, batches: tf.Tensor, tag_count: int) -> tf.Tensor:
     """Concatenate what `run(start)` gives beside the next start, from 0 to `size`: float32 [M, K].
 
     The number of batches is known before: servers with TensorFlow 2.12 have no lists that grow.
     """
-    results = tf.TensorArray(
-        tf.float32, batches, infer_shape=False, element_shape=[None, tag_count]
-    )
+    shape = [None, tag_count]
+    results = tf.TensorArray(tf.float32, batches, infer_shape=False, element_shape=shape)
 
-    def step(start: tf.Tensor, number: tf.Tensor, results: tf.TensorArray) -> tuple:
+    def is_left(start, *_):
+        return start < size
+
+    def step(start, number, results):
         end, found = run(start)
         return end, number + 1, results.write(number, found)
 
-    *_, results = tf.while_loop(
-        lambda start, *_: start < size, step, (0, 0, results), parallel_iterations=PARALLEL_PASSES
-    )
-    return results.concat()
+    start = (0, 0, results)
+    ended = tf.while_loop(is_left, step, start, parallel_iterations=PARALLEL_PASSES)
+    return ended[-1].concat()

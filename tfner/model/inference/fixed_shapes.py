@@ -1,11 +1,8 @@
-"""An encoder compiled by XLA.
-
-One program for each of a few fixed shapes, inputs padded to the next.
-"""
+"""Compile an encoder by XLA: one program for each of a few shapes, to which inputs are padded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -28,7 +25,8 @@ def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
         holds = (sizes[:, 0] >= rows) & (sizes[:, 1] >= width)
         first = tf.argmax(tf.cast(holds, tf.int32), output_type=tf.int32)
         message = "no compiled shape holds this input"
-        checked = tf.debugging.assert_equal(tf.reduce_any(holds), True, message)
+        any_holds = tf.reduce_any(holds)
+        checked = tf.debugging.assert_equal(any_holds, True, message)
         branches = [lambda program=program: program(ids_NT, lengths_N) for program in programs]
         with tf.control_dependencies([checked]):
             return tf.switch_case(first, branches)
@@ -40,16 +38,14 @@ def compile_for_shape(encode: Encode, shape: Shape) -> Encode:
     """Compile a program of one shape, and pad what is smaller to it."""
     rows, width = shape
     signature = [tf.TensorSpec(shape, tf.int32), tf.TensorSpec([rows], tf.int32)]
-    program: Callable[..., tf.Tensor] = tf.function(
-        encode, input_signature=signature, jit_compile=True, autograph=False
-    )
+    program = tf.function(encode, signature, jit_compile=True, autograph=False)
 
     def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
         given_rows, given_width = tf.unstack(tf.shape(ids_NT))
-        missing_rows = [0, rows - given_rows]
-        ids = tf.pad(ids_NT, [missing_rows, [0, width - given_width]])
-        lengths = tf.pad(lengths_N, [missing_rows])
-        found = program(tf.ensure_shape(ids, shape), tf.ensure_shape(lengths, [rows]))
-        return found[:given_rows, :given_width]
+        missing = [[0, rows - given_rows], [0, width - given_width]]
+        ids = tf.ensure_shape(tf.pad(ids_NT, missing), shape)
+        lengths = tf.pad(lengths_N, missing[:1])
+        lengths = tf.ensure_shape(lengths, [rows])
+        return program(ids, lengths)[:given_rows, :given_width]
 
     return run

@@ -1,7 +1,4 @@
-"""A trained classifier as an export holds it.
-
-The encoder and the head, copied, in float32 or bfloat16.
-"""
+"""Copy a trained classifier, encoder and head, as an export holds it: in float32 or bfloat16."""
 
 from __future__ import annotations
 

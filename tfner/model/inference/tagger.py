@@ -1,4 +1,4 @@
-"""From tokens to tagged units and entities, in graph: windows -> encoder -> merge -> decode.
+"""Turn tokens into tagged units and entities, in graph: windows -> encoder -> merge -> decode.
 
 Evaluation, prediction and the SavedModel all run this one path.
 """
@@ -20,10 +20,11 @@ from tfner.tokenizers.protocol import Tokenizer, Tokens
 
 # Rows that are compiled for beside a full batch: a single short text should not cost a full one.
 COMPILED_ROWS = (1, 8)
+ROWS = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]  # and lengths
 
 
 class Classifier(Protocol):
-    """A TokenClassifier, or the copy of one that an export holds."""
+    """Describe a TokenClassifier, or the copy of one that an export holds."""
 
     head: Head
 
@@ -38,7 +39,7 @@ class Classifier(Protocol):
 
 
 class FramedWindows(NamedTuple):
-    """N windows between [CLS] and [SEP], by falling length, as the encoder is given them."""
+    """Hold N windows between [CLS] and [SEP], by falling length, as the encoder is given them."""
 
     ids: tf.RaggedTensor  # int32 [N, (T)]
     wanted: tf.RaggedTensor  # bool [N, (T)]: a first piece that the window owns
@@ -46,7 +47,7 @@ class FramedWindows(NamedTuple):
 
 
 class TaggedUnits(NamedTuple):
-    """Units that have a piece, with their decoded tags; V of them in a text, texts in one line."""
+    """Hold the units that have a piece with their decoded tags; V in a text, texts in one line."""
 
     unit: tf.RaggedTensor  # int32 [B, (V)], index of the unit in its text
     tag: tf.RaggedTensor  # int32 [B, (V)]
@@ -98,19 +99,20 @@ class Tagger(tf.Module):
 
     def compiled_shapes(self) -> list[tuple[int, int]]:
         """List (rows, width) of every program, from small to large."""
-        shapes = {
-            (rows, width)
-            for width in self.plan.widths
-            for rows in (*COMPILED_ROWS, self.plan.max_rows(width))
-        }
+        shapes: set[tuple[int, int]] = set()
+        for width in self.plan.widths:
+            rows = (*COMPILED_ROWS, self.plan.max_rows(width))
+            shapes.update((count, width) for count in rows)
         return sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape[1]))
 
     def tag(self, tokens: Tokens) -> TaggedUnits:
         """Tag the units of B texts; a unit without a piece is absent from the result."""
         unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
         log_probs_MK = self.unit_log_probabilities(tokens)
-        decoded = self.decoder(log_probs_MK, tf.cast(unit.row_lengths(), tf.int32))
-        tag, probability = unit.with_values(decoded.tags), unit.with_values(decoded.probabilities)
+        lengths_B = tf.cast(unit.row_lengths(), tf.int32)
+        decoded = self.decoder(log_probs_MK, lengths_B)
+        tag = unit.with_values(decoded.tags)
+        probability = unit.with_values(decoded.probabilities)
         return TaggedUnits(unit, tag, probability, decoded.spans)
 
     def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
@@ -125,29 +127,31 @@ class Tagger(tf.Module):
             window A owns        p0 p1 p2 p3  .           -> rows 0 1 2 of the result
             window B owns            .  .  p4 p5 p6 p7    -> rows 3 4 5
         """
-        windows = self.framed_windows(tokens)
+        ids, wanted, target_M = self.framed_windows(tokens)
         tag_count = len(self.labels.tags)
-        found_MK = encode_windows(
-            self._encode, self.plan, windows.ids, windows.wanted, self.tokenizer.pad_id, tag_count
-        )
-        shape = [tf.size(windows.target), tag_count]
-        return tf.scatter_nd(windows.target[:, None], found_MK, shape)
+        pad_id = self.tokenizer.pad_id
+        found_MK = encode_windows(self._encode, self.plan, ids, wanted, pad_id, tag_count)
+        shape = [tf.size(target_M), tag_count]
+        return tf.scatter_nd(target_M[:, None], found_MK, shape)
 
     def framed_windows(self, tokens: Tokens) -> FramedWindows:
         """Cut texts into windows, and find the first pieces that each owns."""
         counts = tf.cast(tokens.ids.row_lengths(), tf.int32)
         windows = cut_windows(counts, self.max_length - 2, self.overlap)
         lengths = windows.end - windows.start
-        windows = windows.take(tf.argsort(lengths, direction="DESCENDING", stable=True))
+        order = tf.argsort(lengths, direction="DESCENDING", stable=True)
+        windows = windows.take(order)
         pieces = window_values(tokens.ids, windows)
         ids = frame(pieces, self.tokenizer.cls_id, self.tokenizer.sep_id)
         first = window_values(tokens.first_of_unit, windows)
         owned = first.values & owned_pieces(windows).values
         wanted = frame(first.with_values(owned), False, False)
         is_first = tf.cast(tokens.first_of_unit.values, tf.int32)
-        rank = tokens.first_of_unit.with_values(tf.cumsum(is_first, exclusive=True))
-        rank = frame(window_values(rank, windows), 0, 0)
-        return FramedWindows(ids, wanted, tf.boolean_mask(rank.values, wanted.values))
+        number = tf.cumsum(is_first, exclusive=True)
+        number = window_values(tokens.first_of_unit.with_values(number), windows)
+        number = frame(number, 0, 0)
+        target = tf.boolean_mask(number.values, wanted.values)
+        return FramedWindows(ids, wanted, target)
 
     def piece_log_probabilities(self, ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
         """Compute the distributions of pieces in padded rows, [CLS] and [SEP] included.
@@ -157,13 +161,11 @@ class Tagger(tf.Module):
         width = tf.shape(ids_NT)[1]
         message = f"input_ids: expected at most {self.max_length} pieces a row"
         fits = tf.debugging.assert_less_equal(width, self.max_length, message)
+        tag_count = len(self.labels.tags)
         with tf.control_dependencies([fits]):
-            return encode_rows(self._encode, self.plan, ids_NT, lengths_N, len(self.labels.tags))
+            return encode_rows(self._encode, self.plan, ids_NT, lengths_N, tag_count)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
-        autograph=False,
-    )
+    @tf.function(input_signature=ROWS, autograph=False)
     def encode(self, ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
         """Compute log probabilities of padded windows, float32 [N, T, K].
 
