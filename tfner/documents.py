@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A labelled span: `text[start:end]`, half-open, in code points of the original text.
+    """Label a span: `text[start:end]`, half-open, in code points of the original text.
 
     `score` is the model's confidence in [0, 1]; gold entities have 1.
     """
@@ -30,13 +30,13 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text, the entities marked in it and, where the source gives them, its words.
+    """Hold a text, the entities marked in it and, where the source gives them, its words.
 
     Args:
         words: (start, end) spans into `text`, in order, not overlapping; a word may be empty
             (start == end), because published corpora hold such tokens. None means raw text: the
             units are then found by the word rule.
-        group: the longer document that this one is a part of.
+        group: the longer document that this one was cut from.
         slice: a subset of the data that is scored on its own too.
     """
 

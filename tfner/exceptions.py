@@ -43,10 +43,8 @@ class MissingExtraError(TfnerError):
     """An optional dependency is not installed; the message holds the `pip install` line for it."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(
-            f"{purpose} needs the package {package}, which is not installed:"
-            f" pip install 'tfner[{extra}]'"
-        )
+        missing = f"{purpose} needs the package {package}, which is not installed"
+        super().__init__(f"{missing}: pip install 'tfner[{extra}]'")
 
 
 class ServerError(TfnerError):

@@ -101,12 +101,8 @@ def records(split: Split, grammar: Grammar) -> Iterator[dict]:
         text, entities = assemble(segments)
         if not as_written:
             text = text[0].upper() + text[1:]
-        yield {
-            "id": f"{split.name}-{number}",
-            "text": text,
-            "entities": entities,
-            "slice": f"{origin} templates",
-        }
+        record = {"id": f"{split.name}-{number}", "text": text, "entities": entities}
+        yield {**record, "slice": f"{origin} templates"}
 
 
 def with_opener(template: str, grammar: Grammar) -> str:

@@ -75,11 +75,10 @@ class NonFiniteSteps(keras.callbacks.Callback):
         skipped = "the loss or its gradient is not finite; the step is skipped; its documents"
         logger.warning("%s: %s: %s", where, skipped, names)
         if self.in_a_row >= self.most:
-            raise DivergedError(
-                f"{where}: {self.in_a_row} steps in a row had a loss or gradient that is not "
-                "finite and were skipped; the last checkpoint is kept; documents of the last one: "
-                f"{names}; where they are in order, a lower training.learning_rate may help"
-            )
+            steps = f"{self.in_a_row} steps in a row had a loss or gradient that is not finite"
+            kept = "and were skipped; the last checkpoint is kept; documents of the last one"
+            advice = "where they are in order, a lower training.learning_rate may help"
+            raise DivergedError(f"{where}: {steps} {kept}: {names}; {advice}")
 
 
 def documents_by_step(inputs: RunInputs, batches: TrainingBatches) -> DocumentsOf:

@@ -7,14 +7,8 @@ from pathlib import Path
 from tfner.exceptions import ModelError
 from tfner.safeio.printable import first_line
 from tfner.safeio.sources import encoder_folder
+from tfner.tokenizers.registry import tokenizer_files
 
-SMALL_FILES = (
-    "config.json",
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
 WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors"),
     ("tf_model.h5",),
@@ -37,9 +31,10 @@ def download(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    small_files = tokenizer_files()
     for weights in WEIGHTS:
         try:
-            folder = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, *weights]))
+            folder = Path(snapshot_download(name, allow_patterns=[*small_files, *weights]))
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
             where = (
                 f"encoder.checkpoint: {name} is no local folder and could not be had from the hub"
