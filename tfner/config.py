@@ -216,7 +216,8 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def check_row_length(self) -> RunSettings:
-        row, longest = self.training.row_length, self.encoder.max_length
+        row = self.training.row_length
+        longest = self.encoder.max_length
         if row is not None and row < longest:
             expected = f"expected at least encoder.max_length, {longest}"
             raise ValueError(f"training.row_length: {expected}, got {row}")

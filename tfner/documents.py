@@ -85,7 +85,8 @@ class Document:
         """
         entities = []
         for first, last, label in spans:
-            start, end = words[first][0], words[last - 1][1]
+            start = words[first][0]
+            end = words[last - 1][1]
             entities.append(entity_at(text, start, end, label))
         return cls(text, tuple(entities), tuple(words), id, group)
 
@@ -109,7 +110,8 @@ def locate_joined(words: Sequence[str]) -> list[tuple[int, int]]:
     >>> locate_joined(["New", "", "York"])
     [(0, 3), (4, 4), (5, 9)]
     """
-    spans, position = [], 0
+    spans = []
+    position = 0
     for word in words:
         end = position + len(word)
         spans.append((position, end))

@@ -59,7 +59,8 @@ def print_table(found: list[RunSummary], console: Console) -> None:
 
 def cells(run: RunSummary) -> list[str]:
     """Format a run's cells of the table, in the order of COLUMNS."""
-    f1, split = percent(run.f1), f" ({run.split})" if run.split else ""
+    f1 = percent(run.f1)
+    split = f" ({run.split})" if run.split else ""
     changed = datetime.fromisoformat(run.changed).astimezone() if run.changed else None
     exported = printable(relative(run.exported))
     gone = " (gone)" if run.exported_exists is False else ""

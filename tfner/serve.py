@@ -65,8 +65,8 @@ def serve(
     addresses: Any = {"host": host, "port": port, "grpc_port": grpc_port}
     seconds: Any = {"poll_seconds": poll, "drain_seconds": drain}
     limits = Limits(body_bytes=round(max_body * 2**20), batch_size=max_texts, seconds=timeout)
-    times = {"wait_seconds": batch_wait / 1000, "parallel": parallel}
-    merging = ServerBatching(enabled=batching, max_batch_size=batch_texts, **times)
+    wait = batch_wait / 1000
+    merging = ServerBatching(batching, batch_texts, wait_seconds=wait, parallel=parallel)
     settings = {**model, **addresses, **seconds, "limits": limits, "batching": merging}
     run_server(ServerSettings(**settings), announce)
 

@@ -71,7 +71,8 @@ def quickstart_grammar() -> Grammar:
     """Read the rules of the template files, with an inventor that avoids all their words."""
     rule_files = ("fillers.txt", "names.txt")
     template_files = ("seen.txt", "unseen_dev.txt", "unseen_test.txt")
-    rules, ordinary = {}, set()
+    rules = {}
+    ordinary = set()
     for file in (*template_files, *rule_files):
         text = template_text(file)
         ordinary.update(re.findall(r"\w+", text))
@@ -125,9 +126,11 @@ def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
     >>> assemble(iter([Segment("In "), Segment("Oslo", "LOC"), Segment(".")]))
     ('In Oslo.', [{'start': 3, 'end': 7, 'label': 'LOC'}])
     """
-    text, entities = "", []
+    text = ""
+    entities = []
     for segment in segments:
-        start, label = len(text), segment.label
+        start = len(text)
+        label = segment.label
         if label:
             text += segment.text
             entities.append({"start": start, "end": len(text), "label": label})

@@ -208,7 +208,8 @@ class Throughput(keras.callbacks.Callback):
         self._steps += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        before, elapsed = self._spent, self.elapsed()
+        before = self._spent
+        elapsed = self.elapsed()
         self._spent = Elapsed(before.fit, elapsed.training)
         self._epoch_begin = None
         if logs is not None:
@@ -267,7 +268,8 @@ class ProgressBar(keras.callbacks.Callback):
             self.task = self.bar.add_task(self.title, total=steps, rate="", metrics="")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        steps, done = self.params["steps"] or 0, batch + 1
+        steps = self.params["steps"] or 0
+        done = batch + 1
         self._first = batch if self._first is None else self._first
         rate = (done - self._first) / (time.perf_counter() - self._start)
         if self.bar:

@@ -123,7 +123,8 @@ def describe_folder(folder: Path) -> dict[str, Any]:
     """Count and hash the files in a folder and its subfolders."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
     files = {path.relative_to(folder).as_posix(): path for path in paths}
-    digest, size = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    size = 0
     for name, path in sorted(files.items()):
         line = f"{hash_file(path)}  {name}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
@@ -143,11 +144,11 @@ def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
 
 def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
     """Read how many documents and entities each split of a run has, as far as it is known."""
-    names = ("documents", "entities")
-    return {
-        split: {name: described[name] for name in names if name in described}
-        for split, described in read_data(environment).items()
-    }
+    counts = {}
+    for split, described in read_data(environment).items():
+        known = [name for name in ("documents", "entities") if name in described]
+        counts[split] = {name: described[name] for name in known}
+    return counts
 
 
 def read_data(environment: Path) -> dict[str, dict[str, Any]]:

@@ -33,6 +33,7 @@ from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosit
 
 logger = logging.getLogger(__name__)
 Callbacks = list[keras.callbacks.Callback]
+# Settings of the training that are `build_optimizer`'s too.
 SCHEDULE = {"learning_rate", "head_learning_rate", "schedule", "warmup_ratio"}
 OPTIMIZER_SETTINGS = {*SCHEDULE, "weight_decay", "clip_norm"}
 
@@ -56,7 +57,8 @@ def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
         logger.info("%s: going on from %s", inputs.folder.path, position)
 
     def dataset_from(position: TrainingPosition) -> tf.data.Dataset:
-        watch, epochs = run_callbacks.input_monitor.watch, settings.training.epochs
+        watch = run_callbacks.input_monitor.watch
+        epochs = settings.training.epochs
         return devices.distribute(lambda share: watch(batches.training(epochs, *position, share)))
 
     counts = {"epochs": settings.training.epochs, "steps": batches.steps_per_epoch}
@@ -82,14 +84,16 @@ class RunCallbacks:
     def __init__(
         self, inputs: RunInputs, devices: Devices, model: TokenClassifier, batches: TrainingBatches
     ):
-        settings, folder = inputs.settings.training, inputs.folder
+        settings = inputs.settings.training
+        folder = inputs.folder
         self.input_monitor = InputMonitor()
         self.bar = callbacks.ProgressBar(inputs.console)
         self.throughput = callbacks.Throughput(len(batches.lengths))
         monitor = training_monitor(inputs)
         self.best = callbacks.BestWeights(folder.best, monitor, patience=settings.patience)
         saved = (folder.last, self.best, self.throughput)
-        steps, minutes = settings.checkpoint_steps, settings.checkpoint_minutes
+        steps = settings.checkpoint_steps
+        minutes = settings.checkpoint_minutes
         data = describe_batches(batches)
         self.resume = ResumeCheckpoint(*saved, steps=steps, minutes=minutes, data=data)
         if devices.workers > 1:
@@ -99,7 +103,8 @@ class RunCallbacks:
         for callback in (self.best, self.resume):
             callback.set_model(model)
         documents_of = documents_by_step(inputs, batches)
-        metrics, scalars = callbacks.MetricsLog(folder.metrics), Scalars(folder.tensorboard)
+        metrics = callbacks.MetricsLog(folder.metrics)
+        scalars = Scalars(folder.tensorboard)
         writers = [metrics, self.bar, EventLines(), scalars] if devices.chief else []
         non_finite = NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume)
         watchers = [StepMetrics(self.input_monitor), self.throughput, non_finite]
@@ -125,7 +130,8 @@ def make_repeatable(settings: RunSettings) -> None:
 
 def compile_model(inputs: RunInputs, steps_per_epoch: int) -> TokenClassifier:
     """Build a compiled classifier with its optimizer, ready for a saved state."""
-    settings, training = inputs.settings, inputs.settings.training
+    settings = inputs.settings
+    training = inputs.settings.training
     weights = class_weights(training.class_weights, inputs.labels)
     loss = LossOptions(training.label_smoothing, weights)
     pretrained = settings.encoder.initialize == "pretrained"
@@ -148,7 +154,8 @@ def ids_in_training(inputs: RunInputs) -> np.ndarray:
 
     They include the 0 of padding. Of shards they are not known beforehand, so all are given.
     """
-    tokenizer, corpus = inputs.tokenizer, inputs.corpora["train"]
+    tokenizer = inputs.tokenizer
+    corpus = inputs.corpora["train"]
     if not isinstance(corpus, EncodedCorpus):
         return np.arange(len(tokenizer.vocabulary))
     return np.unique(np.append(corpus.input_ids.values, [0, tokenizer.pad_id]))

@@ -97,7 +97,8 @@ def fit_remaining_epochs(
     """
     if resume.position.step:
         finish_epoch(dataset_from, together, resume.position)
-    epochs, steps = together.params["epochs"], together.params["steps"]
+    epochs = together.params["epochs"]
+    steps = together.params["steps"]
     if not resume.ended and resume.position.epoch < epochs:
         call_fit(dataset_from, together, resume.position, epochs, steps)
 
@@ -118,7 +119,8 @@ def finish_epoch(
     dataset_from: DatasetFrom, together: OneTraining, position: TrainingPosition
 ) -> None:
     """Train the steps that an epoch still lacks, and end it."""
-    model, epoch = together.model, position.epoch
+    model = together.model
+    epoch = position.epoch
     steps = together.params["steps"] - position.step
     if steps:
         together.first_step = position.step

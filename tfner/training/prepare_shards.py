@@ -233,7 +233,8 @@ class Processes:
 
     def __enter__(self) -> Processes:
         try:
-            begin, task = shard_worker.begin, self._task
+            begin = shard_worker.begin
+            task = self._task
             begun = [executor.submit(begin, task) for executor in self._executors]
             fingerprints = [self._result(future) for future in begun]
             self.tokenizer = fingerprints[-1]
@@ -266,7 +267,8 @@ class Processes:
 
     def finish(self) -> list[tuple[ShardInfo, Counter[int]]]:
         """Give the shards their names; return what each holds, and its windows by length."""
-        shards, finish = range(self._task.shards), shard_worker.finish
+        shards = range(self._task.shards)
+        finish = shard_worker.finish
         futures = [self._submit(shard, finish, shard) for shard in shards]
         return [self._result(future) for future in futures]
 

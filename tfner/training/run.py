@@ -137,8 +137,10 @@ def run_training(
 
 def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted: bool) -> Outcome:
     """Evaluate the best weights as they are served, and export them."""
-    settings, folder = inputs.settings, inputs.folder
-    encoder, labels = folder.encoder, inputs.labels
+    settings = inputs.settings
+    folder = inputs.folder
+    encoder = folder.encoder
+    labels = inputs.labels
     model = build_classifier(settings, encoder, labels, pretrained=False, policy="float32")
     for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
         mine.assign(theirs)
@@ -148,7 +150,8 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
     outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
     if settings.export.enabled and (settings.training.export_on_interrupt or not interrupted):
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
-        counts, dropped = inputs.splits.counts(), inputs.splits.dropped()
+        counts = inputs.splits.counts()
+        dropped = inputs.splits.dropped()
         card = card_of_run(settings, tagger, scores, counts, dropped)
         try:
             outcome.export = export_model(tagger, card, settings.export_dir)
@@ -160,7 +163,8 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
 
 def evaluate_splits(inputs: RunInputs, recognize: Recognize) -> dict[str, Report]:
     """Score dev and test where they are given; return a report for each."""
-    reports, documents = {}, inputs.splits.documents
+    reports = {}
+    documents = inputs.splits.documents
     about = describe_run(inputs)
     for split in ("dev", "test"):
         if split in documents:

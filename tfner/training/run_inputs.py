@@ -192,7 +192,8 @@ def check_same_encoding(
     before = prepared.manifest.encoding
     other = []
     for name, setting in zip(Encoding.model_fields, ENCODING_SETTINGS, strict=True):
-        old, new = getattr(before, name), getattr(now, name)
+        old = getattr(before, name)
+        new = getattr(now, name)
         if old != new:
             old, new = (value[:12] if name == "tokenizer" else value for value in (old, new))
             other.append(f"{setting}: {old!r} → {new!r}")

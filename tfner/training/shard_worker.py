@@ -94,7 +94,8 @@ def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
     from tfner.data.encoded_corpus import encode
 
     (worker,) = _of_this_process
-    task, ledger = worker.task, Ledger()
+    task = worker.task
+    ledger = Ledger()
     encoded = encode(documents, worker.tokenizer, task.labels, ledger, **task.options)
     writer_of(worker, shard).add(encoded)
     return ledger.entries

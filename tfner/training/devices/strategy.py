@@ -192,7 +192,8 @@ def on_workers() -> Devices:
         expected = f"expected the environment variable {VARIABLE}, which is not set"
         raise ConfigError(f"devices: multi_worker: {expected}; see docs/devices.md")
     cluster = read_cluster(text)
-    worker, workers = cluster.worker, len(cluster.addresses)
+    worker = cluster.worker
+    workers = len(cluster.addresses)
     others = ", ".join(cluster.addresses[:worker] + cluster.addresses[worker + 1 :])
     logger.info("worker %d of %d: waiting for %s", worker, workers, others)
     return Devices("multi_worker", multi_worker(cluster), worker, workers)

@@ -190,7 +190,8 @@ def digest_of(content: dict[str, Any]) -> str:
 
 def fingerprint(path: Path) -> dict[str, Any]:
     """Measure a file: `{"bytes": its size, "sha256": its hash in hexadecimal digits}`."""
-    digest, size = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    size = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
