@@ -5,42 +5,42 @@ Each message says where, what was expected and what came.
 
 
 class TfnerError(Exception):
-    """An error that a user can mend; the command line prints it without traceback, exits with 2."""
+    """Name an error that a user can mend; the command line prints it without traceback, exits with 2."""
 
 
 class ConfigError(TfnerError):
-    """A setting is unknown, of the wrong type, out of range or contradicts another."""
+    """Say that a setting is unknown, of the wrong type, out of range or contradicts another."""
 
 
 class DataError(TfnerError):
-    """A data file cannot be read as asked; the message opens with `file:line:` or the document."""
+    """Say that data cannot be read as asked; the message opens with `file:line:` or the document."""
 
 
 class ModelError(TfnerError):
-    """A checkpoint, run folder or SavedModel is missing, damaged or of another kind."""
+    """Say that a checkpoint, run folder or SavedModel is missing, damaged or of another kind."""
 
 
 class StorageError(TfnerError):
-    """A disk is full or read-only, or refuses in another way; the message opens with the path."""
+    """Say that a disk is full, read-only or refuses otherwise; the message opens with the path."""
 
 
 class BusyError(TfnerError):
-    """Another process is at work on the same folder; the message says which."""
+    """Say that another process is at work on the same folder; the message says which."""
 
 
 class DivergedError(TfnerError):
-    """The loss or its gradient has not been finite for several steps in a row."""
+    """Say that the loss or its gradient has not been finite for several steps in a row."""
 
 
 class WorkerLostError(TfnerError):
-    """Another process of a training in several has ended or cannot be reached.
+    """Say that another process of a training in several has ended or cannot be reached.
 
     The same commands go on from the last checkpoint. The command line exits with 75.
     """
 
 
 class MissingExtraError(TfnerError):
-    """An optional dependency is not installed; the message holds the `pip install` line for it."""
+    """Say that an optional dependency is missing; the message holds the `pip install` line."""
 
     def __init__(self, package: str, extra: str, purpose: str):
         missing = f"{purpose} needs the package {package}, which is not installed"
@@ -48,7 +48,7 @@ class MissingExtraError(TfnerError):
 
 
 class ServerError(TfnerError):
-    """A model server cannot be reached, refuses a request or answers something else.
+    """Say that a model server cannot be reached, refuses a request or answers something else.
 
     The message opens with its URL.
 
@@ -65,7 +65,7 @@ class ServerError(TfnerError):
 
 # Like KeyboardInterrupt: no error, and nothing that catches errors should stop it.
 class Terminated(BaseException):
-    """The process has been asked to end (SIGTERM); the text says what has been saved.
+    """Say that the process has been asked to end (SIGTERM); the text says what has been saved.
 
     The command line exits with 143.
     """

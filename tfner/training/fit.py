@@ -139,8 +139,8 @@ def compile_model(inputs: RunInputs, steps_per_epoch: int) -> TokenClassifier:
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
     model.restrict_embedding_update(ids_in_training(inputs))
     steps = steps_per_epoch * training.epochs
-    options = training.model_dump(include=OPTIMIZER_SETTINGS)
-    optimizer = build_optimizer(total_steps=steps, **options)
+    updates = training.model_dump(include=OPTIMIZER_SETTINGS)
+    optimizer = build_optimizer(total_steps=steps, **updates)
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     metrics = [MaskedAccuracy(), EntityF1(list(inputs.labels.tags))]
