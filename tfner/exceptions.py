@@ -5,7 +5,7 @@ Each message says where, what was expected and what came.
 
 
 class TfnerError(Exception):
-    """Name an error that a user can mend; the command line prints it without traceback, exits with 2."""
+    """Name an error that a user can mend; commands print it without traceback and exit with 2."""
 
 
 class ConfigError(TfnerError):
@@ -13,7 +13,7 @@ class ConfigError(TfnerError):
 
 
 class DataError(TfnerError):
-    """Say that data cannot be read as asked; the message opens with `file:line:` or the document."""
+    """Say that data cannot be read as asked; the message opens with file and line or document."""
 
 
 class ModelError(TfnerError):

@@ -55,6 +55,16 @@ def make_run(home: Path, name: str, f1s: tuple[float, ...] = (), place: str = ""
     return folder
 
 
+def test_a_run_keeps_those_files_of_its_encoder_that_a_tokenizer_reads(tmp_path):
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    for name in ("letters.txt", "model.safetensors"):
+        (encoder / name).write_text(name)
+    folder = RunFolder(tmp_path / "run")
+    folder.create(settings_of("run", tmp_path), encoder, {}, ("letters.txt", "absent.txt"))
+    assert [path.name for path in folder.encoder.iterdir()] == ["letters.txt"]
+
+
 def finish(folder: RunFolder, export: Path | None = None) -> None:
     report = Report(scores=EntityScores({"A": 4}, {"A": 5}, {"A": 3}), name="a", split="test")
     folder.write_report(report, "finished")
