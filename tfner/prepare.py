@@ -29,8 +29,8 @@ def prepare(
 ) -> None:
     """Tokenize, label and window data.train once, into shards that training streams."""
     settings = load_settings(config, overrides or ())
-    counts = {"shards": shards, "workers": workers}
-    manifest = prepare_shards(settings, to, messages(), load=load_tensorflow, **counts)
+    sizes = {"shards": shards, "workers": workers}
+    manifest = prepare_shards(settings, to, messages(), load=load_tensorflow, **sizes)
     console = output()
     counts = f"{manifest.documents} documents, {manifest.windows} windows, {manifest.pieces} pieces"
     console.print(f"{counts} in {len(manifest.shards)} shards")
