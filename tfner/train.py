@@ -43,8 +43,8 @@ def train(
     if settings.note:
         console.print(settings.note)
     if outcome.state == "finished before":
-        report = outcome.folder.report
-        console.print(f"nothing to do: the report is {report}; --overwrite trains again")
+        path = outcome.folder.report
+        console.print(f"nothing to do: the report is {path}; --overwrite trains again")
     if outcome.state == "interrupted":
         sys.exit(INTERRUPTED)
 
