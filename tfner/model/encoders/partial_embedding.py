@@ -49,7 +49,8 @@ class PartialEmbedding(keras.layers.Layer):
         table = self._read()
         row_N = tf.gather(tf.constant(self._row_of_id), ids_N)
         trained_NH = tf.gather(table, tf.maximum(row_N, 0))
-        decayed_NH = tf.gather(whole, ids_N) * table[-1]
+        whole_NH = tf.cast(tf.gather(whole, ids_N), table.dtype)  # a policy may cast its reads
+        decayed_NH = whole_NH * table[-1]
         return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
 
     def sync(self, whole: tf.Variable) -> None:
