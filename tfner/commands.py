@@ -75,9 +75,8 @@ def plain_console(**options: Any) -> Console:
 
 def new_app(**options: Any) -> typer.Typer:
     """Make a typer application that leaves errors to `run_app`."""
-    return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **options
-    )
+    plain: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+    return typer.Typer(add_completion=False, **plain, **options)
 
 
 def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,14 +91,11 @@ def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     signature = inspect.signature(command)
     hints = {**get_type_hints(command, include_extras=True), "log_json": LogJson}
-    parameters = [
-        parameter.replace(annotation=hints[name])
-        for name, parameter in signature.parameters.items()
-    ]
+    own = signature.parameters.values()
+    parameters = [each.replace(annotation=hints[each.name]) for each in own]
     keyword_only = inspect.Parameter.KEYWORD_ONLY
-    parameters.append(
-        inspect.Parameter("log_json", keyword_only, default=False, annotation=LogJson)
-    )
+    added = inspect.Parameter("log_json", keyword_only, default=False, annotation=LogJson)
+    parameters.append(added)
     logged.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess]
     logged.__annotations__ = hints
     return logged
@@ -150,7 +146,7 @@ def silent_stderr() -> Iterator[None]:
 
 
 def make_callable(module: str, function: Callable[..., Any]) -> None:
-    """Let a module be called: `tfner.train(…)` calls `function`, and `tfner.train` stays the module.
+    """Let a module be called: `tfner.train(…)` calls `function`; `tfner.train` is the module still.
 
     A function of that name in the package would work only until somebody imports the module, which
     then takes its place.

@@ -24,6 +24,7 @@ from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 
 logger = logging.getLogger(__name__)
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"]
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Keys of earlier versions and what they are called now, in the same group.
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
@@ -100,7 +101,6 @@ class ModelSettings(Settings):
     head: str = "softmax"  # what turns hidden states into tags: a name of the registry of heads
     labelling: Literal["word", "pretoken", "piece"] = "word"
     tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
-    head: str = "softmax"  # what turns hidden states into tags
     decoder: Literal["viterbi", "greedy"] = "viterbi"
     # Before the head; the encoder's own is in its checkpoint.
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -135,9 +135,7 @@ class TrainingSettings(Settings):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: dict[str, float] | None = None  # by tag; tags not named weigh 1
     precision: Precision = "float32"
-    monitor: Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"] = (
-        "val_entity_f1"
-    )
+    monitor: Monitor = "val_entity_f1"
     # Epochs without a better `monitor` before stopping.
     patience: int | None = Field(default=None, ge=1)
     # Between checkpoints within an epoch; None: by steps alone.
@@ -218,7 +216,8 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def check_row_length(self) -> RunSettings:
-        row, longest = self.training.row_length, self.encoder.max_length
+        row = self.training.row_length
+        longest = self.encoder.max_length
         if row is not None and row < longest:
             expected = f"expected at least encoder.max_length, {longest}"
             raise ValueError(f"training.row_length: {expected}, got {row}")
@@ -231,6 +230,11 @@ class RunSettings(Settings):
     @property
     def export_dir(self) -> Path:
         return Path(self.exports_dir) / self.name
+
+    def encoding_options(self) -> dict[str, Any]:
+        """Collect the settings that decide how documents are cut into labelled windows."""
+        lengths = self.encoder.model_dump(include={"max_length", "overlap"})
+        return {**lengths, "labelling": self.model.labelling}
 
     def to_yaml(self) -> str:
         """Write the whole configuration as YAML, defaults included."""

@@ -13,7 +13,7 @@ WordSpan = tuple[int, int, str]  # first word, one past the last word, label
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """Hold a labelled span: `text[start:end]`, half-open, in code points of the original text.
+    """Label a span: `text[start:end]`, half-open, in code points of the original text.
 
     `score` is the model's confidence in [0, 1]; gold entities have 1.
     """
@@ -38,7 +38,7 @@ class Document:
         words: (start, end) spans into `text`, in order, not overlapping; a word may be empty
             (start == end), because published corpora hold such tokens. None means raw text: the
             units are then found by the word rule.
-        group: the longer document that this one is a part of.
+        group: the longer document that this one was cut from.
         slice: a subset of the data that is scored on its own too.
     """
 
@@ -82,7 +82,8 @@ class Document:
         """
         entities = []
         for first, last, label in spans:
-            start, end = words[first][0], words[last - 1][1]
+            start = words[first][0]
+            end = words[last - 1][1]
             entities.append(entity_at(text, start, end, label))
         return cls(text, tuple(entities), tuple(words), id, group)
 
@@ -106,7 +107,8 @@ def locate_joined(words: Sequence[str]) -> list[tuple[int, int]]:
     >>> locate_joined(["New", "", "York"])
     [(0, 3), (4, 4), (5, 9)]
     """
-    spans, position = [], 0
+    spans = []
+    position = 0
     for word in words:
         end = position + len(word)
         spans.append((position, end))

@@ -12,22 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfner.commands import (
-    Encoding,
-    Format,
-    MaxFile,
-    MaxLine,
-    Scheme,
-    Strict,
-    TagColumn,
-    TokenColumn,
-    make_callable,
-    messages,
-    open_recognizer,
-    output,
-    run,
-    validate_reading,
-)
+from tfner import commands
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
@@ -39,53 +24,39 @@ from tfner.formats.writers import open_writer
 from tfner.monitoring.progress import track
 from tfner.safeio.validation import validate
 
+MODEL_HELP = "Exported folder (saved_models/NAME or a version of it) or run folder."
+DATA_HELP = "Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE."
+PREDICTIONS_HELP = "Write token, gold and predicted tag, as conlleval reads them."
+RAW_HELP = "Predict from the raw text, even where the data gives words."
+
 
 def evaluate(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            help="Exported folder (saved_models/NAME or a version of it) or run folder."
-        ),
-    ],
-    data: Annotated[
-        str, typer.Argument(help="Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE.")
-    ],
+    model: Annotated[Path, typer.Argument(help=MODEL_HELP)],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(help="Write token, gold and predicted tag, as conlleval reads them."),
-    ] = None,
-    raw: Annotated[
-        bool,
-        typer.Option("--raw", help="Predict from the raw text, even where the data gives words."),
-    ] = False,
-    format: Format = "auto",
-    encoding: Encoding = "utf-8",
-    scheme: Scheme = "auto",
-    token_column: TokenColumn = None,
-    tag_column: TagColumn = None,
-    strict: Strict = False,
-    max_line: MaxLine = MAX_LINE,
-    max_file: MaxFile = MAX_FILE,
+    predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS_HELP)] = None,
+    raw: Annotated[bool, typer.Option("--raw", help=RAW_HELP)] = False,
+    format: commands.Format = "auto",
+    encoding: commands.Encoding = "utf-8",
+    scheme: commands.Scheme = "auto",
+    token_column: commands.TokenColumn = None,
+    tag_column: commands.TagColumn = None,
+    strict: commands.Strict = False,
+    max_line: commands.MaxLine = MAX_LINE,
+    max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
     """Score a model on marked data: a table per type, averages, and what was dropped."""
-    settings = validate_reading(
-        format=format,
-        encoding=encoding,
-        scheme=scheme,
-        token_column=token_column,
-        tag_column=tag_column,
-        strict=strict,
-        max_line=max_line,
-        max_file=max_file,
-    )
+    reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
+    columns = {"token_column": token_column, "tag_column": tag_column}
+    limits = {"max_line": max_line, "max_file": max_file}
+    settings = commands.validate_reading(**reading, **columns, **limits)
     result = evaluate_model(model, data, settings, predictions, raw=raw)
     if report:
         result.write_json(report)
     if html:
         result.write_html(html)
-    result.print_table(output())
+    result.print_table(commands.output())
 
 
 def evaluate_model(
@@ -101,24 +72,19 @@ def evaluate_model(
     documents = list(read_documents(data, settings, ledger))
     if not documents:
         raise DataError(f"{data}: expected documents, found none")
-    recognizer = open_recognizer(model)
+    recognizer = commands.open_recognizer(model)
     card = recognizer.card
     shown = [replace(document, words=None) for document in documents] if raw else documents
 
     def recognize(batch: Iterable[Document]) -> Iterator[list[Entity]]:
         found = recognizer.documents(batch)
-        return track(found, messages(), "documents", len(documents))
+        return track(found, commands.messages(), "documents", len(documents))
 
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:
-        report, found = evaluate_documents(
-            recognize,
-            shown,
-            name=str(card.get("name", model)),
-            split=data,
-            dropped={data: ledger.counts},
-            versions=card.get("versions", {}),
-        )
+        about = {"name": str(card.get("name", model)), "versions": card.get("versions", {})}
+        dropped = {data: ledger.counts}
+        report, found = evaluate_documents(recognize, shown, split=data, dropped=dropped, **about)
         for document, entities in zip(documents, found, strict=True):
             if writer:
                 writer.write(document, entities)
@@ -141,7 +107,7 @@ def evaluate_source(
     return evaluate_model(Path(model), os.fspath(data), settings, raw=raw)
 
 
-make_callable(__name__, evaluate_source)
+commands.make_callable(__name__, evaluate_source)
 
 if __name__ == "__main__":
-    run(evaluate)
+    commands.run(evaluate)

@@ -5,50 +5,50 @@ Each message says where, what was expected and what came.
 
 
 class TfnerError(Exception):
-    """Say what a user can mend; the command line prints it without traceback and exits with 2."""
+    """Name an error that a user can mend; commands print it without traceback and exit with 2."""
 
 
 class ConfigError(TfnerError):
-    """Refuse a setting: unknown, of the wrong type, out of range or contradicting another."""
+    """Say that a setting is unknown, of the wrong type, out of range or contradicts another."""
 
 
 class DataError(TfnerError):
-    """Refuse a data file as it is; the message opens with `file:line:` or the document."""
+    """Say that data cannot be read as asked; the message opens with file and line or document."""
 
 
 class ModelError(TfnerError):
-    """Refuse a checkpoint, run folder or SavedModel: missing, damaged or of another kind."""
+    """Say that a checkpoint, run folder or SavedModel is missing, damaged or of another kind."""
 
 
 class StorageError(TfnerError):
-    """Report a disk that is full, read-only or broken; the message opens with the path."""
+    """Say that a disk is full, read-only or refuses otherwise; the message opens with the path."""
 
 
 class BusyError(TfnerError):
-    """Refuse a folder that another process works on; the message says which."""
+    """Say that another process is at work on the same folder; the message says which."""
 
 
 class DivergedError(TfnerError):
-    """Report a loss or gradient that has not been finite for several steps in a row."""
+    """Say that the loss or its gradient has not been finite for several steps in a row."""
 
 
 class WorkerLostError(TfnerError):
-    """Report that another process of a training in several has ended or cannot be reached.
+    """Say that another process of a training in several has ended or cannot be reached.
 
     The same commands go on from the last checkpoint. The command line exits with 75.
     """
 
 
 class MissingExtraError(TfnerError):
-    """Name an optional dependency that is not installed, and the `pip install` line for it."""
+    """Say that an optional dependency is missing; the message holds the `pip install` line."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        hint = f"pip install 'tfner[{extra}]'"
-        super().__init__(f"{purpose} needs the package {package}, which is not installed: {hint}")
+        missing = f"{purpose} needs the package {package}, which is not installed"
+        super().__init__(f"{missing}: pip install 'tfner[{extra}]'")
 
 
 class ServerError(TfnerError):
-    """Report a model server that cannot be reached, refuses a request or answers something else.
+    """Say that a model server cannot be reached, refuses a request or answers something else.
 
     The message opens with its URL.
 
@@ -65,7 +65,7 @@ class ServerError(TfnerError):
 
 # Like KeyboardInterrupt: no error, and nothing that catches errors should stop it.
 class Terminated(BaseException):
-    """Report that the process was asked to end (SIGTERM); the text says what has been saved.
+    """Say that the process has been asked to end (SIGTERM); the text says what has been saved.
 
     The command line exits with 143.
     """

@@ -12,13 +12,12 @@ import typer
 from tfner.commands import load_tensorflow, output, run
 from tfner.exceptions import ConfigError
 
-RUN_HELP = (
-    "Folder of a run, such as runs/wnut17; to publish also an export, such as saved_models/wnut17."
-)
-KEEP_HELP = (
-    "After --publish: remove all but the newest N versions and those that models.config uses."
-)
+EXPORT = "to publish also an export, such as saved_models/wnut17"
+RUN_HELP = f"Folder of a run, such as runs/wnut17; {EXPORT}."
+REMOVED = "all but the newest N versions and those that models.config uses"
+KEEP_HELP = f"After --publish: remove {REMOVED}."
 SETTINGS_HELP = "Settings of the group export, as precision=bfloat16 or threshold.PER=0.5."
+SETTINGS = typer.Argument(metavar="[KEY=VALUE …]", help=SETTINGS_HELP)
 TO_HELP = "Folder that receives the version; default: as the run's settings say."
 PUBLISH_HELP = "Folder that a server watches: add the next version, an export's files as they are."
 CONFIG_HELP = "The server's models.config; default: DIR/../models.config where there is one."
@@ -26,9 +25,7 @@ CONFIG_HELP = "The server's models.config; default: DIR/../models.config where t
 
 def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE …]", help=SETTINGS_HELP)
-    ] = None,
+    overrides: Annotated[list[str] | None, SETTINGS] = None,
     to: Annotated[Path | None, typer.Option(help=TO_HELP)] = None,
     publish: Annotated[Path | None, typer.Option(metavar="DIR", help=PUBLISH_HELP)] = None,
     keep: Annotated[int | None, typer.Option(min=1, metavar="N", help=KEEP_HELP)] = None,

@@ -12,30 +12,25 @@ from tfner.config import load_settings
 from tfner.data.shards.manifest import DROPPED
 from tfner.training.prepare_shards import SHARDS, prepare_shards
 
+TO_HELP = "Folder to write, for data.train=prepared:FOLDER."
+SHARDS_HELP = "Files to deal the windows out to."
+WORKERS_HELP = "Processes that encode; by default one a core."
+OVERRIDES_HELP = "Settings to replace: data.train=FILE."
+OVERRIDES = typer.Argument(metavar="[KEY=VALUE]...", help=OVERRIDES_HELP)
+
 
 def prepare(
     config: Annotated[Path, typer.Argument(help="YAML file with the settings of the run.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to replace: data.train=FILE."),
-    ] = None,
+    overrides: Annotated[list[str] | None, OVERRIDES] = None,
     *,
-    to: Annotated[
-        Path,
-        typer.Option(
-            "--to", metavar="FOLDER", help="Folder to write, for data.train=prepared:FOLDER."
-        ),
-    ],
-    shards: Annotated[int, typer.Option(min=1, help="Files to deal the windows out to.")] = SHARDS,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that encode; by default one a core.")
-    ] = None,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help=TO_HELP)],
+    shards: Annotated[int, typer.Option(min=1, help=SHARDS_HELP)] = SHARDS,
+    workers: Annotated[int | None, typer.Option(min=1, help=WORKERS_HELP)] = None,
 ) -> None:
     """Tokenize, label and window data.train once, into shards that training streams."""
     settings = load_settings(config, overrides or ())
-    manifest = prepare_shards(
-        settings, to, messages(), shards=shards, workers=workers, load=load_tensorflow
-    )
+    sizes = {"shards": shards, "workers": workers}
+    manifest = prepare_shards(settings, to, messages(), load=load_tensorflow, **sizes)
     console = output()
     counts = f"{manifest.documents} documents, {manifest.windows} windows, {manifest.pieces} pieces"
     console.print(f"{counts} in {len(manifest.shards)} shards")

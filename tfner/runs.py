@@ -20,17 +20,15 @@ from tfner.training.state.run_list import RunSummary, list_runs
 COLOURS = {"running": "cyan", "finished": "green", "damaged": "red"}
 COLUMNS = ("run", "state", "epochs", "best F1", "F1", "time", "changed", "exported")
 NUMBERS = ("epochs", "best F1", "F1", "time")
+JSON_HELP = "Print a JSON array with an object for each run; it has more."
+RUNS_HELP = "Folder of runs, or one run's."
+RUNS = Path("runs")
 PIPED_WIDTH = 240  # columns, so that no line of a table is broken
 
 
 def runs(
-    folder: Annotated[
-        Path, typer.Argument(metavar="RUNS", help="Folder of runs, or one run's.")
-    ] = Path("runs"),
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print a JSON array with an object for each run; it has more."),
-    ] = False,
+    folder: Annotated[Path, typer.Argument(metavar="RUNS", help=RUNS_HELP)] = RUNS,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """List the runs in a folder: state, epochs, best F1, time, and where they were exported."""
     found = list_runs(folder)
@@ -61,20 +59,16 @@ def print_table(found: list[RunSummary], console: Console) -> None:
 
 def cells(run: RunSummary) -> list[str]:
     """Format a run's cells of the table, in the order of COLUMNS."""
-    f1, split = percent(run.f1), f" ({run.split})" if run.split else ""
+    f1 = percent(run.f1)
+    split = f" ({run.split})" if run.split else ""
     changed = datetime.fromisoformat(run.changed).astimezone() if run.changed else None
     exported = printable(relative(run.exported))
     gone = " (gone)" if run.exported_exists is False else ""
-    return [
-        printable(run.name),
-        run.state,
-        progress(run),
-        percent(run.best_f1),
-        f"{f1}{split}",
-        "" if run.seconds is None else str(timedelta(seconds=round(run.seconds))),
-        f"{changed:%Y-%m-%d %H:%M}" if changed else "",
-        f"{exported}{gone}",
-    ]
+    spent = "" if run.seconds is None else str(timedelta(seconds=round(run.seconds)))
+    when = f"{changed:%Y-%m-%d %H:%M}" if changed else ""
+    scores = [percent(run.best_f1), f"{f1}{split}"]
+    name = printable(run.name)
+    return [name, run.state, progress(run), *scores, spent, when, f"{exported}{gone}"]
 
 
 def progress(run: RunSummary) -> str:

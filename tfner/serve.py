@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,60 +16,39 @@ from tfner.serving.server import require_packages
 if TYPE_CHECKING:
     from tfner.serving.server.app import Addresses
 
-Port = Annotated[
-    int,
-    typer.Option(min=0, max=65535, help="Port for REST and the page; 0 takes any that is free."),
-]
-GrpcPort = Annotated[
-    int, typer.Option(min=0, max=65535, help="Port for gRPC; 0 takes any that is free.")
-]
+MODEL_HELP = "Folder of a model's versions, for example saved_models/wnut17."
+PORT_HELP = "Port for {}; 0 takes any that is free."
+HOST_HELP = "Address to listen on; 0.0.0.0 for all of this machine's."
+NAME_HELP = "Name of the model in requests; default: the folder's."
+LABEL_HELP = "Serve version N too, under a label; may be repeated."
+BATCHING_HELP = "Answer requests that come together in one call of the model."
+LONGEST_WAIT = "at most; never over a tenth of a call's own time"
+WAIT_HELP = f"Milliseconds to wait for one more request, {LONGEST_WAIT}."
+TIMEOUT_HELP = "Seconds until a request is given up."
+POLL_HELP = "Seconds between looks for new versions."
+DRAIN_HELP = "Seconds that requests under way get after SIGTERM."
+MODEL = typer.Argument(metavar="MODEL", help=MODEL_HELP)
+PORT = typer.Option(min=0, max=65535, help=PORT_HELP.format("REST and the page"))
+GRPC_PORT = typer.Option(min=0, max=65535, help=PORT_HELP.format("gRPC"))
+LABEL = typer.Option(metavar="LABEL=N", help=LABEL_HELP)
 
 
 def serve(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL", help="Folder of a model's versions, for example saved_models/wnut17."
-        ),
-    ],
-    port: Port = 8501,
-    grpc_port: GrpcPort = 8500,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")
-    ] = "127.0.0.1",
-    name: Annotated[
-        str, typer.Option(help="Name of the model in requests; default: the folder's.")
-    ] = "",
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL=N", help="Serve version N too, under a label; may be repeated."
-        ),
-    ] = None,
-    batching: Annotated[
-        bool, typer.Option(help="Answer requests that come together in one call of the model.")
-    ] = True,
+    folder: Annotated[Path, MODEL],
+    port: Annotated[int, PORT] = 8501,
+    grpc_port: Annotated[int, GRPC_PORT] = 8500,
+    host: Annotated[str, typer.Option(help=HOST_HELP)] = "127.0.0.1",
+    name: Annotated[str, typer.Option(help=NAME_HELP)] = "",
+    label: Annotated[list[str] | None, LABEL] = None,
+    batching: Annotated[bool, typer.Option(help=BATCHING_HELP)] = True,
     batch_texts: Annotated[int, typer.Option(min=1, help="Most texts in a call.")] = 32,
-    batch_wait: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Milliseconds to wait for one more request, at most; never over a tenth of a "
-            "call's own time.",
-        ),
-    ] = 20.0,
+    batch_wait: Annotated[float, typer.Option(min=0, help=WAIT_HELP)] = 20.0,
     parallel: Annotated[int, typer.Option(min=1, help="Batches of a signature at once.")] = 1,
     max_body: Annotated[float, typer.Option(min=0.001, help="Largest request, in MiB.")] = 8.0,
     max_texts: Annotated[int, typer.Option(min=1, help="Most texts in a request.")] = 1024,
-    timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds until a request is given up.")
-    ] = 60.0,
-    poll: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between looks for new versions.")
-    ] = 2.0,
-    drain: Annotated[
-        float, typer.Option(min=0, help="Seconds that requests under way get after SIGTERM.")
-    ] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.001, help=TIMEOUT_HELP)] = 60.0,
+    poll: Annotated[float, typer.Option(min=0.1, help=POLL_HELP)] = 2.0,
+    drain: Annotated[float, typer.Option(min=0, help=DRAIN_HELP)] = 30.0,
 ) -> None:
     """Serve an exported model on this machine as tensorflow_model_server would; for development.
 
@@ -82,24 +61,14 @@ def serve(
     from tfner.serving.server.batching import ServerBatching
     from tfner.serving.server.limits import Limits
 
-    settings = ServerSettings(
-        folder=folder,
-        name=name,
-        host=host,
-        port=port,
-        grpc_port=grpc_port,
-        labels=labels,
-        limits=Limits(body_bytes=round(max_body * 2**20), batch_size=max_texts, seconds=timeout),
-        batching=ServerBatching(
-            enabled=batching,
-            max_batch_size=batch_texts,
-            wait_seconds=batch_wait / 1000,
-            parallel=parallel,
-        ),
-        poll_seconds=poll,
-        drain_seconds=drain,
-    )
-    run_server(settings, announce)
+    model: Any = {"folder": folder, "name": name, "labels": labels}
+    addresses: Any = {"host": host, "port": port, "grpc_port": grpc_port}
+    seconds: Any = {"poll_seconds": poll, "drain_seconds": drain}
+    limits = Limits(body_bytes=round(max_body * 2**20), batch_size=max_texts, seconds=timeout)
+    wait = batch_wait / 1000
+    merging = ServerBatching(batching, batch_texts, wait_seconds=wait, parallel=parallel)
+    settings = {**model, **addresses, **seconds, "limits": limits, "batching": merging}
+    run_server(ServerSettings(**settings), announce)
 
 
 def read_labels(options: Sequence[str]) -> dict[str, int]:

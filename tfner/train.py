@@ -16,24 +16,19 @@ from tfner.training.state.termination import terminable
 if TYPE_CHECKING:
     from tfner.training.run import Outcome
 
-HELP = "Train a tagger as CONFIG says, evaluate its best weights and export them."
+RESUME_HELP = "Go on with an unfinished run, which is done without it too."
+OVERWRITE_HELP = "Delete the run of this name and begin again."
+OVERRIDES_HELP = "Settings to replace: training.epochs=5."
+Config = Annotated[Path, typer.Argument(help="YAML file with the settings of the run.")]
+Override = typer.Argument(metavar="[KEY=VALUE]...", help=OVERRIDES_HELP)
+Overrides = Annotated[list[str] | None, Override]
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file with the settings of the run.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to replace: training.epochs=5."),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on with an unfinished run, which is done without it too."
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete the run of this name and begin again.")
-    ] = False,
+    config: Config,
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE_HELP)] = False,
 ) -> None:
     """Train a tagger as CONFIG says, evaluate its best weights and export them."""
     settings = load_settings(config, overrides or ())
@@ -48,9 +43,8 @@ def train(
     if settings.note:
         console.print(settings.note)
     if outcome.state == "finished before":
-        console.print(
-            f"nothing to do: the report is {outcome.folder.report}; --overwrite trains again"
-        )
+        path = outcome.folder.report
+        console.print(f"nothing to do: the report is {path}; --overwrite trains again")
     if outcome.state == "interrupted":
         sys.exit(INTERRUPTED)
 

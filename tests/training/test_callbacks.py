@@ -124,9 +124,9 @@ def test_a_state_of_an_earlier_version_has_neither_seconds_nor_the_epoch_that_im
     model = small_model()
     resume = ResumeCheckpoint(tmp_path / "last")
     resume.set_model(model)
-    facts = {"epoch": 3, "step": 0, "ended": False, "data": "", "best": 0.5, "best_epoch": 1}
+    values = {"epoch": 3, "step": 0, "ended": False, "data": "", "best": 0.5, "best_epoch": 1}
     train(model, 1, [])
-    resume.checkpoints.write("state-000003-00000000", resume._checkpoint(), **facts)
+    resume.checkpoints.write("state-000003-00000000", resume._checkpoint(), **values)
     resume = ResumeCheckpoint(tmp_path / "last", best, throughput)
     resume.set_model(model)
     assert resume.restore() == TrainingPosition(3)

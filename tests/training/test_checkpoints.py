@@ -35,7 +35,7 @@ def write(folder: Path, number: int, store: Checkpoints | None = None) -> Checkp
 
 
 def read(folder: Path) -> int | None:
-    """The number of the newest whole checkpoint, which its facts and all of its values say."""
+    """The number of the newest whole checkpoint, which its state and all of its values say."""
     value = tf.Variable(tf.zeros([SIZE]))
     found = Checkpoints(folder, "state").restore(tf.train.Checkpoint(value=value))
     if found is None:

@@ -41,7 +41,7 @@ def settings_of(name: str, home: Path) -> RunSettings:
     )
 
 
-def make_run(home: Path, name: str, f1s: tuple[float, ...] = (), place: str = "") -> RunFolder:
+def make_run(home: Path, name: str, f1s: tuple[float, ...] = (), saved: str = "") -> RunFolder:
     """A run that has come so far, as training leaves it."""
     folder = RunFolder(home / name)
     folder.create(settings_of(name, home), home / "no-encoder", {})
@@ -50,9 +50,19 @@ def make_run(home: Path, name: str, f1s: tuple[float, ...] = (), place: str = ""
         for n, f1 in enumerate(f1s, 1)
     ]
     folder.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    if place:
-        (folder.last / place).mkdir()
+    if saved:
+        (folder.last / saved).mkdir()
     return folder
+
+
+def test_a_run_keeps_those_files_of_its_encoder_that_a_tokenizer_reads(tmp_path):
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    for name in ("letters.txt", "model.safetensors"):
+        (encoder / name).write_text(name)
+    folder = RunFolder(tmp_path / "run")
+    folder.create(settings_of("run", tmp_path), encoder, {}, ("letters.txt", "absent.txt"))
+    assert [path.name for path in folder.encoder.iterdir()] == ["letters.txt"]
 
 
 def finish(folder: RunFolder, export: Path | None = None) -> None:
@@ -68,8 +78,8 @@ def home(tmp_path):
 
 
 def only(home: Path):
-    (facts,) = list_runs(home)
-    return facts
+    (summary,) = list_runs(home)
+    return summary
 
 
 def test_a_finished_run_has_its_scores_and_where_it_was_exported(home, tmp_path):
@@ -78,18 +88,18 @@ def test_a_finished_run_has_its_scores_and_where_it_was_exported(home, tmp_path)
         (tmp_path / number).mkdir()
         folder.note_export(tmp_path / number)
     finish(folder)
-    facts = only(home)
+    summary = only(home)
     assert (
-        facts.name,
-        facts.state,
-        facts.epochs_done,
-        facts.epochs,
-        facts.best_f1,
-        facts.split,
+        summary.name,
+        summary.state,
+        summary.epochs_done,
+        summary.epochs,
+        summary.best_f1,
+        summary.split,
     ) == ("a", "finished", 3, 5, 0.75, "test")
-    assert facts.f1 == pytest.approx(2 * 3 / (4 + 5))
-    assert facts.seconds == pytest.approx(3 * 90.4)
-    assert (facts.exported, facts.exported_exists, facts.problems) == (
+    assert summary.f1 == pytest.approx(2 * 3 / (4 + 5))
+    assert summary.seconds == pytest.approx(3 * 90.4)
+    assert (summary.exported, summary.exported_exists, summary.problems) == (
         str(tmp_path / "2"),
         True,
         [],
@@ -97,16 +107,16 @@ def test_a_finished_run_has_its_scores_and_where_it_was_exported(home, tmp_path)
 
 
 def test_a_run_that_ended_early_says_how_far_it_came(home):
-    make_run(home, "killed", (0.5,), place="state-000001-00000040")
+    make_run(home, "killed", (0.5,), saved="state-000001-00000040")
     make_run(home, "stopped", (0.5, 0.6)).note_interruption()
     make_run(home, "begun")
     begun, killed, stopped = list_runs(home)
-    assert [facts.state for facts in (begun, killed, stopped)] == [
+    assert [summary.state for summary in (begun, killed, stopped)] == [
         "unfinished",
         "unfinished",
         "interrupted",
     ]
-    assert [facts.epochs_done for facts in (begun, killed, stopped)] == [0, 1, 2]
+    assert [summary.epochs_done for summary in (begun, killed, stopped)] == [0, 1, 2]
     assert (killed.saved, stopped.saved) == ((1, 40), None)
 
 
@@ -193,9 +203,9 @@ def test_no_content_of_any_file_ends_the_list(contents):
         folder = make_run(Path(scratch), "a", (0.5,))
         for name, content in contents.items():
             (folder.path / name).write_bytes(content)
-        facts = only(Path(scratch))
-        assert (facts.state == "damaged") == bool(facts.problems)
-        json.dumps(facts.__dict__, allow_nan=False)
+        summary = only(Path(scratch))
+        assert (summary.state == "damaged") == bool(summary.problems)
+        json.dumps(summary.__dict__, allow_nan=False)
 
 
 def test_other_folders_and_files_are_no_runs(home):
@@ -218,8 +228,8 @@ def test_an_export_is_of_the_last_whole_line_and_may_be_gone(home):
     folder.note_export(home / "gone" / "1")
     with folder.exports.open("a") as file:
         file.write('{"path": "/cut o')
-    facts = only(home)
-    assert (facts.exported, facts.exported_exists, facts.state) == (
+    summary = only(home)
+    assert (summary.exported, summary.exported_exists, summary.state) == (
         str(home / "gone" / "1"),
         False,
         "unfinished",
@@ -237,11 +247,11 @@ def test_the_table_has_a_line_a_run(home, capsys, monkeypatch):
     monkeypatch.chdir(home.parent)
     folder = make_run(home, "good", (0.5, 0.75))
     finish(folder, home.parent / "saved_models" / "good" / "1")
-    make_run(home, "half", (0.25,), place="state-000001-00000040")
+    make_run(home, "half", (0.25,), saved="state-000001-00000040")
     (make_run(home, "spoiled").path / "metrics.jsonl").write_text("{")
-    facts = list_runs(home)
+    summaries = list_runs(home)
     print_table(
-        [*facts, replace(facts[0], name="\x1b[31mred")], Console(width=200, highlight=False)
+        [*summaries, replace(summaries[0], name="\x1b[31mred")], Console(width=200, highlight=False)
     )
     head, good, half, spoiled, red, problem = capsys.readouterr().out.splitlines()
     assert head.split() == [
@@ -274,8 +284,8 @@ try:
 finally:
     assert not {{"tensorflow", "tf_keras", "transformers"}} & set(sys.modules)"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    (facts,) = json.loads(done.stdout)
-    assert (facts["name"], facts["state"], facts["best_f1"], facts["epochs"]) == (
+    (summary,) = json.loads(done.stdout)
+    assert (summary["name"], summary["state"], summary["best_f1"], summary["epochs"]) == (
         "a",
         "unfinished",
         0.5,

@@ -269,7 +269,7 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
     assert (report["state"], report["split"]) == ("interrupted", "dev")
     assert report["entity"] == outcome.reports["dev"].scores.to_dict()
     assert report["seconds"]["training"] > 0
-    assert [facts.state for facts in list_runs(outcome.folder.path)] == ["interrupted"]
+    assert [summary.state for summary in list_runs(outcome.folder.path)] == ["interrupted"]
     begin, *_, end = [
         (record.event, record.fields) for record in caplog.records if hasattr(record, "event")
     ]
@@ -280,7 +280,7 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
         str(outcome.export),
     )
     assert train(settings_for(home, "broken"), quiet()).state == "finished"
-    assert [facts.state for facts in list_runs(outcome.folder.path)] == ["finished"]
+    assert [summary.state for summary in list_runs(outcome.folder.path)] == ["finished"]
     again = json.loads(outcome.folder.report.read_text())
     assert again["state"] == "finished"
     assert again["seconds"]["fit"] > again["seconds"]["training"] > report["seconds"]["training"]

@@ -71,7 +71,8 @@ def quickstart_grammar() -> Grammar:
     """Read the rules of the template files, with an inventor that avoids all their words."""
     rule_files = ("fillers.txt", "names.txt")
     template_files = ("seen.txt", "unseen_dev.txt", "unseen_test.txt")
-    rules, ordinary = {}, set()
+    rules = {}
+    ordinary = set()
     for file in (*template_files, *rule_files):
         text = template_text(file)
         ordinary.update(re.findall(r"\w+", text))
@@ -101,12 +102,8 @@ def records(split: Split, grammar: Grammar) -> Iterator[dict]:
         text, entities = assemble(segments)
         if not as_written:
             text = text[0].upper() + text[1:]
-        yield {
-            "id": f"{split.name}-{number}",
-            "text": text,
-            "entities": entities,
-            "slice": f"{origin} templates",
-        }
+        record = {"id": f"{split.name}-{number}", "text": text, "entities": entities}
+        yield {**record, "slice": f"{origin} templates"}
 
 
 def with_opener(template: str, grammar: Grammar) -> str:
@@ -129,9 +126,11 @@ def assemble(segments: Iterator[Segment]) -> tuple[str, list[dict]]:
     >>> assemble(iter([Segment("In "), Segment("Oslo", "LOC"), Segment(".")]))
     ('In Oslo.', [{'start': 3, 'end': 7, 'label': 'LOC'}])
     """
-    text, entities = "", []
+    text = ""
+    entities = []
     for segment in segments:
-        start, label = len(text), segment.label
+        start = len(text)
+        label = segment.label
         if label:
             text += segment.text
             entities.append({"start": start, "end": len(text), "label": label})

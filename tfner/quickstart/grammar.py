@@ -83,5 +83,6 @@ def slots(template: str) -> Iterator[tuple[str, str]]:
     [('In ', 'town'), ('.', '')]
     """
     texts_and_slots = SLOT.split(template)
-    texts, names = texts_and_slots[::2], texts_and_slots[1::2]
+    texts = texts_and_slots[::2]
+    names = texts_and_slots[1::2]
     return zip(texts, [*names, ""], strict=True)

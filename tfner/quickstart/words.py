@@ -73,8 +73,8 @@ class Inventor:
         kind = "before vowel" if ending[0] in "aeiouy" else "before consonant"
         return stem + self._syllable(kind) + ending
 
-    def _syllable(self, part: str) -> str:
-        choices = SYLLABLES[part].split()
+    def _syllable(self, kind: str) -> str:
+        choices = SYLLABLES[kind].split()
         return self.pick(choices)
 
     def _abbreviation(self) -> str:

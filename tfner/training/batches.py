@@ -19,9 +19,12 @@ TrainingBatches = Batches | PackedBatches | ShardBatches
 
 def make_batches(inputs: RunInputs) -> TrainingBatches:
     """Make the batches of the training split, as `training.batching` says."""
-    settings, corpus = inputs.settings.training, inputs.corpora["train"]
-    pad_id, seed = inputs.tokenizer.pad_id, inputs.settings.seed
-    batch_size, batching = settings.batch_size, settings.batching
+    settings = inputs.settings.training
+    corpus = inputs.corpora["train"]
+    pad_id = inputs.tokenizer.pad_id
+    seed = inputs.settings.seed
+    batch_size = settings.batch_size
+    batching = settings.batching
     if batching == "packed":
         sharded = isinstance(corpus, ShardedCorpus)
         lengths = corpus.blocks.lengths if sharded else corpus.lengths

@@ -28,6 +28,10 @@ from tfner.training.state.storage import writing
 
 logger = logging.getLogger(__name__)
 DRAWN_EVERY = 0.1  # seconds
+TEXT_COLUMNS = ("{task.description}", "{task.fields[rate]}", "{task.fields[metrics]}")
+FORMS = {"loss": "loss {:.4f}", "entity_f1": "train F1 {:.3f}", "val_entity_f1": "dev F1 {:.4f}"}
+Score = Callable[[], EntityScores]
+Show = Callable[[EntityScores], None]
 
 
 class EntityReport(keras.callbacks.Callback):
@@ -37,12 +41,7 @@ class EntityReport(keras.callbacks.Callback):
     dataset of (x, y, mask). `show` receives the scores, for example to print the table of types.
     """
 
-    def __init__(
-        self,
-        score: Callable[[], EntityScores],
-        show: Callable[[EntityScores], None] | None = None,
-        prefix: str = "val_",
-    ):
+    def __init__(self, score: Score, show: Show | None = None, prefix: str = "val_"):
         super().__init__()
         self.score = score
         self.show = show
@@ -209,13 +208,15 @@ class Throughput(keras.callbacks.Callback):
         self._steps += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        before, elapsed = self._spent, self.elapsed()
+        before = self._spent
+        elapsed = self.elapsed()
         self._spent = Elapsed(before.fit, elapsed.training)
         self._epoch_begin = None
         if logs is not None:
             steps = self.params.get("steps") or max(self._steps, 1)
             windows = self.windows * self._steps / steps
-            logs["learning_rate"] = current_learning_rate(self.model.optimizer)
+            rate = self.model.optimizer.learning_rate  # of the last update, where it has a schedule
+            logs["learning_rate"] = float(rate.numpy())
             logs["seconds"] = elapsed.epoch
             logs["windows_per_second"] = windows / (elapsed.epoch - before.epoch)
 
@@ -239,8 +240,8 @@ class MetricsLog(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """Show rate, time left, loss and F1: as a bar on a terminal, as lines where output is piped.
 
-    Lines come when `is_due` says, and after each epoch. They hold the metrics of StepMetrics if that
-    stands before this callback.
+    Lines come when `is_due` says, and after each epoch. They hold the metrics of StepMetrics if
+    that stands before this callback.
     """
 
     def __init__(self, console: Console):
@@ -251,15 +252,10 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.console.is_terminal and not self.console.quiet:
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[metrics]}"),
-                console=self.console,
-            )
+            title, rate, metrics = map(TextColumn, TEXT_COLUMNS)
+            counts = (BarColumn(), MofNCompleteColumn())
+            columns = (title, *counts, rate, TimeRemainingColumn(), metrics)
+            self.bar = Progress(*columns, console=self.console)
             self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -272,7 +268,8 @@ class ProgressBar(keras.callbacks.Callback):
             self.task = self.bar.add_task(self.title, total=steps, rate="", metrics="")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        steps, done = self.params["steps"] or 0, batch + 1
+        steps = self.params["steps"] or 0
+        done = batch + 1
         self._first = batch if self._first is None else self._first
         rate = (done - self._first) / (time.perf_counter() - self._start)
         if self.bar:
@@ -312,18 +309,8 @@ def name_of_epoch(epoch: int) -> str:
 
 
 def describe_logs(logs: dict[str, Any] | None) -> str:
-    """Format the figures that a person watches: loss, training F1, dev F1, metrics of StepMetrics."""
+    """Format what a person watches: loss, training F1, dev F1, metrics of StepMetrics."""
     logs = logs or {}
-    forms = {
-        "loss": "loss {:.4f}",
-        "entity_f1": "train F1 {:.3f}",
-        "val_entity_f1": "dev F1 {:.4f}",
-    }
-    shown = [form.format(float(logs[name])) for name, form in forms.items() if name in logs]
+    shown = [form.format(float(logs[name])) for name, form in FORMS.items() if name in logs]
     shown.append(describe_metrics(logs))
     return "  ".join(filter(None, shown))
-
-
-def current_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """Read the learning rate of the last update, also where a schedule gives it."""
-    return float(optimizer.learning_rate.numpy())

@@ -26,18 +26,12 @@ def card_of_run(
         counts: documents and entities by split.
         dropped: what was dropped or repaired, by split and reason.
     """
-    encoder, export = settings.encoder, settings.export
     data = {}
     for split, source in settings.data.sources().items():
         name = Path(source).name  # without the folders of the machine
         data[split] = {"source": name, **counts.get(split, {}), "lost": dropped.get(split)}
-    return make_card(
-        tagger,
-        name=settings.name,
-        labelling=settings.model.labelling,
-        encoder={"checkpoint": encoder.checkpoint, "initialize": encoder.initialize},
-        versions=versions(),
-        scores=scores,
-        data=data,
-        export=export.model_dump(mode="json", exclude={"enabled"}),
-    )
+    encoder = settings.encoder.model_dump(include={"checkpoint", "initialize"})
+    export = settings.export.model_dump(mode="json", exclude={"enabled"})
+    model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
+    results = {"scores": scores, "data": data, "export": export}
+    return make_card(tagger, **model, versions=versions(), **results)

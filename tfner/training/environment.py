@@ -23,17 +23,11 @@ from tfner.documents import Document
 from tfner.monitoring.machine import memory_of_machine, processor_features, processor_name
 from tfner.safeio.sources import PREPARED, embedded_path
 
-PACKAGES = (
-    "tfner",
-    "tensorflow",
-    "tf-keras",
-    "tensorflow-text",
-    "transformers",
-    "tokenizers",
-    "numpy",
-)
-GIT_SECONDS = 10.0
-CHUNK = 1 << 20  # bytes
+TENSORFLOW = ("tensorflow", "tf-keras", "tensorflow-text")
+PACKAGES = ("tfner", *TENSORFLOW, "transformers", "tokenizers", "numpy")
+# How git's answer is taken, and how many seconds it may need.
+ANSWER: Any = {"capture_output": True, "text": True, "errors": "replace", "timeout": 10.0}
+BLOCK = 1 << 20  # bytes
 
 
 def describe_environment(
@@ -51,21 +45,14 @@ def describe_environment(
     for split, source in settings.data.sources().items():
         described = describe_source(source, documents.get(split, ()))
         data[split] = {**described, **counts.get(split, {})}
-    return {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
-        "seed": settings.seed,
-        "git": git_state(Path.cwd()),
-        "versions": versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": processor_name(),
-        "processors": os.cpu_count(),
-        "processor_features": processor_features(),
-        "memory_mib": memory_of_machine(),
-        "devices": devices(),
-        "data": data,
-    }
+    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    run = {"started": started, "command": sys.argv, "seed": settings.seed}
+    code = {"git": git_state(Path.cwd()), "versions": versions()}
+    system = {"python": platform.python_version(), "platform": platform.platform()}
+    processors = {"processor": processor_name(), "processors": os.cpu_count()}
+    features = {"processor_features": processor_features(), "memory_mib": memory_of_machine()}
+    machine = {**system, **processors, **features, "devices": devices()}
+    return {**run, **code, **machine, "data": data}
 
 
 def versions() -> dict[str, str]:
@@ -107,16 +94,7 @@ def ask_git(folder: Path, *question: str) -> str | None:
     command = ["git", "-c", "core.fsmonitor=false", *question]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=GIT_SECONDS,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=folder, env=environment, check=False, **ANSWER)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -143,10 +121,10 @@ def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any
 
 def describe_folder(folder: Path) -> dict[str, Any]:
     """Count and hash the files in a folder and its subfolders."""
-    files = {
-        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
-    }
-    digest, size = hashlib.sha256(), 0
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    files = {path.relative_to(folder).as_posix(): path for path in paths}
+    digest = hashlib.sha256()
+    size = 0
     for name, path in sorted(files.items()):
         line = f"{hash_file(path)}  {name}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
@@ -166,11 +144,11 @@ def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
 
 def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
     """Read how many documents and entities each split of a run has, as far as it is known."""
-    names = ("documents", "entities")
-    return {
-        split: {name: described[name] for name in names if name in described}
-        for split, described in read_data(environment).items()
-    }
+    counts = {}
+    for split, described in read_data(environment).items():
+        known = [name for name in ("documents", "entities") if name in described]
+        counts[split] = {name: described[name] for name in known}
+    return counts
 
 
 def read_data(environment: Path) -> dict[str, dict[str, Any]]:
@@ -185,8 +163,8 @@ def read_data(environment: Path) -> dict[str, dict[str, Any]]:
 def hash_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
+        while block := file.read(BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 

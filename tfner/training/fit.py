@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +33,9 @@ from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosit
 
 logger = logging.getLogger(__name__)
 Callbacks = list[keras.callbacks.Callback]
+# Settings of the training that are `build_optimizer`'s too.
+SCHEDULE = {"learning_rate", "head_learning_rate", "schedule", "warmup_ratio"}
+OPTIMIZER_SETTINGS = {*SCHEDULE, "weight_decay", "clip_norm"}
 
 
 def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
@@ -53,16 +57,12 @@ def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
         logger.info("%s: going on from %s", inputs.folder.path, position)
 
     def dataset_from(position: TrainingPosition) -> tf.data.Dataset:
-        watch, epochs = run_callbacks.input_monitor.watch, settings.training.epochs
+        watch = run_callbacks.input_monitor.watch
+        epochs = settings.training.epochs
         return devices.distribute(lambda share: watch(batches.training(epochs, *position, share)))
 
-    together = OneTraining(
-        run_callbacks.ordered,
-        model=model,
-        epochs=settings.training.epochs,
-        steps=batches.steps_per_epoch,
-        verbose=0,
-    )
+    counts = {"epochs": settings.training.epochs, "steps": batches.steps_per_epoch}
+    together = OneTraining(run_callbacks.ordered, model=model, verbose=0, **counts)
     try:
         interrupted = fit_until_stopped(dataset_from, together, run_callbacks.resume, batches)
     finally:
@@ -84,20 +84,18 @@ class RunCallbacks:
     def __init__(
         self, inputs: RunInputs, devices: Devices, model: TokenClassifier, batches: TrainingBatches
     ):
-        settings, folder = inputs.settings.training, inputs.folder
+        settings = inputs.settings.training
+        folder = inputs.folder
         self.input_monitor = InputMonitor()
         self.bar = callbacks.ProgressBar(inputs.console)
         self.throughput = callbacks.Throughput(len(batches.lengths))
         monitor = training_monitor(inputs)
         self.best = callbacks.BestWeights(folder.best, monitor, patience=settings.patience)
-        self.resume = ResumeCheckpoint(
-            folder.last,
-            self.best,
-            self.throughput,
-            steps=settings.checkpoint_steps,
-            minutes=settings.checkpoint_minutes,
-            data=describe_batches(batches),
-        )
+        saved = (folder.last, self.best, self.throughput)
+        steps = settings.checkpoint_steps
+        minutes = settings.checkpoint_minutes
+        data = describe_batches(batches)
+        self.resume = ResumeCheckpoint(*saved, steps=steps, minutes=minutes, data=data)
         if devices.workers > 1:
             self.resume.checkpoints = SharedCheckpoints(self.resume.checkpoints, devices)
         if not devices.chief:
@@ -105,17 +103,13 @@ class RunCallbacks:
         for callback in (self.best, self.resume):
             callback.set_model(model)
         documents_of = documents_by_step(inputs, batches)
-        metrics, scalars = callbacks.MetricsLog(folder.metrics), Scalars(folder.tensorboard)
-        writers = [metrics, self.bar, EventLines(), scalars]
-        self.ordered = [
-            StepMetrics(self.input_monitor),
-            self.throughput,
-            NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume),
-            *dev_report(inputs, model, devices),
-            self.best,
-            *(writers if devices.chief else ()),
-            self.resume,
-        ]
+        metrics = callbacks.MetricsLog(folder.metrics)
+        scalars = Scalars(folder.tensorboard)
+        writers = [metrics, self.bar, EventLines(), scalars] if devices.chief else []
+        non_finite = NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume)
+        watchers = [StepMetrics(self.input_monitor), self.throughput, non_finite]
+        scoring = [*dev_report(inputs, model, devices), self.best]
+        self.ordered = [*watchers, *scoring, *writers, self.resume]
 
 
 def warn_unlabelled(model: TokenClassifier) -> None:
@@ -136,50 +130,44 @@ def make_repeatable(settings: RunSettings) -> None:
 
 def compile_model(inputs: RunInputs, steps_per_epoch: int) -> TokenClassifier:
     """Build a compiled classifier with its optimizer, ready for a saved state."""
-    settings, training = inputs.settings, inputs.settings.training
+    settings = inputs.settings
+    training = inputs.settings.training
     weights = class_weights(training.class_weights, inputs.labels)
-    model = build_classifier(
-        settings,
-        inputs.checkpoint,
-        inputs.labels,
-        pretrained=settings.encoder.initialize == "pretrained",
-        policy=training.precision,
-        loss=LossOptions(training.label_smoothing, weights),
-    )
+    loss = LossOptions(training.label_smoothing, weights)
+    pretrained = settings.encoder.initialize == "pretrained"
+    options: Any = {"pretrained": pretrained, "policy": training.precision, "loss": loss}
+    model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
     model.restrict_embedding_update(ids_in_training(inputs))
-    optimizer = build_optimizer(
-        training.learning_rate,
-        steps_per_epoch * training.epochs,
-        warmup_ratio=training.warmup_ratio,
-        schedule=training.schedule,
-        weight_decay=training.weight_decay,
-        clip_norm=training.clip_norm,
-        head_learning_rate=training.head_learning_rate,
-    )
+    steps = steps_per_epoch * training.epochs
+    updates = training.model_dump(include=OPTIMIZER_SETTINGS)
+    optimizer = build_optimizer(total_steps=steps, **updates)
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer,
-        label_metrics=[MaskedAccuracy(), EntityF1(list(inputs.labels.tags))],
-        jit_compile=training.batching == "packed" and is_one_program(),
-    )
+    metrics = [MaskedAccuracy(), EntityF1(list(inputs.labels.tags))]
+    one_program = training.batching == "packed" and is_one_program()
+    model.compile(optimizer, label_metrics=metrics, jit_compile=one_program)
     return model
 
 
 def ids_in_training(inputs: RunInputs) -> np.ndarray:
-    """What the model can meet in training, ascending: padding with 0 included; of shards that is not known beforehand, so all ids."""
-    tokenizer, corpus = inputs.tokenizer, inputs.corpora["train"]
+    """Collect the ids that the model can meet in training, ascending, int [I].
+
+    They include the 0 of padding. Of shards they are not known beforehand, so all are given.
+    """
+    tokenizer = inputs.tokenizer
+    corpus = inputs.corpora["train"]
     if not isinstance(corpus, EncodedCorpus):
         return np.arange(len(tokenizer.vocabulary))
     return np.unique(np.append(corpus.input_ids.values, [0, tokenizer.pad_id]))
 
 
 def is_one_program() -> bool:
-    """Whether XLA compiles a whole step: on one GPU. A CPU's own products are faster, a TPU has nothing else, replicas meet in between."""
-    return (
-        bool(tf.config.get_visible_devices("GPU"))
-        and tf.distribute.get_strategy().num_replicas_in_sync == 1
-    )
+    """Tell whether XLA is asked to compile a whole step, which is done on one GPU.
+
+    A CPU's own products are faster, a TPU has nothing else, replicas meet within a step.
+    """
+    one_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return one_replica and bool(tf.config.get_visible_devices("GPU"))
 
 
 def training_monitor(inputs: RunInputs) -> str | None:
@@ -192,20 +180,15 @@ def training_monitor(inputs: RunInputs) -> str | None:
 
 
 def dev_report(inputs: RunInputs, model: TokenClassifier, devices: Devices) -> Callbacks:
-    """Scores on the dev split by the same path that evaluation and serving take; none without a dev split."""
+    """Make what scores the dev split, if there is one, as evaluation and serving do."""
     if "dev" not in inputs.corpora:
         return []
-    shared = (
-        [BroadcastScores(devices, [f"val_entity_{name}" for name in ("precision", "recall", "f1")])]
-        if devices.workers > 1
-        else []
-    )
+    names = [f"val_entity_{name}" for name in ("precision", "recall", "f1")]
+    shared = [BroadcastScores(devices, names)] if devices.workers > 1 else []
     if not devices.chief:
         return shared
     tagger = build_tagger(model, inputs.tokenizer, inputs.labels, inputs.settings)
     recognizer = live_recognizer(tagger, make_card(tagger))
     documents = inputs.splits.documents["dev"]
-    return [
-        callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents)),
-        *shared,
-    ]
+    report = callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents))
+    return [report, *shared]

@@ -97,16 +97,22 @@ def fit_remaining_epochs(
     """
     if resume.position.step:
         finish_epoch(dataset_from, together, resume.position)
-    epochs, position = together.params["epochs"], resume.position
-    if not resume.ended and position.epoch < epochs:
-        together.model.fit(
-            dataset_from(position),
-            epochs=epochs,
-            initial_epoch=position.epoch,
-            steps_per_epoch=together.params["steps"],
-            callbacks=together,
-            verbose=0,
-        )
+    epochs = together.params["epochs"]
+    steps = together.params["steps"]
+    if not resume.ended and resume.position.epoch < epochs:
+        call_fit(dataset_from, together, resume.position, epochs, steps)
+
+
+def call_fit(
+    dataset_from: DatasetFrom,
+    together: OneTraining,
+    position: TrainingPosition,
+    epochs: int,
+    steps: int,
+) -> None:
+    """Call Keras's `fit` from a position until so many epochs are over, each with `steps` steps."""
+    counts = {"epochs": epochs, "initial_epoch": position.epoch, "steps_per_epoch": steps}
+    together.model.fit(dataset_from(position), callbacks=together, verbose=0, **counts)
 
 
 def finish_epoch(
@@ -114,17 +120,11 @@ def finish_epoch(
 ) -> None:
     """Train the steps that an epoch still lacks, and end it."""
     model = together.model
-    epoch, steps = position.epoch, together.params["steps"] - position.step
+    epoch = position.epoch
+    steps = together.params["steps"] - position.step
     if steps:
         together.first_step = position.step
-        model.fit(
-            dataset_from(position),
-            epochs=epoch + 1,
-            initial_epoch=epoch,
-            steps_per_epoch=steps,
-            callbacks=together,
-            verbose=0,
-        )
+        call_fit(dataset_from, together, position, epoch + 1, steps)
         together.first_step = 0
         return
     # Stopped between its last step and its end; Keras has no epoch without a step.

@@ -75,11 +75,10 @@ class NonFiniteSteps(keras.callbacks.Callback):
         skipped = "the loss or its gradient is not finite; the step is skipped; its documents"
         logger.warning("%s: %s: %s", where, skipped, names)
         if self.in_a_row >= self.most:
-            raise DivergedError(
-                f"{where}: {self.in_a_row} steps in a row had a loss or gradient that is not "
-                "finite and were skipped; the last checkpoint is kept; documents of the last one: "
-                f"{names}; where they are in order, a lower training.learning_rate may help"
-            )
+            steps = f"{self.in_a_row} steps in a row had a loss or gradient that is not finite"
+            kept = "and were skipped; the last checkpoint is kept; documents of the last one"
+            advice = "where they are in order, a lower training.learning_rate may help"
+            raise DivergedError(f"{where}: {steps} {kept}: {names}; {advice}")
 
 
 def documents_by_step(inputs: RunInputs, batches: TrainingBatches) -> DocumentsOf:
@@ -87,7 +86,8 @@ def documents_by_step(inputs: RunInputs, batches: TrainingBatches) -> DocumentsO
     if isinstance(batches, ShardBatches):
         vocabulary = inputs.tokenizer.vocabulary
         return lambda epoch, step: prepared_windows(batches, vocabulary, epoch, step)
-    documents, encoder = inputs.splits.documents["train"], inputs.settings.encoder
+    documents = inputs.splits.documents["train"]
+    encoder = inputs.settings.encoder
 
     def documents_of(epoch: int, step: int) -> list[str]:
         pieces = tf.constant(batches.corpus.pieces)
@@ -106,7 +106,8 @@ def prepared_windows(
 
     Each is named by its shard, its number there, and how it begins.
     """
-    corpus, names = batches.corpus, []
+    corpus = batches.corpus
+    names = []
     blocks = corpus.blocks
     with ShardReader(corpus) as reader:
         for window in sorted(batches.windows_of(epoch, step)):
@@ -116,6 +117,7 @@ def prepared_windows(
             pieces = np.frombuffer(reader.windows(window.block)[window.number], PIECE)
             ids = pieces["id"][1 : 1 + PIECES_SHOWN].tolist()
             text = " ".join(vocabulary[id] for id in ids).replace(" ##", "")
-            file, number = corpus.manifest.shards[shard].file, before + window.number + 1
+            file = corpus.manifest.shards[shard].file
+            number = before + window.number + 1
             names.append(f"{file} window {number} ({text!r} …)")
     return names

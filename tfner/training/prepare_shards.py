@@ -69,17 +69,7 @@ def prepare_shards(
     open_empty(folder)
     checkpoint = local_checkpoint(settings.encoder.checkpoint)
     labels, total = find_labels(settings, console)
-    encoder = settings.encoder
-    task = Task(
-        folder,
-        shards,
-        checkpoint,
-        labels,
-        settings.model.labelling,
-        encoder.max_length,
-        encoder.overlap,
-        load,
-    )
+    task = Task(folder, shards, checkpoint, labels, settings.encoding_options(), load)
     processes = min(workers or available_cores(), shards)
     show = partial(track, console=console, what="encoding", total=total)
     try:
@@ -167,39 +157,34 @@ def write_shards(
     entities = 0
     with dropped_file(task.folder, lost) as enter:
         documents = show(read_documents(source, settings.data, ledger))
-        batches = batch_by_padded_size(
-            documents, count=DOCUMENTS_AT_ONCE, characters=CHARACTERS_AT_ONCE
-        )
+        limits = {"count": DOCUMENTS_AT_ONCE, "characters": CHARACTERS_AT_ONCE}
+        batches = batch_by_padded_size(documents, **limits)
         for number, batch in enumerate(batches):
             entities += sum(len(document.entities) for document in batch)
             enter(processes.add(number % task.shards, batch))
             enter(take(ledger))
         enter(processes.rest())
         enter(take(ledger))
-    manifest = finish_shards(source, task, processes, lost, entities)
+    manifest = finish_shards(settings, task, processes, lost, entities)
     if not manifest.documents:
         raise DataError(f"{source}: expected documents for data.train, found none")
     return manifest
 
 
 def finish_shards(
-    source: str, task: Task, processes: Processes, lost: Counter[str], entities: int
+    settings: RunSettings, task: Task, processes: Processes, lost: Counter[str], entities: int
 ) -> Manifest:
     """Have all shards finished; sum up what they hold."""
     finished = processes.finish()
     shards = tuple(shard for shard, _ in finished)
     lengths = sum((lengths for _, lengths in finished), Counter())
-    return Manifest(
-        source=Path(source).name,
-        encoding=encoding_of(task, processes.tokenizer),
-        documents=sum(shard.documents for shard in shards),
-        entities=entities,
-        windows=sum(shard.windows for shard in shards),
-        pieces=sum(shard.pieces for shard in shards),
-        lost={reason: lost[reason] for reason in REASONS if lost[reason]},
-        lengths=dict(sorted(lengths.items())),
-        shards=shards,
-    )
+    source = Path(source_of(settings)).name
+    encoding = encoding_of(settings, task.labels, processes.tokenizer)
+    totals: dict[str, Any] = {"entities": entities, "lengths": dict(sorted(lengths.items()))}
+    for name in ("documents", "windows", "pieces"):
+        totals[name] = sum(getattr(shard, name) for shard in shards)
+    totals["lost"] = {reason: lost[reason] for reason in REASONS if lost[reason]}
+    return Manifest(source=source, encoding=encoding, shards=shards, **totals)
 
 
 def take(ledger: Ledger) -> list[Entry]:
@@ -211,10 +196,8 @@ def take(ledger: Ledger) -> list[Entry]:
 @contextmanager
 def dropped_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterable[Entry]], None]]:
     """Yield a function that writes entries to a file, a line each, and counts them by reason."""
-    with (
-        written_whole(folder / DROPPED) as temporary,
-        temporary.open("w", encoding="utf-8") as file,
-    ):
+    path = folder / DROPPED
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
 
         def enter(entries: Iterable[Entry]) -> None:
             for entry in entries:
@@ -224,15 +207,10 @@ def dropped_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterabl
         yield enter
 
 
-def encoding_of(task: Task, tokenizer: str) -> Encoding:
-    return Encoding(
-        labels=task.labels.types,
-        tag_scheme=task.labels.scheme,
-        labelling=task.labelling,
-        max_length=task.max_length,
-        overlap=task.overlap,
-        tokenizer=tokenizer,
-    )
+def encoding_of(settings: RunSettings, labels: LabelSet, fingerprint: str) -> Encoding:
+    """Collect all that windows depend on besides the data; `fingerprint` is the tokenizer's."""
+    learned = {"labels": labels.types, "tag_scheme": labels.scheme}
+    return Encoding(**learned, **settings.encoding_options(), tokenizer=fingerprint)
 
 
 class Processes:
@@ -255,7 +233,8 @@ class Processes:
 
     def __enter__(self) -> Processes:
         try:
-            begin, task = shard_worker.begin, self._task
+            begin = shard_worker.begin
+            task = self._task
             begun = [executor.submit(begin, task) for executor in self._executors]
             fingerprints = [self._result(future) for future in begun]
             self.tokenizer = fingerprints[-1]
@@ -288,22 +267,23 @@ class Processes:
 
     def finish(self) -> list[tuple[ShardInfo, Counter[int]]]:
         """Give the shards their names; return what each holds, and its windows by length."""
-        shards, finish = range(self._task.shards), shard_worker.finish
+        shards = range(self._task.shards)
+        finish = shard_worker.finish
         futures = [self._submit(shard, finish, shard) for shard in shards]
         return [self._result(future) for future in futures]
 
     def _submit(self, shard: int, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        try:
+        with self._alive():
             return self._executors[shard % self._count].submit(function, *arguments)
-        except BrokenProcessPool:
-            raise self._ended() from None
 
     def _result(self, future: Future[Any]) -> Any:
-        try:
+        with self._alive():
             return future.result()
-        except BrokenProcessPool:
-            raise self._ended() from None
 
-    def _ended(self) -> ConfigError:
-        ended = "a process ended before its work, as one does when memory runs out"
-        return ConfigError(f"--workers {self._count}: {ended}; try fewer")
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenProcessPool:
+            ended = "a process ended before its work, as one does when memory runs out"
+            raise ConfigError(f"--workers {self._count}: {ended}; try fewer") from None

@@ -137,19 +137,21 @@ def run_training(
 
 def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted: bool) -> Outcome:
     """Evaluate the best weights as they are served, and export them."""
-    settings, folder = inputs.settings, inputs.folder
-    model = build_classifier(
-        settings, folder.encoder, inputs.labels, pretrained=False, policy="float32"
-    )
+    settings = inputs.settings
+    folder = inputs.folder
+    encoder = folder.encoder
+    labels = inputs.labels
+    model = build_classifier(settings, encoder, labels, pretrained=False, policy="float32")
     for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
         mine.assign(theirs)
-    tagger = build_export_tagger(model, inputs.tokenizer, inputs.labels, settings)
+    tagger = build_export_tagger(model, inputs.tokenizer, labels, settings)
     with timed(inputs.seconds, "evaluation"):
         reports = evaluate_splits(inputs, live_recognizer(tagger, make_card(tagger)).documents)
     outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
     if settings.export.enabled and (settings.training.export_on_interrupt or not interrupted):
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
-        counts, dropped = inputs.splits.counts(), inputs.splits.dropped()
+        counts = inputs.splits.counts()
+        dropped = inputs.splits.dropped()
         card = card_of_run(settings, tagger, scores, counts, dropped)
         try:
             outcome.export = export_model(tagger, card, settings.export_dir)
@@ -162,12 +164,12 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
 def evaluate_splits(inputs: RunInputs, recognize: Recognize) -> dict[str, Report]:
     """Score dev and test where they are given; return a report for each."""
     reports = {}
+    documents = inputs.splits.documents
+    about = describe_run(inputs)
     for split in ("dev", "test"):
-        documents = inputs.splits.documents.get(split)
-        if documents is not None:
-            known = describe_run(inputs)
-            report, _ = evaluate_documents(recognize, documents, split=split, **known)
-            reports[split] = report
+        if split in documents:
+            found = evaluate_documents(recognize, documents[split], split=split, **about)
+            reports[split], _ = found
     return reports
 
 
@@ -186,9 +188,5 @@ def report_of(inputs: RunInputs, outcome: Outcome) -> Report:
 
 def describe_run(inputs: RunInputs) -> dict[str, Any]:
     """Collect what every report of a run holds besides scores."""
-    return {
-        "name": inputs.settings.name,
-        "dropped": inputs.splits.dropped(),
-        "seconds": inputs.seconds,
-        "versions": versions(),
-    }
+    data = {"name": inputs.settings.name, "dropped": inputs.splits.dropped()}
+    return {**data, "seconds": inputs.seconds, "versions": versions()}

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -28,11 +27,15 @@ from tfner.model.heads.decoder import thresholds_by_type
 from tfner.safeio.sources import PREPARED
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
-from tfner.tokenizers.registry import open_tokenizer
+from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
 from tfner.training.environment import changed_splits, describe_environment
+from tfner.training.prepare_shards import encoding_of
 from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
+WINDOWS = ("encoder.max_length", "encoder.overlap", "the tokenizer")
+# What messages call the fields of an Encoding, in their order.
+ENCODING_SETTINGS = ("labels", "model.tag_scheme", "model.labelling", *WINDOWS)
 
 
 @dataclass
@@ -129,7 +132,7 @@ def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
     environment = describe_environment(settings, splits.documents, splits.counts())
     for split in changed_splits(folder.environment, environment):
         logger.warning("data.%s: not what it was when the run was last started", split)
-    folder.create(settings, inputs.checkpoint, environment)
+    folder.create(settings, inputs.checkpoint, environment, tokenizer_files())
     folder.save_labels(inputs.labels)
 
 
@@ -185,34 +188,18 @@ def check_same_encoding(
     Raises:
         ConfigError: they were prepared with others; names each.
     """
-    now = Encoding(
-        labels=labels.types,
-        tag_scheme=labels.scheme,
-        labelling=settings.model.labelling,
-        max_length=settings.encoder.max_length,
-        overlap=settings.encoder.overlap,
-        tokenizer=tokenizer.fingerprint(),
-    )
+    now = encoding_of(settings, labels, tokenizer.fingerprint())
     before = prepared.manifest.encoding
     other = []
-    for name, setting in SETTING_OF_ENCODING.items():
-        old, new = getattr(before, name), getattr(now, name)
+    for name, setting in zip(Encoding.model_fields, ENCODING_SETTINGS, strict=True):
+        old = getattr(before, name)
+        new = getattr(now, name)
         if old != new:
             old, new = (value[:12] if name == "tokenizer" else value for value in (old, new))
             other.append(f"{setting}: {old!r} → {new!r}")
     if other:
         made = f"was prepared with other settings ({'; '.join(other)}); prepare it again"
         raise ConfigError(f"data.train: {prepared.folder} {made}")
-
-
-SETTING_OF_ENCODING = {
-    "labels": "labels",
-    "tag_scheme": "model.tag_scheme",
-    "labelling": "model.labelling",
-    "max_length": "encoder.max_length",
-    "overlap": "encoder.overlap",
-    "tokenizer": "the tokenizer",
-}
 
 
 def check_names(settings: RunSettings, labels: LabelSet) -> None:
@@ -222,14 +209,13 @@ def check_names(settings: RunSettings, labels: LabelSet) -> None:
 
 
 def class_weights(weights: dict[str, float] | None, labels: LabelSet) -> list[float] | None:
-    """One weight a tag, in the order of ids; a name that is no tag is an error."""
+    """List one weight a tag, in the order of ids; a name that is no tag is an error."""
     if weights is None:
         return None
     unknown = sorted(set(weights) - set(labels.tags))
     if unknown:
-        raise ConfigError(
-            f"training.class_weights: expected tags of {', '.join(labels.tags)}, got {', '.join(unknown)}"
-        )
+        expected = f"expected tags of {', '.join(labels.tags)}, got {', '.join(unknown)}"
+        raise ConfigError(f"training.class_weights: {expected}")
     return [weights.get(tag, 1.0) for tag in labels.tags]
 
 
@@ -245,11 +231,7 @@ def encode_split(
     settings: RunSettings,
 ) -> EncodedCorpus:
     """Encode documents into pieces, labels and windows, as the settings say."""
-    options: dict[str, Any] = {
-        "max_length": settings.encoder.max_length,
-        "overlap": settings.encoder.overlap,
-        "labelling": settings.model.labelling,
-    }
+    options = settings.encoding_options()
     cache = settings.data.cache
     if cache is None:
         return encode(documents, tokenizer, labels, ledger, **options)

@@ -14,13 +14,12 @@ from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfner.corpus.ledger import Entry, Ledger
 from tfner.documents import Document
 
 if TYPE_CHECKING:
-    from tfner.data.encoded_corpus import Labelling
     from tfner.data.shards.manifest import ShardInfo
     from tfner.data.shards.sharded_corpus import ShardWriter
     from tfner.tagging.schemes import LabelSet
@@ -35,9 +34,7 @@ class Task:
     shards: int
     checkpoint: Path
     labels: LabelSet
-    labelling: Labelling
-    max_length: int
-    overlap: int
+    options: dict[str, Any]  # of `encode`: max_length, overlap, labelling
     load: Callable[[], None]  # TensorFlow, as the caller would have it loaded
 
 
@@ -97,9 +94,9 @@ def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
     from tfner.data.encoded_corpus import encode
 
     (worker,) = _of_this_process
-    task, ledger = worker.task, Ledger()
-    options = {"max_length": task.max_length, "overlap": task.overlap, "labelling": task.labelling}
-    encoded = encode(documents, worker.tokenizer, task.labels, ledger, **options)
+    task = worker.task
+    ledger = Ledger()
+    encoded = encode(documents, worker.tokenizer, task.labels, ledger, **task.options)
     writer_of(worker, shard).add(encoded)
     return ledger.entries
 

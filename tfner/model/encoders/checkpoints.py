@@ -7,9 +7,8 @@ from pathlib import Path
 from tfner.exceptions import ModelError
 from tfner.safeio.printable import first_line
 from tfner.safeio.sources import encoder_folder
+from tfner.tokenizers.registry import tokenizer_files
 
-SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
-SMALL_FILES = (*SETTINGS, "vocab.txt", "tokenizer.json")
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 WEIGHTS = (SAFETENSORS, ("tf_model.h5",))
 
@@ -30,10 +29,10 @@ def download(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    small_files = ("config.json", *tokenizer_files())
     for weights in WEIGHTS:
         try:
-            patterns = [*SMALL_FILES, *weights]
-            folder = Path(snapshot_download(name, allow_patterns=patterns))
+            folder = Path(snapshot_download(name, allow_patterns=[*small_files, *weights]))
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
             fault = f"{name} is no local folder and could not be had from the hub"
             reason = first_line(error)

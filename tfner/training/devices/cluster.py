@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 from tfner.exceptions import ConfigError
 
 VARIABLE = "TF_CONFIG"
-EXAMPLE = (
-    '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
-    '"task": {"type": "worker", "index": 0}}'
-)
+WORKERS = '{"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}'
+EXAMPLE = f'{{"cluster": {WORKERS}, "task": {{"type": "worker", "index": 0}}}}'
 ADDRESS = re.compile(r"[^\s:/]+:\d+|\[[0-9A-Fa-f:]+\]:\d+")  # host:port, or [IPv6]:port
 TRAINS = ("chief", "worker")  # the kinds of task that train, in the order of their numbers
 
@@ -57,9 +55,8 @@ def read_addresses(cluster: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     addresses = {kind: check_addresses(kind, cluster[kind]) for kind in TRAINS if kind in cluster}
     everyone = sum(addresses.values(), ())
     if not everyone or len(set(everyone)) < len(everyone):
-        raise ConfigError(
-            f"{where}: expected the address of each worker once, got {list(everyone)}"
-        )
+        expected = "expected the address of each worker once"
+        raise ConfigError(f"{where}: {expected}, got {list(everyone)}")
     return addresses
 
 

@@ -21,7 +21,7 @@ class NoCheckpoints(Checkpoints):
     def __init__(self) -> None:
         super().__init__(Path(), "none")
 
-    def write(self, name: str, checkpoint: tf.train.Checkpoint, **facts: Any) -> None:
+    def write(self, name: str, checkpoint: tf.train.Checkpoint, **values: Any) -> None:
         return
 
     def remove_after(self, name: str) -> None:
@@ -44,9 +44,9 @@ class SharedCheckpoints(Checkpoints):
         self.mine = devices.chief
         self._devices = devices
 
-    def write(self, name: str, checkpoint: tf.train.Checkpoint, **facts: Any) -> None:
+    def write(self, name: str, checkpoint: tf.train.Checkpoint, **values: Any) -> None:
         if self._devices.chief:
-            super().write(name, checkpoint, **facts)
+            super().write(name, checkpoint, **values)
 
     def restore(
         self, checkpoint: tf.train.Checkpoint, newest: str | None = None
@@ -59,8 +59,8 @@ class SharedCheckpoints(Checkpoints):
         for variable in variables_of(checkpoint):
             value = self._devices.broadcast_from_chief(variable.numpy())
             variable.assign(value)
-        name, facts = found
-        return name, facts
+        name, values = found
+        return name, values
 
 
 def variables_of(checkpoint: tf.train.Checkpoint) -> list[tf.Variable]:

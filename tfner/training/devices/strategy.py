@@ -105,11 +105,10 @@ class Devices:
         missed = isinstance(error, tf.errors.UnavailableError) or ABORTED in str(error)
         if self.workers == 1 or not missed:
             return None
-        return WorkerLostError(
-            f"worker {self.worker} of {self.workers}: another one has ended or cannot be reached "
-            f"({cause_of(error)}); what it printed last says why; start all of them again, they go "
-            "on from the last checkpoint"
-        )
+        ended = f"another one has ended or cannot be reached ({cause_of(error)})"
+        advice = "start all of them again, they go on from the last checkpoint"
+        reason = f"{ended}; what it printed last says why; {advice}"
+        return WorkerLostError(f"worker {self.worker} of {self.workers}: {reason}")
 
 
 def cause_of(error: BaseException) -> str:
@@ -130,13 +129,8 @@ def open_devices(kind: Kind = "auto") -> Devices:
         ConfigError: what is asked for is not there, or TF_CONFIG is not right.
     """
     chosen = choose() if kind == "auto" else kind
-    openers = {
-        "cpu": on_cpu,
-        "gpu": on_gpu,
-        "mirrored": on_all,
-        "multi_worker": on_workers,
-        "tpu": on_tpu,
-    }
+    machine = {"cpu": on_cpu, "gpu": on_gpu, "mirrored": on_all}
+    openers = {**machine, "multi_worker": on_workers, "tpu": on_tpu}
     devices = openers[chosen]()
     if devices.replicas > 1:
         message = "devices: %s; replicas: %d; processes: %d"
@@ -161,9 +155,8 @@ def on_cpu() -> Devices:
             tf.config.set_visible_devices([], "GPU")
         except RuntimeError:
             used = "this process has used a GPU already"
-            raise ConfigError(
-                f"devices: cpu: {used}; set CUDA_VISIBLE_DEVICES=-1 before it starts"
-            ) from None
+            advice = "set CUDA_VISIBLE_DEVICES=-1 before it starts"
+            raise ConfigError(f"devices: cpu: {used}; {advice}") from None
     return Devices("cpu", tf.distribute.get_strategy())
 
 
@@ -199,7 +192,8 @@ def on_workers() -> Devices:
         expected = f"expected the environment variable {VARIABLE}, which is not set"
         raise ConfigError(f"devices: multi_worker: {expected}; see docs/devices.md")
     cluster = read_cluster(text)
-    worker, workers = cluster.worker, len(cluster.addresses)
+    worker = cluster.worker
+    workers = len(cluster.addresses)
     others = ", ".join(cluster.addresses[:worker] + cluster.addresses[worker + 1 :])
     logger.info("worker %d of %d: waiting for %s", worker, workers, others)
     return Devices("multi_worker", multi_worker(cluster), worker, workers)
@@ -229,9 +223,8 @@ def tpu(name: str) -> tf.distribute.Strategy:
         strategy = tf.distribute.TPUStrategy(resolver)
     except (RuntimeError, ValueError, OSError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise ConfigError(
-            f"devices: tpu: no TPU can be used ({TPU_NAME}={name}): {reason}"
-        ) from None
+        none = f"no TPU can be used ({TPU_NAME}={name})"
+        raise ConfigError(f"devices: tpu: {none}: {reason}") from None
     hosts = strategy.extended.num_hosts
     if hosts > 1:
         expected = f"expected a TPU of one machine, got one of {hosts}"

@@ -29,11 +29,11 @@ BLOCK = 1 << 20  # bytes
 
 
 class DamagedError(ModelError):
-    """A checkpoint is not as it was written."""
+    """Say that a checkpoint is not as it was written."""
 
 
 class Checkpoints:
-    """A folder of named checkpoints, the last `kept` of which are kept.
+    """Keep named checkpoints in a folder, the last `kept` of them.
 
     Names begin with `kind`, and their alphabetical order is from old to new; what else is in the
     folder is left alone. `NAME/` holds TensorFlow's files and `state.json`: the values given to
@@ -124,10 +124,8 @@ class Checkpoints:
                 logger.warning("%s; going back to %s", reason, self.folder / name)
             return name, values
         if reasons:
-            raise ModelError(
-                f"{self.folder}: expected a checkpoint that is whole, found none"
-                f" ({'; '.join(reasons)})"
-            )
+            expected = "expected a checkpoint that is whole, found none"
+            raise ModelError(f"{self.folder}: {expected} ({'; '.join(reasons)})")
         return None
 
     def _read(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
@@ -136,9 +134,8 @@ class Checkpoints:
             status = checkpoint.read(str(self.folder / name / WEIGHTS))
             status.assert_existing_objects_matched().expect_partial()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise ModelError(
-                f"{self.folder / name}: not a checkpoint of this model: {first_line(error)}"
-            ) from None
+            other = f"not a checkpoint of this model: {first_line(error)}"
+            raise ModelError(f"{self.folder / name}: {other}") from None
 
 
 def write_state(folder: Path, values: dict[str, Any]) -> None:
@@ -163,10 +160,8 @@ def read_checked_state(folder: Path) -> dict[str, Any]:
         except OSError as error:
             raise DamagedError(f"{path}: cannot be read: {error.strerror or error}") from None
         if found != written:
-            raise DamagedError(
-                f"{path}: expected {describe_file(written)}, got {describe_file(found)}:"
-                " damaged or cut off"
-            )
+            expected = f"expected {describe_file(written)}, got {describe_file(found)}"
+            raise DamagedError(f"{path}: {expected}: damaged or cut off")
     return values
 
 
@@ -178,15 +173,13 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         written = content.pop("sha256")
         values, files, format = content["facts"], content["files"], content["format"]
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(
-            f"{path}: expected the state of a checkpoint: {type(error).__name__}: {error}"
-        ) from None
+        reason = f"{type(error).__name__}: {error}"
+        raise DamagedError(f"{path}: expected the state of a checkpoint: {reason}") from None
     if written != digest_of(content):
         raise DamagedError(f"{path}: expected content that fits its checksum: damaged")
     if format != FORMAT:
-        raise ModelError(
-            f"{path}: expected format {FORMAT}, got {format}: another version of tfner wrote it"
-        )
+        expected = f"expected format {FORMAT}, got {format}"
+        raise ModelError(f"{path}: {expected}: another version of tfner wrote it")
     return values, files
 
 
@@ -197,7 +190,8 @@ def digest_of(content: dict[str, Any]) -> str:
 
 def fingerprint(path: Path) -> dict[str, Any]:
     """Measure a file: `{"bytes": its size, "sha256": its hash in hexadecimal digits}`."""
-    digest, size = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    size = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)

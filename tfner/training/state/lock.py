@@ -87,19 +87,13 @@ def lock_at_once(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BusyError(
-            f"{path.parent}: another process works on this run{read_holder(path)};"
-            " two at once would spoil it"
-        ) from None
+        busy = f"another process works on this run{read_holder(path)}"
+        raise BusyError(f"{path.parent}: {busy}; two at once would spoil it") from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        logger.warning(
-            "%s: this file system has no locks (%s): see to it that only one process works on"
-            " this run",
-            path,
-            error.strerror,
-        )
+        advice = "see to it that only one process works on this run"
+        logger.warning("%s: this file system has no locks (%s): %s", path, error.strerror, advice)
 
 
 def is_at(descriptor: int, path: Path) -> bool:

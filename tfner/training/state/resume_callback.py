@@ -79,12 +79,9 @@ class ResumeCheckpoint(keras.callbacks.Callback):
     def _checkpoint(self) -> tf.train.Checkpoint:
         """Name what is saved; these names are edges in the files and stay as they are."""
         model = self.model
-        return tf.train.Checkpoint(
-            model=model,
-            optimizer=model.optimizer,
-            random=random_generators(model),
-            metrics={metric.name: metric for metric in model.metrics},
-        )
+        metrics = {metric.name: metric for metric in model.metrics}
+        learned = {"optimizer": model.optimizer, "random": random_generators(model)}
+        return tf.train.Checkpoint(model=model, metrics=metrics, **learned)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         done = self.position.step if self.position.epoch == epoch else 0
@@ -124,13 +121,13 @@ class ResumeCheckpoint(keras.callbacks.Callback):
         Raises:
             StorageError: the disk refuses; the checkpoints that there are stay.
         """
-        facts = {**self.position._asdict(), "ended": self.ended, "data": self.data}
+        values = {**self.position._asdict(), "ended": self.ended, "data": self.data}
         for name in ("best", "best_epoch", "improved_epoch"):
-            facts[name] = getattr(self.best, name, None)
+            values[name] = getattr(self.best, name, None)
         if self.throughput:
-            facts["seconds"] = self.throughput.elapsed()._asdict()
+            values["seconds"] = self.throughput.elapsed()._asdict()
         epoch, step = self.position
-        self.checkpoints.write(f"state-{epoch:06d}-{step:08d}", self._checkpoint(), **facts)
+        self.checkpoints.write(f"state-{epoch:06d}-{step:08d}", self._checkpoint(), **values)
         self.saved, self._saved_at = self.position, time.monotonic()
 
     def save_interrupted(self) -> TrainingPosition:
@@ -158,24 +155,23 @@ class ResumeCheckpoint(keras.callbacks.Callback):
         found = self.checkpoints.restore(self._checkpoint())
         if found is None:
             return self.position
-        name, facts = found
-        if facts["data"] != self.data:
-            raise ModelError(
-                f"{self.checkpoints.folder / name}: the training data are not those that the run "
-                "began with; add --overwrite to begin again"
-            )
-        self._take_up(facts)
+        name, values = found
+        if values["data"] != self.data:
+            path = self.checkpoints.folder / name
+            other = "the training data are not those that the run began with"
+            raise ModelError(f"{path}: {other}; add --overwrite to begin again")
+        self._take_up(values)
         if self.position.step:
             for metric in model.metrics:
                 self._metrics[metric.name] = [variable.numpy() for variable in metric.variables]
         return self.position
 
-    def _take_up(self, facts: dict[str, Any]) -> None:
-        """Set what a checkpoint's facts say; files of earlier versions lack the later ones."""
-        self.position = self.saved = TrainingPosition(facts["epoch"], facts["step"])
-        self.ended = facts["ended"]
+    def _take_up(self, values: dict[str, Any]) -> None:
+        """Set what a checkpoint's values say; files of earlier versions lack the later ones."""
+        self.position = self.saved = TrainingPosition(values["epoch"], values["step"])
+        self.ended = values["ended"]
         if self.best:
-            improved_epoch = facts.get("improved_epoch")
-            self.best.rewind_to(facts["best"], facts["best_epoch"], improved_epoch)
-        if self.throughput and "seconds" in facts:
-            self.throughput.rewind_to(Elapsed(**facts["seconds"]))
+            improved_epoch = values.get("improved_epoch")
+            self.best.rewind_to(values["best"], values["best_epoch"], improved_epoch)
+        if self.throughput and "seconds" in values:
+            self.throughput.rewind_to(Elapsed(**values["seconds"]))

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -24,88 +24,65 @@ from tfner.tagging.schemes import LabelSet
 from tfner.training.state.lock import LOCK
 
 logger = logging.getLogger(__name__)
-TOKENIZER_FILES = (
-    "config.json",
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
+
+
+def path_of(*names: str) -> Any:
+    """Make the property of a run folder that names a path below it."""
+    return property(lambda folder: folder.path.joinpath(*names))
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Name the paths of a run, and read and write its small files."""
+    """Name the paths of a run, and read and write its small files.
+
+    Attributes:
+        environment: what the run was made with, when it was last started.
+        exports: a line for each exported version: `path`, absolute, and `time`.
+        interrupted: is there from when somebody stops the run until it goes on.
+        best: the best weights and those that were the best before.
+        last: the states to go on from.
+        encoder: the encoder's configuration and vocabulary, copies that a run can rely on.
+    """
 
     path: Path
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.json"
-
-    @property
-    def page(self) -> Path:
-        return self.path / "report.html"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def best(self) -> Path:
-        """Name the folder of the best weights and of those that were the best before."""
-        return self.path / "checkpoints" / "best"
-
-    @property
-    def last(self) -> Path:
-        """Name the folder of the states to go on from."""
-        return self.path / "checkpoints" / "last"
-
-    @property
-    def encoder(self) -> Path:
-        """Name the copy of the encoder's configuration and vocabulary, which a run can rely on."""
-        return self.path / "encoder"
+    config = path_of("config.yaml")
+    labels = path_of("labels.json")
+    environment = path_of("environment.json")
+    report = path_of("report.json")
+    page = path_of("report.html")
+    metrics = path_of("metrics.jsonl")
+    exports = path_of("exports.jsonl")
+    interrupted = path_of("interrupted")
+    tensorboard = path_of("tensorboard")
+    best = path_of("checkpoints", "best")
+    last = path_of("checkpoints", "last")
+    encoder = path_of("encoder")
 
     def state(self) -> Literal["absent", "unfinished", "finished"]:
         if not self.config.exists():
             return "absent"
         return "finished" if self.has_final_report() else "unfinished"
 
-    @property
-    def environment(self) -> Path:
-        """Name the file of what the run was made with, when it was last started."""
-        return self.path / "environment.json"
+    def create(
+        self,
+        settings: RunSettings,
+        encoder: Path,
+        environment: Mapping[str, Any],
+        files: Iterable[str] = (),
+    ) -> None:
+        """Make the folders; write configuration, environment and tokenizer; end an interruption.
 
-    @property
-    def exports(self) -> Path:
-        """Name the file with a line for each exported version: `path`, absolute, and `time`."""
-        return self.path / "exports.jsonl"
-
-    @property
-    def interrupted(self) -> Path:
-        """Name the file that is there from when somebody stops the run until it goes on."""
-        return self.path / "interrupted"
-
-    def create(self, settings: RunSettings, encoder: Path, environment: Mapping[str, Any]) -> None:
-        """Make the folders; write configuration, environment and tokenizer; end an interruption."""
+        `files` are those of the folder `encoder` that are copied where they are there.
+        """
         for folder in (self.best, self.last, self.tensorboard, self.encoder):
             folder.mkdir(parents=True, exist_ok=True)
-        for name in TOKENIZER_FILES:
+        for name in files:
             if (encoder / name).is_file():
                 with written_whole(self.encoder / name) as temporary:
                     shutil.copyfile(encoder / name, temporary)
         write_text_whole(self.environment, json.dumps(environment, indent=2) + "\n")
-        write_text_whole(
-            self.config, f"# python -m tfner.train {self.config}\n{settings.to_yaml()}"
-        )
+        command = f"# python -m tfner.train {self.config}"
+        write_text_whole(self.config, f"{command}\n{settings.to_yaml()}")
         self.interrupted.unlink(missing_ok=True)
         if not self.has_final_report():
             self.report.unlink(missing_ok=True)
@@ -161,9 +138,8 @@ class RunFolder:
     def settings(self) -> RunSettings:
         """Read the resolved configuration, without a look at the data files, which may be gone."""
         if not self.config.is_file():
-            raise ModelError(
-                f"{self.path}: expected a run folder with config.yaml, or an exported model"
-            )
+            expected = "expected a run folder with config.yaml, or an exported model"
+            raise ModelError(f"{self.path}: {expected}")
         values = read_yaml(self.config)
         rename_old_keys(values)
         return validate(values, RunSettings, str(self.config))
@@ -184,17 +160,14 @@ class RunFolder:
             raise ConfigError(f"{self.path} {other}; choose another name or add --overwrite")
 
     def save_labels(self, labels: LabelSet) -> None:
-        write_text_whole(
-            self.path / "labels.json", json.dumps(list(labels.types), ensure_ascii=False)
-        )
+        write_text_whole(self.labels, json.dumps(list(labels.types), ensure_ascii=False))
 
     def load_labels(self) -> LabelSet:
-        path = self.path / "labels.json"
+        path = self.labels
         types = read_json(path, ModelError)
         if not isinstance(types, list) or not all(isinstance(name, str) for name in types):
-            raise ModelError(
-                f"{path}: expected the run's entity types, a list of names, got {show(types)}"
-            )
+            expected = "expected the run's entity types, a list of names"
+            raise ModelError(f"{path}: {expected}, got {show(types)}")
         try:
             return LabelSet(tuple(types), self.settings.model.tag_scheme)
         except ConfigError as error:

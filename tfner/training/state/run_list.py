@@ -76,7 +76,8 @@ def is_run(path: Path) -> bool:
 
 def summarize_run(path: Path) -> RunSummary:
     """Summarize one run; a file that cannot be used makes it damaged, and is named."""
-    folder, run = RunFolder(path), RunSummary(path.name, str(path))
+    folder = RunFolder(path)
+    run = RunSummary(path.name, str(path))
     try:
         run.state = find_state(folder)
         for fill in (fill_settings, fill_metrics, fill_report, fill_saved, fill_exports):

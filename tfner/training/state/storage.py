@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS, ESTALE
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,16 +13,7 @@ import tensorflow as tf
 from tfner.exceptions import StorageError
 from tfner.safeio.printable import first_line
 
-REFUSALS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EFBIG,
-    errno.EIO,
-    errno.ESTALE,
-)
+REFUSALS = (ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EFBIG, EIO, ESTALE)
 
 
 @contextmanager

@@ -71,10 +71,6 @@ def watch(reading: int, grace: float) -> None:
     with os.fdopen(reading, "rb", buffering=0) as signals:
         while numbers := signals.read(64):
             if signal.SIGTERM in numbers and not HEARD.wait(grace):
-                print(
-                    "terminated: within a step that did not end in time;"
-                    " the last checkpoint stands",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                late = "within a step that did not end in time; the last checkpoint stands"
+                print(f"terminated: {late}", file=sys.stderr, flush=True)
                 os._exit(TERMINATED)
