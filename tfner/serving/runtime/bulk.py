@@ -19,7 +19,7 @@ from tfner.serving.runtime.recognizer import Recognizer, in_blocks
 Item = TypeVar("Item")
 Marked = tuple[Document, "list[Entity] | None"]  # None: the document was saved by an earlier run
 Save = Callable[[Document, "list[Entity] | None"], None]
-BLOCKS_READ_AHEAD = 1
+BLOCKS_PREFETCHED = 1
 BLOCKS_UNSAVED = 2
 
 
@@ -48,7 +48,7 @@ def mark_all(
     is asked about the whole block: in other company the last digits of its scores would be others.
     """
     with SaveBehind(save) as behind:
-        for block in prefetch(in_saved_blocks(documents, earlier), BLOCKS_READ_AHEAD):
+        for block in prefetch(in_saved_blocks(documents, earlier), BLOCKS_PREFETCHED):
             found: dict[int, list[Entity]] = {}
             if all(block.saved):
                 yield Step(len(block.documents), 0, earlier=True)
