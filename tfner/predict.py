@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -164,7 +165,7 @@ def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[D
     # interpreter cannot end.
     number = sys.stdin.fileno()
     encoding = settings.encoding
-    stream = open(number, "r", -1, encoding, "replace", "\n", closefd=False)  # noqa: SIM115
+    stream = os.fdopen(number, encoding=encoding, errors="replace", newline="\n", closefd=False)
     return format.read_stream(stream, settings)
 
 

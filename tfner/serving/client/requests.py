@@ -29,10 +29,10 @@ class Fill:
 
         Returns: False if it did not fit, and is the first of the next request instead.
         """
-        count, longest = self._count + 1, max(self._longest, size)
-        padded = count * longest
+        count = self._count + 1
+        longest = max(self._longest, size)
         alike = not self.is_full and kind == self._kind
-        fits = self._count == 0 or (alike and padded <= self._bytes)
+        fits = self._count == 0 or (alike and count * longest <= self._bytes)
         self._count = count if fits else 1
         self._longest = longest if fits else size
         self._kind = kind
