@@ -50,7 +50,8 @@ def inspect(
 ) -> None:
     """Show documents, units, entities per type, lengths, duplicates and what cannot be learned."""
     if len(data) == 1 and Path(data[0]).suffix in CONFIGURATIONS:
-        run_settings = validate(read_yaml(Path(data[0])), RunSettings, data[0])
+        configuration = read_yaml(Path(data[0]))
+        run_settings = validate(configuration, RunSettings, data[0])
         settings: ReadSettings = run_settings.data
         splits = {name: getattr(settings, name) for name in ("train", "dev", "test")}
         sources = {name: source for name, source in splits.items() if source}
@@ -78,7 +79,8 @@ def inspect_sources(
     ledgers = {name: Ledger() for name in sources}
     splits = {}
     for name, source in sources.items():
-        splits[name] = list(read_documents(source, settings, ledgers[name]))
+        documents = read_documents(source, settings, ledgers[name])
+        splits[name] = list(documents)
     if not any(splits.values()):
         where = ", ".join(sources.values())
         raise DataError(f"{where}: expected documents, found none")

@@ -71,12 +71,14 @@ def predict(
         encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
     )
     if text is not None:
-        documents, total = iter([Document(text, id="text")]), 1
+        document = Document(text, id="text")
+        documents, total = iter([document]), 1
     else:
         documents = read_input(source, input_format, settings)
         total = count_input(source, input_format, settings)
     if format is None:
-        format = "text" if output == "-" and sys.stdout.isatty() else "jsonl"
+        is_read = output == "-" and sys.stdout.isatty()
+        format = "text" if is_read else "jsonl"
     check_output_format(format)
     earlier = open_earlier(output, format) if resume else Nothing()
     target = sys.stdout if output == "-" else output

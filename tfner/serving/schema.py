@@ -112,7 +112,8 @@ class SignatureSchema:
         answer = {}
         for tensor in self.outputs:
             if tensor.name in outputs:
-                answer[tensor.name] = read_named(tensor, outputs[tensor.name])
+                value = outputs[tensor.name]
+                answer[tensor.name] = read_named(tensor, value)
             elif tensor.required:
                 came = ", ".join(sorted(outputs)) or "none"
                 missing = f"expected the output {tensor.name}, got {came}"
@@ -185,7 +186,8 @@ def stack(
         return np.concatenate(arrays)
     rows = sum(map(len, arrays))
     width = max(columns, *(array.shape[1] for array in arrays))
-    stacked = np.full((rows, width, *arrays[0].shape[2:]), absent, arrays[0].dtype)
+    shape = (rows, width, *arrays[0].shape[2:])
+    stacked = np.full(shape, absent, arrays[0].dtype)
     start = 0
     for array in arrays:
         end = start + len(array)

@@ -118,7 +118,8 @@ def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entr
             raise  # another try may well go better: the runner's to decide
         behind = f" behind line {line}" if line else ""
         reason = getattr(error, "strerror", None) or error
-        yield Entry(path, WHOLE_FILE, "", error=f"{path}: cannot be read{behind}: {reason}")
+        what = f"cannot be read{behind}: {reason}"
+        yield Entry(path, WHOLE_FILE, "", error=f"{path}: {what}")
 
 
 def is_damage(error: BaseException) -> bool:
@@ -152,7 +153,8 @@ def parse_record(path: str, line: int, content: str, format: Format, id: str) ->
     try:
         document = format.parse(content, path, line)
     except DataError as error:
-        return Entry(path, line, content[:SHOWN], error=str(error))
+        shown = content[:SHOWN]
+        return Entry(path, line, shown, error=str(error))
     if document is None:
         return None
     named = replace(document, id=document.id or id)
@@ -166,7 +168,8 @@ def read_whole(
     content = file.read(reading.max_file + 1)
     if len(content) > reading.max_file:
         error = f"expected at most {reading.max_file:,} bytes (max_file), got more"
-        yield refusal(path, WHOLE_FILE, content[: 4 * SHOWN], reading, error)
+        beginning = content[: 4 * SHOWN]
+        yield refusal(path, WHOLE_FILE, beginning, reading, error)
         return
     text = decode(path, 1, content, reading)
     if isinstance(text, Entry):
@@ -201,7 +204,8 @@ def numbered_lines(
             if len(text) > reading.max_line:
                 limit = f"{reading.max_line:,} characters (max_line)"
                 error = f"expected a line of at most {limit}, got a longer one"
-                text = refusal(path, line, content[: 4 * SHOWN], reading, error)
+                beginning = content[: 4 * SHOWN]
+                text = refusal(path, line, beginning, reading, error)
         yield line, text
 
 

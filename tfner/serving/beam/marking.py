@@ -147,9 +147,10 @@ class MarkBlocks(WithModel):
 
     def process(self, block: Any) -> Iterator[Any]:
         predictions, found = self._mark(block)
-        refused = "".join(refused_line(entry) for entry in block.entries if entry.document is None)
+        refusals = [entry for entry in block.entries if entry.document is None]
+        refused = "".join(map(refused_line, refusals)).encode()
         key = block.group, block.number // BLOCKS_IN_FILE
-        yield key, Marked(block.number, predictions, refused.encode(), block.tally | found)
+        yield key, Marked(block.number, predictions, refused, block.tally | found)
 
     def _mark(self, block: Block) -> tuple[bytes, dict[str, int]]:
         entries = [entry for entry in block.entries if entry.document is not None]
@@ -161,11 +162,9 @@ class MarkBlocks(WithModel):
         with Lines(self._format, position=self._position) as lines:
             for index, entry in enumerate(entries):
                 lines.write(entry, found[index])
-            tally = {
-                "marked": len(documents),
-                "words": sum(map(count_words, documents)),
-                "entities": sum(map(len, found.values())),
-            }
+            words = sum(map(count_words, documents))
+            entities = sum(map(len, found.values()))
+            tally = {"marked": len(documents), "words": words, "entities": entities}
             for reason, count in lines.writer.ledger.counts.items():
                 tally[f"not written: {reason}"] = count
             return lines.content(), tally

@@ -85,7 +85,8 @@ def write_whole(folder: str, name: str, content: bytes) -> None:
     try:
         with FileSystems.create(building, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             file.write(content)
-        FileSystems.rename([building], [f"{folder}/{name}"])
+        target = f"{folder}/{name}"
+        FileSystems.rename([building], [target])
     except BaseException:
         if not is_remote(building):  # elsewhere a file that was not closed is none
             FileSystems.delete([building])
@@ -99,8 +100,8 @@ def write_summary(tally: Mapping[str, int], folder: str, job: Mapping[str, str])
     """
     counts = {name: tally.get(name, 0) for name in COUNTED}
     others = {name: count for name, count in sorted(tally.items()) if name not in counts}
-    text = json.dumps({**job, **counts, **others}, indent=2) + "\n"
-    write_whole(folder, SUMMARY, text.encode())
+    text = json.dumps({**job, **counts, **others}, indent=2)
+    write_whole(folder, SUMMARY, f"{text}\n".encode())
 
 
 def read_summary(folder: str) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Address:
         """Write the address as a user does, for requests and messages."""
         name = quote(self.name, safe="")
         model = name if self.is_grpc else f"v1/models/{name}"
-        return f"{self.scheme}://{self.host}{self.prefix}/{model}{self._choice()}"
+        path = f"{self.prefix}/{model}{self._choice()}"
+        return f"{self.scheme}://{self.host}{path}"
 
     @property
     def is_grpc(self) -> bool:
@@ -103,5 +104,6 @@ def read_url(url: str) -> Address:
     name = unquote(path["name"])
     version = version_number(path["version"] or "")
     label = unquote(path["label"]) if path["label"] else None
-    login = None if user is None else (unquote(user), unquote(split.password or ""))
+    password = unquote(split.password or "")
+    login = None if user is None else (unquote(user), password)
     return Address(scheme, host, path["prefix"], name, version, label, login)

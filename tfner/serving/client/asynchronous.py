@@ -99,7 +99,8 @@ class AsyncRecognizer:
         encoded = [encode_text(text) for text in arguments.texts_of(texts)]
         schema = SIGNATURES[TEXTS]
         requests = in_requests(encoded, len, self._options)
-        answers = await asyncio.gather(*(self._ask(schema, request) for request in requests))
+        questions = [self._ask(schema, request) for request in requests]
+        answers = await asyncio.gather(*questions)
         return schema.merge(answers)
 
     async def tag(self, words: abc.Iterable[str]) -> list[str]:
@@ -132,7 +133,8 @@ class AsyncRecognizer:
     async def _recognize(self, documents: abc.Sequence[Document]) -> list[list[Entity]]:
         """Find the entities of documents that all have given words, or all have none."""
         if has_words(documents[0]):
-            tagged = await self._tag([document.word_texts() for document in documents])
+            sentences = [document.word_texts() for document in documents]
+            tagged = await self._tag(sentences)
             return recognizer.entities_on_words(documents, tagged)
         texts = [document.text for document in documents]
         encoded = [encode_text(text) for text in texts]
@@ -145,7 +147,8 @@ class AsyncRecognizer:
         if any(map(any, rows)):
             answer = await self._ask(schema, rows)
         else:
-            answer = schema.empty(len(rows), len(rows[0]))
+            width = len(rows[0])
+            answer = schema.empty(len(rows), width)
         return recognizer.read_tags(sentences, answer)
 
     async def _in_order(

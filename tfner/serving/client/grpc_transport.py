@@ -31,7 +31,8 @@ class GrpcTransport:
     def __init__(self, address: Address, options: Options):
         self._address = address
         self._options = options
-        self._metadata = tuple((name.lower(), value) for name, value in options.headers.items())
+        headers = options.headers.items()
+        self._metadata = tuple((name.lower(), value) for name, value in headers)
         self._channel = open_channel(address, options)
         write, read = PredictRequest.SerializeToString, PredictResponse.FromString
         self._predict = self._channel.unary_unary(PREDICT, write, read)
@@ -62,7 +63,8 @@ class GrpcTransport:
         if self._address.label is not None:
             model.version_label = self._address.label
         name = signature.inputs[0].name
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string))
+        proto = tf.make_tensor_proto(values, tf.string)
+        request.inputs[name].CopyFrom(proto)
         return request
 
     def _failure(self, error: Any) -> ServerError:
@@ -71,7 +73,8 @@ class GrpcTransport:
         if code == TOO_SLOW:
             what = f"no answer within {self._options.timeout:g} s"
         else:
-            what = f"{code.name}: {printable(error.details() or '')}"
+            details = error.details() or ""
+            what = f"{code.name}: {printable(details)}"
         return ServerError(f"{self._address.url}: {what}", transient=again)
 
 

@@ -107,8 +107,9 @@ class RestModel:
     def _refusal(self, response: httpx.Response) -> ServerError:
         status = response.status_code
         again = status in BUSY or (status in TOO_SLOW and self._options.retry_timeouts)
-        message = f"{self.url}: HTTP {status}: {message_of(response)}"
+        words = message_of(response)
         wait = seconds(response.headers.get("Retry-After", ""))
+        message = f"{self.url}: HTTP {status}: {words}"
         return ServerError(message, transient=again, retry_after=wait)
 
 
@@ -117,7 +118,8 @@ class RestTransport:
 
     def __init__(self, address: Address, options: Options, http: httpx.BaseTransport | None = None):
         self._model = RestModel(address, options)
-        self._client = httpx.Client(transport=http, **self._model.client_settings())
+        settings = self._model.client_settings()
+        self._client = httpx.Client(transport=http, **settings)
 
     def __call__(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
         request = self._model.request(signature, values)

@@ -56,9 +56,10 @@ def mark_all(
             else:
                 for answered in recognizer.recognize_block(block.documents):
                     found.update(answered)
-                    documents_of_step = [block.documents[index] for index, _ in answered]
-                    yield Step(len(answered), sum(map(count_words, documents_of_step)))
-            behind.add(in_order(block, found))
+                    words = sum(count_words(block.documents[index]) for index, _ in answered)
+                    yield Step(len(answered), words)
+            marked = in_order(block, found)
+            behind.add(marked)
 
 
 def in_saved_blocks(documents: Iterable[Document], earlier: Earlier) -> Iterator[Block]:

@@ -88,7 +88,8 @@ class Recognizer:
             found: dict[int, list[Entity]] = {}
             for answered in self.recognize_block(block):
                 found.update(answered)
-            yield from (found[index] for index in range(len(block)))
+            for index in range(len(block)):
+                yield found[index]
 
     def recognize_block(self, block: Sequence[Document]) -> Iterator[list[Found]]:
         """Yield (index in the block, entities) of some documents at a time, as the model answers.
@@ -103,7 +104,8 @@ class Recognizer:
         start = 0
         for found in self._recognize_batches(list(batches)):
             end = start + len(found)
-            yield list(zip(order[start:end], found, strict=True))
+            indices = order[start:end]
+            yield list(zip(indices, found, strict=True))
             start = end
 
     def _recognize_batches(self, batches: Sequence[list[Document]]) -> Iterator[list[list[Entity]]]:
@@ -125,7 +127,8 @@ class Recognizer:
         return entities_on_words(batch, tagged)
 
     def _tag_sentences(self, sentences: Sequence[Sequence[str]]) -> list[TaggedWords]:
-        answer = self._ask_words(padded_words(sentences))
+        rows = padded_words(sentences)
+        answer = self._ask_words(rows)
         return read_tags(sentences, answer)
 
 
@@ -207,7 +210,8 @@ def entities_of(text: str, answer: Outputs, row: int) -> Iterator[Entity]:
         logger.warning(BEYOND_MOST, count - most, most)
     for i in range(min(count, most)):
         label = labels[i].decode()
-        yield entity_at(text, int(starts[i]), int(ends[i]), label, float(scores[i]))
+        start, end = int(starts[i]), int(ends[i])
+        yield entity_at(text, start, end, label, float(scores[i]))
 
 
 def entities_on_words(

@@ -46,8 +46,8 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
         names = ", ".join(sorted(missing))
         came = f"got one without the signatures {names}"
         raise ModelError(f"{folder}: expected a SavedModel of tfner, {came}")
-    functions = GraphFunctions(model, model.signatures[TEXTS], model.signatures[WORDS])
-    return functions.recognizer(card)
+    texts, words = model.signatures[TEXTS], model.signatures[WORDS]
+    return GraphFunctions(model, texts, words).recognizer(card)
 
 
 class GraphFunctions:
@@ -60,14 +60,14 @@ class GraphFunctions:
 
     def ask_texts(self, texts: list[bytes]) -> Outputs:
         """Answer B texts."""
-        answer = self.text(text=tf.constant(texts, tf.string))
-        return as_numpy(answer)
+        question = tf.constant(texts, tf.string)
+        return as_numpy(self.text(text=question))
 
     def ask_words(self, rows: list[list[bytes]]) -> Outputs:
         """Answer [B, W] words; the shape is given, since no list says how wide no rows are."""
-        shape = [len(rows), len(rows[0]) if rows else 0]
-        answer = self.words(words=tf.constant(rows, tf.string, shape))
-        return as_numpy(answer)
+        width = len(rows[0]) if rows else 0
+        question = tf.constant(rows, tf.string, [len(rows), width])
+        return as_numpy(self.words(words=question))
 
     def recognizer(self, card: dict[str, Any]) -> Recognizer:
         """Make the recognizer that asks these functions."""
