@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MODEL_HELP = "Exported folder (saved_models/NAME or a version of it), or its URL."
 INPUT_HELP = "File, folder of .txt files, pattern such as 'news/*.jsonl.gz', or URL."
 FLAGS_HELP = "Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081"
-FORMAT_HELP = f"{', '.join(names_of(registry.written_in_parts()))}."
+FORMAT_HELP = f"{', '.join(names_of(registry.written_in_shards()))}."
 READ_HELP = f"auto, {', '.join(names_of(parsed_by_record()))}; auto goes by each file's name."
 POSITION_HELP = "Add file and line to each record of jsonl."
 STRICT_HELP = "End with exit code 2 if anything was refused; the output is complete all the same."
@@ -144,7 +144,7 @@ def check_formats(format: str, input_format: str) -> None:
     Raises:
         ConfigError: so it is.
     """
-    formats = registry.written_in_parts()
+    formats = registry.written_in_shards()
     registry.choose(format, formats, lambda text: ConfigError(f"--format: {text}"))
     known = ["auto", *names_of(parsed_by_record())]
     if input_format not in known:

@@ -104,7 +104,8 @@ def inspect_sources(
 def labels_of(documents: Iterable[Document]) -> LabelSet:
     """Collect every entity type that occurs."""
     names = {entity.label for document in documents for entity in document.entities}
-    return LabelSet(tuple(sorted(names)))
+    ordered = sorted(names)
+    return LabelSet(tuple(ordered))
 
 
 def print_dropped(ledgers: Mapping[str, Ledger]) -> None:

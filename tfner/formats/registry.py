@@ -96,7 +96,7 @@ def writable() -> list[Format]:
     return [format for format in all_formats() if format.open_writer]
 
 
-def written_in_parts() -> list[Format]:
+def written_in_shards() -> list[Format]:
     """List what Beam can write: files of predictions that can be put one behind the other."""
     return [format for format in writable() if not (format.folder or format.needs_gold)]
 

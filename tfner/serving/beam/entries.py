@@ -71,7 +71,7 @@ class Reading(NamedTuple):
 
 def read_blocks(group: FileGroup, reading: Reading) -> Iterator[Block]:
     """Read the blocks of a group, at least one; where they end depends on the input alone."""
-    tally: Counter[str] = Counter()
+    tally = Counter[str]()
     files = (read_file(path, reading, tally) for path in group.paths)
     entries = (counted(entry, tally) for entry in chain.from_iterable(files))
     number = -1
@@ -99,7 +99,8 @@ def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entr
     tally["files"] += 1
     name = reading.input_format
     if name == "auto":
-        name = registry.guess_unmarked_name(bare_name(path))
+        bare = bare_name(path)
+        name = registry.guess_unmarked_name(bare)
     format = registry.find_format(name)
     if format is None or format.parse is None:
         expected = ", ".join(registry.names_of(registry.parsed_by_record()))
@@ -200,7 +201,8 @@ def numbered_lines(
             text = content.decode(reading.encoding, "replace")
         if isinstance(text, str):
             text = text.removesuffix("\n").removesuffix("\r")
-            text = text.removeprefix("\ufeff") if line == 1 else text
+            if line == 1:
+                text = text.removeprefix("\ufeff")
             if len(text) > reading.max_line:
                 limit = f"{reading.max_line:,} characters (max_line)"
                 error = f"expected a line of at most {limit}, got a longer one"

@@ -158,13 +158,14 @@ class MarkBlocks(WithModel):
         found: dict[int, list[Entity]] = {}
         for answered in self.recognizer().recognize_block(documents):
             found.update(answered)
-        self._marked.inc(len(documents))
+        marked = len(documents)
+        self._marked.inc(marked)
         with Lines(self._format, position=self._position) as lines:
             for index, entry in enumerate(entries):
                 lines.write(entry, found[index])
             words = sum(map(count_words, documents))
             entities = sum(map(len, found.values()))
-            tally = {"marked": len(documents), "words": words, "entities": entities}
+            tally = {"marked": marked, "words": words, "entities": entities}
             for reason, count in lines.writer.ledger.counts.items():
                 tally[f"not written: {reason}"] = count
             return lines.content(), tally

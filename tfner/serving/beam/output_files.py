@@ -73,7 +73,7 @@ class WriteFiles(beam.DoFn):
 
 def add_tallies(tallies: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Add counts up by their names."""
-    total: Counter[str] = Counter()
+    total = Counter[str]()
     for tally in tallies:
         total.update(tally)
     return dict(total)

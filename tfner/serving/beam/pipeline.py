@@ -80,7 +80,8 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
     try:
         state = pipeline.run().wait_until_finish()
     except Exception as error:
-        raise unfinished(job, last_line_of(error)) from error
+        why = last_line_of(error)
+        raise unfinished(job, why) from error
     if state not in (None, PipelineState.DONE):
         raise unfinished(job, f"it ended as {state}")
     summary = read_summary(job.output)

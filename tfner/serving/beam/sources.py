@@ -34,7 +34,9 @@ def is_remote(path: str) -> bool:
 
 def is_folder(source: str) -> bool:
     """Tell whether an input is a folder; in other file systems its path ends with a slash."""
-    return source.endswith("/") if is_remote(source) else Path(source).is_dir()
+    if is_remote(source):
+        return source.endswith("/")
+    return Path(source).is_dir()
 
 
 def list_files(source: str) -> list[FileMetadata]:

@@ -111,8 +111,9 @@ class AsyncRecognizer:
 
     async def tag_batch(self, sentences: abc.Iterable[abc.Sequence[str]]) -> list[TaggedWords]:
         """Give tags and their probabilities for the words of several sentences."""
-        checked = stream(arguments.sentences_of(sentences))
-        requests = stream_in_requests(checked, size_of_sentence, lambda _: None, self._options)
+        checked = arguments.sentences_of(sentences)
+        items = stream(checked)
+        requests = stream_in_requests(items, size_of_sentence, lambda _: None, self._options)
         return [tagged async for tagged in self._in_order(requests, self._tag)]
 
     def documents(
@@ -157,7 +158,7 @@ class AsyncRecognizer:
         work: abc.Callable[[list[Item]], abc.Coroutine[Any, Any, list[Result]]],
     ) -> abc.AsyncGenerator[Result, None]:
         """Work on requests as they come, `in_flight` at once; yield results in their order."""
-        waiting: deque[asyncio.Task[list[Result]]] = deque()
+        waiting = deque[asyncio.Task[list[Result]]]()
         try:
             async for request in requests:
                 waiting.append(asyncio.create_task(work(request)))

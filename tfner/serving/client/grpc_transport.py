@@ -93,7 +93,8 @@ def open_channel(address: Address, options: Options) -> grpc.Channel:
     ]
     if address.scheme == "grpc":
         return grpc.insecure_channel(address.host, settings)
-    credentials = grpc.ssl_channel_credentials(authorities(options))
+    trusted = authorities(options)
+    credentials = grpc.ssl_channel_credentials(trusted)
     return grpc.secure_channel(address.host, credentials, settings)
 
 

@@ -162,8 +162,9 @@ def message_in(body: bytes) -> str:
     """Read the message in the body of a refusal."""
     try:
         document = json.loads(body)
-        if isinstance(document, dict) and isinstance(document.get("error"), str):
-            return document["error"]
+        error = document.get("error") if isinstance(document, dict) else None
+        if isinstance(error, str):
+            return error
         return body.decode("utf-8")
     except (ValueError, RecursionError):
         # The server escapes as C does, not JSON: \' and octal digits for all that is not ASCII.

@@ -87,7 +87,9 @@ class Client:
 
     def _ask_rows(self, rows: list[list[bytes]]) -> Outputs:
         schema = SIGNATURES[WORDS]
-        return self._ask(schema, rows) if rows[0] else schema.empty(len(rows))
+        if rows[0]:
+            return self._ask(schema, rows)
+        return schema.empty(len(rows))
 
     def _ask(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
         failures = 0

@@ -78,8 +78,9 @@ def in_order(block: Block, found: dict[int, list[Entity]]) -> list[Marked]:
 
 def count_words(document: Document) -> int:
     """Count the given words, or what white space parts."""
-    words = document.text.split() if document.words is None else document.words
-    return len(words)
+    if document.words is None:
+        return len(document.text.split())
+    return len(document.words)
 
 
 def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
@@ -88,7 +89,7 @@ def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
     An error in making one is raised where that item would come. The thread is not waited for: it
     may stand in a read that never ends.
     """
-    made: SimpleQueue[Made] = SimpleQueue()
+    made = SimpleQueue[Made]()
     free = Semaphore(count + 1)
     stopped = Event()
     arguments = (items, made.put, free, stopped)
