@@ -61,10 +61,10 @@ def beam(
     job = make_job(model, source, output, format, input_format, settings, position=position)
     summary = run_on_beam(job, flags or [])
     log_event("beam_end", output=job.output, **summary)
-    report(summary, job.output, strict=strict)
+    report(summary, job.output, strict)
 
 
-def report(summary: Mapping[str, Any], folder: str, *, strict: bool) -> None:
+def report(summary: Mapping[str, Any], folder: str, strict: bool) -> None:
     """Print what a job has done.
 
     Raises:

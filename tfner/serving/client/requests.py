@@ -33,8 +33,10 @@ class Fill:
         longest = max(self._longest, size)
         alike = not self.is_full and kind == self._kind
         fits = self._count == 0 or (alike and count * longest <= self._bytes)
-        self._count = count if fits else 1
-        self._longest = longest if fits else size
+        if not fits:
+            count, longest = 1, size
+        self._count = count
+        self._longest = longest
         self._kind = kind
         return fits
 
