@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfner.commands import (
-    Encoding,
-    MaxFile,
-    MaxLine,
-    load_tensorflow,
-    messages,
-    run,
-    validate_reading,
-)
+from tfner import commands
+from tfner.commands import load_tensorflow, messages
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
-from tfner.formats.registry import (
-    choose,
-    guess_unmarked_name,
-    names_of,
-    parsed_by_record,
-    written_in_shards,
-)
+from tfner.formats import registry
+from tfner.formats.registry import names_of, parsed_by_record
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.text_files import check_encoding
 from tfner.monitoring.events import log_event
@@ -33,71 +22,61 @@ from tfner.monitoring.events import log_event
 if TYPE_CHECKING:
     from tfner.serving.beam.pipeline import Job
 
+MODEL_HELP = "Exported folder (saved_models/NAME or a version of it), or its URL."
+INPUT_HELP = "File, folder of .txt files, pattern such as 'news/*.jsonl.gz', or URL."
+FLAGS_HELP = "Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081"
+FORMAT_HELP = f"{', '.join(names_of(registry.written_in_shards()))}."
+READ_HELP = f"auto, {', '.join(names_of(parsed_by_record()))}; auto goes by each file's name."
+POSITION_HELP = "Add file and line to each record of jsonl."
+STRICT_HELP = "End with exit code 2 if anything was refused; the output is complete all the same."
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+Source = Annotated[str, typer.Argument(metavar="INPUT", help=INPUT_HELP)]
+Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="New folder, or its URL.")]
+Flags = Annotated[list[str] | None, typer.Argument(metavar="[-- FLAG...]", help=FLAGS_HELP)]
+Format = Annotated[str, typer.Option(help=FORMAT_HELP)]
+InputFormat = Annotated[str, typer.Option(help=READ_HELP)]
+Position = Annotated[bool, typer.Option("--place", help=POSITION_HELP)]
+Strict = Annotated[bool, typer.Option("--strict", help=STRICT_HELP)]
+
 
 def beam(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="Exported folder (saved_models/NAME or a version of it), or its URL.",
-        ),
-    ],
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="INPUT",
-            help="File, folder of .txt files, pattern such as 'news/*.jsonl.gz', or URL.",
-        ),
-    ],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="New folder, or its URL.")],
-    flags: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[-- FLAG...]",
-            help="Flags of Beam's, behind --: -- --runner=FlinkRunner --flink_master=HOST:8081",
-        ),
-    ] = None,
-    format: Annotated[
-        str, typer.Option(help=f"{', '.join(names_of(written_in_shards()))}.")
-    ] = "jsonl",
-    input_format: Annotated[
-        str,
-        typer.Option(
-            help=f"auto, {', '.join(names_of(parsed_by_record()))}; auto goes by each file's name."
-        ),
-    ] = "auto",
-    place: Annotated[
-        bool, typer.Option("--place", help="Add file and line to each record of jsonl.")
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="End with exit code 2 if anything was refused; the output is complete all "
-            "the same.",
-        ),
-    ] = False,
-    encoding: Encoding = "utf-8",
-    max_line: MaxLine = MAX_LINE,
-    max_file: MaxFile = MAX_FILE,
+    model: Model,
+    source: Source,
+    output: Output,
+    flags: Flags = None,
+    format: Format = "jsonl",
+    input_format: InputFormat = "auto",
+    position: Position = False,
+    strict: Strict = False,
+    encoding: commands.Encoding = "utf-8",
+    max_line: commands.MaxLine = MAX_LINE,
+    max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
     """Mark the entities in very much text with Apache Beam.
 
     OUTPUT's files, sorted by name, are in the input's order.
     """
     require_beam()
-    settings = validate_reading(encoding=encoding, max_line=max_line, max_file=max_file)
-    job = make_job(model, source, output, format, input_format, settings, place=place)
+    settings = commands.validate_reading(encoding=encoding, max_line=max_line, max_file=max_file)
+    job = make_job(model, source, output, format, input_format, settings, position=position)
     summary = run_on_beam(job, flags or [])
     log_event("beam_end", output=job.output, **summary)
-    messages().print(
-        f"documents: {summary['documents']:,}, entities: {summary['entities']:,}, in {job.output}"
-    )
-    if summary["blank"] or summary["skipped"]:
-        blank, skipped = summary["blank"], summary["skipped"]
+    report(summary, job.output, strict)
+
+
+def report(summary: Mapping[str, Any], folder: str, strict: bool) -> None:
+    """Print what a job has done.
+
+    Raises:
+        DataError: something was refused, and that is an error (`strict`).
+    """
+    documents, entities = summary["documents"], summary["entities"]
+    messages().print(f"documents: {documents:,}, entities: {entities:,}, in {folder}")
+    blank, skipped = summary["blank"], summary["skipped"]
+    if blank or skipped:
         messages().print(f"no documents: {blank:,} blank lines, {skipped:,} rejected records")
     if summary["refused"]:
-        refused = f"refused: {summary['refused']:,}, told in {job.output}/refused-*.jsonl"
+        refused = f"refused: {summary['refused']:,}, told in {folder}/refused-*.jsonl"
         if strict:
             raise DataError(refused)
         messages().print(refused)
@@ -122,7 +101,7 @@ def make_job(
     input_format: str,
     settings: ReadSettings,
     *,
-    place: bool,
+    position: bool,
 ) -> Job:
     """Make the job of a command line, checked as far as can be before anything runs.
 
@@ -131,40 +110,32 @@ def make_job(
             something in the output's folder.
     """
     check_formats(format, input_format)
-    if place and format != "jsonl":
-        raise ConfigError(
-            f"--place: expected --format jsonl, whose records can hold it, got {format}"
-        )
+    if position and format != "jsonl":
+        expected = "expected --format jsonl, whose records can hold it"
+        raise ConfigError(f"--place: {expected}, got {format}")
     check_line_ends(settings.encoding)
     load_tensorflow()
+    from tfner.serving.beam import sources
     from tfner.serving.beam.entries import Reading
     from tfner.serving.beam.marking import resolve_model
-    from tfner.serving.beam.parts import prepare_folder
+    from tfner.serving.beam.output_files import check_folder
     from tfner.serving.beam.pipeline import Job
-    from tfner.serving.beam.sources import bare_name, is_folder, is_remote, list_files
 
     version = resolve_model(model)
-    if input_format == "auto" and is_folder(source):
+    if input_format == "auto" and sources.is_folder(source):
         input_format = "document"
     if input_format == "auto":
-        guessed = guess_unmarked_name(bare_name(source))
+        guessed = registry.guess_unmarked_name(sources.bare_name(source))
         parsed = names_of(parsed_by_record())
         if guessed not in parsed:
-            raise ConfigError(
-                f"{source}: expected one of the formats {', '.join(parsed)}, got what its name "
-                f"says is {guessed}; see --input-format"
-            )
-    list_files(source)
-    folder = output.rstrip("/") if is_remote(output) else str(Path(output).absolute())
-    prepare_folder(folder)
-    return Job(
-        version,
-        source,
-        folder,
-        Reading(input_format, settings.encoding, settings.max_line, settings.max_file),
-        format,
-        place,
-    )
+            expected = f"expected one of the formats {', '.join(parsed)}"
+            came = f"got what its name says is {guessed}; see --input-format"
+            raise ConfigError(f"{source}: {expected}, {came}")
+    sources.list_files(source)
+    folder = output.rstrip("/") if sources.is_remote(output) else str(Path(output).absolute())
+    check_folder(folder)
+    reading = Reading(input_format, settings.encoding, settings.max_line, settings.max_file)
+    return Job(version, source, folder, reading, format, position)
 
 
 def check_formats(format: str, input_format: str) -> None:
@@ -173,12 +144,12 @@ def check_formats(format: str, input_format: str) -> None:
     Raises:
         ConfigError: so it is.
     """
-    choose(format, written_in_shards(), lambda text: ConfigError(f"--format: {text}"))
+    formats = registry.written_in_shards()
+    registry.choose(format, formats, lambda text: ConfigError(f"--format: {text}"))
     known = ["auto", *names_of(parsed_by_record())]
     if input_format not in known:
-        raise ConfigError(
-            f"--input-format: expected one of {', '.join(known)}, got {input_format!r}"
-        )
+        expected = f"expected one of {', '.join(known)}"
+        raise ConfigError(f"--input-format: {expected}, got {input_format!r}")
 
 
 def check_line_ends(encoding: str) -> None:
@@ -188,9 +159,8 @@ def check_line_ends(encoding: str) -> None:
     """
     check_encoding(encoding)
     if "\n".encode(encoding) != b"\n":
-        raise ConfigError(
-            f"encoding: expected one in which a line ends with the byte 0x0A, got {encoding!r}"
-        )
+        expected = "expected one in which a line ends with the byte 0x0A"
+        raise ConfigError(f"encoding: {expected}, got {encoding!r}")
 
 
 def run_on_beam(job: Job, flags: list[str]) -> dict:
@@ -208,4 +178,4 @@ def run_on_beam(job: Job, flags: list[str]) -> dict:
 
 
 if __name__ == "__main__":
-    run(beam)
+    commands.run(beam)

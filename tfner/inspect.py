@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfner.commands import (
-    Encoding,
-    Format,
-    MaxFile,
-    MaxLine,
-    Scheme,
-    Strict,
-    TagColumn,
-    TokenColumn,
-    load_tensorflow,
-    output,
-    run,
-    validate_reading,
-)
+from tfner import commands
+from tfner.commands import load_tensorflow, output
 from tfner.config import RunSettings, read_yaml
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.statistics import CorpusStatistics, corpus_statistics
@@ -34,66 +23,51 @@ from tfner.safeio.printable import printable
 from tfner.safeio.validation import validate
 from tfner.tagging.schemes import LabelSet
 
-DEFAULT_TOKENIZER = (
-    "embedded:quickstart/encoder"  # its units are every BERT's; its pieces are nobody's
-)
+# Its units are those of every BERT, its pieces those of none.
+DEFAULT_TOKENIZER = "embedded:quickstart/encoder"
 CONFIGURATIONS = (".yaml", ".yml")
+
+DATA_HELP = "Files or folders, a split each; or one configuration, whose splits are read."
+ENCODER_HELP = "Checkpoint whose vocabulary counts pieces; default: a configuration's own."
+LIST_HELP = "Name everything that is dropped, trimmed, repaired or misaligned."
+Data = Annotated[list[str], typer.Argument(help=DATA_HELP)]
+Encoder = Annotated[str | None, typer.Option(help=ENCODER_HELP)]
+ListDropped = Annotated[bool, typer.Option("--list", help=LIST_HELP)]
 
 
 def inspect(
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files or folders, a split each; or one configuration, whose splits are read."
-        ),
-    ],
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Checkpoint whose vocabulary counts pieces; default: a configuration's own."
-        ),
-    ] = None,
-    list_dropped: Annotated[
-        bool,
-        typer.Option(
-            "--list", help="Name everything that is dropped, trimmed, repaired or misaligned."
-        ),
-    ] = False,
-    format: Format = "auto",
-    encoding: Encoding = "utf-8",
-    scheme: Scheme = "auto",
-    token_column: TokenColumn = None,
-    tag_column: TagColumn = None,
-    strict: Strict = False,
-    max_line: MaxLine = MAX_LINE,
-    max_file: MaxFile = MAX_FILE,
+    data: Data,
+    encoder: Encoder = None,
+    list_dropped: ListDropped = False,
+    format: commands.Format = "auto",
+    encoding: commands.Encoding = "utf-8",
+    scheme: commands.Scheme = "auto",
+    token_column: commands.TokenColumn = None,
+    tag_column: commands.TagColumn = None,
+    strict: commands.Strict = False,
+    max_line: commands.MaxLine = MAX_LINE,
+    max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
     """Show documents, units, entities per type, lengths, duplicates and what cannot be learned."""
     if len(data) == 1 and Path(data[0]).suffix in CONFIGURATIONS:
-        run_settings = validate(read_yaml(Path(data[0])), RunSettings, data[0])
+        configuration = read_yaml(Path(data[0]))
+        run_settings = validate(configuration, RunSettings, data[0])
         settings: ReadSettings = run_settings.data
         splits = {name: getattr(settings, name) for name in ("train", "dev", "test")}
         sources = {name: source for name, source in splits.items() if source}
         encoder = encoder or run_settings.encoder.checkpoint
     else:
-        settings = validate_reading(
-            format=format,
-            encoding=encoding,
-            scheme=scheme,
-            token_column=token_column,
-            tag_column=tag_column,
-            strict=strict,
-            max_line=max_line,
-            max_file=max_file,
+        columns = {"token_column": token_column, "tag_column": tag_column}
+        limits = {"max_line": max_line, "max_file": max_file}
+        settings = commands.validate_reading(
+            format=format, encoding=encoding, scheme=scheme, strict=strict, **columns, **limits
         )
         sources = {source: source for source in data}
     statistics, ledgers = inspect_sources(sources, settings, encoder)
     statistics.print_table(output())
     if encoder is None:
-        output().print(
-            "lengths in pieces and unknown characters depend on a vocabulary: "
-            "name one with --encoder"
-        )
+        missing = "lengths in pieces and unknown characters depend on a vocabulary"
+        output().print(f"{missing}: name one with --encoder")
     if list_dropped:
         print_dropped(ledgers)
 
@@ -103,34 +77,35 @@ def inspect_sources(
 ) -> tuple[CorpusStatistics, dict[str, Ledger]]:
     """Count some splits, with a ledger of each; without an encoder no lengths in pieces."""
     ledgers = {name: Ledger() for name in sources}
-    splits = {
-        name: list(read_documents(source, settings, ledgers[name]))
-        for name, source in sources.items()
-    }
+    splits = {}
+    for name, source in sources.items():
+        documents = read_documents(source, settings, ledgers[name])
+        splits[name] = list(documents)
     if not any(splits.values()):
-        raise DataError(f"{', '.join(sources.values())}: expected documents, found none")
+        where = ", ".join(sources.values())
+        raise DataError(f"{where}: expected documents, found none")
     load_tensorflow()
     from tfner.data.token_stats import collect_token_stats
     from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.tokenizers.registry import open_tokenizer
 
-    tokenizer = open_tokenizer(resolve_checkpoint(encoder or DEFAULT_TOKENIZER))
-    labels = labels_of([document for documents in splits.values() for document in documents])
-    facts = {
-        name: collect_token_stats(documents, tokenizer, labels, ledgers[name])
-        for name, documents in splits.items()
-    }
-    if encoder is None:
-        facts = {
-            name: replace(fact, pieces=None, unknown_characters={}) for name, fact in facts.items()
-        }
-    return corpus_statistics(splits, facts), ledgers
+    checkpoint = resolve_checkpoint(encoder or DEFAULT_TOKENIZER)
+    tokenizer = open_tokenizer(checkpoint)
+    labels = labels_of(chain.from_iterable(splits.values()))
+    token_stats = {}
+    for name, documents in splits.items():
+        stats = collect_token_stats(documents, tokenizer, labels, ledgers[name])
+        if encoder is None:
+            stats = replace(stats, pieces=None, unknown_characters={})
+        token_stats[name] = stats
+    return corpus_statistics(splits, token_stats), ledgers
 
 
 def labels_of(documents: Iterable[Document]) -> LabelSet:
     """Collect every entity type that occurs."""
     names = {entity.label for document in documents for entity in document.entities}
-    return LabelSet(tuple(sorted(names)))
+    ordered = sorted(names)
+    return LabelSet(tuple(ordered))
 
 
 def print_dropped(ledgers: Mapping[str, Ledger]) -> None:
@@ -142,4 +117,4 @@ def print_dropped(ledgers: Mapping[str, Ledger]) -> None:
 
 
 if __name__ == "__main__":
-    run(inspect)
+    commands.run(inspect)

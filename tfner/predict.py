@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -10,30 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfner import connect
-from tfner.commands import (
-    Encoding,
-    MaxFile,
-    MaxLine,
-    TokenColumn,
-    load_tensorflow,
-    messages,
-    open_recognizer,
-    run,
-    validate_reading,
-)
+from tfner import commands, connect
+from tfner.commands import load_tensorflow, messages
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
-from tfner.formats import read_documents
+from tfner.formats import read_documents, registry
 from tfner.formats.counts import count_documents
-from tfner.formats.registry import (
-    find_format,
-    guess_unmarked,
-    names_of,
-    readable_unmarked,
-    writable,
-)
+from tfner.formats.registry import find_format, guess_unmarked, names_of, readable_unmarked
 from tfner.formats.resume import Earlier, Nothing, open_earlier
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import PredictionWriter, open_writer
@@ -43,75 +28,61 @@ from tfner.safeio.printable import show
 if TYPE_CHECKING:
     from tfner.serving.runtime.recognizer import Recognizer
 
-PREDICTED = [format for format in writable() if not format.needs_gold]
-SERVERS = "http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME"
+PREDICTED = [format for format in registry.writable() if not format.needs_gold]
+READ = f"auto, {', '.join(names_of(readable_unmarked()))}"
+
+MODEL_HELP = (
+    "Exported folder (saved_models/NAME or a version of it) or run folder; not with --server."
+)
+INPUT_HELP = "File or folder; - is standard input, and the default."
+OUTPUT_HELP = "File, or folder for brat; - is standard output."
+FORMAT_HELP = f"{', '.join(names_of(PREDICTED))}; by default text on a terminal."
+READ_HELP = f"{READ}; auto goes by the file's name. A json file, one array, is held in memory."
+SERVER_HELP = "Ask a server: http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME."
+RESUME_HELP = "Go on with the output of an interrupted run of the same model over the same input."
+TEXT_HELP = "Mark this text instead of an input."
+Model = Annotated[Path | None, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+Source = Annotated[str | None, typer.Argument(metavar="INPUT", help=INPUT_HELP)]
+Output = Annotated[str, typer.Option("--output", "-o", help=OUTPUT_HELP)]
+Format = Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)]
+InputFormat = Annotated[str, typer.Option(help=READ_HELP)]
+Text = Annotated[str | None, typer.Option(help=TEXT_HELP)]
+Server = Annotated[str | None, typer.Option(metavar="URL", help=SERVER_HELP)]
+Resume = Annotated[bool, typer.Option("--resume", help=RESUME_HELP)]
 
 
 def predict(
-    model: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Exported folder (saved_models/NAME or a version of it) or run folder; "
-            "not with --server.",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="INPUT", help="File or folder; - is standard input, and the default."
-        ),
-    ] = None,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="File, or folder for brat; - is standard output.")
-    ] = "-",
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help=f"{', '.join(names_of(PREDICTED))}; by default text on a terminal.",
-        ),
-    ] = None,
-    input_format: Annotated[
-        str,
-        typer.Option(
-            help=f"auto, {', '.join(names_of(readable_unmarked()))}; auto goes by the file's "
-            "name. A json file, one array, is held in memory."
-        ),
-    ] = "auto",
-    text: Annotated[str | None, typer.Option(help="Mark this text instead of an input.")] = None,
-    server: Annotated[
-        str | None, typer.Option(metavar="URL", help=f"Ask a server: {SERVERS}.")
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with the output of an interrupted run of the same model over the same "
-            "input.",
-        ),
-    ] = False,
-    encoding: Encoding = "utf-8",
-    token_column: TokenColumn = None,
-    max_line: MaxLine = MAX_LINE,
-    max_file: MaxFile = MAX_FILE,
+    model: Model = None,
+    source: Source = None,
+    output: Output = "-",
+    format: Format = None,
+    input_format: InputFormat = "auto",
+    text: Text = None,
+    server: Server = None,
+    resume: Resume = False,
+    encoding: commands.Encoding = "utf-8",
+    token_column: commands.TokenColumn = None,
+    max_line: commands.MaxLine = MAX_LINE,
+    max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
     open_recognizer, source = model_and_input(model, source, server, text)
-    settings = validate_reading(
+    settings = commands.validate_reading(
         encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
     )
-    documents = (
-        iter([Document(text, id="text")])
-        if text is not None
-        else read_input(source, input_format, settings)
-    )
-    total = 1 if text is not None else count_input(source, input_format, settings)
+    if text is not None:
+        document = Document(text, id="text")
+        documents, total = iter([document]), 1
+    else:
+        documents = read_input(source, input_format, settings)
+        total = count_input(source, input_format, settings)
     if format is None:
-        format = "text" if output == "-" and sys.stdout.isatty() else "jsonl"
+        is_read = output == "-" and sys.stdout.isatty()
+        format = "text" if is_read else "jsonl"
     check_output_format(format)
     earlier = open_earlier(output, format) if resume else Nothing()
-    with open_writer(format, sys.stdout if output == "-" else output, resume=resume) as writer:
+    target = sys.stdout if output == "-" else output
+    with open_writer(format, target, resume=resume) as writer:
         mark(open_recognizer(), documents, writer, earlier, total)
 
 
@@ -127,16 +98,13 @@ def model_and_input(
     """
     if server is not None:
         if source is not None or (text is not None and model is not None):
-            raise ConfigError(
-                "--server and MODEL exclude each other: expected no MODEL beside --server, "
-                f"got {model}"
-            )
+            expected = "expected no MODEL beside --server"
+            raise ConfigError(f"--server and MODEL exclude each other: {expected}, got {model}")
         return partial(open_server, server), str(model or "-")
     if model is None:
-        raise ConfigError(
-            "expected a MODEL, the folder of an exported model or of a run, or --server URL"
-        )
-    return partial(open_recognizer, model), source or "-"
+        expected = "a MODEL, the folder of an exported model or of a run, or --server URL"
+        raise ConfigError(f"expected {expected}")
+    return partial(commands.open_recognizer, model), source or "-"
 
 
 def open_server(url: str) -> Recognizer:
@@ -154,27 +122,31 @@ def check_output_format(name: str) -> None:
     """
     format = find_format(name)
     if format is not None and format.needs_gold:
-        raise ConfigError(
-            f"--format {name}: expected a format of predictions alone, got one that shows gold "
-            "tags beside them; python -m tfner.evaluate MODEL DATA --predictions FILE writes it"
-        )
+        came = "expected a format of predictions alone, got one that shows gold tags beside them"
+        remedy = "python -m tfner.evaluate MODEL DATA --predictions FILE writes it"
+        raise ConfigError(f"--format {name}: {came}; {remedy}")
 
 
 def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
     """Read documents without marks from a file, a folder or standard input."""
     known = ["auto", *names_of(readable_unmarked())]
     if input_format not in known:
-        raise ConfigError(
-            f"--input-format: expected one of {', '.join(known)}, got {show(input_format)}"
-        )
+        expected = f"expected one of {', '.join(known)}"
+        raise ConfigError(f"--input-format: {expected}, got {show(input_format)}")
     if source == "-":
         return read_standard_input(input_format, settings)
     path = Path(source)
-    name = guess_unmarked(path) if input_format == "auto" else input_format
+    name = unmarked_format(path, input_format)
     format = find_format(name)
     if format is not None and format.read_unmarked:
         return format.read_unmarked(path, settings)
-    return read_documents(path, settings.model_copy(update={"format": name}), Ledger())
+    of_format = settings.model_copy(update={"format": name})
+    return read_documents(path, of_format, Ledger())
+
+
+def unmarked_format(path: Path, input_format: str) -> str:
+    """Name the format of an input: the one that was asked for, or what the file's name says."""
+    return guess_unmarked(path) if input_format == "auto" else input_format
 
 
 def count_input(source: str, input_format: str, settings: ReadSettings) -> int | None:
@@ -182,27 +154,20 @@ def count_input(source: str, input_format: str, settings: ReadSettings) -> int |
     if source == "-":
         return None
     path = Path(source)
-    name = guess_unmarked(path) if input_format == "auto" else input_format
-    return count_documents(path, name, settings.encoding)
+    return count_documents(path, unmarked_format(path, input_format), settings.encoding)
 
 
 def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:
     """Read documents from standard input, lines if nothing else is asked for."""
     format = find_format("lines" if input_format == "auto" else input_format)
     if format is None or format.read_stream is None:
-        raise ConfigError(
-            f"--input-format {input_format}: expected a file, got standard input, which can hold "
-            "lines or one document"
-        )
+        came = "expected a file, got standard input, which can hold lines or one document"
+        raise ConfigError(f"--input-format {input_format}: {came}")
     # Not sys.stdin itself: a thread that waits for a line holds its lock, without which the
     # interpreter cannot end.
-    stream = open(  # noqa: SIM115
-        sys.stdin.fileno(),
-        encoding=settings.encoding,
-        errors="replace",
-        newline="\n",
-        closefd=False,
-    )
+    number = sys.stdin.fileno()
+    encoding = settings.encoding
+    stream = os.fdopen(number, encoding=encoding, errors="replace", newline="\n", closefd=False)
     return format.read_stream(stream, settings)
 
 
@@ -238,4 +203,4 @@ def mark(
 
 
 if __name__ == "__main__":
-    run(predict)
+    commands.run(predict)

@@ -39,12 +39,12 @@ from tfner.formats.plain import read_line_file
 from tfner.formats.resume import Nothing
 from tfner.formats.writers import open_writer
 from tfner.predict import mark, read_input
-from tfner.serving.beam import marking, parts, sources
+from tfner.serving.beam import marking, output_files, sources
 from tfner.serving.beam.entries import Reading, read_blocks
 from tfner.serving.beam.marking import MarkEntities, resolve_model
-from tfner.serving.beam.parts import WriteParts, read_summary, write_whole
+from tfner.serving.beam.output_files import WriteFiles, read_summary, write_whole
 from tfner.serving.beam.pipeline import Job, run_job
-from tfner.serving.beam.sources import Chunk, cut_chunks
+from tfner.serving.beam.sources import FileGroup, cut_groups
 from tfner.serving.runtime import recognizer as recognizer_module
 from tfner.serving.runtime import saved_model
 from tfner.serving.runtime.saved_model import load_recognizer
@@ -57,7 +57,7 @@ THREADS = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
 def small_blocks(monkeypatch):
     monkeypatch.setattr(recognizer_module, "DOCUMENTS_IN_BLOCK", 12)
     monkeypatch.setattr(recognizer_module, "CHARACTERS_IN_BLOCK", 3000)
-    monkeypatch.setattr(marking, "BLOCKS_IN_PART", 3)
+    monkeypatch.setattr(marking, "BLOCKS_IN_FILE", 3)
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +222,7 @@ def test_many_files_are_read_together_and_written_in_the_order_of_their_paths(
             "\n".join(lines_of_all_lengths(50)[number : number + number % 4 * 3]), encoding="utf-8"
         )
         expected[str(path)] = predicted(path, tmp_path / "expected.jsonl")
-    summary = run(tmp_path / "in" / "*" / "*.txt", tmp_path / "out", THREADS, place=True)
+    summary = run(tmp_path / "in" / "*" / "*.txt", tmp_path / "out", THREADS, position=True)
     found = records(tmp_path / "out")
     assert [(record.pop("file"), record.pop("line")) for record in found] == [
         (path, line + 1) for path in sorted(expected) for line in range(expected[path].count(b"\n"))
@@ -277,13 +277,15 @@ def test_compressed_files_are_read_and_a_damaged_one_is_refused_from_there_on(
     path = tmp_path / f"in.txt{suffix}"
     path.write_bytes(compress(content))
     whole = [
-        entry for block in read_blocks(Chunk(0, (str(path),)), READING) for entry in block.entries
+        entry
+        for block in read_blocks(FileGroup(0, (str(path),)), READING)
+        for entry in block.entries
     ]
     assert [entry.text for entry in whole] == content.decode().split("\n")[:-1]
     assert whole[-1].document == Document(whole[-1].text, id="in.txt:20000")
     for damaged in (compress(content)[:100_000], compress(content)[:-1], b"no archive"):
         path.write_bytes(damaged)
-        blocks = list(read_blocks(Chunk(0, (str(path),)), READING))
+        blocks = list(read_blocks(FileGroup(0, (str(path),)), READING))
         read = [entry for block in blocks for entry in block.entries]
         assert [entry.text for entry in read[:-1]] == content.decode().split("\n")[: len(read) - 1]
         assert (read[-1].document, read[-1].line) == (None, 0)
@@ -298,7 +300,7 @@ def test_what_is_no_text_is_refused_and_the_rest_is_read(tmp_path):
         b"1\n" + b"2" * 11 + b"\n" + "é".encode() * 10 + b"\r\n\n" + b"5" * 5000 + b"\n\xff6\n7"
     )
     paths = (*(f"{tmp_path}/{name}" for name in ("a.conll", "b.txt", "c.txt", "gone.txt")),)
-    (block,) = read_blocks(Chunk(4, paths), READING._replace(max_line=10))
+    (block,) = read_blocks(FileGroup(4, paths), READING._replace(max_line=10))
     assert [entry.document.text for entry in block.entries if entry.document] == [
         "1",
         "é" * 10,
@@ -316,13 +318,13 @@ def test_what_is_no_text_is_refused_and_the_rest_is_read(tmp_path):
         "c.txt:6: expected text in utf-8, got the byte 0xff",
         "gone.txt: cannot be read: No such file or directory",
     ]
-    assert (block.chunk, block.number, block.tally) == (
+    assert (block.group, block.number, block.tally) == (
         4,
         0,
         {"files": 4, "refused": 6, "documents": 4},
     )
     (block,) = read_blocks(
-        Chunk(0, (f"{tmp_path}/c.txt",)), READING._replace(input_format="document", max_file=10)
+        FileGroup(0, (f"{tmp_path}/c.txt",)), READING._replace(input_format="document", max_file=10)
     )
     assert [entry.error for entry in block.entries] == [
         f"{tmp_path}/c.txt: expected at most 10 bytes (max_file), got more"
@@ -342,8 +344,8 @@ def test_what_is_no_text_is_refused_and_the_rest_is_read(tmp_path):
 def test_every_line_is_a_document_or_refused_and_read_as_predict_reads_it(tmp_path_factory, lines):
     path = tmp_path_factory.getbasetemp() / "lines.txt"
     path.write_bytes(b"\n".join(lines))
-    blocks = list(read_blocks(Chunk(0, (str(path),)), READING))
-    tally = parts.add_tallies(block.tally for block in blocks)
+    blocks = list(read_blocks(FileGroup(0, (str(path),)), READING))
+    tally = output_files.add_tallies(block.tally for block in blocks)
     content = path.read_bytes()
     count = content.count(b"\n") + bool(content and not content.endswith(b"\n"))
     assert tally.pop("files") == 1
@@ -356,19 +358,19 @@ def test_every_line_is_a_document_or_refused_and_read_as_predict_reads_it(tmp_pa
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 900), max_size=60))
-def test_chunks_hold_every_file_once_in_order_and_no_more_than_they_may(sizes):
+def test_groups_hold_every_file_once_in_order_and_no_more_than_they_may(sizes):
     files = [FileMetadata(str(place), size) for place, size in enumerate(sizes)]
     whole = sources.CHARACTERS_IN_BLOCK
     try:
         sources.CHARACTERS_IN_BLOCK = 1000
-        chunks = list(cut_chunks(files))
+        groups = list(cut_groups(files))
     finally:
         sources.CHARACTERS_IN_BLOCK = whole
-    assert [path for chunk in chunks for path in chunk.paths] == [file.path for file in files]
-    assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
+    assert [path for group in groups for path in group.paths] == [file.path for file in files]
+    assert [group.number for group in groups] == list(range(len(groups)))
     assert all(
-        len(chunk.paths) == 1 or sum(sizes[int(path)] for path in chunk.paths) <= 1000
-        for chunk in chunks
+        len(group.paths) == 1 or sum(sizes[int(path)] for path in group.paths) <= 1000
+        for group in groups
     )
 
 
@@ -422,7 +424,7 @@ def append_json(path: Path, pair: tuple) -> None:
 def test_a_part_appears_whole_or_not_at_all_and_again_as_the_same(tmp_path, monkeypatch):
     blocks = [marking.Marked(number, b"%d\n" % number, b"", {"marked": 1}) for number in (2, 0, 1)]
     for _ in range(2):
-        (tally,) = WriteParts(str(tmp_path), "jsonl").process(((3, 1), iter(blocks)))
+        (tally,) = WriteFiles(str(tmp_path), "jsonl").process(((3, 1), iter(blocks)))
         assert tally == {"marked": 3, "written": 3}
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
             "part-000003-000001.jsonl": b"0\n1\n2\n"
@@ -443,7 +445,7 @@ def test_a_job_that_fails_says_so_and_has_no_summary(tmp_path, monkeypatch):
     def full(folder, name, content):
         raise OSError(errno.ENOSPC, "No space left on device", f"{folder}/{name}")
 
-    monkeypatch.setattr(parts, "write_whole", full)
+    monkeypatch.setattr(output_files, "write_whole", full)
     (tmp_path / "in.txt").write_text("Anna\n")
     with pytest.raises(
         TfnerError,
@@ -486,7 +488,7 @@ def test_the_command_passes_flags_on_and_tells_what_was_refused(tmp_path, call, 
     assert str(done.exception) == f"refused: 1, told in {tmp_path}/out/refused-*.jsonl"
     assert read_summary(str(tmp_path / "out"))["written"] == 1
     given = []
-    nothing = dict.fromkeys(parts.COUNTED, 0)
+    nothing = dict.fromkeys(output_files.COUNTED, 0)
     monkeypatch.setattr(
         "tfner.serving.beam.pipeline.run_job",
         lambda job, flags: given.append((job, flags)) or nothing,

@@ -158,7 +158,7 @@ def test_memory_is_bounded_whatever_the_length_of_the_stream():
     list(mark_all(TOY, stream(), save, Nothing()))
     # One block is in work; beside it those read ahead, the one being read, those that wait to be
     # saved, and the one being saved.
-    assert most[0] <= 5 * (1 + bulk.BLOCKS_READ_AHEAD + 1 + bulk.BLOCKS_UNSAVED + 1) + 1
+    assert most[0] <= 5 * (1 + bulk.BLOCKS_PREFETCHED + 1 + bulk.BLOCKS_UNSAVED + 1) + 1
 
 
 def test_an_error_of_the_input_comes_after_what_was_read_before_it_is_saved():

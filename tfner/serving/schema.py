@@ -48,13 +48,13 @@ class TensorSchema:
         Raises:
             ValueError: the rank or the type is another.
         """
-        found = np.array(value, dtype=object if self.dtype == "string" else None)
+        is_string = self.dtype == "string"
+        found = np.array(value, dtype=object if is_string else None)
         rank = len(self.axes)
         if found.ndim != rank:
-            raise ValueError(
-                f"{rank} dimensions expected, {found.ndim} found, or rows of unlike length"
-            )
-        if self.dtype == "string":
+            came = f"{found.ndim} found, or rows of unlike length"
+            raise ValueError(f"{rank} dimensions expected, {came}")
+        if is_string:
             cells = [as_bytes(cell) for cell in found.flat]
             return np.array(cells, dtype=object).reshape(found.shape)
         if found.size and found.dtype.kind not in NUMPY_KINDS[self.dtype]:
@@ -64,17 +64,13 @@ class TensorSchema:
     def empty(self, *sizes: int) -> np.ndarray:
         """Make an array that says that nothing is there; further `sizes` than axes are left."""
         shape = sizes[: len(self.axes)]
-        return np.full(shape, self.absent, dtype=self.numpy_dtype)
+        return np.full(shape, self.absent, self.numpy_dtype)
 
     def describe(self) -> dict[str, Any]:
         """Say for the card, in JSON's types, what the tensor is."""
         absent = self.absent.decode() if isinstance(self.absent, bytes) else self.absent
-        return {
-            "dtype": self.dtype,
-            "axes": list(self.axes),
-            "absent": absent,
-            "description": self.description,
-        }
+        kind = {"dtype": self.dtype, "axes": list(self.axes)}
+        return {**kind, "absent": absent, "description": self.description}
 
 
 @dataclass(frozen=True)
@@ -116,12 +112,12 @@ class SignatureSchema:
         answer = {}
         for tensor in self.outputs:
             if tensor.name in outputs:
-                answer[tensor.name] = read_named(tensor, outputs[tensor.name])
+                value = outputs[tensor.name]
+                answer[tensor.name] = read_named(tensor, value)
             elif tensor.required:
                 came = ", ".join(sorted(outputs)) or "none"
-                raise ValueError(
-                    f"expected the output {tensor.name}, got {came}: is this a model of tfner's?"
-                )
+                missing = f"expected the output {tensor.name}, got {came}"
+                raise ValueError(f"{missing}: is this a model of tfner's?")
         self._check_sizes(answer, values)
         return answer
 
@@ -135,9 +131,8 @@ class SignatureSchema:
             for axis, size in zip(tensor.axes, shape, strict=False):
                 expected = sizes.setdefault(axis, size)
                 if size != expected:
-                    raise ValueError(
-                        f"output {tensor.name}: expected {axis} to be {expected}, got {size}"
-                    )
+                    mismatch = f"expected {axis} to be {expected}, got {size}"
+                    raise ValueError(f"output {tensor.name}: {mismatch}")
 
     def empty(self, rows: int, columns: int = 0) -> Outputs:
         """Answer for texts with nothing in them, which no model needs to be asked about."""
@@ -162,10 +157,9 @@ class SignatureSchema:
 
     def describe(self) -> dict[str, Any]:
         """Say for the card, in JSON's types, what the signature takes and gives."""
-        return {
-            "inputs": {tensor.name: tensor.describe() for tensor in self.inputs},
-            "outputs": {tensor.name: tensor.describe() for tensor in self.outputs},
-        }
+        inputs = {tensor.name: tensor.describe() for tensor in self.inputs}
+        outputs = {tensor.name: tensor.describe() for tensor in self.outputs}
+        return {"inputs": inputs, "outputs": outputs}
 
 
 def read_named(tensor: TensorSchema, value: Any) -> np.ndarray:
@@ -192,7 +186,8 @@ def stack(
         return np.concatenate(arrays)
     rows = sum(map(len, arrays))
     width = max(columns, *(array.shape[1] for array in arrays))
-    stacked = np.full((rows, width, *arrays[0].shape[2:]), absent, arrays[0].dtype)
+    shape = (rows, width, *arrays[0].shape[2:])
+    stacked = np.full(shape, absent, arrays[0].dtype)
     start = 0
     for array in arrays:
         end = start + len(array)
@@ -205,7 +200,8 @@ def as_bytes(cell: Any) -> bytes:
     if isinstance(cell, str):
         return cell.encode("utf-8")
     if not isinstance(cell, bytes):
-        raise ValueError(f"strings expected, {type(cell).__name__} found")
+        kind = type(cell).__name__
+        raise ValueError(f"strings expected, {kind} found")
     return cell
 
 

@@ -1,6 +1,6 @@
 """Read groups of files as blocks of documents.
 
-What is no document is refused with its place, and the reading goes on behind it.
+What is no document is refused with its file and line, and the reading goes on behind it.
 """
 
 from __future__ import annotations
@@ -19,33 +19,22 @@ from typing import BinaryIO, NamedTuple
 
 from tfner.documents import Document
 from tfner.exceptions import DataError
-from tfner.formats.registry import (
-    Format,
-    find_format,
-    guess_unmarked_name,
-    names_of,
-    parsed_by_record,
-)
+from tfner.formats import registry
+from tfner.formats.registry import Format
 from tfner.formats.settings import MAX_FILE, MAX_LINE
-from tfner.serving.beam.sources import Chunk, bare_name, open_file
+from tfner.serving.beam.sources import FileGroup, bare_name, open_file
 from tfner.serving.runtime.recognizer import in_blocks
 
 SHOWN = 1000  # characters of what is refused
 BYTES_OF_A_CHARACTER = 4  # at most, in the encodings that are in use
-UNREADABLE = (
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    gzip.BadGzipFile,
-    FileNotFoundError,
-    PermissionError,
-    IsADirectoryError,
-)
-WHOLE_FILE = 0  # in place of a line's number
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+UNREADABLE = (*DAMAGED, FileNotFoundError, PermissionError, IsADirectoryError)
+WHOLE_FILE = 0  # instead of a line's number
+READ_COUNTS = ("files", "documents", "refused", "blank", "skipped")  # names in the tally of a Block
 
 
 class Entry(NamedTuple):
-    """Hold what stands at one place of the input: a document, or some text that is none and why."""
+    """Hold one record of the input: a document, or some text that is none and why."""
 
     path: str
     line: int
@@ -62,7 +51,7 @@ class Block(NamedTuple):
     annotator rejected).
     """
 
-    chunk: int
+    group: int
     number: int
     entries: list[Entry]
     tally: dict[str, int]
@@ -80,16 +69,16 @@ class Reading(NamedTuple):
     max_file: int = MAX_FILE
 
 
-def read_blocks(chunk: Chunk, reading: Reading) -> Iterator[Block]:
+def read_blocks(group: FileGroup, reading: Reading) -> Iterator[Block]:
     """Read the blocks of a group, at least one; where they end depends on the input alone."""
-    tally: Counter[str] = Counter()
-    files = (read_file(path, reading, tally) for path in chunk.paths)
+    tally = Counter[str]()
+    files = (read_file(path, reading, tally) for path in group.paths)
     entries = (counted(entry, tally) for entry in chain.from_iterable(files))
     number = -1
     for number, block in enumerate(in_blocks(entries)):
-        yield Block(chunk.number, number, block, take(tally))
+        yield Block(group.number, number, block, take(tally))
     if tally:
-        yield Block(chunk.number, number + 1, [], take(tally))
+        yield Block(group.number, number + 1, [], take(tally))
 
 
 def counted(entry: Entry, tally: Counter[str]) -> Entry:
@@ -110,10 +99,11 @@ def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entr
     tally["files"] += 1
     name = reading.input_format
     if name == "auto":
-        name = guess_unmarked_name(bare_name(path))
-    format = find_format(name)
+        bare = bare_name(path)
+        name = registry.guess_unmarked_name(bare)
+    format = registry.find_format(name)
     if format is None or format.parse is None:
-        expected = ", ".join(names_of(parsed_by_record()))
+        expected = ", ".join(registry.names_of(registry.parsed_by_record()))
         error = f"expected one of the formats {expected}, got what its name says is {name}"
         yield Entry(path, WHOLE_FILE, "", error=f"{path}: {error}")
         return
@@ -129,7 +119,8 @@ def read_file(path: str, reading: Reading, tally: Counter[str]) -> Iterator[Entr
             raise  # another try may well go better: the runner's to decide
         behind = f" behind line {line}" if line else ""
         reason = getattr(error, "strerror", None) or error
-        yield Entry(path, WHOLE_FILE, "", error=f"{path}: cannot be read{behind}: {reason}")
+        what = f"cannot be read{behind}: {reason}"
+        yield Entry(path, WHOLE_FILE, "", error=f"{path}: {what}")
 
 
 def is_damage(error: BaseException) -> bool:
@@ -148,7 +139,8 @@ def read_by_line(
         elif not (content.strip() or format.keeps_blank_lines):
             tally["blank"] += 1
         else:
-            entry = parse_record(path, line, content, format, f"{bare_name(path)}:{line}")
+            id = f"{bare_name(path)}:{line}"
+            entry = parse_record(path, line, content, format, id)
             if entry is None:
                 tally["skipped"] += 1
             else:
@@ -156,16 +148,18 @@ def read_by_line(
 
 
 def parse_record(path: str, line: int, content: str, format: Format, id: str) -> Entry | None:
-    """Make an entry of a record's text, None where its annotator rejected it."""
+    """Make an entry of a record's text, or None where its annotator rejected it."""
     if format.parse is None:
         raise ValueError(f"{format.name} cannot be read by record")
     try:
         document = format.parse(content, path, line)
     except DataError as error:
-        return Entry(path, line, content[:SHOWN], error=str(error))
+        shown = content[:SHOWN]
+        return Entry(path, line, shown, error=str(error))
     if document is None:
         return None
-    return Entry(path, line, document.text, replace(document, id=document.id or id))
+    named = replace(document, id=document.id or id)
+    return Entry(path, line, document.text, named)
 
 
 def read_whole(
@@ -175,13 +169,15 @@ def read_whole(
     content = file.read(reading.max_file + 1)
     if len(content) > reading.max_file:
         error = f"expected at most {reading.max_file:,} bytes (max_file), got more"
-        yield refusal(path, WHOLE_FILE, content[: 4 * SHOWN], reading, error)
+        beginning = content[: 4 * SHOWN]
+        yield refusal(path, WHOLE_FILE, beginning, reading, error)
         return
     text = decode(path, 1, content, reading)
     if isinstance(text, Entry):
         yield text
         return
-    entry = parse_record(path, WHOLE_FILE, text, format, PurePosixPath(bare_name(path)).stem)
+    id = PurePosixPath(bare_name(path)).stem
+    entry = parse_record(path, WHOLE_FILE, text, format, id)
     if entry is not None:
         yield entry
 
@@ -192,7 +188,7 @@ def numbered_lines(
     """Read the lines of a file without their ends, LF or CRLF, and without its byte order mark.
 
     Returns:
-        (number from 1, text); in the text's place an entry where the line is refused.
+        (number from 1, text); instead of the text an entry where the line is refused.
     """
     most = BYTES_OF_A_CHARACTER * (reading.max_line + 2)
     for line, content in enumerate(iter(partial(file.readline, most), b""), start=1):
@@ -205,11 +201,13 @@ def numbered_lines(
             text = content.decode(reading.encoding, "replace")
         if isinstance(text, str):
             text = text.removesuffix("\n").removesuffix("\r")
-            text = text.removeprefix("\ufeff") if line == 1 else text
+            if line == 1:
+                text = text.removeprefix("\ufeff")
             if len(text) > reading.max_line:
-                most_characters = f"{reading.max_line:,} characters (max_line)"
-                error = f"expected a line of at most {most_characters}, got a longer one"
-                text = refusal(path, line, content[: 4 * SHOWN], reading, error)
+                limit = f"{reading.max_line:,} characters (max_line)"
+                error = f"expected a line of at most {limit}, got a longer one"
+                beginning = content[: 4 * SHOWN]
+                text = refusal(path, line, beginning, reading, error)
         yield line, text
 
 
@@ -236,10 +234,6 @@ def refused_line(entry: Entry) -> str:
 
     `line` is null where the whole file was refused.
     """
-    record = {
-        "file": entry.path,
-        "line": entry.line or None,
-        "error": entry.error,
-        "text": entry.text,
-    }
+    line = entry.line or None
+    record = {"file": entry.path, "line": line, "error": entry.error, "text": entry.text}
     return json.dumps(record) + "\n"  # in ASCII: nothing in it can break a line

@@ -28,7 +28,7 @@ from tfner.serving.export.version_numbers import version_number
 from tfner.serving.runtime.bulk import count_words
 from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
 
-BLOCKS_IN_PART = 16  # at most 16,384 documents in a file of the output
+BLOCKS_IN_FILE = 16  # at most 16,384 documents in a file of the output
 
 
 class Marked(NamedTuple):
@@ -52,10 +52,8 @@ def resolve_model(model: str) -> str:
 
     path = Path(model)
     if (path / "config.yaml").is_file():
-        raise ModelError(
-            f"{path}: expected an exported model, got the folder of a run: export it with "
-            f"python -m tfner.export {path}"
-        )
+        came = f"the folder of a run: export it with python -m tfner.export {path}"
+        raise ModelError(f"{path}: expected an exported model, got {came}")
     version = find_version(path).absolute()
     read_card(version)
     return str(version)
@@ -63,8 +61,9 @@ def resolve_model(model: str) -> str:
 
 def resolve_remote(model: str) -> str:
     """Find the newest version where Beam can read."""
+    patterns = [f"{model}/saved_model.pb", f"{model}/*/saved_model.pb"]
     try:
-        here, below = FileSystems.match([f"{model}/saved_model.pb", f"{model}/*/saved_model.pb"])
+        here, below = FileSystems.match(patterns)
     except BeamIOError as error:
         raise ModelError(f"{model}: cannot be listed: {error}") from None
     except ValueError as error:
@@ -72,14 +71,16 @@ def resolve_remote(model: str) -> str:
     if here.metadata_list:
         return model
     versions = [file.path.split("/")[-2] for file in below.metadata_list]
-    numbers = {
-        number: version for version in versions if (number := version_number(version)) is not None
-    }
+    numbers: dict[int, str] = {}
+    for version in versions:
+        number = version_number(version)
+        if number is not None:
+            numbers[number] = version
     if not numbers:
-        raise ModelError(
-            f"{model}: expected a SavedModel or numbered versions of one, found neither"
-        )
-    return f"{model}/{numbers[max(numbers)]}"
+        expected = "expected a SavedModel or numbered versions of one"
+        raise ModelError(f"{model}: {expected}, found neither")
+    newest = numbers[max(numbers)]
+    return f"{model}/{newest}"
 
 
 def open_model(model: str) -> Recognizer:
@@ -136,35 +137,35 @@ class WithModel(KnowsFormats):
 
 
 class MarkBlocks(WithModel):
-    """Mark a block, as ((group of files, part of the output), Marked)."""
+    """Mark a block, as ((group of files, file of the output), Marked)."""
 
-    def __init__(self, model: str, format: str, *, place: bool):
+    def __init__(self, model: str, format: str, *, position: bool):
         super().__init__(model)
         self._format = format
-        self._place = place
+        self._position = position
         self._marked = Metrics.counter("tfner", "documents_marked")
 
     def process(self, block: Any) -> Iterator[Any]:
         predictions, found = self._mark(block)
-        refused = "".join(refused_line(entry) for entry in block.entries if entry.document is None)
-        yield (
-            (block.chunk, block.number // BLOCKS_IN_PART),
-            Marked(block.number, predictions, refused.encode(), block.tally | found),
-        )
+        refusals = [entry for entry in block.entries if entry.document is None]
+        refused = "".join(map(refused_line, refusals)).encode()
+        key = block.group, block.number // BLOCKS_IN_FILE
+        yield key, Marked(block.number, predictions, refused, block.tally | found)
 
     def _mark(self, block: Block) -> tuple[bytes, dict[str, int]]:
         entries = [entry for entry in block.entries if entry.document is not None]
         documents = [entry.document for entry in entries if entry.document is not None]
-        found = dict(pair for portion in self.recognizer().recognize_block(documents) for pair in portion)
-        self._marked.inc(len(documents))
-        with Lines(self._format, place=self._place) as lines:
-            for place, entry in enumerate(entries):
-                lines.write(entry, found[place])
-            tally = {
-                "marked": len(documents),
-                "words": sum(map(count_words, documents)),
-                "entities": sum(map(len, found.values())),
-            }
+        found: dict[int, list[Entity]] = {}
+        for answered in self.recognizer().recognize_block(documents):
+            found.update(answered)
+        marked = len(documents)
+        self._marked.inc(marked)
+        with Lines(self._format, position=self._position) as lines:
+            for index, entry in enumerate(entries):
+                lines.write(entry, found[index])
+            words = sum(map(count_words, documents))
+            entities = sum(map(len, found.values()))
+            tally = {"marked": marked, "words": words, "entities": entities}
             for reason, count in lines.writer.ledger.counts.items():
                 tally[f"not written: {reason}"] = count
             return lines.content(), tally
@@ -173,18 +174,19 @@ class MarkBlocks(WithModel):
 class Lines:
     """Write documents in an output format, in memory; a context manager."""
 
-    def __init__(self, format: str, *, place: bool):
+    def __init__(self, format: str, *, position: bool):
         self._stream = io.StringIO()
-        self._place = place
+        self._position = position
         self.writer: PredictionWriter = open_writer(format, self._stream)
 
     def write(self, entry: Entry, entities: list[Entity]) -> None:
         document = entry.document
         if document is None:
             raise ValueError(f"{entry.path}:{entry.line} holds no document")
-        if self._place and isinstance(self.writer, JsonlWriter):
-            where = {"file": entry.path, "line": entry.line or None}
-            self.writer.write_record({**where, **prediction_record(document, entities)})
+        if self._position and isinstance(self.writer, JsonlWriter):
+            position = {"file": entry.path, "line": entry.line or None}
+            record = prediction_record(document, entities)
+            self.writer.write_record({**position, **record})
         else:
             self.writer.write(document, entities)
 
@@ -214,17 +216,15 @@ class MarkEntities(beam.PTransform):
         self._version = resolve_model(model)
 
     def expand(self, keyed: Any) -> Any:
-        batches = keyed | "batch" >> beam.BatchElements(
-            min_batch_size=16, max_batch_size=DOCUMENTS_IN_BLOCK
-        )
-        return batches | "mark" >> beam.ParDo(MarkKeyed(self._version))
+        batching = beam.BatchElements(min_batch_size=16, max_batch_size=DOCUMENTS_IN_BLOCK)
+        marking = beam.ParDo(MarkKeyed(self._version))
+        return keyed | "batch" >> batching | "mark" >> marking
 
 
 class MarkKeyed(WithModel):
     """Turn [(key, text or Document)] into (key, entities) of each."""
 
     def process(self, batch: Any) -> Iterable[Any]:
-        documents = [
-            value if isinstance(value, Document) else Document(value) for _, value in batch
-        ]
-        return zip((key for key, _ in batch), self.recognizer().documents(documents), strict=True)
+        keys = [key for key, _ in batch]
+        documents = [item if isinstance(item, Document) else Document(item) for _, item in batch]
+        return zip(keys, self.recognizer().documents(documents), strict=True)

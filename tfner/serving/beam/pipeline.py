@@ -12,17 +12,17 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
 from tfner.exceptions import TfnerError
-from tfner.serving.beam.entries import Reading, read_blocks
+from tfner.serving.beam.entries import READ_COUNTS, Reading, read_blocks
 from tfner.serving.beam.marking import KnowsFormats, MarkBlocks
-from tfner.serving.beam.parts import WriteParts, add_tallies, read_summary, write_summary
-from tfner.serving.beam.sources import list_chunks
+from tfner.serving.beam.output_files import WriteFiles, add_tallies, read_summary, write_summary
+from tfner.serving.beam.sources import list_groups
 
 
 @dataclass(frozen=True)
 class Job:
     """Say what is to be marked with which version of a model, and where to.
 
-    `place` adds file and line to each record of JSONL.
+    `position` adds file and line to each record of JSONL.
     """
 
     version: str
@@ -30,22 +30,19 @@ class Job:
     output: str
     reading: Reading
     format: str = "jsonl"
-    place: bool = False
+    position: bool = False
 
 
 class ReadBlocks(KnowsFormats):
-    """Read a chunk as its blocks."""
+    """Read a group as its blocks."""
 
     def __init__(self, reading: Reading):
         super().__init__()
         self._reading = reading
-        self._counters = {
-            name: Metrics.counter("tfner", f"{name}_read")
-            for name in ("files", "documents", "refused", "blank", "skipped")
-        }
+        self._counters = {name: Metrics.counter("tfner", f"{name}_read") for name in READ_COUNTS}
 
-    def process(self, chunk: Any) -> Iterator[Any]:
-        for block in read_blocks(chunk, self._reading):
+    def process(self, group: Any) -> Iterator[Any]:
+        for block in read_blocks(group, self._reading):
             for name, count in block.tally.items():
                 self._counters[name].inc(count)
             yield block
@@ -57,13 +54,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     _ = (
         pipeline
         | "input" >> beam.Create([job.source])
-        | "list files" >> beam.FlatMap(list_chunks)
-        | "deal out chunks" >> beam.Reshuffle()
+        | "list files" >> beam.FlatMap(list_groups)
+        | "deal out groups" >> beam.Reshuffle()
         | "read" >> beam.ParDo(ReadBlocks(job.reading))
         | "deal out blocks" >> beam.Reshuffle()
-        | "mark" >> beam.ParDo(MarkBlocks(job.version, job.format, place=job.place))
+        | "mark" >> beam.ParDo(MarkBlocks(job.version, job.format, position=job.position))
         | "gather parts" >> beam.GroupByKey()
-        | "write" >> beam.ParDo(WriteParts(job.output, job.format))
+        | "write" >> beam.ParDo(WriteFiles(job.output, job.format))
         | "count" >> beam.CombineGlobally(add_tallies)
         | "write summary" >> beam.Map(write_summary, job.output, described)
     )
@@ -83,30 +80,26 @@ def run_job(job: Job, flags: Sequence[str] = ()) -> dict[str, Any]:
     try:
         state = pipeline.run().wait_until_finish()
     except Exception as error:
-        raise unfinished(job, last_line_of(error)) from error
+        why = last_line_of(error)
+        raise unfinished(job, why) from error
     if state not in (None, PipelineState.DONE):
         raise unfinished(job, f"it ended as {state}")
     summary = read_summary(job.output)
     if not summary["documents"] == summary["marked"] == summary["written"]:
-        raise TfnerError(
-            f"{job.output}: expected every document that was read to be written, got {summary}"
-        )
+        expected = "expected every document that was read to be written"
+        raise TfnerError(f"{job.output}: {expected}, got {summary}")
     return summary
 
 
 def last_line_of(error: Exception) -> str:
     """Say in a line what went wrong: from a worker comes a traceback as text."""
-    lines = [
-        line
-        for line in str(error).splitlines()
-        if line.strip() and not line.startswith((" ", "Traceback"))
-    ]
-    return (lines[-1] if lines else type(error).__name__)[:1000]
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    messages = [line for line in lines if not line.startswith((" ", "Traceback"))]
+    last = messages[-1] if messages else type(error).__name__
+    return last[:1000]
 
 
 def unfinished(job: Job, why: str) -> TfnerError:
     """Say that some of the output is missing."""
-    return TfnerError(
-        f"the pipeline did not come to its end: {why}; the files in {job.output} are whole, "
-        "but not all"
-    )
+    left = f"the files in {job.output} are whole, but not all"
+    return TfnerError(f"the pipeline did not come to its end: {why}; {left}")

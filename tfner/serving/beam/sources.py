@@ -20,7 +20,7 @@ from tfner.serving.runtime.recognizer import CHARACTERS_IN_BLOCK, DOCUMENTS_IN_B
 DECOMPRESS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
-class Chunk(NamedTuple):
+class FileGroup(NamedTuple):
     """Name files that one worker reads one behind the other, with their number in the order."""
 
     number: int
@@ -34,7 +34,9 @@ def is_remote(path: str) -> bool:
 
 def is_folder(source: str) -> bool:
     """Tell whether an input is a folder; in other file systems its path ends with a slash."""
-    return source.endswith("/") if is_remote(source) else Path(source).is_dir()
+    if is_remote(source):
+        return source.endswith("/")
+    return Path(source).is_dir()
 
 
 def list_files(source: str) -> list[FileMetadata]:
@@ -60,10 +62,8 @@ def list_local(source: str) -> list[FileMetadata]:
     path = Path(source)
     if not path.exists():
         return match(source)
-    return [
-        FileMetadata(str(file), file.stat().st_size)
-        for file in (path.glob("*.txt") if path.is_dir() else (path,))
-    ]
+    files = path.glob("*.txt") if path.is_dir() else [path]
+    return [FileMetadata(str(file), file.stat().st_size) for file in files]
 
 
 def match(pattern: str) -> list[FileMetadata]:
@@ -77,23 +77,24 @@ def match(pattern: str) -> list[FileMetadata]:
     return found.metadata_list
 
 
-def cut_chunks(files: Iterable[FileMetadata]) -> Iterator[Chunk]:
+def cut_groups(files: Iterable[FileMetadata]) -> Iterator[FileGroup]:
     """Group files in order, many small ones together, lest the model get one text at a time."""
     number, held, paths = 0, 0, []
     for file in files:
         is_full = len(paths) == DOCUMENTS_IN_BLOCK
         if paths and (is_full or held + file.size_in_bytes > CHARACTERS_IN_BLOCK):
-            yield Chunk(number, tuple(paths))
+            yield FileGroup(number, tuple(paths))
             number, held, paths = number + 1, 0, []
         paths.append(file.path)
         held += file.size_in_bytes
     if paths:
-        yield Chunk(number, tuple(paths))
+        yield FileGroup(number, tuple(paths))
 
 
-def list_chunks(source: str) -> list[Chunk]:
+def list_groups(source: str) -> list[FileGroup]:
     """Group the files of an input."""
-    return list(cut_chunks(list_files(source)))
+    files = list_files(source)
+    return list(cut_groups(files))
 
 
 @contextmanager
@@ -101,7 +102,8 @@ def open_file(path: str) -> Iterator[BinaryIO]:
     """Open a file's bytes, those inside where its name says that it is compressed."""
     decompress = DECOMPRESS.get(PurePosixPath(path).suffix.lower())
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
-        yield cast(BinaryIO, decompress(raw, "rb") if decompress else raw)
+        content = decompress(raw, "rb") if decompress else raw
+        yield cast(BinaryIO, content)
 
 
 def bare_name(path: str) -> str:

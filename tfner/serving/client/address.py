@@ -22,7 +22,7 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Address:
-    """A model on a server.
+    """Point to a model on a server.
 
     `version` and `label` choose among its versions; without either the server takes the newest.
     """
@@ -40,7 +40,8 @@ class Address:
         """Write the address as a user does, for requests and messages."""
         name = quote(self.name, safe="")
         model = name if self.is_grpc else f"v1/models/{name}"
-        return f"{self.scheme}://{self.host}{self.prefix}/{model}{self._choice()}"
+        path = f"{self.prefix}/{model}{self._choice()}"
+        return f"{self.scheme}://{self.host}{path}"
 
     @property
     def is_grpc(self) -> bool:
@@ -67,15 +68,16 @@ def parse_address(url: str, *, version: int | None = None, label: str | None = N
         ConfigError: the URL has another form, or a version is chosen twice, or is no version.
     """
     address = read_url(url)
+    where = address.url
     choices = (address.version, address.label, version, label)
     chosen = [repr(choice) for choice in choices if choice is not None]
     if len(chosen) > 1:
         came = " and ".join(chosen)
-        raise ConfigError(f"{address.url}: expected one choice of a version or label, got {came}")
+        raise ConfigError(f"{where}: expected one choice of a version or label, got {came}")
     if version is not None and (type(version) is not int or version < 0):
-        raise ConfigError(f"{address.url}: expected a whole number as version, got {version!r}")
+        raise ConfigError(f"{where}: expected a whole number as version, got {version!r}")
     if label is not None and not re.fullmatch(r"[^/:]+", label):
-        raise ConfigError(f"{address.url}: expected a label without / and :, got {label!r}")
+        raise ConfigError(f"{where}: expected a label without / and :, got {label!r}")
     if version is None and label is None:
         return address
     return replace(address, version=version, label=label)
@@ -88,23 +90,20 @@ def read_url(url: str) -> Address:
         ConfigError: it has another form.
     """
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        split = urlsplit(url)
+        port = split.port
     except ValueError as error:
         raise ConfigError(f"{EXPECTED}, got one that cannot be read: {error}") from None
-    path = PATHS[parts.scheme].fullmatch(parts.path) if parts.scheme in PATHS else None
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.username
-    grpc_misfit = parts.scheme.startswith("grpc") and (port is None or user is not None)
-    if path is None or not parts.hostname or parts.query or parts.fragment or grpc_misfit:
-        without_password = parts._replace(netloc=host).geturl()
+    scheme, user = split.scheme, split.username
+    path = PATHS[scheme].fullmatch(split.path) if scheme in PATHS else None
+    host = split.netloc.rpartition("@")[2]
+    grpc_misfit = scheme.startswith("grpc") and (port is None or user is not None)
+    if path is None or not split.hostname or split.query or split.fragment or grpc_misfit:
+        without_password = split._replace(netloc=host).geturl()
         raise ConfigError(f"{EXPECTED}, got {without_password!r}")
-    return Address(
-        parts.scheme,
-        host=host,
-        prefix=path["prefix"],
-        name=unquote(path["name"]),
-        version=version_number(path["version"] or ""),
-        label=unquote(path["label"]) if path["label"] else None,
-        login=None if user is None else (unquote(user), unquote(parts.password or "")),
-    )
+    name = unquote(path["name"])
+    version = version_number(path["version"] or "")
+    label = unquote(path["label"]) if path["label"] else None
+    password = unquote(split.password or "")
+    login = None if user is None else (unquote(user), password)
+    return Address(scheme, host, path["prefix"], name, version, label, login)

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Sequence,
-)
+from collections import abc, deque
 from typing import Any, TypeVar
 
 import httpx
@@ -26,25 +16,13 @@ from tfner.serving.client.options import Options
 from tfner.serving.client.requests import in_requests, size_of_words, stream_in_requests
 from tfner.serving.client.rest_transport import RestModel
 from tfner.serving.client.retry import pause_after
-from tfner.serving.runtime.arguments import (
-    check_iterable,
-    document_of,
-    sentences_of,
-    text_of,
-    texts_of,
-)
-from tfner.serving.runtime.recognizer import (
-    TaggedWords,
-    entities_on_words,
-    padded_words,
-    read_entities,
-    read_tags,
-)
+from tfner.serving.runtime import arguments, recognizer
+from tfner.serving.runtime.recognizer import TaggedWords
 from tfner.serving.schema import SIGNATURES, TEXTS, WORDS, Outputs, SignatureSchema
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Stream = Iterable[Item] | AsyncIterable[Item]
+Stream = abc.Iterable[Item] | abc.AsyncIterable[Item]
 IN_FLIGHT = 8
 
 
@@ -65,10 +43,8 @@ def connect_async(
     """
     address = parse_address(url, version=version, label=label)
     if address.is_grpc:
-        raise ConfigError(
-            f"{address.url}: expected an http or https URL: "
-            "there is no asynchronous client for gRPC"
-        )
+        reason = "there is no asynchronous client for gRPC"
+        raise ConfigError(f"{address.url}: expected an http or https URL: {reason}")
     return AsyncRecognizer(address, Options(**options), in_flight)
 
 
@@ -85,7 +61,7 @@ class AsyncRecognizer:
         options: Options,
         in_flight: int = IN_FLIGHT,
         http: httpx.AsyncBaseTransport | None = None,
-        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        sleep: abc.Callable[[float], abc.Awaitable[Any]] = asyncio.sleep,
     ):
         if in_flight < 1:
             raise ConfigError(f"in_flight: expected 1 or more, got {in_flight}")
@@ -95,10 +71,9 @@ class AsyncRecognizer:
         self._room = asyncio.Semaphore(in_flight)
         self._sleep = sleep
         self._model = RestModel(address, options)
+        settings = self._model.client_settings()
         limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-        self._client = httpx.AsyncClient(
-            transport=http, limits=limits, **self._model.client_settings()
-        )
+        self._client = httpx.AsyncClient(transport=http, limits=limits, **settings)
 
     async def __aenter__(self) -> AsyncRecognizer:
         return self
@@ -112,69 +87,78 @@ class AsyncRecognizer:
 
     async def __call__(self, text: str) -> list[Entity]:
         """Find the entities of one text."""
-        return (await self.batch([text_of(text)]))[0]
+        (entities,) = await self.batch([arguments.text_of(text)])
+        return entities
 
-    async def batch(self, texts: Iterable[str]) -> list[list[Entity]]:
+    async def batch(self, texts: abc.Iterable[str]) -> list[list[Entity]]:
         """Find the entities of several texts, in their order."""
-        return [entities async for entities in self.documents(texts_of(texts))]
+        return [entities async for entities in self.documents(arguments.texts_of(texts))]
 
-    async def outputs(self, texts: Iterable[str]) -> Outputs:
+    async def outputs(self, texts: abc.Iterable[str]) -> Outputs:
         """Give all that the model answers to B texts: arrays by the names of docs/serving.md."""
-        encoded = [encode_text(text) for text in texts_of(texts)]
+        encoded = [encode_text(text) for text in arguments.texts_of(texts)]
         schema = SIGNATURES[TEXTS]
         requests = in_requests(encoded, len, self._options)
-        answers = await asyncio.gather(*(self._ask(schema, request) for request in requests))
+        questions = [self._ask(schema, request) for request in requests]
+        answers = await asyncio.gather(*questions)
         return schema.merge(answers)
 
-    async def tag(self, words: Iterable[str]) -> list[str]:
+    async def tag(self, words: abc.Iterable[str]) -> list[str]:
         """Give one tag for each of the given words of a sentence."""
-        return (await self.tag_batch([texts_of(words, "words")]))[0][0]
+        sentence = arguments.texts_of(words, "words")
+        ((tags, _),) = await self.tag_batch([sentence])
+        return tags
 
-    async def tag_batch(self, sentences: Iterable[Sequence[str]]) -> list[TaggedWords]:
+    async def tag_batch(self, sentences: abc.Iterable[abc.Sequence[str]]) -> list[TaggedWords]:
         """Give tags and their probabilities for the words of several sentences."""
-        checked = stream(sentences_of(sentences))
-        requests = stream_in_requests(checked, size_of_sentence, lambda _: None, self._options)
+        checked = arguments.sentences_of(sentences)
+        items = stream(checked)
+        requests = stream_in_requests(items, size_of_sentence, lambda _: None, self._options)
         return [tagged async for tagged in self._in_order(requests, self._tag)]
 
-    def documents(self, documents: Stream[Document | str]) -> AsyncGenerator[list[Entity], None]:
+    def documents(
+        self, documents: Stream[Document | str]
+    ) -> abc.AsyncGenerator[list[Entity], None]:
         """Find the entities of a stream of documents or plain texts, in order.
 
         The stream, which may be asynchronous, is read as answers are taken: never more than
         `in_flight` requests and their documents are held. A request is sent when it is full or the
         stream ends.
         """
-        if not isinstance(documents, AsyncIterable):
-            check_iterable(documents, "documents", "a stream of Document or str")
-        requests = stream_in_requests(
-            as_documents(documents), size_of_document, has_words, self._options
-        )
+        if not isinstance(documents, abc.AsyncIterable):
+            arguments.check_iterable(documents, "documents", "a stream of Document or str")
+        items = as_documents(documents)
+        requests = stream_in_requests(items, size_of_document, has_words, self._options)
         return self._in_order(requests, self._recognize)
 
-    async def _recognize(self, documents: Sequence[Document]) -> list[list[Entity]]:
+    async def _recognize(self, documents: abc.Sequence[Document]) -> list[list[Entity]]:
         """Find the entities of documents that all have given words, or all have none."""
         if has_words(documents[0]):
-            tagged = await self._tag([document.word_texts() for document in documents])
-            return entities_on_words(documents, tagged)
+            sentences = [document.word_texts() for document in documents]
+            tagged = await self._tag(sentences)
+            return recognizer.entities_on_words(documents, tagged)
         texts = [document.text for document in documents]
         encoded = [encode_text(text) for text in texts]
-        return read_entities(texts, await self._ask(SIGNATURES[TEXTS], encoded))
+        answer = await self._ask(SIGNATURES[TEXTS], encoded)
+        return recognizer.read_entities(texts, answer)
 
-    async def _tag(self, sentences: Sequence[Sequence[str]]) -> list[TaggedWords]:
-        rows = padded_words(sentences)
+    async def _tag(self, sentences: abc.Sequence[abc.Sequence[str]]) -> list[TaggedWords]:
+        rows = recognizer.padded_words(sentences)
         schema = SIGNATURES[WORDS]
         if any(map(any, rows)):
             answer = await self._ask(schema, rows)
         else:
-            answer = schema.empty(len(rows), len(rows[0]))
-        return read_tags(sentences, answer)
+            width = len(rows[0])
+            answer = schema.empty(len(rows), width)
+        return recognizer.read_tags(sentences, answer)
 
     async def _in_order(
         self,
-        requests: AsyncIterator[list[Item]],
-        work: Callable[[list[Item]], Coroutine[Any, Any, list[Result]]],
-    ) -> AsyncGenerator[Result, None]:
+        requests: abc.AsyncIterator[list[Item]],
+        work: abc.Callable[[list[Item]], abc.Coroutine[Any, Any, list[Result]]],
+    ) -> abc.AsyncGenerator[Result, None]:
         """Work on requests as they come, `in_flight` at once; yield results in their order."""
-        waiting: deque[asyncio.Task[list[Result]]] = deque()
+        waiting = deque[asyncio.Task[list[Result]]]()
         try:
             async for request in requests:
                 waiting.append(asyncio.create_task(work(request)))
@@ -190,7 +174,7 @@ class AsyncRecognizer:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _ask(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
+    async def _ask(self, signature: SignatureSchema, values: abc.Sequence[Any]) -> Outputs:
         async with self._room:
             failures = 0
             while True:
@@ -198,19 +182,21 @@ class AsyncRecognizer:
                     return await self._post(signature, values)
                 except ServerError as error:
                     failures += 1
-                    await self._sleep(pause_after(error, failures, self._options))
+                    pause = pause_after(error, failures, self._options)
+                    await self._sleep(pause)
 
-    async def _post(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
+    async def _post(self, signature: SignatureSchema, values: abc.Sequence[Any]) -> Outputs:
+        request = self._model.request(signature, values)
         try:
-            response = await self._client.post(**self._model.request(signature, values))
+            response = await self._client.post(**request)
         except httpx.HTTPError as error:
             raise self._model.failure(error) from error
         return self._model.answer(signature, values, response)
 
 
-async def stream(items: Stream[Item]) -> AsyncIterator[Item]:
+async def stream(items: Stream[Item]) -> abc.AsyncIterator[Item]:
     """Yield the items of any stream, asynchronously."""
-    if isinstance(items, AsyncIterable):
+    if isinstance(items, abc.AsyncIterable):
         async for item in items:
             yield item
     else:
@@ -218,11 +204,12 @@ async def stream(items: Stream[Item]) -> AsyncIterator[Item]:
             yield item
 
 
-async def as_documents(items: Stream[Document | str]) -> AsyncIterator[Document]:
+async def as_documents(items: Stream[Document | str]) -> abc.AsyncIterator[Document]:
     """Make documents of plain texts."""
     index = 0
     async for item in stream(items):
-        yield Document(item) if isinstance(item, str) else document_of(item, index)
+        is_text = isinstance(item, str)
+        yield Document(item) if is_text else arguments.document_of(item, index)
         index += 1
 
 
@@ -237,5 +224,5 @@ def size_of_document(document: Document) -> int:
     return size_of_sentence(document.word_texts())
 
 
-def size_of_sentence(words: Sequence[str]) -> int:
+def size_of_sentence(words: abc.Sequence[str]) -> int:
     return size_of_words([encode_text(word) for word in words])

@@ -17,9 +17,8 @@ try:
     import tensorflow as tf
     from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 except ImportError as error:
-    raise MissingExtraError(
-        error.name or "tensorflow-serving-api", "serving", "asking a server over gRPC"
-    ) from error
+    package = error.name or "tensorflow-serving-api"
+    raise MissingExtraError(package, "serving", "asking a server over gRPC") from error
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 BUSY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -32,43 +31,40 @@ class GrpcTransport:
     def __init__(self, address: Address, options: Options):
         self._address = address
         self._options = options
-        self._metadata = tuple((name.lower(), value) for name, value in options.headers.items())
+        headers = options.headers.items()
+        self._metadata = tuple((name.lower(), value) for name, value in headers)
         self._channel = open_channel(address, options)
-        self._predict = self._channel.unary_unary(
-            PREDICT,
-            request_serializer=PredictRequest.SerializeToString,
-            response_deserializer=PredictResponse.FromString,
-        )
+        write, read = PredictRequest.SerializeToString, PredictResponse.FromString
+        self._predict = self._channel.unary_unary(PREDICT, write, read)
 
     def __call__(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
+        request = self._request(signature, values)
         try:
-            response = self._predict(
-                self._request(signature, values),
-                timeout=self._options.timeout,
-                metadata=self._metadata,
-            )
+            response = self._predict(request, self._options.timeout, self._metadata)
         except grpc.RpcError as error:
             raise self._failure(error) from error
         try:
             outputs = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
             return signature.read(outputs, values)
         except (ValueError, TypeError) as error:
-            raise ServerError(
-                f"{self._address.url}: not an answer to signature {signature.name}: {error}"
-            ) from None
+            what = f"not an answer to signature {signature.name}: {error}"
+            raise ServerError(f"{self._address.url}: {what}") from None
 
     def close(self) -> None:
         self._channel.close()
 
     def _request(self, signature: SignatureSchema, values: Sequence[Any]) -> PredictRequest:
         request = PredictRequest()
-        request.model_spec.name = self._address.name
-        request.model_spec.signature_name = signature.name
+        model = request.model_spec
+        model.name = self._address.name
+        model.signature_name = signature.name
         if self._address.version is not None:
-            request.model_spec.version.value = self._address.version
+            model.version.value = self._address.version
         if self._address.label is not None:
-            request.model_spec.version_label = self._address.label
-        request.inputs[signature.inputs[0].name].CopyFrom(tf.make_tensor_proto(values, tf.string))
+            model.version_label = self._address.label
+        name = signature.inputs[0].name
+        proto = tf.make_tensor_proto(values, tf.string)
+        request.inputs[name].CopyFrom(proto)
         return request
 
     def _failure(self, error: Any) -> ServerError:
@@ -77,25 +73,28 @@ class GrpcTransport:
         if code == TOO_SLOW:
             what = f"no answer within {self._options.timeout:g} s"
         else:
-            what = f"{code.name}: {printable(error.details() or '')}"
+            details = error.details() or ""
+            what = f"{code.name}: {printable(details)}"
         return ServerError(f"{self._address.url}: {what}", transient=again)
 
 
 def open_channel(address: Address, options: Options) -> grpc.Channel:
     """Open a channel, which connects when it is first used."""
+    # A channel that failed to connect refuses all requests until its own pause is over: it should
+    # not be longer than ours.
+    first_ms, longest_ms = round(500 * options.first_pause), round(500 * options.longest_pause)
+    connect_ms = round(1000 * options.connect_timeout)
     settings = [
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
-        # A channel that failed to connect refuses all requests until its own pause is over:
-        # it should not be longer than ours.
-        ("grpc.initial_reconnect_backoff_ms", round(500 * options.first_pause)),
-        ("grpc.max_reconnect_backoff_ms", round(500 * options.longest_pause)),
-        # Despite its name, the time to connect in.
-        ("grpc.min_reconnect_backoff_ms", round(1000 * options.connect_timeout)),
+        ("grpc.initial_reconnect_backoff_ms", first_ms),
+        ("grpc.max_reconnect_backoff_ms", longest_ms),
+        ("grpc.min_reconnect_backoff_ms", connect_ms),  # despite its name, the time to connect in
     ]
     if address.scheme == "grpc":
         return grpc.insecure_channel(address.host, settings)
-    credentials = grpc.ssl_channel_credentials(authorities(options))
+    trusted = authorities(options)
+    credentials = grpc.ssl_channel_credentials(trusted)
     return grpc.secure_channel(address.host, credentials, settings)
 
 
@@ -110,6 +109,5 @@ def authorities(options: Options) -> bytes | None:
     try:
         return Path(options.ca_file).read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"{options.ca_file}: cannot be read as PEM certificates: {error}"
-        ) from None
+        what = f"cannot be read as PEM certificates: {error}"
+        raise ConfigError(f"{options.ca_file}: {what}") from None

@@ -14,7 +14,7 @@ ABOVE_ZERO = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of a client. Times are in seconds.
+    """Hold the options of a client. Times are in seconds.
 
     A request that could not be delivered, or that the server was too busy for, is sent again up to
     `retries` times, after pauses that double from `first_pause` to `longest_pause`; one that the

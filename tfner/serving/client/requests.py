@@ -29,12 +29,14 @@ class Fill:
 
         Returns: False if it did not fit, and is the first of the next request instead.
         """
-        count, longest = self._count + 1, max(self._longest, size)
-        padded = count * longest
+        count = self._count + 1
+        longest = max(self._longest, size)
         alike = not self.is_full and kind == self._kind
-        fits = self._count == 0 or (alike and padded <= self._bytes)
-        self._count = count if fits else 1
-        self._longest = longest if fits else size
+        fits = self._count == 0 or (alike and count * longest <= self._bytes)
+        if not fits:
+            count, longest = 1, size
+        self._count = count
+        self._longest = longest
         self._kind = kind
         return fits
 

@@ -19,12 +19,8 @@ from tfner.serving.schema import Outputs, SignatureSchema
 
 BUSY = (429, 502, 503)  # a proxy says 502 where it could not reach the server
 TOO_SLOW = (408, 504)
-UNDELIVERED = (
-    httpx.NetworkError,
-    httpx.RemoteProtocolError,
-    httpx.ConnectTimeout,
-    httpx.WriteTimeout,
-)
+UNCONNECTED = (httpx.NetworkError, httpx.ConnectTimeout)
+UNDELIVERED = (*UNCONNECTED, httpx.RemoteProtocolError, httpx.WriteTimeout)
 ESCAPED_ERROR = re.compile(rb'\s*\{\s*"error"\s*:\s*"(.*)"\s*\}\s*', re.DOTALL)
 ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
@@ -56,13 +52,12 @@ class RestModel:
         Raises:
             ConfigError: the file of authorities cannot be read.
         """
-        timeout = httpx.Timeout(
-            self._options.timeout, connect=self._options.connect_timeout, pool=None
-        )
-        headers = dict(self._options.headers)
+        options = self._options
+        timeout = httpx.Timeout(options.timeout, connect=options.connect_timeout, pool=None)
+        headers = dict(options.headers)
         settings = {"headers": headers, "auth": self._login, "timeout": timeout}
-        if self._options.ca_file is not None:
-            settings["verify"] = ssl_context(self._options.ca_file)
+        if options.ca_file is not None:
+            settings["verify"] = ssl_context(options.ca_file)
         return settings
 
     def request(self, signature: SignatureSchema, values: Sequence[Any]) -> dict[str, Any]:
@@ -70,11 +65,8 @@ class RestModel:
         inputs = {signature.inputs[0].name: as_json(values)}
         body = {"signature_name": signature.name, "inputs": inputs}
         content = json.dumps(body, ensure_ascii=False).encode("utf-8")
-        return {
-            "url": f"{self.url}:predict",
-            "content": content,
-            "headers": {"Content-Type": "application/json"},
-        }
+        headers = {"Content-Type": "application/json"}
+        return {"url": f"{self.url}:predict", "content": content, "headers": headers}
 
     def answer(
         self, signature: SignatureSchema, values: Sequence[Any], response: httpx.Response
@@ -90,12 +82,12 @@ class RestModel:
             document = json.loads(response.content)
             outputs = document.get("outputs") if isinstance(document, dict) else None
             if not isinstance(outputs, dict):
-                raise ValueError(f"expected a JSON object with outputs, got {message_of(response)}")
+                came = message_of(response)
+                raise ValueError(f"expected a JSON object with outputs, got {came}")
             return signature.read(outputs, values)
         except (ValueError, RecursionError) as error:
-            raise ServerError(
-                f"{self.url}: not an answer to signature {signature.name}: {error}"
-            ) from None
+            what = f"not an answer to signature {signature.name}: {error}"
+            raise ServerError(f"{self.url}: {what}") from None
 
     def failure(self, error: httpx.HTTPError) -> ServerError:
         """Say why there is no answer at all."""
@@ -115,8 +107,9 @@ class RestModel:
     def _refusal(self, response: httpx.Response) -> ServerError:
         status = response.status_code
         again = status in BUSY or (status in TOO_SLOW and self._options.retry_timeouts)
-        message = f"{self.url}: HTTP {status}: {message_of(response)}"
+        words = message_of(response)
         wait = seconds(response.headers.get("Retry-After", ""))
+        message = f"{self.url}: HTTP {status}: {words}"
         return ServerError(message, transient=again, retry_after=wait)
 
 
@@ -125,11 +118,13 @@ class RestTransport:
 
     def __init__(self, address: Address, options: Options, http: httpx.BaseTransport | None = None):
         self._model = RestModel(address, options)
-        self._client = httpx.Client(transport=http, **self._model.client_settings())
+        settings = self._model.client_settings()
+        self._client = httpx.Client(transport=http, **settings)
 
     def __call__(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
+        request = self._model.request(signature, values)
         try:
-            response = self._client.post(**self._model.request(signature, values))
+            response = self._client.post(**request)
         except httpx.HTTPError as error:
             raise self._model.failure(error) from error
         return self._model.answer(signature, values, response)
@@ -148,7 +143,8 @@ def as_json(value: Any) -> Any:
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
-            return {"b64": base64.b64encode(value).decode("ascii")}
+            encoded = base64.b64encode(value)
+            return {"b64": encoded.decode("ascii")}
     return [as_json(one) for one in value]
 
 
@@ -166,13 +162,15 @@ def message_in(body: bytes) -> str:
     """Read the message in the body of a refusal."""
     try:
         document = json.loads(body)
-        if isinstance(document, dict) and isinstance(document.get("error"), str):
-            return document["error"]
+        error = document.get("error") if isinstance(document, dict) else None
+        if isinstance(error, str):
+            return error
         return body.decode("utf-8")
     except (ValueError, RecursionError):
         # The server escapes as C does, not JSON: \' and octal digits for all that is not ASCII.
         escaped = ESCAPED_ERROR.fullmatch(body)
-        return (unescape(escaped[1]) if escaped else body).decode("utf-8", "replace")
+        message = unescape(escaped[1]) if escaped else body
+        return message.decode("utf-8", "replace")
 
 
 def unescape(text: bytes) -> bytes:

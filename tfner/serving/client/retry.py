@@ -25,6 +25,7 @@ def pause_after(
         message = f"{error} (tried {failures} times)" if failures > 1 else str(error)
         raise ServerError(message, transient=True, retry_after=error.retry_after) from error
     doubled = options.first_pause * 2.0 ** (failures - 1)
-    pause = min(options.longest_pause, doubled) * (0.5 + 0.5 * draw())
+    share = 0.5 + 0.5 * draw()
+    pause = min(options.longest_pause, doubled) * share
     asked = min(error.retry_after, options.longest_pause)
     return max(pause, asked)

@@ -34,7 +34,8 @@ def connect(
     """Make the recognizer of a served model; see `tfner.connect`. Nothing is sent yet."""
     address = parse_address(url, version=version, label=label)
     settings = Options(**options)
-    return remote_recognizer(address, settings, open_transport(address, settings))
+    transport = open_transport(address, settings)
+    return remote_recognizer(address, settings, transport)
 
 
 def open_transport(address: Address, options: Options) -> Transport:
@@ -71,7 +72,8 @@ class Client:
         """Ask the signature serving_default about B texts."""
         schema = SIGNATURES[TEXTS]
         requests = in_requests(texts, len, self._options)
-        return schema.merge([self._ask(schema, request) for request in requests])
+        answers = [self._ask(schema, request) for request in requests]
+        return schema.merge(answers)
 
     def ask_words(self, rows: list[list[bytes]]) -> Outputs:
         """Ask the signature words about [B, W] words.
@@ -80,11 +82,14 @@ class Client:
         """
         requests = in_requests(map(strip_row, rows), size_of_words, self._options)
         answers = [self._ask_rows(pad_rows(request)) for request in requests]
-        return SIGNATURES[WORDS].merge(answers, columns=len(rows[0]) if rows else 0)
+        columns = len(rows[0]) if rows else 0
+        return SIGNATURES[WORDS].merge(answers, columns)
 
     def _ask_rows(self, rows: list[list[bytes]]) -> Outputs:
         schema = SIGNATURES[WORDS]
-        return self._ask(schema, rows) if rows[0] else schema.empty(len(rows))
+        if rows[0]:
+            return self._ask(schema, rows)
+        return schema.empty(len(rows))
 
     def _ask(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
         failures = 0
@@ -93,4 +98,5 @@ class Client:
                 return self._transport(signature, values)
             except ServerError as error:
                 failures += 1
-                self._sleep(pause_after(error, failures, self._options))
+                pause = pause_after(error, failures, self._options)
+                self._sleep(pause)

@@ -57,7 +57,8 @@ def document_of(value: Any, index: int) -> Document:
         TypeError: it is none, or its text is no str.
     """
     if not isinstance(value, Document):
-        raise TypeError(f"documents[{index}]: expected a Document, got {describe_value(value)}")
+        came = describe_value(value)
+        raise TypeError(f"documents[{index}]: expected a Document, got {came}")
     if not isinstance(value.text, str):
         text_of(value.text, f"documents[{index}].text")
     return value
@@ -75,4 +76,6 @@ def check_iterable(value: Any, name: str, expected: str) -> None:
 
 def describe_value(value: Any) -> str:
     """Name the type of a value, and show the value, shortened."""
-    return "None" if value is None else f"{type(value).__name__}: {show(value, longest=40)}"
+    if value is None:
+        return "None"
+    return f"{type(value).__name__}: {show(value, longest=40)}"

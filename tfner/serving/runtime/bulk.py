@@ -18,20 +18,21 @@ from tfner.serving.runtime.recognizer import Recognizer, in_blocks
 
 Item = TypeVar("Item")
 Marked = tuple[Document, "list[Entity] | None"]  # None: the document was saved by an earlier run
+Made = tuple[bool, object]  # (True, an item), and at last (False, what ended them)
 Save = Callable[[Document, "list[Entity] | None"], None]
-BLOCKS_READ_AHEAD = 1
+BLOCKS_PREFETCHED = 1
 BLOCKS_UNSAVED = 2
 
 
 class Block(NamedTuple):
-    """Documents in memory, and which of them were saved by an earlier run."""
+    """Hold documents in memory, and which of them were saved by an earlier run."""
 
     documents: list[Document]
     saved: list[bool]
 
 
 class Step(NamedTuple):
-    """Counts of what was done, by the model or by an earlier run."""
+    """Count what was done, by the model or by an earlier run."""
 
     documents: int
     words: int
@@ -48,7 +49,7 @@ def mark_all(
     is asked about the whole block: in other company the last digits of its scores would be others.
     """
     with SaveBehind(save) as behind:
-        for block in prefetch(in_saved_blocks(documents, earlier), BLOCKS_READ_AHEAD):
+        for block in prefetch(in_saved_blocks(documents, earlier), BLOCKS_PREFETCHED):
             found: dict[int, list[Entity]] = {}
             if all(block.saved):
                 yield Step(len(block.documents), 0, earlier=True)
@@ -57,27 +58,29 @@ def mark_all(
                     found.update(answered)
                     words = sum(count_words(block.documents[index]) for index, _ in answered)
                     yield Step(len(answered), words)
-            behind.add(in_order(block, found))
+            marked = in_order(block, found)
+            behind.add(marked)
 
 
 def in_saved_blocks(documents: Iterable[Document], earlier: Earlier) -> Iterator[Block]:
     """Cut a stream into blocks; ask whether a document is saved before the next one is read."""
     for block in in_blocks(documents):
-        yield Block(block, [earlier.holds(document) for document in block])
+        saved = [earlier.holds(document) for document in block]
+        yield Block(block, saved)
     earlier.finish()
 
 
 def in_order(block: Block, found: dict[int, list[Entity]]) -> list[Marked]:
     """Pair the documents of a block with what was found in those that were not saved before."""
-    marked: list[Marked] = []
-    for index, (document, saved) in enumerate(zip(*block, strict=True)):
-        marked.append((document, None if saved else found[index]))
-    return marked
+    entities = [None if saved else found[index] for index, saved in enumerate(block.saved)]
+    return list(zip(block.documents, entities, strict=True))
 
 
 def count_words(document: Document) -> int:
     """Count the given words, or what white space parts."""
-    return len(document.text.split()) if document.words is None else len(document.words)
+    if document.words is None:
+        return len(document.text.split())
+    return len(document.words)
 
 
 def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
@@ -86,8 +89,7 @@ def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
     An error in making one is raised where that item would come. The thread is not waited for: it
     may stand in a read that never ends.
     """
-    # (True, an item), and at last (False, what ended them)
-    made: SimpleQueue[tuple[bool, object]] = SimpleQueue()
+    made = SimpleQueue[Made]()
     free = Semaphore(count + 1)
     stopped = Event()
     arguments = (items, made.put, free, stopped)
@@ -107,10 +109,7 @@ def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
 
 
 def make_items(
-    items: Iterable[Item],
-    put: Callable[[tuple[bool, object]], None],
-    free: Semaphore,
-    stopped: Event,
+    items: Iterable[Item], put: Callable[[Made], None], free: Semaphore, stopped: Event
 ) -> None:
     """Put items, and at last what ended them: an error or None."""
     try:

@@ -17,11 +17,13 @@ from tfner.tagging.schemes import read_spans
 
 logger = logging.getLogger(__name__)
 
+BEYOND_MOST = "%d entities of a text are beyond the %d that the model gives at most (max_entities)"
 DOCUMENTS_IN_BLOCK = 1024  # among which those of like length find together
 CHARACTERS_IN_BLOCK = 1 << 20
 DOCUMENTS_AT_ONCE = 128  # sorted tweets on a CPU: 32 are slower, 256 no faster
 # Of the documents asked at once, each counted as long as the longest: given words are sent padded.
 CHARACTERS_AT_ONCE = 1 << 18
+Found = tuple[int, list[Entity]]  # index of a document in its block, and its entities
 AskTexts = Callable[[list[bytes]], Outputs]  # UTF-8 of B texts -> outputs of serving_default
 AskWords = Callable[[list[list[bytes]]], Outputs]  # UTF-8 [B, W], padded with b"" -> those of words
 TaggedWords = tuple[list[str], list[float]]  # tags of a sentence's words, and their probabilities
@@ -61,8 +63,11 @@ class Recognizer:
 
     def tag(self, words: Iterable[str]) -> list[str]:
         """Give one tag for each of the given words of a sentence, in the model's tag scheme."""
-        words = texts_of(words, "words")
-        return self._tag_sentences([words])[0][0] if words else []
+        sentence = texts_of(words, "words")
+        if not sentence:
+            return []
+        ((tags, _),) = self._tag_sentences([sentence])
+        return tags
 
     def tag_batch(self, sentences: Iterable[Sequence[str]]) -> list[TaggedWords]:
         """Give tags and their probabilities for the words of several sentences.
@@ -83,33 +88,27 @@ class Recognizer:
             found: dict[int, list[Entity]] = {}
             for answered in self.recognize_block(block):
                 found.update(answered)
-            yield from (found[index] for index in range(len(block)))
+            for index in range(len(block)):
+                yield found[index]
 
-    def recognize_block(
-        self, block: Sequence[Document]
-    ) -> Iterator[list[tuple[int, list[Entity]]]]:
+    def recognize_block(self, block: Sequence[Document]) -> Iterator[list[Found]]:
         """Yield (index in the block, entities) of some documents at a time, as the model answers.
 
         Those of like length are asked together, the longest first.
         """
-        order = sorted(
-            range(len(block)),
-            key=lambda index: (block[index].words is None, -len(block[index].text)),
-        )
-        batches = batch_by_padded_size(
-            (block[index] for index in order),
-            count=DOCUMENTS_AT_ONCE,
-            characters=CHARACTERS_AT_ONCE,
-        )
+        keys = [(document.words is None, -len(document.text)) for document in block]
+        order = sorted(range(len(block)), key=keys.__getitem__)
+        documents = [block[index] for index in order]
+        limits = {"count": DOCUMENTS_AT_ONCE, "characters": CHARACTERS_AT_ONCE}
+        batches = batch_by_padded_size(documents, **limits)
         start = 0
         for found in self._recognize_batches(list(batches)):
             end = start + len(found)
-            yield list(zip(order[start:end], found, strict=True))
+            indices = order[start:end]
+            yield list(zip(indices, found, strict=True))
             start = end
 
-    def _recognize_batches(
-        self, batches: Sequence[Sequence[Document]]
-    ) -> Iterator[list[list[Entity]]]:
+    def _recognize_batches(self, batches: Sequence[list[Document]]) -> Iterator[list[list[Entity]]]:
         """Yield the answers in order, `at_once` under way; ask one alone without a thread."""
         if min(self._at_once, len(batches)) <= 1:
             yield from map(self._recognize, batches)
@@ -121,13 +120,15 @@ class Recognizer:
         """Find the entities of documents that all have given words, or all have none."""
         if batch[0].words is None:
             texts = [document.text for document in batch]
-            answer = self._ask_texts([encode_text(text) for text in texts])
+            encoded = [encode_text(text) for text in texts]
+            answer = self._ask_texts(encoded)
             return read_entities(texts, answer)
         tagged = self._tag_sentences([document.word_texts() for document in batch])
         return entities_on_words(batch, tagged)
 
     def _tag_sentences(self, sentences: Sequence[Sequence[str]]) -> list[TaggedWords]:
-        answer = self._ask_words(padded_words(sentences))
+        rows = padded_words(sentences)
+        answer = self._ask_words(rows)
         return read_tags(sentences, answer)
 
 
@@ -182,7 +183,8 @@ def read_tags(sentences: Sequence[Sequence[str]], answer: Outputs) -> list[Tagge
     for words, tags, scores in zip(sentences, answer["tag"], answer["score"], strict=True):
         count = len(words)
         texts = [tag.decode() or "O" for tag in tags[:count]]
-        tagged.append((texts, scores[:count].tolist()))
+        probabilities = scores[:count].tolist()
+        tagged.append((texts, probabilities))
     return tagged
 
 
@@ -201,19 +203,15 @@ def entities_of(text: str, answer: Outputs, row: int) -> Iterator[Entity]:
     [Entity(start=4, end=6, label='PER', score=0.5, text='Bo')]
     """
     count = int(answer["entity_count"][row])
-    most = answer["entity_start"].shape[1]
+    starts, ends = answer["entity_start"][row], answer["entity_end"][row]
+    labels, scores = answer["entity_label"][row], answer["entity_score"][row]
+    most = len(starts)
     if count > most:
-        logger.warning(
-            "%d entities of a text are beyond the %d that the model gives at most (max_entities)",
-            count - most,
-            most,
-        )
+        logger.warning(BEYOND_MOST, count - most, most)
     for i in range(min(count, most)):
-        start = int(answer["entity_start"][row, i])
-        end = int(answer["entity_end"][row, i])
-        label = answer["entity_label"][row, i].decode()
-        score = float(answer["entity_score"][row, i])
-        yield entity_at(text, start, end, label, score)
+        label = labels[i].decode()
+        start, end = int(starts[i]), int(ends[i])
+        yield entity_at(text, start, end, label, float(scores[i]))
 
 
 def entities_on_words(

@@ -39,21 +39,19 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
     try:
         model = tf.saved_model.load(str(folder))
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"{folder}: cannot be loaded as a SavedModel of tfner: {first_line(error)}"
-        ) from None
+        what = f"cannot be loaded as a SavedModel of tfner: {first_line(error)}"
+        raise ModelError(f"{folder}: {what}") from None
     missing = {TEXTS, WORDS} - set(model.signatures)
     if missing:
         names = ", ".join(sorted(missing))
-        raise ModelError(
-            f"{folder}: expected a SavedModel of tfner, got one without the signatures {names}"
-        )
-    functions = GraphFunctions(model, model.signatures[TEXTS], model.signatures[WORDS])
-    return functions.recognizer(card)
+        came = f"got one without the signatures {names}"
+        raise ModelError(f"{folder}: expected a SavedModel of tfner, {came}")
+    texts, words = model.signatures[TEXTS], model.signatures[WORDS]
+    return GraphFunctions(model, texts, words).recognizer(card)
 
 
 class GraphFunctions:
-    """The signatures of a model in this process, as a recognizer asks them."""
+    """Hold the signatures of a model in this process, as a recognizer asks them."""
 
     def __init__(self, owner: Any, text: Function, words: Function):
         self.owner = owner  # functions hold the object they belong to only weakly
@@ -62,12 +60,14 @@ class GraphFunctions:
 
     def ask_texts(self, texts: list[bytes]) -> Outputs:
         """Answer B texts."""
-        return as_numpy(self.text(text=tf.constant(texts, tf.string)))
+        question = tf.constant(texts, tf.string)
+        return as_numpy(self.text(text=question))
 
     def ask_words(self, rows: list[list[bytes]]) -> Outputs:
         """Answer [B, W] words; the shape is given, since no list says how wide no rows are."""
-        shape = [len(rows), len(rows[0]) if rows else 0]
-        return as_numpy(self.words(words=tf.constant(rows, tf.string, shape)))
+        width = len(rows[0]) if rows else 0
+        question = tf.constant(rows, tf.string, [len(rows), width])
+        return as_numpy(self.words(words=question))
 
     def recognizer(self, card: dict[str, Any]) -> Recognizer:
         """Make the recognizer that asks these functions."""
@@ -90,9 +90,8 @@ def find_version(path: Path) -> Path:
         raise ModelError(f"{path}: no such folder")
     versions = complete_versions(path)
     if not versions:
-        raise ModelError(
-            f"{path}: expected a SavedModel or numbered versions of one, found neither"
-        )
+        expected = "expected a SavedModel or numbered versions of one"
+        raise ModelError(f"{path}: {expected}, found neither")
     return versions[max(versions)]
 
 
@@ -107,7 +106,6 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder}: not an export of tfner: {CARD} cannot be read: No such file")
     card = read_json_object(path, ModelError)
     if "tag_scheme" not in card:
-        raise ModelError(
-            f"{path}: expected a JSON object with tag_scheme, got {show(sorted(card))}"
-        )
+        came = show(sorted(card))
+        raise ModelError(f"{path}: expected a JSON object with tag_scheme, got {came}")
     return card

@@ -25,9 +25,10 @@ def share_processors(processors: int) -> None:
     chosen = any(map(os.environ.get, CHOSEN))
     if processors > PASSES_AT_ONCE or chosen or tf.config.list_physical_devices("GPU"):
         return
+    threading = tf.config.threading
     with suppress(RuntimeError):  # it runs already
-        tf.config.threading.set_inter_op_parallelism_threads(processors)
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(processors)
+        threading.set_intra_op_parallelism_threads(1)
 
 
 def count_processors() -> int:

@@ -15,23 +15,14 @@ from apache_beam.metrics import Metrics
 
 from tfner.exceptions import ConfigError
 from tfner.formats.registry import find_format
+from tfner.serving.beam.entries import READ_COUNTS
 from tfner.serving.beam.sources import is_remote
 
 SUMMARY = "summary.json"
-COUNTED = (
-    "files",
-    "documents",
-    "refused",
-    "blank",
-    "skipped",
-    "marked",
-    "written",
-    "words",
-    "entities",
-)
+COUNTED = (*READ_COUNTS, "marked", "written", "words", "entities")
 
 
-def prepare_folder(folder: str) -> None:
+def check_folder(folder: str) -> None:
     """Refuse an output's folder that is not empty.
 
     Raises:
@@ -43,15 +34,14 @@ def prepare_folder(folder: str) -> None:
         raise ConfigError(f"{folder}: {error}") from None
     if found.metadata_list:
         path = found.metadata_list[0].path
-        raise ConfigError(
-            f"{folder}: expected a new or empty folder for the output, got one with {path} in it"
-        )
+        expected = "expected a new or empty folder for the output"
+        raise ConfigError(f"{folder}: {expected}, got one with {path} in it")
 
 
-class WriteParts(beam.DoFn):
-    """Write the blocks of ((group, part), blocks), and give their tally once the files stand.
+class WriteFiles(beam.DoFn):
+    """Write the blocks of ((group, index), blocks), and give their tally once the files stand.
 
-    They are `part-GROUP-PART` and, where anything was refused, `refused-GROUP-PART.jsonl`. Done
+    They are `part-GROUP-INDEX` and, where anything was refused, `refused-GROUP-INDEX.jsonl`. Done
     twice, as runners do after a failure, it leaves the same files.
     """
 
@@ -63,13 +53,15 @@ class WriteParts(beam.DoFn):
         self._refused = Metrics.counter("tfner", "entries_refused")
 
     def process(self, keyed: Any) -> Iterator[dict[str, int]]:
-        (group, part), values = keyed
+        (group, index), values = keyed
         blocks = sorted(values, key=lambda block: block.number)
-        number = f"{group:06}-{part:06}"
-        self._put(f"part-{number}{self._suffix}", b"".join(block.predictions for block in blocks))
-        self._put(f"refused-{number}.jsonl", b"".join(block.refused for block in blocks))
-        written = {"written": sum(block.tally["marked"] for block in blocks)}
-        tally = add_tallies([*(block.tally for block in blocks), written])
+        number = f"{group:06}-{index:06}"
+        predictions = b"".join(block.predictions for block in blocks)
+        refused = b"".join(block.refused for block in blocks)
+        self._put(f"part-{number}{self._suffix}", predictions)
+        self._put(f"refused-{number}.jsonl", refused)
+        tally = add_tallies(block.tally for block in blocks)
+        tally["written"] = tally["marked"]
         self._written.inc(tally["written"])
         self._refused.inc(tally.get("refused", 0))
         yield tally
@@ -81,7 +73,7 @@ class WriteParts(beam.DoFn):
 
 def add_tallies(tallies: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Add counts up by their names."""
-    total: Counter[str] = Counter()
+    total = Counter[str]()
     for tally in tallies:
         total.update(tally)
     return dict(total)
@@ -93,7 +85,8 @@ def write_whole(folder: str, name: str, content: bytes) -> None:
     try:
         with FileSystems.create(building, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             file.write(content)
-        FileSystems.rename([building], [f"{folder}/{name}"])
+        target = f"{folder}/{name}"
+        FileSystems.rename([building], [target])
     except BaseException:
         if not is_remote(building):  # elsewhere a file that was not closed is none
             FileSystems.delete([building])
@@ -107,8 +100,8 @@ def write_summary(tally: Mapping[str, int], folder: str, job: Mapping[str, str])
     """
     counts = {name: tally.get(name, 0) for name in COUNTED}
     others = {name: count for name, count in sorted(tally.items()) if name not in counts}
-    text = json.dumps({**job, **counts, **others}, indent=2) + "\n"
-    write_whole(folder, SUMMARY, text.encode())
+    text = json.dumps({**job, **counts, **others}, indent=2)
+    write_whole(folder, SUMMARY, f"{text}\n".encode())
 
 
 def read_summary(folder: str) -> dict[str, Any]:
