@@ -31,7 +31,7 @@ LENGTH = OutputSchema(
     "int32",
     "BE",
     "characters of the entity",
-    absent=-7,
+    absent=-1,
     compute=lambda found: (
         found.at_last(found.tokens.unit_end) - found.at_first(found.tokens.unit_start)
     ),
@@ -69,12 +69,12 @@ def addresses(folder):
 
 @pytest.fixture(scope="module")
 def wanted(folder):
-    """The lengths of the entities that are found, -7 behind them: [B, E]."""
+    """The lengths of the entities that are found, -1 behind them: [B, E]."""
     found = tiny.loaded().batch(ASKED)
-    lengths = np.full((len(ASKED), max(map(len, found))), -7, np.int32)
+    lengths = np.full((len(ASKED), max(map(len, found))), -1, np.int32)
     for row, entities in enumerate(found):
         lengths[row, : len(entities)] = [entity.end - entity.start for entity in entities]
-    assert (lengths == -7).any()
+    assert (lengths == -1).any()
     assert (lengths > 0).any()
     return lengths
 
@@ -129,7 +129,7 @@ def test_requests_that_the_server_answers_together_each_get_their_own(addresses,
             return await asyncio.gather(*(ner.outputs([text]) for text in ASKED))
 
     for answer, lengths in zip(asyncio.run(ask_all()), wanted, strict=True):
-        np.testing.assert_array_equal(answer["entity_length"][0], lengths[lengths != -7])
+        np.testing.assert_array_equal(answer["entity_length"][0], lengths[lengths != -1])
 
 
 def test_both_cards_tell_of_it(folder):
@@ -137,13 +137,13 @@ def test_both_cards_tell_of_it(folder):
     assert card["signatures"][TEXTS]["outputs"]["entity_length"] == {
         "dtype": "int32",
         "axes": ["B", "E"],
-        "absent": -7,
+        "absent": -1,
         "description": "characters of the entity",
     }
     page = (folder / "assets.extra" / "README.md").read_text()
     rows = MarkdownIt("commonmark").enable("table").render(page).split("<tr>")
     (row,) = [row for row in rows if "entity_length" in row]
-    for cell in ("serving_default", "int32 [B, E]", "characters of the entity", "-7"):
+    for cell in ("serving_default", "int32 [B, E]", "characters of the entity", "-1"):
         assert cell in row
 
 
@@ -182,3 +182,9 @@ def test_an_output_of_another_type_than_declared_is_refused_when_the_graph_is_ma
     ner = live_recognizer(tiny.tagger(), {})
     with pytest.raises(TypeError, match=r"entity_half: expected float32 \[B, E\], got int32"):
         ner("Anna")
+
+
+def test_rows_that_a_server_could_not_cut_are_refused():
+    message = "^output entity_length: expected absent=-1, got -7$"
+    with pytest.raises(ValueError, match=message):
+        OutputSchema("entity_length", "int32", "BE", "", -7, lambda found: found)

@@ -1,4 +1,6 @@
-"""Command lines run in this process, by the entry that all commands share, with what a shell would see of them."""
+"""Command lines run in this process, by the entry that all commands share, with what a shell would
+see of them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ class Result(NamedTuple):
 
 
 class CommandLine:
-    """`line("predict", MODEL, FILE)` is `python -m tfner.predict MODEL FILE`; pytest's capsys and monkeypatch stand for the process."""
+    """`line("predict", MODEL, FILE)` is `python -m tfner.predict MODEL FILE`.
+
+    Pytest's capsys and monkeypatch stand for the process.
+    """
 
     def __init__(self, capsys, monkeypatch):
         self._capsys = capsys
@@ -35,7 +40,10 @@ class CommandLine:
 
 
 def exit_code(call) -> int:
-    """What the process would end with; an exception that gets here would be a traceback, and is one."""
+    """What the process would end with.
+
+    An exception that gets here would be a traceback, and is one.
+    """
     try:
         call()
     except SystemExit as error:
@@ -59,7 +67,10 @@ def log_as_before():
 
 
 def refused(result: Result, message: str) -> None:
-    """What a refusal says: one line, exit code 2, nothing on standard output; behind … the words are a library's. HERE is the folder."""
+    """What a refusal says: one line, exit code 2, nothing on standard output.
+
+    Behind … the words are a library's. HERE is the folder.
+    """
     expected = f"error: {message}\n".replace("HERE", str(Path.cwd()))
     if message.endswith("…"):
         assert result.stderr.startswith(expected.removesuffix("…\n"))

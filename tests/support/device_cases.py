@@ -1,9 +1,13 @@
-"""One training on some number of devices, or as one worker of several: test_devices compares what these processes leave behind.
+"""One training on some number of devices, or as one worker of several.
 
-`python device_cases.py FOLDER 1:whole 2:whole,parts` runs one case on one CPU and two on two virtual ones; `worker:whole` runs its part of
-one as the worker that TF_CONFIG names. FOLDER holds an encoder, and gets a JSON file and the final weights of each.
+Test_devices compares what these processes leave behind.
 
-Nothing is dropped out: a dropout draws for each replica by itself, so it cannot be the same on any number of them.
+`python device_cases.py FOLDER 1:whole 2:whole,parts` runs one case on one CPU and two on two
+virtual ones; `worker:whole` runs its part of one as the worker that TF_CONFIG names. FOLDER holds
+an encoder, and gets a JSON file and the final weights of each.
+
+Nothing is dropped out: a dropout draws for each replica by itself, so it cannot be the same on any
+number of them.
 """
 
 from __future__ import annotations
@@ -36,7 +40,9 @@ TAGS = list(tiny.LABELS.tags)
 
 
 def corpus() -> EncodedCorpus:
-    """Forty windows, of which every fourth has labels, so that some replica has pieces but no label in most steps."""
+    """Forty windows, of which every fourth has labels, so that some replica has pieces but no label
+    in most steps.
+    """
     random = np.random.default_rng(5)
     lengths = random.integers(4, LONGEST + 1, 40)
     number = np.repeat(np.arange(len(lengths)), lengths)
@@ -95,7 +101,10 @@ def one_sided_steps(batches: PackedBatches, replicas: int) -> int:
 
 
 def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
-    """An epoch of packed batches without learning, then STEPS steps; -> (what is measured, the weights)."""
+    """An epoch of packed batches without learning, then STEPS steps.
+
+    -> (what is measured, the weights).
+    """
     batches = PackedBatches(corpus(), PackedSettings(9, ROW, PAD, 1))
     with devices.strategy.scope():
         model = compiled(parts, batches.steps_per_epoch)
@@ -124,7 +133,10 @@ def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
 
 
 def split_processor(kinds: list[str]) -> None:
-    """Make as many virtual devices as are needed; TensorFlow has groups of one size only in one process."""
+    """Make as many virtual devices as are needed.
+
+    TensorFlow has groups of one size only in one process.
+    """
     counts = [int(kind) for kind in kinds if kind != "worker"]
     if max(counts, default=1) > 1:
         (processor,) = tf.config.list_physical_devices("CPU")

@@ -1,7 +1,8 @@
-"""Two virtual CPU devices in the test process, so that strategies of several replicas are tested on any machine.
+"""Two virtual CPU devices in the test process, so that strategies of several replicas are tested on
+any machine.
 
-Import this at the top of a test module: pytest imports every module before it runs the first test, and devices can
-be made only before TensorFlow first uses one.
+Import this at the top of a test module: pytest imports every module before it runs the first test,
+and devices can be made only before TensorFlow first uses one.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ def _make_devices() -> bool:
 READY = _make_devices()
 
 
-@functools.cache  # a second strategy on the same devices would number its collectives from the start again, and they clash
+# A second strategy on the same devices would number its collectives from the start again, and they
+# would clash.
+@functools.cache
 def two_replicas() -> tf.distribute.MirroredStrategy:
     """The strategy of two replicas on two virtual CPU devices."""
     if not READY:
         pytest.fail(
-            "some module used TensorFlow while it was imported, before tests/support/replicas.py could make two devices"
+            "some module used TensorFlow while it was imported, before tests/support/replicas.py "
+            "could make two devices"
         )
     return tf.distribute.MirroredStrategy(list(CPUS))
 
@@ -42,7 +46,10 @@ def two_replicas() -> tf.distribute.MirroredStrategy:
 def on_replicas(
     strategy: tf.distribute.Strategy, function: Callable
 ) -> Callable[[Sequence[Sequence]], list[list[tf.Tensor]]]:
-    """Trace `function` as `fit` would; call the result with the arguments for each replica, get a list for each replica."""
+    """Trace `function` as `fit` would.
+
+    Call the result with the arguments for each replica, get a list for each replica.
+    """
 
     @tf.function
     def step(*arguments):

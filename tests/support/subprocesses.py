@@ -1,4 +1,7 @@
-"""Processes and disks of the tests' own: a command as a shell runs it, the workers of a cluster, a file system that is soon full."""
+"""Processes and disks of the tests' own.
+
+A command as a shell runs it, the workers of a cluster, a file system that is soon full.
+"""
 
 from __future__ import annotations
 

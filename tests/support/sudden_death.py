@@ -1,10 +1,12 @@
-"""A tiny run in processes of its own, which are killed at random moments and started again, beside one that is left alone.
+"""A tiny run in processes of its own, which are killed at random moments and started again, beside
+one that is left alone.
 
     PYTHONPATH=. python tests/support/sudden_death.py FOLDER --kills 25 --seed 1
 
-makes FOLDER/runs/whole, unless it is there, kills the processes of FOLDER/runs/killed so often, lets the last one finish (not with
---unfinished, so that another call goes on) and compares all that the two have learned, bit for bit. Processes are forked from one that
-has imported TensorFlow and not used it, which saves the seconds that the import takes.
+makes FOLDER/runs/whole, unless it is there, kills the processes of FOLDER/runs/killed so often,
+lets the last one finish (not with --unfinished, so that another call goes on) and compares all that
+the two have learned, bit for bit. Processes are forked from one that has imported TensorFlow and
+not used it, which saves the seconds that the import takes.
 """
 
 from __future__ import annotations
@@ -148,7 +150,10 @@ def wait_until(happened, run: Run) -> bool:
 
 
 class Kill(NamedTuple):
-    """Where a process was killed: seconds since its start, the newest checkpoint then, and whether one was just being written."""
+    """Where a process was killed.
+
+    Seconds since its start, the newest checkpoint then, and whether one was just being written.
+    """
 
     seconds: float
     newest: str
@@ -158,8 +163,10 @@ class Kill(NamedTuple):
 def kill_once(
     config: Path, runs: Path, draw: random.Random, *, starting: float = 0.2, window: float = 0.4
 ) -> Kill | None:
-    """Start the run and kill it: while it starts, so often in the long run as `starting` says, else in the `window` of seconds after it
-    has learned something; None if it was finished before.
+    """Start the run and kill it.
+
+    While it starts, so often in the long run as `starting` says, else in the `window` of seconds
+    after it has learned something; None if it was finished before.
     """
     name, begin = config.stem, time.monotonic()
     before = saved(runs, name)
@@ -174,12 +181,16 @@ def kill_once(
     run.signal(signal.SIGKILL)
     run.process.join()
     left = saved(runs, name)
-    return Kill(time.monotonic() - begin, max((path for path in left if not path.startswith(".")), default="none"),
-                any(path.startswith(".") for path in left - before))  # fmt: skip
+    newest = max((path for path in left if not path.startswith(".")), default="none")
+    saving = any(path.startswith(".") for path in left - before)
+    return Kill(time.monotonic() - begin, newest, saving)
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Names of what two runs have learned that is not the same, bit for bit: weights, moments, random state, metrics, best weights."""
+    """Names of what two runs have learned that is not the same, bit for bit.
+
+    Weights, moments, random state, metrics, best weights.
+    """
     import tensorflow as tf
 
     found = [] if learned(one) == learned(other) else ["metrics.jsonl"]
@@ -233,9 +244,8 @@ def main() -> None:
         epochs=options.epochs,
     )
     for kill in kills:
-        print(
-            f"killed after {kill.seconds:.1f} s, newest checkpoint {kill.newest}{', while saving' if kill.saving else ''}"
-        )
+        saving = ", while saving" if kill.saving else ""
+        print(f"killed after {kill.seconds:.1f} s, newest checkpoint {kill.newest}{saving}")
 
 
 def kill_and_compare(

@@ -1,6 +1,9 @@
-"""A BERT of two layers and some hundred pieces with random weights: a checkpoint folder, and what is built on it.
+"""A BERT of two layers and some hundred pieces with random weights.
 
-Weights are drawn wide, so that hidden states differ from piece to piece and a random head gives every tag somewhere.
+A checkpoint folder, and what is built on it.
+
+Weights are drawn wide, so that hidden states differ from piece to piece and a random head gives
+every tag somewhere.
 """
 
 from __future__ import annotations
@@ -34,20 +37,22 @@ CONFIG = {
     "pad_token_id": 0,
 }
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-WORDS = (
-    "the", "of", "in", "and", "to", "on", "at", "by", "with", "near", "from", "new", "old", "young", "river", "city", "road", "hill",
-    "bank", "house", "company", "school", "anna", "boris", "clara", "david", "lund", "oslo", "paris", "lima", "kiev", "turin", "acme",
-    "volta", "bayer", "siemens", "runs", "walks", "met", "saw", "built", "moved", "founded", "sold",
-)  # fmt: skip
-CONTINUATIONS = (
-    "ing", "er", "ed", "es", "ly", "burg", "ville", "stad", "ton", "son", "sen", "ov", "mann", "lab", "corp", "gmbh", "ology",
-)  # fmt: skip
+WORDS = """
+the of in and to on at by with near from new old young river city road hill bank house company
+school anna boris clara david lund oslo paris lima kiev turin acme volta bayer siemens runs
+walks met saw built moved founded sold
+""".split()  # noqa: SIM905
+CONTINUATIONS = """
+ing er ed es ly burg ville stad ton son sen ov mann lab corp gmbh ology
+""".split()  # noqa: SIM905
 LABELS = LabelSet(("LOC", "ORG", "PER"))
 BIOES = LabelSet(("LOC", "ORG", "PER"), "BIOES")
 
 
 def vocabulary() -> list[str]:
-    """Special tokens, words, and every character of ASCII and some of other scripts alone and as a continuation."""
+    """Special tokens, words, and every character of ASCII and some of other scripts alone and as a
+    continuation.
+    """
     characters = [*string.ascii_lowercase, *string.digits, *"äöüßéñçøабвгдежзиклмнопрстуאבגדהו"]
     continuations = [f"##{piece}" for piece in (*characters, *CONTINUATIONS)]
     return [
@@ -69,7 +74,9 @@ def _home() -> Path:
 
 @functools.cache
 def checkpoint() -> Path:
-    """A checkpoint folder as transformers' PyTorch models write it, a masked language model's head included."""
+    """A checkpoint folder as transformers' PyTorch models write it, a masked language model's head
+    included.
+    """
     folder = _home() / "checkpoint"
     write_checkpoint(folder, {f"bert.{name}": value for name, value in tensors().items()})
     return folder
@@ -149,7 +156,10 @@ def classifier(
     loss: Any = None,
     **options: Any,
 ):
-    """A TokenClassifier whose head draws every tag about equally often; options are the constructor's."""
+    """A TokenClassifier whose head draws every tag about equally often.
+
+    Options are the constructor's.
+    """
     from tfner.model.build import precision
     from tfner.model.classifier import TokenClassifier
     from tfner.model.encoders.families import build_encoder

@@ -1,4 +1,7 @@
-"""A folder with everything that a run needs, small and right; each bad input is one change to it."""
+"""A folder with everything that a run needs, small and right.
+
+Each bad input is one change to it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ SETTINGS = {
 
 
 class Workshop:
-    """Files in a folder, which is also the working directory, so that messages name them as they are called here."""
+    """Files in a folder, which is also the working directory, so that messages name them as they
+    are called here.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder

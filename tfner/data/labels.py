@@ -20,7 +20,9 @@ Span = tuple[int, int]
 class Units(NamedTuple):
     """Hold the units of a document: spans in order, and which of them the encoder sees.
 
-    starts, ends: code points, [U] each. has_piece: bool [U].
+    Args:
+        starts, ends: code points, [U] each.
+        has_piece: bool [U].
     """
 
     starts: Sequence[int]

@@ -13,7 +13,6 @@ import tf_keras as keras
 from tfner.config import Precision, RunSettings
 from tfner.model.classifier import TokenClassifier
 from tfner.model.encoders.families import build_encoder
-from tfner.model.heads import softmax  # noqa: F401  makes itself known
 from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, build_head
 from tfner.model.inference.frozen import FrozenClassifier
 from tfner.model.inference.tagger import Tagger

@@ -20,6 +20,7 @@ import numpy as np
 
 Outputs = dict[str, np.ndarray]  # of a signature, by name; strings are bytes in an object array
 NUMPY_KINDS = {"int32": "iu", "float32": "iuf"}  # a server may write 1 where it means 1.0
+FILLS_ROWS = {"int32": -1, "float32": 0.0, "string": b""}  # what an answer's shorter rows end with
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,22 @@ class OutputSchema(TensorSchema):
 
     Args:
         compute: gives the tensor from what the graph has found; where that is nothing, the graph
-        puts `absent`. required: whether an answer without it is an error. False for outputs that
-        older exports do not have.
+            puts `absent`.
+        required: whether an answer without it is an error; not for outputs that older exports lack.
+
+    Raises:
+        ValueError: `absent` is not what a server knows rows to be filled up with.
     """
 
     compute: Callable[[Any], Any]
     required: bool = False
+
+    def __post_init__(self) -> None:
+        expected = FILLS_ROWS[self.dtype]
+        if len(self.axes) > 1 and self.absent != expected:
+            raise ValueError(
+                f"output {self.name}: expected absent={expected!r}, got {self.absent!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,10 @@ class Pretokens(NamedTuple):
 class Characters(NamedTuple):
     """Hold N code points of B texts on end.
 
-    code: int32 [N]. byte: int64 [N], where in its text each begins.
-    splits: int32 [B + 1], where the texts begin.
+    Args:
+        code: int32 [N].
+        byte: int64 [N], where in its text each begins.
+        splits: int32 [B + 1], where the texts begin.
     """
 
     code: tf.Tensor

@@ -37,8 +37,10 @@ Members = tuple[tf.Tensor, ...]
 class PretokenPieces(NamedTuple):
     """Hold the T pieces of P pre-tokens on end.
 
-    ids, first, last: int32 [T], each piece's id, and its first and last character.
-    first_of_pretoken: bool [T]. splits: int32 [P + 1], where the pre-tokens begin among the pieces.
+    Args:
+        ids, first, last: int32 [T], each piece's id, and its first and last character.
+        first_of_pretoken: bool [T].
+        splits: int32 [P + 1], where the pre-tokens begin among the pieces.
     """
 
     ids: tf.Tensor

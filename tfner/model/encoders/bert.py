@@ -23,6 +23,7 @@ import tf_keras as keras
 from tfner.exceptions import ModelError
 from tfner.model.encoders import bert_config, bert_weights, weight_files
 from tfner.model.encoders.encoder import Encoder, EncoderInput
+from tfner.model.encoders.families import Family, register
 from tfner.model.encoders.fused import FusedPass
 from tfner.model.encoders.partial_embedding import PartialEmbedding
 from tfner.model.export_copy import ExportCopy
@@ -248,3 +249,6 @@ def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) 
             examples = ", ".join(names[:3])
             found = f"{len(names)} {what}, for example {examples}"
             raise ModelError(f"{folder}: not the weights of this encoder: {found}")
+
+
+register(Family("bert", check_checkpoint, build_bert))

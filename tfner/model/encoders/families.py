@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from tfner.exceptions import ModelError
-from tfner.model.encoders import bert
 from tfner.model.encoders.encoder import Encoder
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
@@ -77,6 +76,3 @@ def build_encoder(
             or of another shape.
     """
     return find_family(folder).build(folder, pretrained, implementation)
-
-
-register(Family("bert", bert.check_checkpoint, bert.build_bert))

@@ -67,9 +67,9 @@ class LossSums(NamedTuple):
 class Head(keras.layers.Layer):
     """Turn hidden states into logits, logits into a loss, and logits into tags.
 
-    A kind of head is a subclass and an entry in HEADS. It owns its variables, its loss and its
-    decoder: nobody else asks for one. `head(hidden)` is float [B, T, H] -> float32 logits [B, T,
-    K].
+    A kind of head is a subclass in a module of this folder that calls `register`. It owns its
+    variables, its loss and its decoder: nobody else asks for one. `head(hidden)` is float [B, T, H]
+    -> float32 logits [B, T, K].
 
     Args:
         labels: the K tags.

@@ -57,10 +57,8 @@ def viterbi(
     unit_M = tf.range(tf.shape(log_probs_MK)[0])
     first_M = _marked(ends_B - lengths_B, lengths_B, unit_M)
     last_M = _marked(ends_B - 1, lengths_B, unit_M)
-    bad_first_MK = first_M[:, None] & ~np.asarray(allowed_first, bool)
-    bad_last_MK = last_M[:, None] & ~np.asarray(allowed_last, bool)
-    bad_MK = bad_first_MK | bad_last_MK
-    scores_MK = tf.where(bad_MK, -np.inf, _clean(log_probs_MK))
+    scores_MK = _forbid(_clean(log_probs_MK), first_M, allowed_first)
+    scores_MK = _forbid(scores_MK, last_M, allowed_last)
     border_M = tf.logical_not(first_M)  # inside a row two neighbours must go together
     joined_M = tf.zeros_like(border_M)  # whether a unit belongs to the run of the one before it
     may_follow = tf.constant(allowed_next.reshape(-1))
@@ -72,8 +70,7 @@ def viterbi(
         return border_M & ~joined_M & ~legal_M
 
     def join_and_solve(tags_M, joined_M, reach):
-        # Joining more than must be costs time, never exactness: the reach doubles, so few rounds
-        # are needed.
+        # Joining too much costs time, never exactness: the reach doubles, so rounds are few.
         illegal_M = illegal_borders(tags_M, joined_M)
         near_M = _widen(illegal_M, reach)
         new_M = near_M & border_M & ~joined_M
@@ -147,6 +144,12 @@ def _clean(log_probs_MK: tf.Tensor) -> tf.Tensor:
     scores_MK = tf.cast(log_probs_MK, tf.float32)
     scores_MK = tf.where(tf.math.is_nan(scores_MK), FLOOR, scores_MK)
     return tf.clip_by_value(scores_MK, FLOOR, -FLOOR)
+
+
+def _forbid(scores_MK: tf.Tensor, marked_M: tf.Tensor, allowed_K: np.ndarray) -> tf.Tensor:
+    """Forbid marked units the tags that are not allowed there."""
+    forbidden_MK = marked_M[:, tf.newaxis] & ~np.asarray(allowed_K, bool)
+    return tf.where(forbidden_MK, -np.inf, scores_MK)
 
 
 def _marked(at_B: tf.Tensor, lengths_B: tf.Tensor, unit_M: tf.Tensor) -> tf.Tensor:

@@ -30,14 +30,15 @@ TaggedWords = tuple[list[str], list[float]]  # tags of a sentence's words, and t
 
 
 class Recognizer:
-    """Finds entities.
+    """Find entities in texts and tags of words.
 
     Wrong types of arguments raise a TypeError that says what was expected.
 
     Args:
-        ask_texts, ask_words: the model, which answers. card: what the model is: labels, encoder,
-        versions, scores (see `tfner.json` of an export). at_once: questions that are under way
-        together where there are many documents; above 1 they are asked in threads.
+        ask_texts, ask_words: the model, which answers.
+        card: what the model is: labels, encoder, versions, scores (see `tfner.json` of an export).
+        at_once: questions that are under way together where there are many documents; above 1 they
+            are asked in threads.
     """
 
     def __init__(
