@@ -40,8 +40,9 @@ class Encoder(keras.layers.Layer):
 
     `encoder(EncoderInput, training=False)` -> [B, T, hidden_size].
 
-    A kind of encoder is a subclass that has `call` and the three attributes below, and an entry in
-    `tfner.model.encoders.families`. The other methods have an answer that is right for any encoder.
+    A kind of encoder is a subclass that has `call` and the three attributes below, in a module of
+    this folder that registers its `Family`. The other methods have an answer that is right for any
+    encoder.
 
     Hidden states of padding may be anything. Texts in one row must not see each other.
     """

@@ -27,7 +27,7 @@ def viterbi(
     allowed_next: np.ndarray,
     allowed_last: np.ndarray,
 ) -> tf.Tensor:
-    """Find the legal tag sequence of each row with the largest sum of log probabilities.
+    """Find each row's legal tag sequence with the largest sum of log probabilities; -> int32 [M].
 
     Of several the lexicographically lowest is taken, and the result is legal whatever the
     probabilities are. The search is exact but works only where it must: tags are chosen for each
@@ -43,9 +43,6 @@ def viterbi(
         allowed_first, allowed_last: bool [K], whether a row may begin or end with the tag.
         allowed_next: bool [K, K], whether the tag of the column may follow that of the row.
             Together they must allow a sequence of every length.
-
-    Returns:
-        int32 [M] tag ids.
 
         >>> log_probs = np.log([[0.4, 0.6], [0.9, 0.1], [0.2, 0.8]])     # of O and I, say
         >>> may_follow = np.array([[True, False], [True, True]])         # I may not follow O
@@ -71,8 +68,7 @@ def viterbi(
 
     def join_and_solve(tags_M, joined_M, reach):
         # Joining too much costs time, never exactness: the reach doubles, so rounds are few.
-        illegal_M = illegal_borders(tags_M, joined_M)
-        near_M = _widen(illegal_M, reach)
+        near_M = _widen(illegal_borders(tags_M, joined_M), reach)
         new_M = near_M & border_M & ~joined_M
         joined_M |= new_M
         tags_M = _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next)
