@@ -167,8 +167,7 @@ MODELS = [
      f"{COMPUTES} ReadFile in '…"),
     ("a graph that writes files", acting(write_file), f"{COMPUTES} WriteFile in '…"),
     ("a graph that reads lines", acting(read_lines),
-     f"{COMPUTES} BatchDatasetV2, DatasetToSingleElement, FlatMapDataset, TensorSliceDataset in"
-     f" '…"),
+     f"{COMPUTES} TextLineDataset in '__inference_Dataset_flat_map_read_one_file_…"),
     ("a graph that calls Python",
      acting(lambda text: tf.py_function(lambda x: x, [text], tf.string)),
      f"{COMPUTES} EagerPyFunc in '…"),

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tfner.commands import run
+
 CUT = "'{}..."  # how a long text is shown
 
 
@@ -35,7 +37,7 @@ class CommandLine:
         self._monkeypatch.setattr(sys, "argv", [f"tfner.{command}", *map(str, arguments)])
         self._capsys.readouterr()
         with log_as_before():
-            code = exit_code(lambda: module.run(getattr(module, command)))
+            code = exit_code(lambda: run(getattr(module, command)))
         return Result(code, *self._capsys.readouterr())
 
 

@@ -7,6 +7,7 @@ operations that compute and do nothing else: those of `allowed_ops`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -104,13 +105,20 @@ def check_meta_graph(path: Path, graph: Any) -> None:
             savers |= dict.fromkeys(called_functions(node), allowed)
     check_nodes(path, "the graph", nodes, GRAPH_OPS)
     check_callers(path, "the graph", nodes, savers, saver_nodes)
-    for function in graph.graph_def.library.function:
+    # TensorFlow numbers functions as it makes them, on which the first fault must not depend.
+    by_name = sorted(graph.graph_def.library.function, key=name_without_numbers)
+    for function in by_name:
         name = function.signature.name
         where = show(name)
         check_nodes(path, where, function.node_def, savers.get(name, FUNCTION_OPS))
         check_callers(path, where, function.node_def, savers, {})
     if objects := savers.keys() & object_functions(graph.object_graph_def):
         refuse_use(path, objects, "the objects")
+
+
+def name_without_numbers(function: Any) -> str:
+    """Strip the numbers from a function's name."""
+    return re.sub(r"\d+", "", function.signature.name)
 
 
 def saver_calls(graph: Any) -> Operations:
