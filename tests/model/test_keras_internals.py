@@ -10,7 +10,12 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.model.keras_internals import AdamWSteps, SeedSource, random_generators
+from tfner.model.keras_internals import (
+    AdamWSteps,
+    SeedSource,
+    leave_logs_on_device,
+    random_generators,
+)
 
 
 class Recording(AdamWSteps):
@@ -104,3 +109,21 @@ def test_seeds_come_from_a_state_that_can_be_saved_beside_that_of_dropout(tmp_pa
     tf.train.Checkpoint(random=generators).restore(path).assert_consumed()
     np.testing.assert_array_equal(model.seeds.draw(3), seeds)
     np.testing.assert_array_equal(model(tf.ones([50])), dropped)
+
+
+class Watcher(keras.callbacks.Callback):
+    """Keep what the last step's logs hold."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.loss = logs["loss"]
+
+
+def test_logs_stay_on_the_device_for_callbacks_that_ask_for_it():
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(1,))])
+    model.compile("sgd", "mse")
+    asks, takes = Watcher(), Watcher()
+    leave_logs_on_device(takes)
+    model.fit(np.ones((2, 1)), np.ones((2, 1)), callbacks=[takes], verbose=0)
+    assert tf.is_tensor(takes.loss)
+    model.fit(np.ones((2, 1)), np.ones((2, 1)), callbacks=[asks], verbose=0)
+    assert isinstance(asks.loss, float)

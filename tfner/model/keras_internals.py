@@ -41,6 +41,14 @@ def random_generators(model: keras.Model) -> list[Any]:
     return [layer._random_generator for layer in layers]
 
 
+def leave_logs_on_device(callback: keras.callbacks.Callback) -> None:
+    """Let a callback have its logs as tensors, which are fetched where somebody looks at them.
+
+    Where a callback asks for numbers after each step, each step waits for its device.
+    """
+    callback._supports_tf_logs = True
+
+
 class AdamWSteps(keras.optimizers.AdamW):
     """Give the private steps of an update of tf_keras' AdamW public names.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
+from tfner.model.keras_internals import leave_logs_on_device
 from tfner.monitoring.input_monitor import InputMonitor, InputTotals
 from tfner.monitoring.machine import resident_memory
 
@@ -61,8 +62,7 @@ class StepMetrics(keras.callbacks.Callback):
 
     def __init__(self, input_monitor: InputMonitor | None = None):
         super().__init__()
-        # Logs are fetched where somebody looks at them: else each step would wait for its device.
-        self._supports_tf_logs = True
+        leave_logs_on_device(self)
         self.input_monitor = input_monitor
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tfner.model.keras_internals import leave_logs_on_device
 from tfner.monitoring.events import log_event
 
 DIGITS = 6  # more than float32 values tell
@@ -23,7 +24,7 @@ class EventLines(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._supports_tf_logs = True
+        leave_logs_on_device(self)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = {"epoch": epoch + 1, "epochs": self.params["epochs"]}
@@ -42,7 +43,7 @@ class Scalars(keras.callbacks.Callback):
 
     def __init__(self, folder: str | Path):
         super().__init__()
-        self._supports_tf_logs = True
+        leave_logs_on_device(self)
         self.folder = Path(folder)
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 

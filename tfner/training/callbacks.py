@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
+from tfner.model.keras_internals import leave_logs_on_device
 from tfner.monitoring.step_metrics import describe_metrics, is_due
 from tfner.safeio.whole_files import write_text_whole
 from tfner.training.state.checkpoints import Checkpoints
@@ -175,8 +176,7 @@ class Throughput(keras.callbacks.Callback):
 
     def __init__(self, windows: int):
         super().__init__()
-        # A callback that asks for numbers after each step makes each step wait for its device.
-        self._supports_tf_logs = True
+        leave_logs_on_device(self)
         self.windows = windows
         self.rewind_to(Elapsed())
 
@@ -246,7 +246,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def __init__(self, console: Console):
         super().__init__()
-        self._supports_tf_logs = True
+        leave_logs_on_device(self)
         self.console = console
         self.bar: Progress | None = None
 

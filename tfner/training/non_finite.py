@@ -14,6 +14,7 @@ from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.sharded_corpus import PIECE, ShardReader
 from tfner.data.windows import cut_windows
 from tfner.exceptions import DivergedError
+from tfner.model.keras_internals import leave_logs_on_device
 from tfner.training.batches import TrainingBatches
 from tfner.training.run_inputs import RunInputs
 from tfner.training.state.resume_callback import ResumeCheckpoint
@@ -36,7 +37,7 @@ class NonFiniteSteps(keras.callbacks.Callback):
         self, most: int, documents_of: DocumentsOf, resume: ResumeCheckpoint | None = None
     ):
         super().__init__()
-        self._supports_tf_logs = True
+        leave_logs_on_device(self)
         self.most = most
         self.documents_of = documents_of
         self.resume = resume

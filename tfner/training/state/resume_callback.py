@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.exceptions import ModelError
-from tfner.model.keras_internals import random_generators
+from tfner.model.keras_internals import leave_logs_on_device, random_generators
 from tfner.training.callbacks import BestWeights, Elapsed, Throughput
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.termination import raise_if_terminated
@@ -62,7 +62,7 @@ class ResumeCheckpoint(keras.callbacks.Callback):
         data: str = "",
     ):
         super().__init__()
-        self._supports_tf_logs = True  # it reads none: nothing is fetched from the device for it
+        leave_logs_on_device(self)
         self.checkpoints = Checkpoints(Path(folder), "state")
         self.best = best
         self.throughput = throughput
