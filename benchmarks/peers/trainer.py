@@ -2,8 +2,9 @@
 
 usage: python -m benchmarks.peers.trainer ENCODER TRAIN DEV SETTINGS
 
-SETTINGS is JSON with epochs, learning_rate, batch_size, max_length, seed, bf16, by_length. Runs in
-an environment of its own (see README.md here). The label of a word stands on its first piece,
+SETTINGS is JSON with epochs, learning_rate, batch_size, max_length, seed, bf16, by_length and, if
+texts are to be tagged, write: the column files to tag, each with the file that gets its tags. Runs
+in an environment of its own (see README.md here). The label of a word stands on its first piece,
 padding is dynamic, bf16 is on the CPU. Words beyond `max_length` pieces are scored as O. An ENCODER
 without weights is drawn at random. Prints one line of JSON: f1 (fraction), seconds of training,
 epochs, and of an epoch sentences, pieces and positions; peak_mib.
@@ -109,8 +110,14 @@ def main(encoder, train, dev, settings):
     counts = {"pieces": collator.pieces / epochs, "positions": collator.positions / epochs}
     arguments.train_sampling_strategy = "random"  # prediction keeps the order of the file
     output = trainer.predict(data["dev"])
-    f1 = score(output, names, [tags for _, tags in sentences["dev"]])
+    found = read_predictions(output, names, sentences["dev"])
+    f1 = f1_score([tags for _, tags in sentences["dev"]], found)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for source, target in settings.get("write", {}).items():
+        rows = read_sentences(source)
+        encoded = Sentences(rows, tokenizer, ids, settings["max_length"])
+        found = read_predictions(trainer.predict(encoded), names, rows)
+        write_tags(target, rows, found)
     figures = {"f1": f1, "seconds": seconds, "epochs": epochs, "sentences": len(data["train"])}
     print(json.dumps({**figures, **counts, "peak_mib": peak}))
 
@@ -145,15 +152,24 @@ def training_arguments(settings):
     )
 
 
-def score(output, names, gold):
-    """Score predictions with seqeval; words beyond the longest input are O."""
+def read_predictions(output, names, sentences):
+    """Read the best tag of each word; words beyond the longest input are O."""
     best = output.predictions.argmax(-1)
     found = []
-    for row, labels, tags in zip(best, output.label_ids, gold, strict=True):
+    for row, labels, (words, _) in zip(best, output.label_ids, sentences, strict=True):
         predicted = [names[p] for p, label in zip(row, labels, strict=True) if label != NO_LABEL]
-        beyond = ["O"] * (len(tags) - len(predicted))
+        beyond = ["O"] * (len(words) - len(predicted))
         found.append(predicted + beyond)
-    return f1_score(gold, found)
+    return found
+
+
+def write_tags(path, sentences, tags):
+    """Write words and their predicted tags in two columns."""
+    with Path(path).open("w", encoding="utf-8") as stream:
+        for (words, _), found in zip(sentences, tags, strict=True):
+            for word, tag in zip(words, found, strict=True):
+                stream.write(f"{word}\t{tag}\n")
+            stream.write("\n")
 
 
 if __name__ == "__main__":

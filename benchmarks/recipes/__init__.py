@@ -1,0 +1,1 @@
+"""Compares recipes of training over many corpora and seeds."""

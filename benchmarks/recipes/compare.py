@@ -1,0 +1,223 @@
+"""Compares recipes over corpora and seeds, paired with a baseline; goes on where it was stopped.
+
+usage: python -m benchmarks.recipes.compare RESULTS.jsonl --data FOLDER --encoder FOLDER
+           [--multilingual FOLDER] [--recipes NAME …] [--corpora NAME …] [--seeds 1 2 3 4 5]
+           [--baseline NAME] [--file RECIPES.yaml] [--peer-python PYTHON] [--table]
+
+A recipe is a name in the file with the settings that it has beside the defaults; `trainer` is the
+peer. Every (corpus, recipe, seed) is a process of its own and leaves one line in RESULTS. What has
+its line already is not run again, unless the recipe's settings have changed. The order is seed by
+seed, so that a table is whole for the seeds that are done, whenever it is stopped. --table prints
+what there is. Scores are micro F1 in percent of the last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from benchmarks.machine import print_machine
+from benchmarks.processes import make_environment, module_command, run_for_json
+from benchmarks.recipes.corpora import CORPORA, lay_out, read
+from benchmarks.recipes.run import micro_f1
+from benchmarks.tables import table_row
+
+PEER = "trainer"
+PEER_PACKAGES = ("torch", "transformers", "accelerate", "seqeval")
+PEER_RECIPE = {
+    "epochs": 3,
+    "learning_rate": 2e-4,
+    "batch_size": 32,
+    "max_length": 128,
+    "bf16": True,
+    "by_length": False,
+}
+HERE = Path(__file__).parent
+Key = tuple[str, str, int]  # corpus, recipe, seed
+
+
+class Recipe(NamedTuple):
+    """Names a recipe with its settings."""
+
+    name: str
+    settings: list[str]
+
+
+class Runner:
+    """Runs what has no result yet.
+
+    Args:
+        options: of the command line.
+        folder: for the corpora's files.
+    """
+
+    def __init__(self, options: argparse.Namespace, folder: Path):
+        self.options = options
+        self.folder = folder
+        self.python = options.peer_python or ""
+
+    def run(self, corpus: str, recipe: Recipe, seed: int) -> dict[str, Any]:
+        """Train and score once."""
+        if recipe.name == PEER:
+            return self._run_peer(corpus, seed)
+        files = (self._encoder(corpus), self.options.data, self.folder, seed)
+        command = module_command(sys.executable, "recipes.run", corpus, *files, *recipe.settings)
+        return run_for_json(command)
+
+    def _encoder(self, corpus: str) -> str:
+        if not CORPORA[corpus].multilingual:
+            return self.options.encoder
+        if not self.options.multilingual:
+            sys.exit(f"{corpus}: needs --multilingual, the folder of an encoder of many languages")
+        return self.options.multilingual
+
+    def _run_peer(self, corpus: str, seed: int) -> dict[str, Any]:
+        """Train the peer; it writes tags, which are scored here."""
+        if not self.python:
+            self.python = make_environment(self.folder / "peer", PEER_PACKAGES)
+        files = lay_out(corpus, self.options.data, self.folder)
+        tagged = {name: self.folder / f"{name}.tagged" for name in files.texts}
+        write = {str(path): str(tagged[name]) for name, path in files.texts.items()}
+        settings = json.dumps({**PEER_RECIPE, "seed": seed, "write": write})
+        paths = (self._encoder(corpus), files.train, files.texts[corpus])
+        result = run_for_json(module_command(self.python, "peers.trainer", *paths, settings))
+        scores = {}
+        for name, path in files.texts.items():
+            found = [document.entities for document in read(tagged[name])]
+            scores[f"{name} greedy"] = micro_f1(read(path), found, all_types=name == corpus)
+        return {"scores": scores, "seconds": result["seconds"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is missing, then print the tables."""
+    options = parse(arguments)
+    recipes = choose_recipes(options)
+    results = read_results(options.results, recipes)
+    with tempfile.TemporaryDirectory() as scratch:
+        runner = Runner(options, Path(scratch))
+        for seed in [] if options.table else options.seeds:
+            for corpus in options.corpora:
+                for recipe in recipes:
+                    if (corpus, recipe.name, seed) not in results:
+                        line = run_line(runner, corpus, recipe, seed)
+                        append(options.results, line)
+                        results[corpus, recipe.name, seed] = line
+    print_machine(("tensorflow", "tf-keras", "transformers"))
+    print_tables(results, recipes, options)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--multilingual", default="")
+    parser.add_argument("--recipes", nargs="+", default=[])
+    english = [name for name, corpus in CORPORA.items() if not corpus.multilingual]
+    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=english)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--baseline", default="default")
+    parser.add_argument("--file", type=Path, default=HERE / "recipes.yaml")
+    parser.add_argument("--peer-python")
+    parser.add_argument("--table", action="store_true", help="print what there is, run nothing")
+    return parser.parse_args(arguments)
+
+
+def choose_recipes(options: argparse.Namespace) -> list[Recipe]:
+    """Look up the recipes that are asked for; all of the file by default, without the peer."""
+    known = yaml.safe_load(options.file.read_text(encoding="utf-8"))
+    names = options.recipes or list(known)
+    known[PEER] = []
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        sys.exit(f"{options.file}: no recipe {unknown[0]!r}; there are {', '.join(known)}")
+    return [Recipe(name, known[name]) for name in names]
+
+
+def run_line(runner: Runner, corpus: str, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Run once; give the line of results."""
+    begin = time.perf_counter()
+    result = runner.run(corpus, recipe, seed)
+    wall = round(time.perf_counter() - begin, 1)
+    about = {"corpus": corpus, "recipe": recipe.name, "seed": seed, "settings": recipe.settings}
+    print(f"seed {seed}, {corpus}, {recipe.name}: {result['scores']} in {wall} s", flush=True)
+    return {**about, **result, "wall": wall}
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Add one line of JSON to a file."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def read_results(path: Path, recipes: Sequence[Recipe]) -> dict[Key, dict[str, Any]]:
+    """Read the results of recipes that still have the same settings; of repeated ones the last."""
+    settings = {recipe.name: recipe.settings for recipe in recipes}
+    results = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in map(json.loads, lines):
+        if settings.get(line["recipe"]) == line["settings"]:
+            results[line["corpus"], line["recipe"], line["seed"]] = line
+    return results
+
+
+def print_tables(
+    results: Mapping[Key, Mapping[str, Any]], recipes: Sequence[Recipe], options: argparse.Namespace
+) -> None:
+    """Print scores, what each recipe gains over the baseline on the same seeds, and seconds."""
+    scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for (corpus, recipe, seed), line in results.items():
+        for name, value in line["scores"].items():
+            column = name if name.split()[0] == corpus else f"{corpus} > {name}"
+            scores[column][recipe][seed] = value
+        scores[f"{corpus} seconds"][recipe][seed] = line["seconds"]
+    for column, by_recipe in scores.items():
+        print(f"\n{column}")
+        base = by_recipe.get(options.baseline, {})
+        for recipe in recipes:
+            values = by_recipe.get(recipe.name, {})
+            if values:
+                paired = [values[seed] - base[seed] for seed in values if seed in base]
+                cells = (len(values), spread(list(values.values())), gain(paired))
+                print(table_row(f"  {recipe.name}", cells, first=28, width=18))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write mean and standard deviation.
+
+    >>> spread([54.0, 56.0])
+    '55.00 ± 1.41'
+    """
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.2f} ± {deviation:.2f}"
+
+
+def gain(differences: Sequence[float]) -> str:
+    """Write the mean of paired differences and its standard error.
+
+    >>> gain([1.0, 3.0])
+    '+2.00 ± 1.00'
+    """
+    if not differences:
+        return ""
+    error = 0.0
+    if len(differences) > 1:
+        error = statistics.stdev(differences) / len(differences) ** 0.5
+    return f"{statistics.mean(differences):+.2f} ± {error:.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Trains one recipe once, scores it with both decoders, and prints a line of JSON.
+
+usage: python -m benchmarks.recipes.run CORPUS ENCODER DATA FOLDER SEED [KEY=VALUE …]
+
+DATA is the folder of the corpora as published, FOLDER keeps the files as they are laid out. The run
+is given no dev split: its last epoch is scored, so that no recipe chooses its best by what it is
+judged by. Scores are micro F1 in percent by corpus, and under ` greedy` those of the best tag of
+each unit by itself; of a corpus abroad the shared types count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+from rich.console import Console
+
+from benchmarks.recipes.corpora import lay_out, read, shared
+from tfner.config import RunSettings, apply_override
+from tfner.documents import Document, Entity
+from tfner.evaluation.scores import score_entities
+from tfner.safeio.validation import validate
+
+DECODERS = {"viterbi": "", "greedy": " greedy"}  # and what they add to the name of a score
+
+
+def main(corpus: str, encoder: str, data: str, folder: str, seed: str, *overrides: str) -> None:
+    """Train, score and print."""
+    files = lay_out(corpus, Path(data), Path(folder))
+    with tempfile.TemporaryDirectory() as scratch:
+        values = {
+            "name": corpus,
+            "seed": int(seed),
+            "data": {"train": str(files.train)},
+            "encoder": {"checkpoint": encoder},
+            "export": {"enabled": False},
+            "runs_dir": scratch,
+        }
+        for override in overrides:
+            apply_override(values, override)
+        settings = validate(values, RunSettings, corpus)
+        seconds = train(settings)
+        scores = dict(score(settings, corpus, files.texts))
+    print(json.dumps({"scores": scores, "seconds": seconds}))
+
+
+def train(settings: RunSettings) -> float:
+    """Train; give the seconds of the training alone."""
+    from tfner.training.run import train
+
+    outcome = train(settings, Console(stderr=True), overwrite=True)
+    report = json.loads(outcome.folder.report.read_text(encoding="utf-8"))
+    return report["seconds"]["training"]
+
+
+def score(settings: RunSettings, home: str, texts: dict[str, Path]) -> Iterator[tuple[str, float]]:
+    """Score the weights of the run on each text, with each decoder."""
+    from tfner.serving.export.bundle import live_recognizer
+    from tfner.training.restore import restore_card, restore_tagger
+    from tfner.training.state.run_folder import RunFolder
+
+    folder = RunFolder(settings.run_dir)
+    documents = {name: read(path) for name, path in texts.items()}
+    for decoder, ending in DECODERS.items():
+        model = settings.model.model_copy(update={"decoder": decoder})
+        decoding = settings.model_copy(update={"model": model})
+        tagger = restore_tagger(folder, decoding)
+        recognizer = live_recognizer(tagger, restore_card(folder, decoding, tagger))
+        for name, gold in documents.items():
+            found = recognizer.documents(gold)
+            yield name + ending, micro_f1(gold, found, all_types=name == home)
+
+
+def micro_f1(
+    gold: Iterable[Document], found: Iterable[Iterable[Entity]], *, all_types: bool
+) -> float:
+    """Score predictions: micro F1 in percent, over all types or over the shared ones."""
+    pairs = zip((document.entities for document in gold), found, strict=True)
+    if not all_types:
+        pairs = ((shared(wanted), shared(got)) for wanted, got in pairs)
+    return round(100 * score_entities(pairs).micro.f1, 3)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
