@@ -52,7 +52,8 @@ class SoftmaxHead(Head):
 
     def export_copy(self) -> ExportCopy:
         """Copy kernel and bias, in float32."""
-        kernel, bias = (tf.Variable(value, trainable=False) for value in self.weights)
+        weights = (self.kernel, self.bias)
+        kernel, bias = (tf.Variable(value, trainable=False) for value in weights)
         return ExportCopy(lambda hidden_BTH: project(hidden_BTH, kernel, bias), [kernel, bias])
 
 

@@ -1,0 +1,91 @@
+"""Learn which tags follow each other: a linear-chain conditional random field over the units."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfner.exceptions import ConfigError
+from tfner.model.entity_marks import left_align
+from tfner.model.heads.chain import Chains, chain_costs
+from tfner.model.heads.head import PLAIN_LOSS, LossOptions, LossSums, register
+from tfner.model.heads.softmax import SoftmaxHead
+from tfner.tagging.schemes import LabelSet
+
+
+class CrfHead(SoftmaxHead):
+    """Learn the tags of a text as a whole (Lafferty et al. 2001, Lample et al. 2016).
+
+    The units that learn a tag are a chain, whatever lies between them; in a packed row each text is
+    one of its own, and so is each window of a long text, whose first and last unit have no
+    transition across its border. The loss is divided by units, as the softmax's is, so that both
+    have the same scale.
+
+    Args:
+        labels: the K tags.
+        loss: must be plain: neither smoothing nor weights of tags are defined for a whole chain.
+        initializer_range: standard deviation of the kernel's first values.
+
+    Raises:
+        ConfigError: the loss is not plain.
+    """
+
+    def __init__(
+        self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
+    ):
+        if loss.label_smoothing:
+            raise ConfigError("training.label_smoothing: expected 0 with model.head crf")
+        if loss.class_weights is not None:
+            raise ConfigError("training.class_weights: expected none with model.head crf")
+        super().__init__(labels, loss, initializer_range=initializer_range)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create kernel [H, K], bias [K] and transitions [K, K]."""
+        super().build(input_shape)
+        tags = len(self.labels.tags)
+        self.transitions = self.add_weight("transitions", [tags, tags], initializer="zeros")
+
+    def loss_sums(
+        self,
+        y_BT: tf.Tensor,
+        logits_BTK: tf.Tensor,
+        mask_BT: tf.Tensor,
+        segments_BT: tf.Tensor | None = None,
+    ) -> LossSums:
+        """Sum up minus the log probability of each chain; a unit counts or does not."""
+        is_unit_BT = mask_BT > 0
+        position_BU, chains = align_units(is_unit_BT, segments_BT)
+        emissions_BUK = tf.gather(logits_BTK, position_BU, batch_dims=1)
+        tags_BU = tf.gather(y_BT, position_BU, batch_dims=1)
+        tags_BU = tf.where(chains.is_unit, tags_BU, 0)
+        costs_B = chain_costs(emissions_BUK, tags_BU, self.transitions, chains)
+        weight = tf.reduce_sum(tf.cast(is_unit_BT, tf.float32))
+        return LossSums(tf.reduce_sum(costs_B), weight)
+
+
+def align_units(is_unit_BT: tf.Tensor, segments_BT: tf.Tensor | None) -> tuple[tf.Tensor, Chains]:
+    """Move the units of each row to its front, where neighbours of a chain are neighbours.
+
+    Shapes are static, as XLA wants them. Two texts in a row, with a piece between that is no unit:
+
+        >>> is_unit, segments = tf.constant([[True, False, True, True]]), [[1, 1, 1, 2]]
+        >>> position, chains = align_units(is_unit, tf.constant(segments))
+        >>> position.numpy().tolist()
+        [[0, 2, 3, 0]]
+        >>> [marks.numpy().astype(int).tolist() for marks in chains]
+        [[[1, 1, 1, 0]], [[1, 0, 1, 0]]]
+
+    Returns:
+        The position in its row that each unit had, int32 [B, T], and the chains.
+    """
+    position_T = tf.range(tf.shape(is_unit_BT)[1])
+    position_BT = tf.broadcast_to(position_T, tf.shape(is_unit_BT))
+    aligned_BU = left_align(position_BT, is_unit_BT)
+    is_unit_BU = aligned_BU >= 0
+    position_BU = tf.maximum(aligned_BU, 0)
+    segments_BT = tf.zeros_like(position_BT) if segments_BT is None else segments_BT
+    segment_BU = tf.gather(segments_BT, position_BU, batch_dims=1)
+    left_BU = tf.pad(segment_BU, [[0, 0], [1, 0]], constant_values=-1)[:, :-1]
+    return position_BU, Chains(is_unit_BU, is_unit_BU & (segment_BU != left_BU))
+
+
+register("crf", CrfHead)
