@@ -10,7 +10,7 @@ import io
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,7 @@ class TokenizerSettings:
     @property
     def strips_accents(self) -> bool:
         """Resolve `strip_accents`, which may be None."""
-        if self.strip_accents is None:
-            return self.lowercase
-        return self.strip_accents
+        return self.lowercase if self.strip_accents is None else self.strip_accents
 
 
 def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], TokenizerSettings]:
@@ -89,8 +87,8 @@ def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], Toke
     config = read_config(folder, "tokenizer_config.json")
     model_config = read_config(folder, "config.json")
     vocabulary = read_vocabulary(folder, saved, (config, model_config))
-    class_name = tokenizer_class(config, model_config)
-    settings = read_settings(folder, saved or {}, config, class_name)
+    class_name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+    settings = read_settings(folder, saved or {}, config, str(class_name or BERT_CLASSES[0]))
     check_special_tokens(folder, vocabulary, settings)
     embeddings = model_config.get("vocab_size")
     check_vocabulary_fits(folder, vocabulary, embeddings)
@@ -113,15 +111,6 @@ def read_json(folder: Path, name: str) -> dict[str, Any] | None:
 def read_config(folder: Path, name: str) -> dict[str, Any]:
     """Read the object in a JSON file; an empty one if there is no file."""
     return read_json(folder, name) or {}
-
-
-def tokenizer_class(*configs: dict[str, Any]) -> str:
-    """Take the class that the first config with one names; BertTokenizer if none does."""
-    for config in configs:
-        class_name = config.get("tokenizer_class")
-        if class_name:
-            return str(class_name)
-    return BERT_CLASSES[0]
 
 
 def read_vocabulary(
@@ -147,7 +136,7 @@ def read_vocab_txt(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     text = read_utf8(path, LARGEST_VOCABULARY, ModelError)
-    line_numbers: dict[str, int] = {}
+    line_numbers = {}
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         piece = line.rstrip("\n")
         where = f"{path}:{number}"
@@ -192,15 +181,11 @@ def check_kind(path: Path, saved: dict[str, Any]) -> None:
     """Refuse what is not WordPiece with BERT's normalizer and pre-tokenizer, by name."""
     for name, expected in KINDS.items():
         section = saved.get(name)
-        kind = None
-        if isinstance(section, dict):
-            kind = section.get("type")
+        kind = section.get("type") if isinstance(section, dict) else None
         if kind != expected:
             got = kind if isinstance(kind, str) else show(section)
             raise refusal(path, f"a BERT tokenizer, whose {name} is {expected}", got)
-    tokens = saved.get("added_tokens")
-    if tokens:
-        check_added_tokens(path, tokens)
+    check_added_tokens(path, saved.get("added_tokens") or [])
 
 
 def check_added_tokens(path: Path, tokens: Any) -> None:
@@ -210,18 +195,14 @@ def check_added_tokens(path: Path, tokens: Any) -> None:
         raise refusal(path, "added_tokens to be a list of objects with content", got)
     added = [repr(token["content"]) for token in tokens if not token.get("special")]
     if added:
-        problem = "added tokens that are not special are not supported"
         first_few = added[:5]
         listed = ", ".join(first_few)
-        raise ModelError(f"{path}: {problem}: {listed}")
+        raise ModelError(f"{path}: added tokens that are not special are not supported: {listed}")
 
 
 def is_added_token(token: Any) -> bool:
     """Tell whether a value of tokenizer.json describes a token."""
-    if not isinstance(token, dict):
-        return False
-    content = token.get("content")
-    return isinstance(content, str)
+    return isinstance(token, dict) and isinstance(token.get("content"), str)
 
 
 def check_class(folder: Path, *configs: dict[str, Any]) -> None:
@@ -257,9 +238,7 @@ def read_settings(
     found["clean_text"] = normalizer.get("clean_text")
     found["max_chars_per_word"] = model.get("max_input_chars_per_word")
     found["continuing_prefix"] = model.get("continuing_subword_prefix")
-    unk_token = model.get("unk_token")
-    if unk_token:
-        found["unk_token"] = unk_token
+    found["unk_token"] = model.get("unk_token") or special["unk_token"]
     given = {name: value for name, value in found.items() if value is not None}
     check_settings(folder, in_file)
     check_settings(folder, given)
@@ -274,23 +253,22 @@ def warn_of_overruled(
 ) -> None:
     """Log one warning that lists what tokenizer.json says in vain."""
     default = TokenizerSettings()
-    said = []
-    used = []
-    config_names = []
+    overruled = []
     for name, value in in_file.items():
-        meant = value
-        if value is None:
-            meant = getattr(default, name)
-        in_use = getattr(settings, name)
-        if meant != in_use:
-            said.append(f"{name}={value}")
-            used.append(f"{name}={in_use}")
-            config_names.append(NORMALIZER_SETTINGS[name][0])
-    if said:
-        says = ", ".join(said)
-        uses = ", ".join(used)
-        names = ", ".join(config_names)
+        meant = getattr(default, name) if value is None else value
+        if meant != getattr(settings, name):
+            overruled.append(name)
+    if overruled:
+        says = list_values(overruled, in_file)
+        in_use = asdict(settings)
+        uses = list_values(overruled, in_use)
+        names = ", ".join(NORMALIZER_SETTINGS[name][0] for name in overruled)
         logger.warning(OVERRULED, path, says, class_name, uses, names)
+
+
+def list_values(names: list[str], values: Mapping[str, Any]) -> str:
+    """Write settings as `lowercase=True, strip_accents=None`."""
+    return ", ".join(f"{name}={values[name]}" for name in names)
 
 
 def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
@@ -305,9 +283,9 @@ def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
     longest = given.get("max_chars_per_word", 1)
     if not 0 < longest <= LONGEST_PIECE:
         where = f"{folder}: the tokenizer's max_chars_per_word"
-        expected = f"1 to {LONGEST_PIECE}"
+        limits = f"1 to {LONGEST_PIECE}"
         got = show(longest)
-        raise refusal(where, expected, got)
+        raise refusal(where, limits, got)
 
 
 def check_vocabulary_fits(folder: Path, vocabulary: tuple[str, ...], embeddings: Any) -> None:
@@ -320,9 +298,7 @@ def check_vocabulary_fits(folder: Path, vocabulary: tuple[str, ...], embeddings:
 
 def token_text(token: Any) -> str | None:
     """Read a special token, written as a string or as an object with `content`."""
-    if isinstance(token, dict):
-        return token.get("content")
-    return token
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def check_special_tokens(
