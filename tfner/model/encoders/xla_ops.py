@@ -141,7 +141,7 @@ def mix(bits: tf.Tensor, between: tf.Tensor | int = 0) -> tf.Tensor:
     """Mix every bit of a uint32 into every other."""
     bits = fold(bits, 16)
     bits *= 0x7FEB352D
-    bits ^= between
+    bits = tf.bitwise.bitwise_xor(bits, tf.cast(between, tf.uint32))
     bits = fold(bits, 15)
     bits *= 0x846CA68B
     return fold(bits, 16)
@@ -150,4 +150,4 @@ def mix(bits: tf.Tensor, between: tf.Tensor | int = 0) -> tf.Tensor:
 def fold(bits: tf.Tensor, by: int) -> tf.Tensor:
     """Fold the upper bits over the lower ones."""
     shifted = tf.bitwise.right_shift(bits, tf.constant(by, bits.dtype))
-    return bits ^ shifted
+    return tf.bitwise.bitwise_xor(bits, shifted)
