@@ -53,31 +53,14 @@ def viterbi(
         >>> viterbi(log_probs, tf.constant([3]), every, may_follow, every).numpy().tolist()
         [1, 0, 0]
     """
-    shape = tf.shape(log_probs_MK)
-    line_shape = shape[:1]
-    unmarked_M = tf.fill(line_shape, False)
-    has_units_B = lengths_B > 0
-    length_N = lengths_B[has_units_B]  # the other rows have neither a first nor a last unit
-    end_N = tf.cumsum(length_N)
-    start_N = end_N - length_N
-    last_N = end_N - 1
-    first_M = _mark(start_N, unmarked_M)
-    last_M = _mark(last_N, unmarked_M)
-    scores_MK = _clean(log_probs_MK)
-    scores_MK = _forbid(scores_MK, first_M, allowed_first)
+    first_M, last_M = _mark_ends(log_probs_MK, lengths_B)
+    scores_MK = _forbid(_clean(log_probs_MK), first_M, allowed_first)
     scores_MK = _forbid(scores_MK, last_M, allowed_last)
     border_M = tf.logical_not(first_M)  # inside a row two neighbours must go together
     joined_M = tf.zeros_like(border_M)  # whether a unit belongs to the run of the one before it
-    tag_count = len(allowed_next)
-    allowed_pairs = allowed_next.reshape(-1)
-    may_follow = tf.constant(allowed_pairs)
 
     def illegal_borders(tags_M, joined_M):
-        padded_M = pad_line(tags_M, before=1)
-        before_M = padded_M[:-1]
-        first_pair_M = before_M * tag_count
-        pair_M = first_pair_M + tags_M
-        legal_M = tf.gather(may_follow, pair_M)
+        legal_M = _may_follow(tags_M, allowed_next)
         open_M = border_M & ~joined_M
         return open_M & ~legal_M
 
@@ -97,8 +80,7 @@ def viterbi(
         return tf.reduce_any(illegal_M)
 
     best_M = best_tags(scores_MK)
-    reach = tf.constant(0)
-    start = (best_M, joined_M, reach)
+    start = (best_M, joined_M, tf.constant(0))
     shapes = (ANY_LENGTH, ANY_LENGTH, SCALAR)
     return tf.while_loop(is_illegal, join_and_solve, start, shapes)[0]
 
@@ -172,6 +154,30 @@ def _forbid(scores_MK: tf.Tensor, marked_M: tf.Tensor, allowed_K: np.ndarray) ->
     return tf.where(forbidden_MK, -np.inf, scores_MK)
 
 
+def _may_follow(tags_M: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
+    """Tell whether each tag may follow the one before it in the line: int32 [M] -> bool [M]."""
+    tag_count = len(allowed_next)
+    allowed_pairs = allowed_next.reshape(-1)
+    padded_M = pad_line(tags_M, before=1)
+    before_M = padded_M[:-1]
+    first_pair_M = before_M * tag_count
+    pair_M = first_pair_M + tags_M
+    return tf.gather(allowed_pairs, pair_M)
+
+
+def _mark_ends(log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mark the first and the last unit of each row that has any; -> bool [M], [M]."""
+    shape = tf.shape(log_probs_MK)
+    line_shape = shape[:1]
+    unmarked_M = tf.fill(line_shape, False)
+    has_units_B = lengths_B > 0
+    length_N = lengths_B[has_units_B]  # the other rows have neither a first nor a last unit
+    end_N = tf.cumsum(length_N)
+    start_N = end_N - length_N
+    last_N = end_N - 1
+    return _mark(start_N, unmarked_M), _mark(last_N, unmarked_M)
+
+
 def _mark(unit_N: tf.Tensor, unmarked_M: tf.Tensor) -> tf.Tensor:
     """Mark some units: int32 [N], bool [M] -> bool [M]."""
     unit_N1 = unit_N[:, None]
@@ -208,7 +214,8 @@ def _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarray) ->
     padded_M = pad_line(joined_M, after=1)
     joined_after_M = padded_M[1:]
     begins_M = joined_after_M & ~joined_M
-    ends_M = joined_M & ~joined_after_M
+    is_last_M = tf.logical_not(joined_after_M)
+    ends_M = joined_M & is_last_M
     first_S = positions(begins_M)
     last_S = positions(ends_M)
     is_new_S = _any_mark(new_M, first_S, last_S)
