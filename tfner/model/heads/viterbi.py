@@ -62,7 +62,7 @@ def viterbi(
     def illegal_borders(tags_M, joined_M):
         legal_M = _may_follow(tags_M, allowed_next)
         open_M = border_M & ~joined_M
-        return open_M & ~legal_M
+        return open_M & tf.logical_not(legal_M)
 
     def join_and_solve(tags_M, joined_M, reach):
         # Joining too much costs time, never exactness: the reach doubles, so rounds are few.
