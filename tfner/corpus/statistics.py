@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
@@ -120,8 +120,10 @@ class CorpusStatistics:
 
         A column has the split's size, its lengths, what was dropped and its entity types.
         """
-        console.print(_size_table(self.splits))
-        console.print(_type_table(self.splits))
+        sizes = _size_table(self.splits)
+        console.print(sizes)
+        types = _type_table(self.splits)
+        console.print(types)
         for name, others in self.shared.items():
             for other, count in others.items():
                 total = self.splits[name].documents
@@ -130,7 +132,8 @@ class CorpusStatistics:
         for name, split in self.splits.items():
             if split.unknown_characters:
                 characters = _list_characters(split.unknown_characters)
-                unknown = f"{printable(name)}: unknown to the vocabulary: {characters}"
+                title = printable(name)
+                unknown = f"{title}: unknown to the vocabulary: {characters}"
                 console.print(Text(unknown))
 
 
@@ -143,12 +146,12 @@ def corpus_statistics(
         splits: documents by the split's name, in the order in which they are shown.
         token_stats: by the same names, what the tokenizer knows; a split may be left out.
     """
-    texts: dict[str, Counter[bytes]] = {name: Counter() for name in splits}
-    counted: dict[str, SplitStatistics] = {}
+    texts = defaultdict(Counter)
+    counted = {}
     for name, documents in splits.items():
         own_stats = (token_stats or {}).get(name, TokenStats())
         counted[name] = _split_statistics(documents, own_stats, texts[name])
-    shared: dict[str, dict[str, int]] = {}
+    shared = {}
     for earlier, later in combinations(splits, 2):
         in_both = texts[later].keys() & texts[earlier].keys()
         count = sum(texts[later][text] for text in in_both)
@@ -164,7 +167,9 @@ def _split_statistics(
     tally = _Tally(texts)
     for document in documents:
         tally.add(document)
-    units = token_stats.units if token_stats.units is not None else tally.units()
+    units = token_stats.units
+    if units is None:
+        units = tally.units()
     pieces = token_stats.pieces
     by_frequency = sorted(tally.types.items(), key=_most_frequent_first)
     return SplitStatistics(
@@ -194,16 +199,19 @@ def _most_frequent_first(item: tuple[str, int]) -> tuple[int, str]:
     return -count, name
 
 
+@dataclass
 class _Tally:
     """Count document by document; of texts only hashes are kept."""
 
-    def __init__(self, texts: Counter[bytes]):
-        self.texts = texts
-        self.documents = self.empty = self.without_entities = self.characters = 0
-        self.types: Counter[str] = Counter()
-        self.words: list[int] = []
-        self.entity_units: list[int] = []
-        self.entity_characters: list[int] = []
+    texts: Counter[bytes]
+    documents: int = 0
+    empty: int = 0
+    without_entities: int = 0
+    characters: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    words: list[int] = field(default_factory=list)
+    entity_units: list[int] = field(default_factory=list)
+    entity_characters: list[int] = field(default_factory=list)
 
     def add(self, document: Document) -> None:
         self.documents += 1
@@ -211,7 +219,9 @@ class _Tally:
         self.without_entities += not document.entities
         if document.text.strip():
             content = document.text.encode("utf-8", "surrogatepass")
-            self.texts[blake2b(content, digest_size=16).digest()] += 1
+            hashed = blake2b(content, digest_size=16)
+            digest = hashed.digest()
+            self.texts[digest] += 1
         else:
             self.empty += 1
         self.types.update(entity.label for entity in document.entities)
@@ -224,7 +234,8 @@ class _Tally:
         starts, ends = split_borders(words)
         for entity in document.entities:
             first, last = covered_words(entity, starts, ends)
-            self.entity_units.append(last - first)
+            covered = last - first
+            self.entity_units.append(covered)
 
     def units(self) -> list[int] | None:
         """Give the words of each document; unknown where some have none given."""
@@ -240,12 +251,13 @@ def _size_table(splits: Mapping[str, SplitStatistics]) -> Table:
         table.add_section()
     for reason in dict.fromkeys(reason for split in splits.values() for reason in split.dropped):
         counts = [split.dropped.get(reason, 0) for split in splits.values()]
-        _add_row(table, reason.replace("_", " "), counts)
+        name = reason.replace("_", " ")
+        _add_row(table, name, counts)
     return table
 
 
 def _type_table(splits: Mapping[str, SplitStatistics]) -> Table:
-    total: Counter[str] = Counter()
+    total = Counter()
     for split in splits.values():
         total.update(split.types)
     table = _table("entities", splits)
@@ -259,7 +271,8 @@ def _table(title: str, columns: Iterable[str]) -> Table:
     table = Table(header_style="bold")
     table.add_column(title)
     for column in columns:
-        table.add_column(Text(printable(column)), justify="right")
+        header = Text(printable(column))
+        table.add_column(header, justify="right")
     return table
 
 
@@ -272,7 +285,9 @@ def _add_row(table: Table, name: str, values: Sequence[int | Lengths | None]) ->
 def _cell(value: int | Lengths | None) -> Text:
     if value is None:
         return Text("–")
-    return Text(f"{value:,}" if isinstance(value, int) else str(value))
+    if isinstance(value, int):
+        return Text(f"{value:,}")
+    return Text(str(value))
 
 
 def _list_characters(counts: Mapping[str, int]) -> str:

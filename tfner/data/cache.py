@@ -57,7 +57,7 @@ def encode_cached(
             logger.warning("%s; encoding anew", error)
     found = Ledger()
     corpus = encode(documents, tokenizer, labels, found, **settings)
-    ledger.entries.extend(found.entries)
+    ledger.entries += found.entries
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_corpus(path, key, corpus, found)
@@ -72,8 +72,9 @@ def cache_key(
 ) -> str:
     """Hash all that decides the encoded corpus and the ledger's entries, in hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=32)
-    versions = [ENCODING, tf.__version__, tokenizer.fingerprint()]
-    decisive = [*versions, labels.types, labels.scheme, settings]
+    versions = ENCODING, tf.__version__
+    fingerprint = tokenizer.fingerprint()
+    decisive = [*versions, fingerprint, labels.types, labels.scheme, settings]
     digest.update(json.dumps(decisive, sort_keys=True).encode())
     for document in documents:
         entities = list(map(ENTITY, document.entities))
@@ -84,7 +85,8 @@ def cache_key(
 
 def write_corpus(path: Path, key: str, corpus: EncodedCorpus, ledger: Ledger) -> None:
     """Write a corpus and what was dropped while it was encoded."""
-    arrays = {"splits": corpus.input_ids.row_splits.numpy()}
+    splits = corpus.input_ids.row_splits
+    arrays = {"splits": splits.numpy()}
     for name in ("input_ids", "labels", "label_mask"):
         arrays[name] = getattr(corpus, name).values.numpy()
     arrays["label_mask"] = arrays["label_mask"].astype(np.uint8)
@@ -107,6 +109,7 @@ def read_corpus(path: Path, key: str, ledger: Ledger) -> EncodedCorpus:
     def ragged(values: np.ndarray) -> tf.RaggedTensor:
         return tf.RaggedTensor.from_row_splits(values, arrays["splits"], validate=False)
 
-    ids, tags = ragged(arrays["input_ids"]), ragged(arrays["labels"])
+    ids = ragged(arrays["input_ids"])
+    tags = ragged(arrays["labels"])
     label_mask = ragged(arrays["label_mask"].astype(np.float32))
     return EncodedCorpus(ids, tags, label_mask, arrays["pieces"])

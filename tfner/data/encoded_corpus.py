@@ -56,8 +56,10 @@ class EncodedCorpus:
         starts = self._splits[windows]
         lengths = self._splits[windows + 1] - starts
         # what is at p on end begins at `begins`, and came from `starts`
-        begins = np.cumsum(lengths) - lengths
-        moves = np.repeat(starts - begins, lengths)
+        ends = np.cumsum(lengths)
+        begins = ends - lengths
+        shifts = starts - begins
+        moves = shifts.repeat(lengths)
         source = moves + np.arange(lengths.sum())
         return Pieces(*(values[source] for values in self._flat))
 
@@ -96,19 +98,25 @@ def encode(
 ) -> EncodedCorpus:
     """Tokenize, label and window documents; what cannot be labelled goes into the ledger."""
     inside = inside_tags(labels)
-    ids, tags, label_masks = [], [], []
+    ids = []
+    tags = []
+    label_masks = []
     for document, tokens in tokenize(documents, tokenizer):
         tag_T = tag_document(document, tokens, labels, ledger)[tokens.unit]
         ids.append(tokens.ids)
         tags.append(np.where(tokens.first_of_unit, tag_T, inside[tag_T]))
-        label_masks.append(labelled_pieces(tokens, labelling))
-    pieces = np.array(list(map(len, ids)), np.int32)
+        labelled_T = labelled_pieces(tokens, labelling)
+        label_masks.append(labelled_T)
+    pieces = count_each(ids)
     windows = cut_windows(tf.constant(pieces), max_length - 2, overlap)
-    input_ids = window_values(ragged(ids, np.int32), windows)
-    label_ids = window_values(ragged(tags, np.int32), windows)
+    ids_DT = ragged(ids)
+    tags_DT = ragged(tags)
+    input_ids = window_values(ids_DT, windows)
+    label_ids = window_values(tags_DT, windows)
     labelled = window_values(ragged(label_masks, np.bool_), windows)
     owned = labelled.values & owned_pieces(windows).values
-    label_mask = frame(labelled.with_values(owned), False, False)
+    owned_labelled = labelled.with_values(owned)
+    label_mask = frame(owned_labelled, False, False)
     input_ids = frame(input_ids, tokenizer.cls_id, tokenizer.sep_id)
     return EncodedCorpus(input_ids, frame(label_ids, 0, 0), tf.cast(label_mask, tf.float32), pieces)
 
@@ -121,7 +129,8 @@ def tag_document(
     has_piece[tokens.unit] = True
     units = document.words
     if units is None:
-        starts, ends = tokens.unit_start.tolist(), tokens.unit_end.tolist()
+        starts = tokens.unit_start.tolist()
+        ends = tokens.unit_end.tolist()
         units = list(zip(starts, ends, strict=True))
     return tag_units(document, units, has_piece, labels, ledger)
 
@@ -167,7 +176,8 @@ def tokenize_batch(documents: Sequence[Document], tokenizer: Tokenizer) -> Token
     """Tokenize some documents, all with given words or all without."""
     if documents[0].words is None:
         texts = [encode_text(document.text) for document in documents]
-        return tokenizer.tokenize_text(tf.constant(texts))
+        texts_B = tf.constant(texts)
+        return tokenizer.tokenize_text(texts_B)
     words = [document.word_texts() for document in documents]
     flat = [encode_text(word) for row in words for word in row]
     counts = list(map(len, words))
@@ -175,12 +185,17 @@ def tokenize_batch(documents: Sequence[Document], tokenizer: Tokenizer) -> Token
     return tokenizer.tokenize_words(words_BW)
 
 
-def ragged(rows: Sequence[np.ndarray], dtype: type) -> tf.RaggedTensor:
+def ragged(rows: Sequence[np.ndarray], dtype: type = np.int32) -> tf.RaggedTensor:
     """Put arrays on end as a ragged tensor; a row each.
 
-    >>> ragged([np.array([1, 2]), np.array([3])], np.int32).to_list()
+    >>> ragged([np.array([1, 2]), np.array([3])]).to_list()
     [[1, 2], [3]]
     """
     flat = np.concatenate(rows).astype(dtype) if rows else np.zeros(0, dtype)
-    lengths = np.array(list(map(len, rows)), np.int32)
+    lengths = count_each(rows)
     return tf.RaggedTensor.from_row_lengths(flat, lengths)
+
+
+def count_each(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Count the members of each row; int32 [B]."""
+    return np.array(list(map(len, rows)), np.int32)

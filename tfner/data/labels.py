@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from tfner.corpus.ledger import Ledger, Reason
+from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.tagging.schemes import LabelSet, write_tags
 from tfner.tagging.spans import keep_longest
+from tfner.tagging.word_tags import enter, split_borders
 
 Span = tuple[int, int]
 
@@ -56,16 +57,17 @@ def tag_units(
         >>> ledger.counts
         {'misaligned': 1}
     """
-    starts, ends = zip(*units, strict=True) if units else ((), ())
-    table = Units(starts, ends, has_piece)
+    table = Units(*split_borders(units), has_piece)
     known = [entity for entity in document.entities if entity.label in labels.types]
     unknown = [entity for entity in document.entities if entity.label not in labels.types]
     apart, overlapping = keep_longest(known)
     covers = [cover_of(entity, table) for entity in apart]
-    flat, _ = keep_longest(filter(None, covers))
+    visible = filter(None, covers)
+    flat = keep_longest(visible)[0]
     # by identity: two entities in one unit may be equal once they are widened to it
     kept_ids = set(map(id, flat))
-    vanished, misaligned = [], []
+    vanished = []
+    misaligned = []
     for entity, cover in zip(apart, covers, strict=True):
         if cover is None:
             vanished.append(entity)
@@ -98,7 +100,8 @@ def is_misaligned(entity: Entity, units: Units) -> bool:
     first, last = units.touched_by(entity)
     if first >= last:
         return False
-    begins_earlier = units.starts[first] < entity.start
+    first_start = units.starts[first]
+    begins_earlier = first_start < entity.start
     return begins_earlier or units.ends[last - 1] > entity.end
 
 
@@ -118,13 +121,6 @@ def write_tag_ids(
     tags = np.zeros(len(has_piece), np.int32)
     tags[has_piece] = [labels.id(tag) for tag in written]
     return tags
-
-
-def enter(ledger: Ledger, reason: Reason, document: Document, entities: Iterable[Entity]) -> None:
-    """Enter entities in the ledger for one reason."""
-    for entity in entities:
-        detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
-        ledger.record(reason, document.id, detail)
 
 
 def inside_tags(labels: LabelSet) -> np.ndarray:

@@ -25,13 +25,18 @@ def collect_token_stats(
     documents: Iterable[Document], tokenizer: Tokenizer, labels: LabelSet, ledger: Ledger
 ) -> TokenStats:
     """Tokenize and label a corpus as training would; what that drops goes into the ledger."""
-    units, pieces, suspects = [], [], Counter()
+    units = []
+    pieces = []
+    suspects = Counter()
     unknown_id = -1 if tokenizer.unk_id is None else tokenizer.unk_id  # -1 is no piece
     for document, tokens in tokenize(documents, tokenizer):
         tag_document(document, tokens, labels, ledger)
-        units.append(len(tokens.unit_start))
-        pieces.append(len(tokens.ids))
-        unknown = np.flatnonzero(tokens.ids == unknown_id)
+        unit_count = len(tokens.unit_start)
+        units.append(unit_count)
+        piece_count = len(tokens.ids)
+        pieces.append(piece_count)
+        is_unknown = tokens.ids == unknown_id
+        unknown = np.flatnonzero(is_unknown)
         if len(unknown):
             has_words = document.words is not None
             text = " ".join(document.word_texts()) if has_words else document.text
@@ -47,6 +52,7 @@ def unknown_alone(suspects: Counter[str], tokenizer: Tokenizer) -> dict[str, int
     if not suspects:
         return {}
     texts = tf.constant(list(map(encode_text, suspects)))
-    ids = tokenizer.tokenize_text(texts).ids.to_list()
+    tokens = tokenizer.tokenize_text(texts)
+    ids = tokens.ids.to_list()
     unknown = [tokenizer.unk_id in row for row in ids]
     return dict(compress(suspects.items(), unknown))

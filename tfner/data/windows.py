@@ -52,10 +52,12 @@ def cut_windows(piece_counts_B: tf.Tensor, capacity: int, overlap: int) -> Windo
         raise ValueError(f"overlap: expected 0 to half of the capacity {capacity}, got {overlap}")
     stride = capacity - overlap
     count_B = tf.maximum(piece_counts_B, 0)
-    surplus_B = tf.maximum(count_B - capacity, 0)
+    excess_B = count_B - capacity
+    surplus_B = tf.maximum(excess_B, 0)
     more_B = (surplus_B + stride - 1) // stride  # windows behind the first
     windows_B = tf.where(count_B > 0, 1 + more_B, 0)
-    number_B = tf.range(tf.size(count_B))
+    texts = tf.size(count_B)
+    number_B = tf.range(texts)
     text = tf.repeat(number_B, windows_B)
     before_B = tf.cumsum(windows_B, exclusive=True)
     index = tf.range(tf.size(text)) - tf.gather(before_B, text)
@@ -83,7 +85,8 @@ def window_values(values: tf.RaggedTensor, windows: Windows) -> tf.RaggedTensor:
     """
     begin = tf.gather(values.row_starts(), windows.text)
     offset = tf.cast(begin, tf.int32)
-    start, end = offset + windows.start, offset + windows.end
+    start = offset + windows.start
+    end = offset + windows.end
     positions = tf.ragged.range(start, end, row_splits_dtype=tf.int32)
     return positions.with_values(tf.gather(values.values, positions.values))
 

@@ -13,7 +13,7 @@ import tf_keras as keras
 
 from tfner.model.encoders.encoder import Encoder, EncoderInput
 from tfner.model.heads.head import Head
-from tfner.model.losses import sum_over_replicas
+from tfner.model.losses import sum_over_replicas, zero_unless
 from tfner.model.metrics import LossOfLabels
 from tfner.model.skipping import apply_or_skip, supports_skipping
 
@@ -91,12 +91,14 @@ class TokenClassifier(keras.Model):
         # Selected, because in the gradient of the head's kernel a NaN on padding, times 0, would be
         # NaN.
         is_piece_BT1 = tf.expand_dims(pieces.segment_ids > 0, -1)
-        return self.head(tf.where(is_piece_BT1, hidden_BTH, 0.0))
+        hidden_BTH = zero_unless(is_piece_BT1, hidden_BTH)
+        return self.head(hidden_BTH)
 
     def build_for_any_shape(self) -> TokenClassifier:
         """Create all variables by one call on a tiny batch."""
         ids = tf.zeros([1, 4], tf.int32)
-        self({"input_ids": ids, "attention_mask": tf.ones_like(ids)})
+        mask = tf.ones_like(ids)
+        self({"input_ids": ids, "attention_mask": mask})
         return self
 
     def compile(
@@ -113,7 +115,8 @@ class TokenClassifier(keras.Model):
         if "loss" in options:
             raise TypeError("compile: expected no loss, which the head of a TokenClassifier has")
         super().compile(optimizer, **options)
-        self._label_metrics = LabelMetrics(tuple(label_metrics))
+        metrics = tuple(label_metrics)
+        self._label_metrics = LabelMetrics(metrics)
         if self.built:
             # Else the first step creates the optimizer's variables, and is traced a second time.
             self.optimizer.build(self.trainable_variables)
@@ -145,10 +148,12 @@ class TokenClassifier(keras.Model):
         total, weight = self.head.loss_sums(y, y_pred, sample_weight, x.get("segment_ids"))
         # A step that is skipped would make the loss of its whole epoch NaN.
         finite = tf.math.is_finite(total)
-        logged = tf.where(finite, tf.stop_gradient(total), 0.0)
-        logged_weight = tf.where(finite, weight, 0.0)
+        logged = tf.stop_gradient(total)
+        logged = zero_unless(finite, logged)
+        logged_weight = zero_unless(finite, weight)
         self.loss_of_labels.update_state(logged, logged_weight)
-        weight = tf.stop_gradient(sum_over_replicas(weight))
+        weight = sum_over_replicas(weight)
+        weight = tf.stop_gradient(weight)
         return tf.math.divide_no_nan(total, weight)
 
     def compute_metrics(
@@ -166,8 +171,10 @@ class TokenClassifier(keras.Model):
         if mask is None:
             mask = tf.ones_like(y, tf.float32)
         labelled = tf.cast(mask > 0, tf.float32)
-        labelled = sum_over_replicas(tf.reduce_sum(labelled))
-        self.unlabelled_batches.assign_add(tf.cast(labelled == 0, tf.int32))
+        labelled = tf.reduce_sum(labelled)
+        labelled = sum_over_replicas(labelled)
+        is_unlabelled = labelled == 0
+        count_if(is_unlabelled, self.unlabelled_batches)
         if self.gradient_accumulation > 1:
             step = self._run_micro_batches(x, y, mask, labelled)
         else:
@@ -177,7 +184,7 @@ class TokenClassifier(keras.Model):
             self.optimizer.apply_gradients(zip(step.gradients, variables, strict=True))
             return self.compute_metrics(x, y, step.logits, mask)
         skipped = apply_or_skip(self.optimizer, step.gradients, step.loss, variables)
-        self.skipped_steps.assign_add(tf.cast(skipped, tf.int32))
+        count_if(skipped, self.skipped_steps)
         logs = self.compute_metrics(x, y, step.logits, mask)
         return {**logs, "skipped_steps": tf.identity(self.skipped_steps)}
 
@@ -205,7 +212,10 @@ class TokenClassifier(keras.Model):
             added, step = self._run_micro_batch(batch, labelled)
             dense = map(tf.convert_to_tensor, step.gradients)
             sums = list(map(operator.add, gradients, dense))
-            return index + 1, weight + added, logits.write(index, step.logits), sums
+            logits = logits.write(index, step.logits)
+            weight += added
+            index += 1
+            return index, weight, logits, sums
 
         # A loop of the graph: unrolled, micro-batches could run together and need the memory of the
         # whole.
@@ -224,7 +234,8 @@ class TokenClassifier(keras.Model):
         The objective is its share of the loss: its sum / the labels of the whole global batch. It
         is divided before the way back, in which a sum would overflow float16.
         """
-        y, mask = x.pop("y"), x.pop("mask")
+        y = x.pop("y")
+        mask = x.pop("mask")
         optimizer = self.optimizer
         scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
@@ -238,6 +249,12 @@ class TokenClassifier(keras.Model):
         return weight, Step(share, logits, gradients)
 
 
+def count_if(happened: tf.Tensor, counter: tf.Variable) -> None:
+    """Raise a counter by 1 if something happened, a bool scalar."""
+    added = tf.cast(happened, tf.int32)
+    counter.assign_add(added)
+
+
 def split_rows(value: tf.Tensor, count: int) -> tf.Tensor:
     """Split rows into micro-batches of one size: [B, T] -> [count, ceil(B / count), T].
 
@@ -247,8 +264,12 @@ def split_rows(value: tf.Tensor, count: int) -> tf.Tensor:
         [[[1], [2]], [[3], [0]]]
     """
     shape = tf.shape(value)
-    rows, length = shape[0], shape[1]
+    rows = shape[0]
+    length = shape[1]
     each = tf.maximum((rows + count - 1) // count, 1)  # a replica may have got no row
-    missing = tf.stack([[0, each * count - rows], [0, 0]])
-    padded = tf.pad(value, missing)
-    return tf.reshape(padded, [count, each, length])
+    rows_padded = each * count
+    missing = rows_padded - rows
+    paddings = tf.stack([[0, missing], [0, 0]])
+    padded = tf.pad(value, paddings)
+    split_shape = [count, each, length]
+    return tf.reshape(padded, split_shape)

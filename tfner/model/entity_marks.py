@@ -55,7 +55,8 @@ def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkR
         ConfigError: a tag has none of the prefixes B, I, E, S and O, or its type is not in `types`.
     """
     prefixes, names = zip(*map(_split, [*tags, "O"]), strict=True)
-    found = [name for name in dict.fromkeys(names) if name is not None]
+    typed = filter(None, names)
+    found = dict.fromkeys(typed)
     types = tuple(found if types is None else types)
     unknown = sorted(set(found) - set(types))
     if unknown:
@@ -63,7 +64,8 @@ def mark_rules(tags: Sequence[str], types: Sequence[str] | None = None) -> MarkR
         raise ConfigError(f"expected the types {list(types)}, {got}")
     indices = [-1 if name is None else types.index(name) for name in names]
     type_of_tag = np.array(indices, np.int32)
-    left, right = type_of_tag[:, None], type_of_tag[None, :]
+    left = type_of_tag[:, None]
+    right = type_of_tag[None, :]
     differ = left != right
     begins = _pairs(_BEGINS, prefixes) | (differ & (right >= 0))
     ends = _pairs(_ENDS, prefixes) | (differ & (left >= 0))
@@ -99,8 +101,10 @@ def mark_entities(
     left_BT = _left_neighbours(tags_BT, outside)
     right_BT = _right_neighbours(tags_BT, outside)
     if segments_BT is not None:
-        same_left_BT = _left_neighbours(segments_BT, -1) == segments_BT
-        same_right_BT = _right_neighbours(segments_BT, -1) == segments_BT
+        left_segments_BT = _left_neighbours(segments_BT, -1)
+        right_segments_BT = _right_neighbours(segments_BT, -1)
+        same_left_BT = left_segments_BT == segments_BT
+        same_right_BT = right_segments_BT == segments_BT
         left_BT = tf.where(same_left_BT, left_BT, outside)
         right_BT = tf.where(same_right_BT, right_BT, outside)
     begins_BT = _look_up(rules.begins, left_BT, tags_BT)
@@ -134,7 +138,7 @@ def left_align(values_BT: tf.Tensor, keep_BT: tf.Tensor) -> tf.Tensor:
     # raised by 1 for the time of the sum, so that 0 stands for "nothing", which becomes -1.
     raised_BT = tf.cast(values_BT, tf.int32) + 1
     raised_BT = tf.where(keep_BT, raised_BT, 0)
-    aligned = tf.math.unsorted_segment_sum(raised_BT, target_BT, shape[0] * shape[1])
+    aligned = _sum_by_target(raised_BT, target_BT)
     return tf.reshape(aligned, shape) - 1
 
 
@@ -163,30 +167,41 @@ def count_entities(
     true = mark_entities(rules, left_align(true_BT, labelled_BT), segments_BT)
     predicted = mark_entities(rules, left_align(predicted_BT, labelled_BT), segments_BT)
     same_begin_BT = true.begins & predicted.begins
-    same_end_BT = _last_positions(true) == _last_positions(predicted)
     same_type_BT = true.type == predicted.type
-    correct_BT = same_begin_BT & same_end_BT & same_type_BT
-    gold = _count_types(rules, true.type, true.begins)
-    found = _count_types(rules, predicted.type, predicted.begins)
-    return gold, found, _count_types(rules, true.type, correct_BT)
+    correct_BT = same_begin_BT & same_type_BT
+    true_last_BT = _last_positions(true)
+    predicted_last_BT = _last_positions(predicted)
+    correct_BT &= true_last_BT == predicted_last_BT
+    correct = true._replace(begins=correct_BT)
+    count_true = _count_types(rules, true)
+    count_predicted = _count_types(rules, predicted)
+    count_correct = _count_types(rules, correct)
+    return count_true, count_predicted, count_correct
 
 
 def _last_positions(marks: EntityMarks) -> tf.Tensor:
     """Give each entity's last position at its first: int32 [B, T], of no meaning elsewhere."""
-    shape = tf.shape(marks.begins)
     begins_BT = tf.cast(marks.begins, tf.int32)
+    shape = tf.shape(begins_BT)
     number_BT = tf.cumsum(begins_BT, axis=1) - 1
     # A row that opens with O has no entity yet: its number points before the row.
-    number_BT = tf.maximum(number_BT + _row_starts(shape), 0)
+    number_BT += _row_starts(shape)
+    number_BT = tf.maximum(number_BT, 0)
     position_BT = tf.where(marks.ends, tf.range(shape[1]), 0)
-    last = tf.math.unsorted_segment_sum(position_BT, number_BT, shape[0] * shape[1])
+    last = _sum_by_target(position_BT, number_BT)
     return tf.gather(last, number_BT)
 
 
-def _count_types(rules: MarkRules, type_BT: tf.Tensor, counted_BT: tf.Tensor) -> tf.Tensor:
-    """Count the marked positions by type: int32 [B, T], bool [B, T] -> int32 [N]."""
+def _sum_by_target(values_BT: tf.Tensor, target_BT: tf.Tensor) -> tf.Tensor:
+    """Add up values of the same target, which numbers the positions row by row: int32 [B * T]."""
+    positions = tf.size(values_BT)
+    return tf.math.unsorted_segment_sum(values_BT, target_BT, positions)
+
+
+def _count_types(rules: MarkRules, marks: EntityMarks) -> tf.Tensor:
+    """Count the entities of each type, by where they begin: int32 [N]."""
     rest = len(rules.types)
-    slot_BT = tf.where(counted_BT, type_BT, rest)
+    slot_BT = tf.where(marks.begins, marks.type, rest)
     counts = tf.math.unsorted_segment_sum(tf.ones_like(slot_BT), slot_BT, rest + 1)
     return counts[:rest]
 
@@ -212,7 +227,8 @@ def _right_neighbours(values_BT: tf.Tensor, edge: int) -> tf.Tensor:
 def _look_up(table: np.ndarray, left_BT: tf.Tensor, right_BT: tf.Tensor) -> tf.Tensor:
     """Read a table of pairs of tags for each position: bool [B, T]."""
     pair_BT = left_BT * len(table) + right_BT
-    return tf.gather(table.reshape(-1), pair_BT)
+    pairs = table.reshape(-1)
+    return tf.gather(pairs, pair_BT)
 
 
 def _split(tag: str) -> tuple[str, str | None]:

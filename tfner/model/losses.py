@@ -24,14 +24,22 @@ def cross_entropy(
     logits = tf.cast(logits, tf.float32)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y_true, logits=logits)
     if class_weights is not None:
-        loss *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
+        loss *= _weights_of_classes(class_weights, y_true)
     if not label_smoothing:
         return loss
     nll = -tf.nn.log_softmax(logits)
     if class_weights is not None:
         nll *= tf.constant(class_weights, tf.float32)
     uniform = tf.reduce_mean(nll, axis=-1)
-    return (1.0 - label_smoothing) * loss + label_smoothing * uniform
+    true_share = 1.0 - label_smoothing
+    spread = label_smoothing * uniform
+    return true_share * loss + spread
+
+
+def _weights_of_classes(class_weights: Sequence[float], y_true: tf.Tensor) -> tf.Tensor:
+    """Look up the weight of each position's class: [K], int32 [...] -> float32 [...]."""
+    weights_K = tf.constant(class_weights, tf.float32)
+    return tf.gather(weights_K, y_true)
 
 
 def masked_cross_entropy_sum(
@@ -64,14 +72,26 @@ def masked_cross_entropy_sum(
     labelled = weights > 0.0
     # Selected twice: here, so that NaN gives no NaN gradient, and below, so that a masked position
     # has none at all.
-    y_true = tf.where(labelled, y_true, 0)
-    logits = tf.where(tf.expand_dims(labelled, -1), logits, 0.0)
+    y_true = zero_unless(labelled, y_true)
+    logits = zero_unless(tf.expand_dims(labelled, -1), logits)
     losses = cross_entropy(y_true, logits, class_weights=class_weights, **options)
-    costs = tf.where(labelled, weights * losses, 0.0)
+    costs = weights * losses
+    costs = zero_unless(labelled, costs)
     if class_weights is not None:
-        weights *= tf.gather(tf.constant(class_weights, tf.float32), y_true)
-    weights = tf.where(labelled, weights, 0.0)
-    return tf.reduce_sum(costs), tf.reduce_sum(weights)
+        weights *= _weights_of_classes(class_weights, y_true)
+    weights = zero_unless(labelled, weights)
+    total = tf.reduce_sum(costs)
+    weight = tf.reduce_sum(weights)
+    return total, weight
+
+
+def zero_unless(kept: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Select values, with 0 for those not kept; a product would let NaN through.
+
+    >>> zero_unless(tf.constant([True, False]), tf.constant([2.0, float("nan")])).numpy().tolist()
+    [2.0, 0.0]
+    """
+    return tf.where(kept, values, 0)
 
 
 def position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
@@ -85,7 +105,8 @@ def position_weights(y_true: tf.Tensor, label_mask) -> tf.Tensor:
     label_mask = tf.cast(label_mask, tf.float32)
     while label_mask.shape.rank < y_true.shape.rank:
         label_mask = tf.expand_dims(label_mask, -1)
-    return tf.broadcast_to(label_mask, tf.shape(y_true))
+    shape = tf.shape(y_true)
+    return tf.broadcast_to(label_mask, shape)
 
 
 def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
@@ -93,7 +114,7 @@ def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+    return context.all_reduce("SUM", value)
 
 
 def divide_over_replicas(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
@@ -158,7 +179,8 @@ class MaskedLossMixin:
 
     def call(self, y_true, y_pred) -> tf.Tensor:
         """Compute the loss of each position, unmasked: int [B, T], logits [B, T, K] -> [B, T]."""
-        return cross_entropy(y_true, y_pred, **self._options())
+        options = self._options()
+        return cross_entropy(y_true, y_pred, **options)
 
     def sums(self, y_true, y_pred, sample_weight=None) -> tuple[tf.Tensor, tf.Tensor]:
         """Sum up loss and divisor of this replica alone, as `masked_cross_entropy_sum` does."""
@@ -166,7 +188,8 @@ class MaskedLossMixin:
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
-        return {**self._options(), "name": self.name}
+        options = self._options()
+        return {**options, "name": self.name}
 
     def _options(self) -> dict[str, Any]:
         return {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}

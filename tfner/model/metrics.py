@@ -16,7 +16,7 @@ import tf_keras
 from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import count_entities, mark_rules
 from tfner.model.keras_guard import refuse_other_keras
-from tfner.model.losses import position_weights, sum_over_replicas
+from tfner.model.losses import position_weights, sum_over_replicas, zero_unless
 
 
 class TotalsMixin:
@@ -32,7 +32,8 @@ class TotalsMixin:
 
         One sum over replicas for all of them, in float32, which every kind of device can sum.
         """
-        counts = tf.stack([tf.cast(value, tf.float32) for value in values])
+        counts = _to_float32(values)
+        counts = tf.stack(counts)
         counts = sum_over_replicas(counts)
         for total, value in zip(totals, tf.unstack(counts), strict=True):
             total.assign_add(tf.cast(value, total.dtype))
@@ -62,10 +63,12 @@ class MaskedAccuracyMixin(TotalsMixin):
         """
         y_true = tf.cast(y_true, tf.int32)
         weights_BT = position_weights(y_true, sample_weight)
-        is_right_BT = y_true == _tag_ids(y_pred, y_true)
-        correct_BT = tf.where(is_right_BT, weights_BT, 0.0)
-        sums = (tf.reduce_sum(correct_BT), tf.reduce_sum(weights_BT))
-        self.add_to((self.correct, self.total), sums)
+        predicted_BT = _tag_ids(y_pred, y_true)
+        is_right_BT = y_true == predicted_BT
+        correct_BT = zero_unless(is_right_BT, weights_BT)
+        correct = tf.reduce_sum(correct_BT)
+        total = tf.reduce_sum(weights_BT)
+        self.add_to((self.correct, self.total), (correct, total))
 
     def result(self) -> tf.Tensor:
         """Return accuracy as a fraction; 0 before anything was counted."""
@@ -102,11 +105,14 @@ class EntityCountsMixin(TotalsMixin):
         self.tags = list(tags)
         self.average = average
         self.rules = mark_rules(self.tags)
+        self.true = self._add_counts("true")
+        self.predicted = self._add_counts("predicted")
+        self.correct = self._add_counts("correct")
+
+    def _add_counts(self, name: str) -> Any:
+        """Create a count for each type, in int64: a float32 counter stops at 16,777,216."""
         shape = (len(self.rules.types),)
-        # int64: a float32 counter stops at 16,777,216
-        self.true = self.add_total("true", shape, "int64")
-        self.predicted = self.add_total("predicted", shape, "int64")
-        self.correct = self.add_total("correct", shape, "int64")
+        return self.add_total(name, shape, "int64")
 
     def update_state(self, y_true, y_pred, sample_weight=None, segment_ids=None) -> None:
         """Count a batch.
@@ -121,18 +127,21 @@ class EntityCountsMixin(TotalsMixin):
         """
         y_true = tf.cast(y_true, tf.int32)
         y_pred = _tag_ids(y_pred, y_true)
-        labelled_BT = position_weights(y_true, sample_weight) > 0.0
+        weights_BT = position_weights(y_true, sample_weight)
+        labelled_BT = weights_BT > 0.0
         counts = count_entities(self.rules, y_true, y_pred, labelled_BT, segment_ids)
         self.add_to((self.true, self.predicted, self.correct), counts)
 
     def scores(self) -> PrecisionRecallF1:
         """Return precision, recall and F1 under `average`, scalars."""
         totals = (self.true, self.predicted, self.correct)
-        counts = [tf.cast(total, tf.float32) for total in totals]
+        counts = _to_float32(totals)
         if self.average == "micro":
             return _scores(*map(tf.reduce_sum, counts))
-        occurs = counts[0] + counts[1] > 0
-        types = tf.reduce_sum(tf.cast(occurs, tf.float32))
+        true, predicted, _ = counts
+        entities = true + predicted
+        occurs = tf.cast(entities > 0, tf.float32)
+        types = tf.reduce_sum(occurs)
         sums = map(tf.reduce_sum, _scores(*counts))
         return PrecisionRecallF1(*(tf.math.divide_no_nan(total, types) for total in sums))
 
@@ -161,7 +170,8 @@ class EntityPrecisionMixin(EntityCountsMixin):
 
     def result(self) -> tf.Tensor:
         """Return the score that the metric is named after, as a fraction."""
-        return getattr(self.scores(), self.default_name.removeprefix("entity_"))
+        score = self.default_name.removeprefix("entity_")
+        return getattr(self.scores(), score)
 
 
 class EntityRecallMixin(EntityPrecisionMixin):
@@ -246,7 +256,13 @@ def _scores(true: tf.Tensor, predicted: tf.Tensor, correct: tf.Tensor) -> Precis
     """Divide float32 counts of any one shape."""
     divide = tf.math.divide_no_nan
     f1 = divide(2.0 * correct, true + predicted)
-    return PrecisionRecallF1(divide(correct, predicted), divide(correct, true), f1)
+    precision = divide(correct, predicted)
+    recall = divide(correct, true)
+    return PrecisionRecallF1(precision, recall, f1)
+
+
+def _to_float32(values: Sequence[Any]) -> list[tf.Tensor]:
+    return [tf.cast(value, tf.float32) for value in values]
 
 
 def _tag_ids(y_pred, y_true: tf.Tensor) -> tf.Tensor:

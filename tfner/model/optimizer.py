@@ -69,9 +69,13 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         step = tf.cast(step, tf.float32)
         warmup = (step + 1.0) / (self.warmup_steps + 1)
         decay_steps = max(1, self.total_steps - self.warmup_steps)
-        decay = tf.maximum(0.0, (self.total_steps - step) / decay_steps)
+        steps_left = self.total_steps - step
+        decay = steps_left / decay_steps
+        decay = tf.maximum(0.0, decay)
         if self.schedule == "cosine":
-            decay = 0.5 * (1.0 - tf.cos(math.pi * decay))
+            angle = math.pi * decay
+            cosine = tf.cos(angle)
+            decay = 0.5 * (1.0 - cosine)
         elif self.schedule == "constant":
             decay = tf.ones_like(step)
         return self.peak * tf.where(step < self.warmup_steps, warmup, decay)
@@ -154,10 +158,12 @@ class FusedAdamW(AdamWSteps):
         step = tf.cast(self.iterations + 1, tf.float32)
         beta1 = tf.cast(self.beta_1, tf.float32)
         beta2 = tf.cast(self.beta_2, tf.float32)
-        powers = {"beta1_power": tf.pow(beta1, step), "beta2_power": tf.pow(beta2, step)}
+        beta1_power = beta1**step
+        beta2_power = beta2**step
         beta1 = self._unless_skipped(beta1, 1)
         beta2 = self._unless_skipped(beta2, 1)
-        shared = {"beta1": beta1, "beta2": beta2, **powers}
+        shared = {"beta1": beta1, "beta2": beta2}
+        shared |= {"beta1_power": beta1_power, "beta2_power": beta2_power}
         rate = tf.cast(self.learning_rate, tf.float32)
         rate = self._unless_skipped(rate, 0)
         rates = {scale: {"lr": rate * scale, **shared} for scale in set(self._scales)}
@@ -168,11 +174,14 @@ class FusedAdamW(AdamWSteps):
         """Decay and update one variable in place."""
         index = self.index_of(variable)
         first, second = self.moments(variable)
-        rates = self._rates(self._scales[index])
+        scale = self._scales[index]
+        rates = self._rates(scale)
         rates = {name: tf.cast(value, variable.dtype) for name, value in rates.items()}
-        if self._decays[index]:
-            factor = 1.0 - rates["lr"] * self._decays[index]
-            variable.assign(variable * factor)
+        decay = self._decays[index]
+        if decay:
+            factor = 1.0 - rates["lr"] * decay
+            decayed = variable * factor
+            variable.assign(decayed)
         handles = {"var": variable.handle, "m": first.handle, "v": second.handle}
         epsilon = tf.cast(self.epsilon, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(**handles, epsilon=epsilon, grad=gradient, **rates)
@@ -193,21 +202,20 @@ class FusedAdamW(AdamWSteps):
 
     def to_dense(self, gradients: Sequence) -> list[tf.Tensor]:
         """Fill up the gradients of embeddings with rows of zeros."""
-        return [_to_dense(gradient) for gradient in gradients]
+        return list(map(_to_dense, gradients))
 
     def _unless_skipped(self, value: tf.Tensor, otherwise: int) -> tf.Tensor:
         """Select `value`, or in an update that is skipped what makes Adam change nothing.
 
         That is a rate of 0, decays of 1 and a gradient of 0: no branch of the graph is needed.
         """
-        other = tf.constant(otherwise, value.dtype)
-        return tf.where(self._finite, value, other)
+        return tf.where(self._finite, value, otherwise)
 
     def get_config(self) -> dict:
         """Return what `from_config` needs."""
-        patterns = {"head_names": self.head_names, "no_decay_names": self.no_decay_names}
-        lists = {name: list(value) for name, value in patterns.items()}
-        return {**super().get_config(), "head_scale": self.head_scale, **lists}
+        config = super().get_config()
+        names = {"head_names": list(self.head_names), "no_decay_names": list(self.no_decay_names)}
+        return {**config, "head_scale": self.head_scale, **names}
 
 
 def build_optimizer(
@@ -240,9 +248,11 @@ def build_optimizer(
     if learning_rate <= 0.0:
         raise ConfigError(f"learning_rate: expected more than 0, got {learning_rate}")
     if warmup_steps is None:
-        warmup_steps = math.ceil(warmup_ratio * total_steps)
+        exact_steps = warmup_ratio * total_steps
+        warmup_steps = math.ceil(exact_steps)
     if head_learning_rate is not None:
-        options["head_scale"] = head_learning_rate / learning_rate
+        head_scale = head_learning_rate / learning_rate
+        options["head_scale"] = head_scale
     rate = WarmupDecay(learning_rate, total_steps, warmup_steps, schedule)
     return FusedAdamW(rate, weight_decay, global_clipnorm=clip_norm, **options)
 
@@ -272,8 +282,9 @@ def _row_sums(gradient) -> tf.Tensor:
     """
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
-    order_N = tf.argsort(gradient.indices)
-    sorted_N = tf.gather(gradient.indices, order_N)
+    indices_N = gradient.indices
+    order_N = tf.argsort(indices_N)
+    sorted_N = tf.gather(indices_N, order_N)
     is_new_N = sorted_N != tf.roll(sorted_N, 1, axis=0)
     row_N = tf.cumsum(tf.cast(is_new_N, tf.int32))
     values_N = tf.gather(gradient.values, order_N)

@@ -14,7 +14,8 @@ from tfner.model.optimizer import FusedAdamW
 
 def supports_skipping(optimizer: keras.optimizers.Optimizer) -> bool:
     """Tell whether the optimizer leaves everything as it is where a gradient is not finite."""
-    return isinstance(getattr(optimizer, "inner_optimizer", optimizer), FusedAdamW)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return isinstance(inner, FusedAdamW)
 
 
 def poison_if_not_finite(gradients: Sequence[tf.Tensor], loss: tf.Tensor) -> list[tf.Tensor]:
@@ -23,7 +24,8 @@ def poison_if_not_finite(gradients: Sequence[tf.Tensor], loss: tf.Tensor) -> lis
     def size(number: int) -> int:
         return gradients[number].shape.num_elements() or sys.maxsize
 
-    smallest = min(range(len(gradients)), key=size)
+    numbers = range(len(gradients))
+    smallest = min(numbers, key=size)
     value = tf.convert_to_tensor(gradients[smallest])
     poisoned = list(gradients)
     nan = tf.constant(float("nan"), value.dtype)

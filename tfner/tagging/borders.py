@@ -44,7 +44,8 @@ def trim_span(
     Returns:
         The new (start, end); equal where nothing but blanks stands between them.
     """
-    first, last = start, end
+    first = start
+    last = end
     while first < end and is_blank(text[first]):
         first += 1
     while last > first and is_blank(text[last - 1]):

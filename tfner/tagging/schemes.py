@@ -30,7 +30,7 @@ PREFIXES: dict[Scheme, str] = {
     "BIOES": "BIES",
     "BILOU": "BILU",
 }
-AS_BIOES = {"L": "E", "U": "S"}
+AS_BIOES = {"O": "O", "B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S"}
 
 
 class Repair(NamedTuple):
@@ -53,8 +53,9 @@ def split_tag(tag: str) -> tuple[str, str]:
     """
     if tag == "O":
         return "O", ""
-    if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-" and not tag[2:].isspace():
-        return tag[0], tag[2:]
+    label = tag[2:]
+    if label and tag[0] in "BIESLU" and tag[1] == "-" and not label.isspace():
+        return tag[0], label
     expected = "O or a prefix of B, I, E, S, L, U with a type, such as B-PER"
     raise ValueError(f"expected {expected}, got {show(tag)}")
 
@@ -71,13 +72,16 @@ def is_tag(text: str) -> bool:
 def is_legal(scheme: Scheme, before: str, after: str, same_label: bool) -> bool:
     """Tell whether a tag may follow another, by prefix; both ends of a sequence count as O."""
     inside = before in "BI"
+    continues = inside and same_label
     if scheme == "IO":
         return True
     if scheme == "IOB1":  # B only parts an entity from the one of the same type right before it
-        return after != "B" or (inside and same_label)
+        return after != "B" or continues
     if scheme == "IOB2":
-        return after != "I" or (inside and same_label)
-    return (after in "IE" and same_label) if inside else after in "OBS"
+        return after != "I" or continues
+    if inside:
+        return after in "IE" and same_label
+    return after in "OBS"
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
@@ -108,8 +112,10 @@ def steps_of(tags: Sequence[str]) -> Iterator[Step]:
     before, label = "O", ""
     for tag in (*tags, "O"):
         prefix, next_label = split_tag(tag)
-        yield before, prefix, label == next_label
-        before, label = prefix, next_label
+        same_label = label == next_label
+        yield before, prefix, same_label
+        before = prefix
+        label = next_label
 
 
 def breach(scheme: Scheme, step: Step) -> int:
@@ -117,8 +123,8 @@ def breach(scheme: Scheme, step: Step) -> int:
     before, after, same_label = step
     if after != "O" and after not in PREFIXES[scheme]:
         return 2
-    before = AS_BIOES.get(before, before)
-    after = AS_BIOES.get(after, after)
+    before = AS_BIOES[before]
+    after = AS_BIOES[after]
     return int(not is_legal(scheme, before, after, same_label))
 
 
@@ -143,12 +149,13 @@ def read_spans(tags: Sequence[str], scheme: Scheme) -> tuple[list[Span], list[Re
         prefix, next_label = split_tag(tag)
         if breach(scheme, (before, prefix, label == next_label)):
             repairs.append(describe_breach(tags, position, scheme))
-        prefix = AS_BIOES.get(prefix, prefix)
+        prefix = AS_BIOES[prefix]
         if not (prefix in "IE" and before in "BI" and label == next_label):
             if before != "O":
                 spans.append((first, position, label))
             first = position
-        before, label = prefix, next_label
+        before = prefix
+        label = next_label
     return spans, repairs
 
 
@@ -184,7 +191,8 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme = "IOB2") -> l
         adjacent = first == end_before and label == label_before
         prefixes = span_prefixes(end - first, scheme, adjacent)
         tags[first:end] = [f"{prefix}-{label}" for prefix in prefixes]
-        end_before, label_before = end, label
+        end_before = end
+        label_before = label
     return tags
 
 
@@ -193,7 +201,7 @@ def span_prefixes(length: int, scheme: Scheme, adjacent: bool) -> str:
     if scheme == "IO" or (scheme == "IOB1" and not adjacent):
         return "I" * length
     if scheme in ("IOB1", "IOB2"):
-        return "B" + "I" * (length - 1)
+        return "B".ljust(length, "I")
     single, last = ("S", "E") if scheme == "BIOES" else ("U", "L")
     return single if length == 1 else "B" + "I" * (length - 2) + last
 

@@ -42,9 +42,13 @@ def keep_longest(entities: Iterable[Entity]) -> tuple[list[Entity], list[Entity]
     kept: list[Entity] = []
     dropped: list[Entity] = []
     for entity in sorted(entities, key=lambda entity: (entity.start - entity.end, entity.start)):
-        fits = taken.add(entity.start, entity.end)
-        (kept if fits else dropped).append(entity)
-    return sorted(kept, key=by_start), sorted(dropped, key=by_start)
+        if taken.add(entity.start, entity.end):
+            kept.append(entity)
+        else:
+            dropped.append(entity)
+    kept.sort(key=by_start)
+    dropped.sort(key=by_start)
+    return kept, dropped
 
 
 def by_start(entity: Entity) -> tuple[int, int]:

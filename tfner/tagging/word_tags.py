@@ -36,7 +36,8 @@ def tags_on_words(
     if document.words is None:
         hint = "give it the spans of its units"
         raise ValueError(f"document {document.id!r} has no words to tag: {hint}")
-    ledger = Ledger() if ledger is None else ledger
+    if ledger is None:
+        ledger = Ledger()
     starts, ends = split_borders(document.words)
     flat, overlapping = keep_longest(entities)
     covering: list[tuple[Span, Entity]] = []
@@ -45,7 +46,7 @@ def tags_on_words(
         if first < last:
             covering.append(((first, last, entity.label), entity))
         else:
-            _enter(ledger, "invalid_span", document, entity)
+            enter(ledger, "invalid_span", document, [entity])
     taken = DisjointSpans()
     kept: list[Span] = []
     for span, entity in sorted(covering, key=_longest_first):
@@ -53,8 +54,7 @@ def tags_on_words(
             kept.append(span)
         else:
             overlapping.append(entity)
-    for entity in overlapping:
-        _enter(ledger, "overlapping", document, entity)
+    enter(ledger, "overlapping", document, overlapping)
     return write_tags(kept, len(document.words), "IOB2")
 
 
@@ -85,9 +85,11 @@ def covered_words(entity: Entity, starts: Sequence[int], ends: Sequence[int]) ->
     return first, last
 
 
-def _enter(ledger: Ledger, reason: Reason, document: Document, entity: Entity) -> None:
-    detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
-    ledger.record(reason, document.id, detail)
+def enter(ledger: Ledger, reason: Reason, document: Document, entities: Iterable[Entity]) -> None:
+    """Enter entities in the ledger for one reason."""
+    for entity in entities:
+        detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
+        ledger.record(reason, document.id, detail)
 
 
 def with_words(document: Document, entities: Iterable[Entity]) -> Document:

@@ -96,15 +96,19 @@ def character_table(
     code_points = probed_code_points()
     normalizer = BertNormalizer(clean_text, tokenize_chinese_chars, strip_accents, lowercase)
     results = normalize_each(normalizer, code_points)
-    vanished = np.flatnonzero(results.lengths == 0)
+    is_empty = results.lengths == 0
+    vanished = np.flatnonzero(is_empty)
     keeps_accents = BertNormalizer(clean_text, tokenize_chinese_chars, False, lowercase)
-    unstripped = normalize_each(keeps_accents, code_points[vanished])
-    accents = vanished[unstripped.lengths > 0]
+    vanished_codes = code_points[vanished]
+    unstripped = normalize_each(keeps_accents, vanished_codes)
+    is_accent = unstripped.lengths > 0
+    accents = vanished[is_accent]
     movable_codes = combining_classes()[0] if strip_accents else ()
     movable = np.flatnonzero(np.isin(code_points, movable_codes))
     classes = classify(code_points, results, accents=accents, movable=movable)
     entries, expansions = encode_entries(code_points, results, classes)
-    return compress(fill_planes(entries, code_points), expansions)
+    filled = fill_planes(entries, code_points)
+    return compress(filled, expansions)
 
 
 def probed_code_points() -> np.ndarray:
@@ -142,14 +146,18 @@ def normalize_each(normalizer: BertNormalizer, code_points: np.ndarray) -> Norma
     >>> text_of(results.values), results.starts.tolist(), results.lengths.tolist()
     ('0e00', [1, 3], [1, 0])
     """
-    normalized = normalizer.normalize_str(text_of(delimited(code_points)))
+    text = text_of(delimited(code_points))
+    normalized = normalizer.normalize_str(text)
     values = code_points_of(normalized)
-    zeros = np.flatnonzero(values == DELIMITER)
+    is_zero = values == DELIMITER
+    zeros = np.flatnonzero(is_zero)
     itself = np.flatnonzero(code_points == DELIMITER) + 1  # the zero that is among those probed
     zeros = np.delete(zeros, itself)
     starts, lengths = zeros[:-1] + 1, np.diff(zeros) - 1
-    is_spaced = values[starts] == ord(" ")
-    cjk = (lengths > 2) & is_spaced
+    first = values[starts]
+    is_spaced = first == ord(" ")
+    is_long = lengths > 2
+    cjk = is_long & is_spaced
     return Normalized(values, starts + cjk, lengths - 2 * cjk, cjk)
 
 
@@ -166,12 +174,15 @@ def delimited(code_points: np.ndarray) -> np.ndarray:
 
 def text_of(code_points: np.ndarray) -> str:
     """Join code points into a text."""
-    return code_points.astype("<u4").tobytes().decode("utf-32-le")
+    utf32 = code_points.astype("<u4")
+    return utf32.tobytes().decode("utf-32-le")
 
 
 def code_points_of(text: str) -> np.ndarray:
     """List the code points of a text; int64 [N]."""
-    return np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
+    encoded = text.encode("utf-32-le")
+    utf32 = np.frombuffer(encoded, "<u4")
+    return utf32.astype(np.int64)
 
 
 def classify(
@@ -184,15 +195,20 @@ def classify(
         movable: indices of those that NFD may sort.
     """
     distinct, inverse = np.unique(results.first, return_inverse=True)
-    classes = cut_by_pre_tokenizer(distinct)[inverse]
+    distinct_classes = cut_by_pre_tokenizer(distinct)
+    classes = distinct_classes[inverse]
     classes[movable] = KEPT_MARK
     for kind, members in MEMBERS.items():
         expected = LETTER if kind == DIGIT else PUNCTUATION
         is_member = np.isin(code_points, code_points_of(members))
-        classes[(classes == expected) & is_member] = kind
+        is_expected = classes == expected
+        is_kind = is_expected & is_member
+        classes[is_kind] = kind
     classes[results.cjk] = CJK
-    classes[results.lengths > 1] = EXPANDED
-    classes[results.lengths == 0] = DELETED
+    is_several = results.lengths > 1
+    classes[is_several] = EXPANDED
+    is_empty = results.lengths == 0
+    classes[is_empty] = DELETED
     classes[accents] = STRIPPED_MARK
     return classes
 
@@ -216,19 +232,29 @@ def encode_entries(
     code_points: np.ndarray, results: Normalized, classes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Write the entries of the probed code points, and what they point into; int32 both."""
-    expanded = np.flatnonzero(classes == EXPANDED)
+    is_expanded = classes == EXPANDED
+    expanded = np.flatnonzero(is_expanded)
     lengths = results.lengths[expanded]
-    kept = (classes != SPACE) & (results.lengths == 1)
-    values = np.where(kept, results.first ^ code_points, 0)
-    values[expanded] = np.cumsum(lengths) - lengths
-    rare = np.where(classes > SPACE, RARE, 0)
-    entries = classes | (values << VALUE_SHIFT) | rare
-    entries[expanded] |= lengths << COUNT_SHIFT
+    is_ink = classes != SPACE
+    is_single = results.lengths == 1
+    is_kept = is_ink & is_single
+    values = results.first ^ code_points
+    values[~is_kept] = 0
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    values[expanded] = starts
+    entries = classes | (values << VALUE_SHIFT)
+    is_rare = classes > SPACE
+    entries[is_rare] |= RARE
+    counts = lengths << COUNT_SHIFT
+    entries[expanded] |= counts
     # what is written at the k-th code point of all expansions stands `moves` further in the results
-    moves = results.starts[expanded] - values[expanded]
+    found_at = results.starts[expanded]
+    moves = found_at - starts
     source = np.arange(lengths.sum()) + np.repeat(moves, lengths)
     # one more, so that there is something to gather where nothing expands
-    expansions = np.append(results.values[source], 0)
+    written = results.values[source]
+    expansions = np.append(written, 0)
     return entries.astype(np.int32), expansions.astype(np.int32)
 
 

@@ -18,6 +18,8 @@ import numpy as np
 import tensorflow as tf
 from tokenizers.normalizers import NFD
 
+from tfner.tokenizers.ragged_ops import add_row_begins
+
 # The only mark of combining class 240: every other one that NFD knows moves before it.
 HIGHEST = "\u0345"
 CLASSES = 256
@@ -33,7 +35,8 @@ def combining_classes() -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Code points, ascending, and classes; both int32 [C].
     """
-    candidates, classes = [], []
+    candidates = []
+    classes = []
     for code in range(0x20000):
         first = unicodedata.normalize("NFD", chr(code))[0]
         combining = unicodedata.combining(first)
@@ -44,7 +47,10 @@ def combining_classes() -> tuple[np.ndarray, np.ndarray]:
     ordered = NFD().normalize_str(probe).split("0")[1:]
     first_N = np.array([ord(result[0]) for result in ordered])
     candidate_N = np.array(candidates, np.int32)
-    known_N = (first_N != ord(HIGHEST)) | (candidate_N == ord(HIGHEST))
+    highest = ord(HIGHEST)
+    is_moved_N = first_N != highest
+    is_highest_N = candidate_N == highest
+    known_N = is_moved_N | is_highest_N
     return candidate_N[known_N], np.array(classes, np.int32)[known_N]
 
 
@@ -78,10 +84,9 @@ def canonical_order(
     """
     class_N = look_up_class(code_N, marks_C, classes_C)
     starter_N = tf.cast(visible_N & tf.equal(class_N, 0), tf.int64)
-    padded = tf.concat([starter_N, [0]], 0)
     # a text's begin starts anew too, whatever stands there
-    ones = tf.ones_like(splits_B, tf.int64)
-    starter_N = tf.tensor_scatter_nd_add(padded, splits_B[:, None], ones)[:-1]
+    padded = add_row_begins(starter_N, splits_B)
+    starter_N = padded[:-1]
     # one number sorts by the starter before, then by class; the sort is stable
     key_N = tf.cumsum(starter_N) * CLASSES + tf.cast(class_N, tf.int64)
     index_V = tf.where(visible_N)

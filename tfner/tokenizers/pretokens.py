@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfner.tokenizers import characters
 from tfner.tokenizers.characters import DELETED, DIGIT, EXPANDED, KEPT_MARK, LETTER, SPACE
 from tfner.tokenizers.combining import canonical_order, combining_classes
-from tfner.tokenizers.ragged_ops import indices_of, ranges
+from tfner.tokenizers.ragged_ops import add_row_begins, before, concat, indices_of, ranges
 from tfner.tokenizers.vocabulary import TokenizerSettings
 
 SLOT_SHIFT = 3  # an output is numbered 8 * (its character) + (its index within the expansion)
@@ -110,17 +110,16 @@ class PreTokenizer(tf.Module):
         # a break is a white space or the begin of a text; two outputs with as many breaks before
         # them have none between them
         space_N = tf.cast(tf.equal(class_N, SPACE), tf.int32)
-        padded = tf.concat([space_N, [0]], 0)
-        begins_B = tf.ones_like(splits_B)
-        break_N = tf.tensor_scatter_nd_add(padded, splits_B[:, None], begins_B)
+        break_N = add_row_begins(space_N, splits_B)
         break_M = tf.gather(tf.cumsum(break_N), source_M)
-        break_before_M = tf.concat([[0], break_M[:-1]], 0)
+        break_before_M = concat([0], break_M[:-1])
         space_before_M = tf.not_equal(break_M, break_before_M)
         alone_N = (class_N > DIGIT) & (class_N < SPACE)
         alone_M = tf.gather(alone_N, source_M)
-        after_alone_M = tf.concat([alone_M[:1], alone_M[:-1]], 0)
+        after_alone_M = before(alone_M)
         start_P = indices_of(space_before_M | alone_M | after_alone_M)
-        splits = tf.concat([start_P, tf.shape(source_M)], 0)
+        output_count = tf.shape(source_M)
+        splits = concat(start_P, output_count)
         first_P = tf.gather(source_M, start_P)
         last_P = tf.gather(source_M, splits[1:] - 1)
         class_P = tf.gather(class_N, first_P)
@@ -157,7 +156,8 @@ class PreTokenizer(tf.Module):
         single_N = (class_N < SPACE) | tf.equal(class_N, KEPT_MARK)
         is_expanded_N = tf.equal(class_N, EXPANDED)
         count_N = tf.where(is_expanded_N, many_N, tf.cast(single_N, tf.int32))
-        index_N = tf.range(tf.size(code_N))
+        character_count = tf.size(code_N)
+        index_N = tf.range(character_count)
         slot_N = tf.bitwise.left_shift(index_N, SLOT_SHIFT)
         slot_M = ranges(slot_N, slot_N + count_N)[1]
         source_M = tf.bitwise.right_shift(slot_M, SLOT_SHIFT)
@@ -176,13 +176,17 @@ def cut_plain(code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Pre
     class_N = class_of(entry_N)
     # [N + 1], what stands before each character; a text begins as after a space
     spaces_B = tf.fill(tf.shape(splits_B), SPACE)
-    left = tf.concat([[SPACE], class_N], 0)
+    left = concat([SPACE], class_N)
     left = tf.tensor_scatter_nd_update(left, splits_B[:, None], spaces_B)
-    right = tf.concat([class_N, [SPACE]], 0)
+    right = concat(class_N, [SPACE])
     border = tf.maximum(left, right) > DIGIT
     inked_N = tf.not_equal(class_N, SPACE)
-    first_P = indices_of(border[:-1] & inked_N)
-    last_P = indices_of(border[1:] & inked_N)
+    border_before_N = border[:-1]
+    begins_N = border_before_N & inked_N
+    first_P = indices_of(begins_N)
+    border_after_N = border[1:]
+    ends_N = border_after_N & inked_N
+    last_P = indices_of(ends_N)
     splits, source_M = ranges(first_P, last_P + 1)
     output_N = tf.bitwise.bitwise_xor(code_N, value_of(entry_N))
     output_M = tf.gather(output_N, source_M)

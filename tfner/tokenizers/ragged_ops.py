@@ -8,9 +8,24 @@ INDEX_BITS = 32
 INDEX_MASK = (1 << INDEX_BITS) - 1
 
 
+def concat(*values: tf.Tensor | list) -> tf.Tensor:
+    """Put flat tensors, or lists of numbers, on end."""
+    return tf.concat(values, 0)
+
+
+def before(values_V: tf.Tensor) -> tf.Tensor:
+    """Shift by one: what stands before each; the first stays.
+
+    >>> before(tf.constant([4, 5, 6])).numpy().tolist()
+    [4, 4, 5]
+    """
+    return concat(values_V[:1], values_V[:-1])
+
+
 def row_lengths(splits: tf.Tensor) -> tf.Tensor:
     """Count the values of each row; [R + 1] -> [R]."""
-    return splits[1:] - splits[:-1]
+    begins_R = splits[:-1]
+    return splits[1:] - begins_R
 
 
 def index_in_row(splits: tf.Tensor) -> tf.Tensor:
@@ -19,7 +34,8 @@ def index_in_row(splits: tf.Tensor) -> tf.Tensor:
     >>> index_in_row(tf.constant([0, 2, 2, 5])).numpy().tolist()
     [0, 1, 0, 1, 2]
     """
-    return ranges(0, row_lengths(splits))[1]
+    length_R = row_lengths(splits)
+    return ranges(0, length_R)[1]
 
 
 def row_labels(label_R: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -38,6 +54,17 @@ def row_labels(label_R: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     return tf.cast(label_V, tf.int32), tf.cast(index_V, tf.int32)
 
 
+def add_row_begins(count_V: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """Count one more where a row begins, and at the end of all: [V], [R + 1] -> [V + 1].
+
+    >>> add_row_begins(tf.constant([0, 5, 0]), tf.constant([0, 1, 3])).numpy().tolist()
+    [1, 6, 0, 1]
+    """
+    padded = concat(count_V, [0])
+    one_each = tf.ones_like(splits, count_V.dtype)
+    return tf.tensor_scatter_nd_add(padded, splits[:, None], one_each)
+
+
 def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) -> tf.Tensor:
     """Find where each word begins if the words of a row are joined by one space; int32 [W].
 
@@ -46,7 +73,9 @@ def joined_starts(length_W: tf.Tensor, splits_B: tf.Tensor, row_W: tf.Tensor) ->
     >>> starts.numpy().tolist()
     [0, 4, 0]
     """
-    start_W = tf.concat([[0], tf.cumsum(length_W + 1)], 0)
+    spaced_W = length_W + 1
+    end_W = tf.cumsum(spaced_W)
+    start_W = concat([0], end_W)
     start_B = tf.gather(start_W, splits_B)
     return start_W[:-1] - tf.gather(start_B, row_W)
 
@@ -63,7 +92,8 @@ def ranges(start_P: tf.Tensor | int, limit_P: tf.Tensor) -> tuple[tf.Tensor, tf.
     """
     step = tf.constant(1, limit_P.dtype)
     found = tf.raw_ops.RaggedRange(starts=start_P, limits=limit_P, deltas=step, Tsplits=tf.int32)
-    return found[0], found[1]
+    splits, values = found
+    return splits, values
 
 
 def indices_of(flags: tf.Tensor) -> tf.Tensor:

@@ -35,7 +35,8 @@ def open_tokenizer(folder: str | Path) -> Tokenizer:
     """
     folder = Path(folder)
     kinds = [kind for kind in registered_tokenizers() if kind.recognizes(folder)]
-    return kinds[-1].from_checkpoint(folder)
+    newest = kinds[-1]
+    return newest.from_checkpoint(folder)
 
 
 def registered_tokenizers() -> tuple[type[Tokenizer], ...]:

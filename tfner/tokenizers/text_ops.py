@@ -32,7 +32,8 @@ def load_text_ops() -> ModuleType:
     if spec is None or not spec.submodule_search_locations:
         problem = "the tokenizer needs the package tensorflow-text, which is not installed"
         raise ModelError(f"{problem}: pip install tensorflow-text")
-    package = Path(next(iter(spec.submodule_search_locations)))
+    folders = iter(spec.submodule_search_locations)
+    package = Path(next(folders))
     path = package / LIBRARY
     try:
         return tf.load_op_library(str(path))

@@ -30,7 +30,7 @@ import tensorflow as tf
 from tfner.tokenizers import characters
 from tfner.tokenizers.characters import APOSTROPHE, CJK, COMMA, DIGIT, FULL_STOP, LETTER, SPACE
 from tfner.tokenizers.pretokens import Pretokens
-from tfner.tokenizers.ragged_ops import indices_of
+from tfner.tokenizers.ragged_ops import before, concat, indices_of
 
 CLITICS = ("s", "m", "d", "ll", "re", "ve")
 MAX_CLITIC = max(map(len, CLITICS))
@@ -68,33 +68,40 @@ class WordRule(tf.Module):
     def __call__(self, code_N: tf.Tensor, pretokens: Pretokens) -> tf.Tensor:
         """Mark the first pre-token of each unit: int32 [N] and P pre-tokens -> bool [P]."""
         traits_P = self._traits(pretokens)
-        begins_P, word_P = has(traits_P, BEGINS), has(traits_P, WORD)
+        begins_P = has(traits_P, BEGINS)
+        word_P = has(traits_P, WORD)
         single_P = tf.equal(pretokens.first, pretokens.last)
-        initial_P = has(traits_P, OPENS) & single_P
+        opens_P = has(traits_P, OPENS)
+        initial_P = opens_P & single_P
         abbreviating_P = has(traits_P, CLOSES) & before(initial_P)
-        separator_P = has(traits_P, SEPARATES) & tf.logical_not(abbreviating_P)
+        separates_P = has(traits_P, SEPARATES)
+        separator_P = without(separates_P, abbreviating_P)
         segment_P = begins_P | separator_P | before(separator_P)
         leading_P, trailing_P = edges(word_P, segment_P)
         inside_P = segment_P | tf.logical_not(leading_P)
         ending_P = clitic_apostrophes(code_N, pretokens, traits_P, trailing_P)
         clitic_P = ending_P & inside_P
-        name_sign_P = leading_P & has(traits_P, NAMES)
+        names_P = has(traits_P, NAMES)
+        name_sign_P = leading_P & names_P
         joined_P = word_P | abbreviating_P | clitic_P | name_sign_P
-        cut_off_P = (leading_P | trailing_P) & tf.logical_not(joined_P)
+        outer_P = leading_P | trailing_P
+        cut_off_P = without(outer_P, joined_P)
         alone_P = separator_P | cut_off_P
         code_P = tf.gather(code_N, pretokens.first)
         same_P = tf.equal(code_P, before(code_P))
         repeated_P = alone_P & before(alone_P) & same_P
         cut_P = segment_P | alone_P | before(alone_P)
-        return begins_P | clitic_P | (cut_P & tf.logical_not(repeated_P))
+        first_cut_P = without(cut_P, repeated_P)
+        return begins_P | clitic_P | first_cut_P
 
     def _traits(self, pretokens: Pretokens) -> tf.Tensor:
         """Look up the bits of each pre-token: int32 [P]."""
-        space_P, kind_P = pretokens.space_before, pretokens.kind
+        space_P = pretokens.space_before
+        kind_P = pretokens.kind
         left_P = tf.where(space_P, SPACE, before(kind_P))
         at_end = tf.ones_like(space_P[:1])
-        space_after_P = tf.concat([space_P[1:], at_end], 0)
-        next_kind_P = tf.concat([kind_P[1:], kind_P[:1]], 0)
+        space_after_P = concat(space_P[1:], at_end)
+        next_kind_P = concat(kind_P[1:], kind_P[:1])
         right_P = tf.where(space_after_P, SPACE, next_kind_P)
         index_P = (left_P * KINDS + kind_P) * KINDS + right_P
         return tf.gather(self._table, index_P)
@@ -140,6 +147,12 @@ def has(traits_P: tf.Tensor, bit: int) -> tf.Tensor:
     return tf.not_equal(traits_P & bit, 0)
 
 
+def without(flags_P: tf.Tensor, excluded_P: tf.Tensor) -> tf.Tensor:
+    """Unset the flags that are excluded: bool [P] each -> bool [P]."""
+    allowed_P = tf.logical_not(excluded_P)
+    return flags_P & allowed_P
+
+
 def edges(word_P: tf.Tensor, segment_P: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Find the pre-tokens without a word at or before them in their segment, and without one after.
 
@@ -161,11 +174,11 @@ def edges(word_P: tf.Tensor, segment_P: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     number_P = tf.cumsum(tf.cast(event_P, tf.int32))
     event_E = indices_of(event_P)
     # the event at or before a pre-token is a word, or the begin of a segment that has none so far
-    empty_E = tf.gather(segment_P & tf.logical_not(word_P), event_E)
+    empty_E = tf.gather(without(segment_P, word_P), event_E)
     leading_P = tf.gather(empty_E, number_P - 1)
     # the next event is another word of the segment, or the begin of the next segment
     segment_E = tf.gather(segment_P, event_E)
-    trailing_P = tf.gather(tf.concat([segment_E, [True]], 0), number_P)
+    trailing_P = tf.gather(concat(segment_E, [True]), number_P)
     return leading_P, trailing_P
 
 
@@ -197,12 +210,3 @@ def lower_ascii(code_A: tf.Tensor) -> tf.Tensor:
 def clitic_key(first: Any, last: Any, distance: Any) -> Any:
     """Number short words by their first and last letter and the distance between these."""
     return (distance * (ASCII_MASK + 1) + first) * (ASCII_MASK + 1) + last
-
-
-def before(values_P: tf.Tensor) -> tf.Tensor:
-    """Shift by one: what stands before each; the first stays, where a text begins and nobody asks.
-
-    >>> before(tf.constant([4, 5, 6])).numpy().tolist()
-    [4, 4, 5]
-    """
-    return tf.concat([values_P[:1], values_P[:-1]], 0)

@@ -10,7 +10,7 @@ import io
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +83,15 @@ def read_checkpoint_tokenizer(folder: str | Path) -> tuple[tuple[str, ...], Toke
     """
     folder = Path(folder)
     check_inside(folder, TOKENIZER_FILES)
-    saved = read_json(folder / TOKENIZER_JSON)
-    config = read_json(folder / "tokenizer_config.json") or {}
-    model_config = read_json(folder / "config.json") or {}
+    saved = read_json(folder, TOKENIZER_JSON)
+    config = read_config(folder, "tokenizer_config.json")
+    model_config = read_config(folder, "config.json")
     vocabulary = read_vocabulary(folder, saved, (config, model_config))
     class_name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
     settings = read_settings(folder, saved or {}, config, str(class_name or BERT_CLASSES[0]))
     check_special_tokens(folder, vocabulary, settings)
-    check_vocabulary_fits(folder, len(vocabulary), model_config.get("vocab_size"))
+    embeddings = model_config.get("vocab_size")
+    check_vocabulary_fits(folder, vocabulary, embeddings)
     return vocabulary, settings
 
 
@@ -99,9 +100,17 @@ def refusal(where: Path | str, expected: str, got: Any) -> ModelError:
     return ModelError(f"{where}: expected {expected}, got {got}")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read_json(folder: Path, name: str) -> dict[str, Any] | None:
     """Read the object in a JSON file; None if there is no file."""
-    return read_json_object(path, ModelError) if path.is_file() else None
+    path = folder / name
+    if not path.is_file():
+        return None
+    return read_json_object(path, ModelError)
+
+
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """Read the object in a JSON file; an empty one if there is no file."""
+    return read_json(folder, name) or {}
 
 
 def read_vocabulary(
@@ -114,7 +123,8 @@ def read_vocabulary(
             raise ModelError(f"expected vocab.txt or tokenizer.json in {folder}, found neither")
         check_class(folder, *configs)
         return listed
-    vocabulary = saved_vocabulary(folder / TOKENIZER_JSON, saved)
+    path = folder / TOKENIZER_JSON
+    vocabulary = saved_vocabulary(path, saved)
     if listed and listed != vocabulary:
         expected = "expected the same pieces in the same order"
         raise ModelError(f"{folder}: vocab.txt and tokenizer.json differ, {expected}")
@@ -126,14 +136,16 @@ def read_vocab_txt(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     text = read_utf8(path, LARGEST_VOCABULARY, ModelError)
-    line_numbers: dict[str, int] = {}
+    line_numbers = {}
     for number, line in enumerate(io.StringIO(text, newline=None), 1):
         piece = line.rstrip("\n")
-        check_piece(piece, f"{path}:{number}")
+        where = f"{path}:{number}"
+        check_piece(piece, where)
         first = line_numbers.setdefault(piece, number)
         if first != number:
-            got = f"{show(piece)} again after line {first}"
-            raise refusal(f"{path}:{number}", "every piece once", got)
+            shown = show(piece)
+            got = f"{shown} again after line {first}"
+            raise refusal(where, "every piece once", got)
     return tuple(line_numbers)
 
 
@@ -141,7 +153,8 @@ def check_piece(piece: str, where: str) -> None:
     """Refuse what no vocabulary holds."""
     if len(piece) > LONGEST_PIECE:
         expected = f"a piece of at most {LONGEST_PIECE} characters"
-        raise refusal(where, expected, f"a longer one: {show(piece)}")
+        got = f"a longer one: {show(piece)}"
+        raise refusal(where, expected, got)
     if not piece.isascii() and SURROGATE.search(piece):
         raise refusal(where, "a piece of whole characters", show(piece))
 
@@ -149,15 +162,18 @@ def check_piece(piece: str, where: str) -> None:
 def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
     """List the pieces in tokenizer.json by id, after a check that it is BERT's kind."""
     check_kind(path, saved)
-    vocabulary = saved["model"].get("vocab")
+    model = saved["model"]
+    vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not all(type(id) is int for id in vocabulary.values()):
         expected = "model.vocab to be an object, which gives each piece a whole number"
-        raise refusal(path, expected, show(vocabulary))
+        got = show(vocabulary)
+        raise refusal(path, expected, got)
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         expected = "expected model.vocab to give the ids from 0 up, each to one piece"
         raise ModelError(f"{path}: {expected}")
     for piece, id in vocabulary.items():
-        check_piece(piece, f"{path}: model.vocab, id {id}")
+        where = f"{path}: model.vocab, id {id}"
+        check_piece(piece, where)
     return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
 
 
@@ -175,12 +191,13 @@ def check_kind(path: Path, saved: dict[str, Any]) -> None:
 def check_added_tokens(path: Path, tokens: Any) -> None:
     """Refuse added tokens that are not special: transformers cuts them out before WordPiece."""
     if not isinstance(tokens, list) or not all(map(is_added_token, tokens)):
-        raise refusal(path, "added_tokens to be a list of objects with content", show(tokens))
+        got = show(tokens)
+        raise refusal(path, "added_tokens to be a list of objects with content", got)
     added = [repr(token["content"]) for token in tokens if not token.get("special")]
     if added:
-        problem = "added tokens that are not special are not supported"
-        listed = ", ".join(added[:5])
-        raise ModelError(f"{path}: {problem}: {listed}")
+        first_few = added[:5]
+        listed = ", ".join(first_few)
+        raise ModelError(f"{path}: added tokens that are not special are not supported: {listed}")
 
 
 def is_added_token(token: Any) -> bool:
@@ -194,7 +211,8 @@ def check_class(folder: Path, *configs: dict[str, Any]) -> None:
         kind = config.get("tokenizer_class")
         if kind is not None and not is_bert_class(str(kind)):
             listed = ", ".join(BERT_CLASSES)
-            raise refusal(folder, f"a BERT tokenizer (one of {listed})", kind)
+            expected = f"a BERT tokenizer (one of {listed})"
+            raise refusal(folder, expected, kind)
 
 
 def is_bert_class(class_name: str) -> bool:
@@ -206,14 +224,17 @@ def read_settings(
     folder: Path, saved: dict[str, Any], config: dict[str, Any], class_name: str
 ) -> TokenizerSettings:
     """Join the settings of tokenizer.json and tokenizer_config.json as the class does."""
-    normalizer, model = saved.get("normalizer", {}), saved.get("model", {})
+    normalizer = saved.get("normalizer", {})
+    model = saved.get("model", {})
     in_config, in_file = {}, {}
     for name, (config_name, file_name) in NORMALIZER_SETTINGS.items():
         in_config[name] = config.get(config_name)
         in_file[name] = normalizer.get(file_name)
     special = {name: token_text(config.get(name)) for name in SPECIAL_TOKENS}
-    overrules = is_bert_class(class_name) or not saved
-    found = {**special, **(in_config if overrules else in_file)}
+    normalization = in_file
+    if is_bert_class(class_name) or not saved:
+        normalization = in_config
+    found = {**special, **normalization}
     found["clean_text"] = normalizer.get("clean_text")
     found["max_chars_per_word"] = model.get("max_input_chars_per_word")
     found["continuing_prefix"] = model.get("continuing_subword_prefix")
@@ -232,35 +253,44 @@ def warn_of_overruled(
 ) -> None:
     """Log one warning that lists what tokenizer.json says in vain."""
     default = TokenizerSettings()
-    said, used, config_names = [], [], []
+    overruled = []
     for name, value in in_file.items():
         meant = getattr(default, name) if value is None else value
-        in_use = getattr(settings, name)
-        if meant != in_use:
-            said.append(f"{name}={value}")
-            used.append(f"{name}={in_use}")
-            config_names.append(NORMALIZER_SETTINGS[name][0])
-    if said:
-        says, uses, names = map(", ".join, (said, used, config_names))
+        if meant != getattr(settings, name):
+            overruled.append(name)
+    if overruled:
+        says = list_values(overruled, in_file)
+        in_use = asdict(settings)
+        uses = list_values(overruled, in_use)
+        names = ", ".join(NORMALIZER_SETTINGS[name][0] for name in overruled)
         logger.warning(OVERRULED, path, says, class_name, uses, names)
+
+
+def list_values(names: list[str], values: Mapping[str, Any]) -> str:
+    """Write settings as `lowercase=True, strip_accents=None`."""
+    return ", ".join(f"{name}={values[name]}" for name in names)
 
 
 def check_settings(folder: Path, given: Mapping[str, Any]) -> None:
     """Refuse a value of another type than the default's, and a word length beyond any graph's."""
     for field in fields(TokenizerSettings):
-        value = given.get(field.name)
+        name = field.name
+        value = given.get(name)
         expected = bool if field.default is None else type(field.default)
         if value is not None and type(value) is not expected:
-            where = f"{folder}: the tokenizer's {field.name}"
+            where = f"{folder}: the tokenizer's {name}"
             raise refusal(where, TYPE_NAMES[expected], show(value))
     longest = given.get("max_chars_per_word", 1)
     if not 0 < longest <= LONGEST_PIECE:
         where = f"{folder}: the tokenizer's max_chars_per_word"
-        raise refusal(where, f"1 to {LONGEST_PIECE}", show(longest))
+        limits = f"1 to {LONGEST_PIECE}"
+        got = show(longest)
+        raise refusal(where, limits, got)
 
 
-def check_vocabulary_fits(folder: Path, pieces: int, embeddings: Any) -> None:
+def check_vocabulary_fits(folder: Path, vocabulary: tuple[str, ...], embeddings: Any) -> None:
     """Refuse a vocabulary with more pieces than the encoder beside it has embeddings."""
+    pieces = len(vocabulary)
     if isinstance(embeddings, int) and embeddings < pieces:
         expected = f"at most {embeddings} pieces in the vocabulary, as config.json says"
         raise refusal(folder, expected, pieces)
@@ -278,5 +308,6 @@ def check_special_tokens(
     tokens = [getattr(settings, name) for name in SPECIAL_TOKENS]
     missing = [token for token in tokens if token not in vocabulary]
     if missing:
-        expected = f"expected the special tokens {', '.join(missing)}"
+        listed = ", ".join(missing)
+        expected = f"expected the special tokens {listed}"
         raise ModelError(f"{folder}: {expected} in the vocabulary of {len(vocabulary)} pieces")

@@ -22,7 +22,7 @@ from tfner.exceptions import ModelError
 from tfner.tokenizers import ragged_ops
 from tfner.tokenizers.pretokens import Characters, PreTokenizer, Pretokens
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import index_in_row, indices_of, row_labels, row_lengths
+from tfner.tokenizers.ragged_ops import concat, index_in_row, indices_of, row_labels, row_lengths
 from tfner.tokenizers.text_ops import load_text_ops
 from tfner.tokenizers.units import WordRule
 from tfner.tokenizers.vocabulary import (
@@ -108,9 +108,11 @@ class WordPieceTokenizer(tf.Module):
 
     def fingerprint(self) -> str:
         """Hash vocabulary and settings: equal if and only if two tokenizers are the same."""
-        content = [self.vocabulary, asdict(self.settings)]
+        settings = asdict(self.settings)
+        content = [self.vocabulary, settings]
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        encoded = text.encode()
+        return hashlib.sha256(encoded).hexdigest()
 
     def tokenize_text(self, text_B: tf.Tensor) -> Tokens:
         """Tokenize texts, tf.string [B], any bytes; units by the word rule, each with a piece."""
@@ -141,7 +143,7 @@ class WordPieceTokenizer(tf.Module):
         first_U, last_U = unit_characters(characters, pretokens, pretoken_U)
         unit_splits = tf.searchsorted(first_U, characters.splits)
         pretoken_count = tf.shape(pretokens.first)
-        begins_U = tf.concat([pretoken_U, pretoken_count], 0)
+        begins_U = concat(pretoken_U, pretoken_count)
         piece_splits_U = tf.gather(pieces.splits, begins_U)
         labels = row_labels(index_in_row(unit_splits), piece_splits_U)
         start_T, end_T = spans(index_N, pieces.first, pieces.last)
@@ -177,9 +179,11 @@ class WordPieceTokenizer(tf.Module):
         """Cut pre-tokens into pieces; one that is too long is made a text that no piece covers."""
         length_P = row_lengths(pretokens.splits)
         encode = tf.raw_ops.UnicodeEncode
-        output, splits = pretokens.output, pretokens.splits
+        output = pretokens.output
+        splits = pretokens.splits
         word_P = encode(input_values=output, input_splits=splits, output_encoding="UTF-8")
-        too_long_P = length_P > self.settings.max_chars_per_word
+        longest = self.settings.max_chars_per_word
+        too_long_P = length_P > longest
         word_P = tf.where(too_long_P, self._too_long, word_P)
         cut = load_text_ops().fast_wordpiece_tokenize_with_offsets
         _, ids, splits, *_ = cut(input_values=word_P, wp_model=self._model)
@@ -212,16 +216,20 @@ def unit_characters(
     Stripped accents that follow a unit belong to it.
     """
     pretoken_count = tf.shape(pretokens.first)
-    next_U = tf.concat([pretoken_U[1:], pretoken_count], 0)[: tf.size(pretoken_U)]
+    next_U = concat(pretoken_U[1:], pretoken_count)[: tf.size(pretoken_U)]
     last_U = tf.gather(pretokens.last, next_U - 1)
+    stripped_N = pretokens.stripped_mark
+    splits_B = characters.splits
 
     def pass_marks() -> tf.Tensor:
-        other_marks = indices_of(tf.logical_not(pretokens.stripped_mark))
-        stops = tf.sort(tf.concat([other_marks, characters.splits], 0))
+        kept_N = tf.logical_not(stripped_N)
+        kept = indices_of(kept_N)
+        borders = concat(kept, splits_B)
+        stops = tf.sort(borders)
         next_stop_U = tf.searchsorted(stops, last_U, side="right")
         return tf.gather(stops, next_stop_U) - 1
 
-    any_stripped = tf.reduce_any(pretokens.stripped_mark)
+    any_stripped = tf.reduce_any(stripped_N)
     last_U = tf.cond(any_stripped, pass_marks, lambda: last_U)
     return tf.gather(pretokens.first, pretoken_U), last_U
 
@@ -232,7 +240,7 @@ def character_byte_ends(characters: Characters, length_B: tf.Tensor) -> tf.Tenso
     Returns:
         int64 [N + 1].
     """
-    begins = tf.concat([characters.byte, [0]], 0)
+    begins = concat(characters.byte, [0])
     ends_B = tf.cast(length_B, tf.int64)
     return tf.tensor_scatter_nd_max(begins, characters.splits[1:, None], ends_B)
 
@@ -270,9 +278,8 @@ def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -
 
     try:
         texts = settings.continuing_prefix, settings.unk_token
-        model = build_fast_wordpiece_model(
-            list(vocabulary), max_bytes(settings), *texts, True, False
-        )
+        longest = max_bytes(settings)
+        model = build_fast_wordpiece_model(list(vocabulary), longest, *texts, True, False)
     except RuntimeError as error:
         expected = "expected a vocabulary that TF.Text's WordPiece can hold"
         raise ModelError(f"{expected}, got {len(vocabulary)} pieces: {error}") from error

@@ -39,7 +39,8 @@ def batch_by_size(
         size = len(document.text)
         if batch and (len(batch) == count or held + size > characters):
             yield batch
-            batch, held = [], 0
+            batch = []
+            held = 0
         batch.append(document)
         held += size
     if batch:
@@ -69,11 +70,15 @@ def batch_by_padded_size(
         size = len(document.text)
         widest = max(longest, size)
         if batch:
-            full = len(batch) == count or (len(batch) + 1) * widest > characters
-            has_words, have_words = document.words is not None, batch[0].words is not None
-            if full or has_words != have_words:
+            first = batch[0]
+            has_words = document.words is not None
+            have_words = first.words is not None
+            rows = len(batch) + 1
+            padded = rows * widest
+            if len(batch) == count or padded > characters or has_words != have_words:
                 yield batch
-                batch, widest = [], size
+                batch = []
+                widest = size
         batch.append(document)
         longest = widest
     if batch:
@@ -88,4 +93,5 @@ def encode_text(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        return SURROGATE.sub("\ufffd", text).encode("utf-8")
+        encodable = SURROGATE.sub("\ufffd", text)
+        return encodable.encode("utf-8")

@@ -67,8 +67,9 @@ class Batches(EpochBatches):
     def draw(self, epoch: int) -> list[list[int]]:
         """List the window numbers of each batch of an epoch."""
         random = np.random.default_rng(next(draws(self.settings.seed, epoch)))
-        order = random.permutation(len(self.lengths)).tolist()
-        return list(self.buckets.group(order, self.lengths.__getitem__))
+        windows = len(self.lengths)
+        shuffled = random.permutation(windows)
+        return list(self.buckets.group(shuffled.tolist(), self.lengths.__getitem__))
 
     plan = draw
 
@@ -80,9 +81,14 @@ class Batches(EpochBatches):
 
     def _collate(self, windows: list[int], replicas: ReplicaRange) -> Iterator[Batch]:
         """Collate the rows of each replica; all have one shape."""
-        rows = replicas.rows_each(len(windows))
-        width = padded_width(self.lengths[windows], int(self.buckets.bounds[-1]))
-        for rows_of_one in replicas.slices(len(windows)):
+        count = len(windows)
+        lengths = self.lengths[windows]
+        longest = self.buckets.longest
+        rows = replicas.rows_each(count)
+        width = padded_width(lengths, longest)
+        shape = rows, width
+        for rows_of_one in replicas.slices(count):
             own = windows[rows_of_one]
-            pieces, lengths = self.corpus.pieces_of(own), self.lengths[own]
-            yield collate_padded(pieces, lengths, (rows, width), self.settings.pad_id)
+            own_lengths = self.lengths[own]
+            pieces = self.corpus.pieces_of(own)
+            yield collate_padded(pieces, own_lengths, shape, self.settings.pad_id)

@@ -36,20 +36,28 @@ class Buckets:
             >>> buckets.bounds.tolist(), buckets.sizes, buckets.steps
             ([8, 12], [6, 2], 2)
         """
-        longest = max(1, len(counts_L) - 1)
+        past_longest = len(counts_L)
+        longest = max(1, past_longest - 1)
         shorter = [length for length in lengths if length < longest]
         bounds = np.array([*shorter, longest], np.int32)
-        length_L = np.arange(len(counts_L))
-        bucket_L = np.searchsorted(bounds, length_L)
+        length_L = np.arange(past_longest)
+        bucket_L = bounds.searchsorted(length_L)
         windows = np.bincount(bucket_L, counts_L, len(bounds))
         pieces = np.bincount(bucket_L, counts_L * length_L, len(bounds))
-        means = pieces / np.maximum(windows, 1)
+        divisors = np.maximum(windows, 1)
+        means = pieces / divisors
         mean_lengths = np.where(windows > 0, means, bounds).tolist()
         has_windows = windows.any()
         pieces_a_batch = batch_size * pieces.sum() / windows.sum() if has_windows else 1.0
         sizes = [max(1, round(pieces_a_batch / length)) for length in mean_lengths]
-        steps = np.ceil(windows / sizes).sum()
-        return cls(bounds, sizes, int(steps))
+        full_batches = windows / sizes
+        batches = np.ceil(full_batches)
+        return cls(bounds, sizes, int(batches.sum()))
+
+    @property
+    def longest(self) -> int:
+        """Give the longest length that a bucket holds."""
+        return int(self.bounds[-1])
 
     def group(
         self, windows: Iterable[Window], length_of: Callable[[Window], int]
@@ -60,13 +68,16 @@ class Buckets:
         >>> list(buckets.group(["ab", "abcd", "a", "b"], len))
         [['abcd'], ['ab', 'a'], ['b']]
         """
-        all_lengths = np.arange(self.bounds[-1] + 1)
-        bucket_of = np.searchsorted(self.bounds, all_lengths).tolist()
+        past_longest = self.longest + 1
+        length_L = np.arange(past_longest)
+        bucket_of = self.bounds.searchsorted(length_L).tolist()
         waiting: list[list[Window]] = [[] for _ in self.sizes]
         for window in windows:
-            bucket = bucket_of[length_of(window)]
-            waiting[bucket].append(window)
-            if len(waiting[bucket]) == self.sizes[bucket]:
-                yield waiting[bucket]
+            length = length_of(window)
+            bucket = bucket_of[length]
+            batch = waiting[bucket]
+            batch.append(window)
+            if len(batch) == self.sizes[bucket]:
+                yield batch
                 waiting[bucket] = []
         yield from filter(None, waiting)

@@ -33,8 +33,10 @@ def padded_width(lengths_B: np.ndarray, longest: int) -> int:
     >>> padded_width(np.array([3, 9]), longest=64), padded_width(np.array([3, 9]), longest=12)
     (16, 12)
     """
-    steps = -(-int(lengths_B.max()) // WIDTH_STEP)
-    return min(steps * WIDTH_STEP, longest)
+    widest = int(lengths_B.max())
+    padding = -widest % WIDTH_STEP
+    width = widest + padding
+    return min(width, longest)
 
 
 def collate_padded(
@@ -54,7 +56,7 @@ def collate_padded(
     rows, width = shape
     lengths_R = np.zeros(rows, np.int32)
     lengths_R[: len(lengths_B)] = lengths_B
-    real_BT = np.arange(width) < lengths_R[:, None]
+    real_BT = real_positions(lengths_R, width)
     ids_BT, y_BT, mask_BT = scatter_pieces(pieces, real_BT, pad_id)
     x = {"input_ids": ids_BT, "attention_mask": real_BT.astype(np.int32)}
     return x, y_BT, mask_BT
@@ -83,19 +85,35 @@ def collate_packed(
     windows_R[: len(counts_R)] = counts_R
     last_R = np.cumsum(windows_R)
     ends_N = np.cumsum(lengths_N)
-    begins_R = np.append(0, ends_N)[np.append(0, last_R)]
+    piece_bounds_N = np.append(0, ends_N)
+    window_bounds_R = np.append(0, last_R)
+    begins_R = piece_bounds_N[window_bounds_R]
     pieces_R = np.diff(begins_R)
-    real_RT = np.arange(width) < pieces_R[:, None]
+    real_RT = real_positions(pieces_R, width)
     ids_RT, y_RT, mask_RT = scatter_pieces(pieces, real_RT, pad_id)
-    segments_RT = np.zeros(shape, np.int32)
-    first_N = np.repeat(last_R - windows_R, windows_R)  # the first window of each one's row
+    segments_RT = np.zeros_like(ids_RT)
+    first_R = last_R - windows_R  # the first window of each row
+    first_N = first_R.repeat(windows_R)
     segment_N = 1 + np.arange(len(lengths_N)) - first_N
-    segments_RT[real_RT] = np.repeat(segment_N, lengths_N)
-    positions_RT = np.zeros(shape, np.int32)
-    begin_P = np.repeat(ends_N - lengths_N, lengths_N)
+    segment_P = segment_N.repeat(lengths_N)
+    segments_RT[real_RT] = segment_P
+    positions_RT = np.zeros_like(ids_RT)
+    begin_N = ends_N - lengths_N
+    begin_P = begin_N.repeat(lengths_N)
     positions_RT[real_RT] = np.arange(len(pieces.ids)) - begin_P
     x = {"input_ids": ids_RT, "segment_ids": segments_RT, "position_ids": positions_RT}
     return x, y_RT, mask_RT
+
+
+def real_positions(lengths_B: np.ndarray, width: int) -> np.ndarray:
+    """Mark the positions of each row that hold a piece; bool [B, T].
+
+    >>> real_positions(np.array([1, 2]), width=3).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0]]
+    """
+    position_T = np.arange(width)
+    lengths_B1 = lengths_B[:, None]
+    return position_T < lengths_B1
 
 
 def scatter_pieces(
@@ -109,9 +127,11 @@ def scatter_pieces(
     [[[5, 9], [6, 7]], [[1, 0], [2, 0]], [[1.0, 0.0], [0.0, 1.0]]]
     """
     ids_BT = np.full(real_BT.shape, pad_id, np.int32)
-    y_BT = np.zeros(real_BT.shape, np.int32)
+    y_BT = np.zeros_like(ids_BT)
     mask_BT = np.zeros(real_BT.shape, np.float32)
-    ids_BT[real_BT], y_BT[real_BT], mask_BT[real_BT] = pieces
+    ids_BT[real_BT] = pieces.ids
+    y_BT[real_BT] = pieces.labels
+    mask_BT[real_BT] = pieces.label_mask
     return ids_BT, y_BT, mask_BT
 
 

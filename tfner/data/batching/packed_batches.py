@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
 from tfner.data.batching.collate import PACKED, Batch, collate_packed
 from tfner.data.batching.epochs import EpochBatches, Order
-from tfner.data.batching.packing import PackedShape, draws, pack
+from tfner.data.batching.packing import PackedShape, draws, join_rows, pack
 from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.encoded_corpus import EncodedCorpus
 
@@ -62,7 +61,8 @@ class PackedBatches(EpochBatches):
     def _pack(self, seeds: list[int]) -> EpochRows:
         """Pack all windows into rows, in an order that follows from `seeds`."""
         random = np.random.default_rng(seeds)
-        order = random.permutation(len(self.lengths))
+        windows = len(self.lengths)
+        order = random.permutation(windows)
         rows = pack(self.lengths, order, self.settings.row_length)
         return [rows[row] for row in random.permutation(len(rows))]
 
@@ -81,7 +81,7 @@ class PackedBatches(EpochBatches):
         plan = []
         for step in range(self.steps_per_epoch):
             own = rows[self._shape.rows_of(step, len(rows))]
-            plan.append(list(chain.from_iterable(own)))
+            plan.append(join_rows(own))
         return plan
 
     def shape(self, replicas: ReplicaRange) -> tuple[int, int]:
@@ -95,11 +95,12 @@ class PackedBatches(EpochBatches):
             for step in range(first_step, self.steps_per_epoch):
                 batch = rows[self._shape.rows_of(step, len(rows))]
                 for rows_of_one in replicas.slices(len(batch)):
-                    yield self._collate(batch[rows_of_one], shape)
+                    own = batch[rows_of_one]
+                    yield self._collate(own, shape)
 
     def _collate(self, rows: EpochRows, shape: tuple[int, int]) -> Batch:
         """Collate the rows of one replica in a step."""
-        windows = list(chain.from_iterable(rows))
+        windows = join_rows(rows)
         counts = list(map(len, rows))
         pieces, lengths = self.corpus.pieces_of(windows), self.lengths[windows]
         return collate_packed(pieces, lengths, counts, shape, self.settings.pad_id)

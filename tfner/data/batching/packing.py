@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -43,13 +43,16 @@ class OpenRows:
         fitting = self._rooms >> length
         if fitting:
             lowest_bit = fitting & -fitting
-            room = length + lowest_bit.bit_length() - 1
+            surplus = lowest_bit.bit_length() - 1
+            room = length + surplus
             row = self._take(room)
         else:
-            room, row = self.capacity, self.begun
+            room = self.capacity
+            row = self.begun
             self.begun += 1
         left = room - length
-        heappush(self._by_room[left], row)
+        heap = self._by_room[left]
+        heappush(heap, row)
         self._rooms |= 1 << left
         return row
 
@@ -59,7 +62,8 @@ class OpenRows:
         closed: list[int] = []
         for room, heap in enumerate(self._by_room):
             while heap and (room < shortest or left - len(closed) > most):
-                closed.append(self._take(room))
+                row = self._take(room)
+                closed.append(row)
         return closed
 
     def _take(self, room: int) -> int:
@@ -128,10 +132,13 @@ def pack_stream(
     while together := list(islice(stream, buffer)):
         together.sort(key=length_of, reverse=True)
         for window in together:
-            row = open_rows.add(length_of(window))
+            length = length_of(window)
+            row = open_rows.add(length)
             rows.setdefault(row, []).append(window)
-        yield from take_rows(rows, open_rows.close(shortest, most_open), random)
-    yield from take_rows(rows, open_rows.close(shortest, 0), random)
+        closed = open_rows.close(shortest, most_open)
+        yield from take_rows(rows, closed, random)
+    closed = open_rows.close(shortest, 0)
+    yield from take_rows(rows, closed, random)
 
 
 def take_rows(
@@ -139,7 +146,13 @@ def take_rows(
 ) -> Iterator[list[Window]]:
     """Take rows out in random order: those that were closed together are alike."""
     for index in random.permutation(len(numbers)).tolist():
-        yield rows.pop(numbers[index])
+        number = numbers[index]
+        yield rows.pop(number)
+
+
+def join_rows(rows: Iterable[list[Window]]) -> list[Window]:
+    """List the windows of some rows, row by row."""
+    return list(chain.from_iterable(rows))
 
 
 class PackedShape(NamedTuple):

@@ -28,7 +28,8 @@ class EpochPrefetcher(Generic[Result]):
 
     def __call__(self, epoch: int) -> Result:
         """Wait for the result of an epoch; an error of `make` is raised here."""
-        result = self._start(epoch).result()
+        started = self._start(epoch)
+        result = started.result()
         if epoch + 1 < self._epochs:
             self._start(epoch + 1)
         return result
@@ -39,7 +40,8 @@ class EpochPrefetcher(Generic[Result]):
             for earlier in [number for number in self._results if number < epoch - 1]:
                 del self._results[earlier]
             if epoch not in self._results:
-                result = self._results[epoch] = Future()
+                result = Future()
+                self._results[epoch] = result
                 name = f"epoch-{epoch}"
                 Thread(target=self._work, args=(epoch, result), name=name, daemon=True).start()
             return self._results[epoch]
@@ -47,6 +49,7 @@ class EpochPrefetcher(Generic[Result]):
     def _work(self, epoch: int, result: Future[Result]) -> None:
         """Run `make` in the thread and hand over its result or its error."""
         try:
-            result.set_result(self._make(epoch))
+            made = self._make(epoch)
+            result.set_result(made)
         except BaseException as error:
             result.set_exception(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import NamedTuple
 
 
@@ -23,7 +23,8 @@ class ReplicaRange(NamedTuple):
         """
         replicas = range(self.first, self.last + 1)
         ends = [-(-rows * replica // self.replicas) for replica in replicas]
-        return [slice(begin, end) for begin, end in pairwise(ends)]
+        borders = pairwise(ends)
+        return list(starmap(slice, borders))
 
     def rows_each(self, rows: int) -> int:
         """Count the rows of every replica, empty ones included.

@@ -9,7 +9,7 @@ before it is trained on, so that its rows fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, count, islice, repeat
+from itertools import count, islice, repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tfner.data.batching.batches import PaddedSettings, buckets_of
 from tfner.data.batching.collate import PACKED, PADDED, Batch, Pieces
 from tfner.data.batching.epochs import EpochBatches, Order
 from tfner.data.batching.packed_batches import PackedSettings
-from tfner.data.batching.packing import draws, pack_stream
+from tfner.data.batching.packing import draws, join_rows, pack_stream
 from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.shards.order import Window, windows_in_order
 from tfner.data.shards.sharded_corpus import PIECE, ShardedCorpus, ShardReader
@@ -78,14 +78,14 @@ class ShardBatches(EpochBatches):
 
     def windows_of(self, epoch: int, step: int) -> list[WindowAt]:
         """Find the windows of a batch by lengths alone."""
-
-        def windows_at(block: int) -> list[WindowAt]:
-            lengths = self.corpus.blocks.lengths_of(block)
-            return list(map(WindowAt, repeat(block), count(), lengths))
-
-        drawn = self._epochs.draw(epoch)
-        groups = self._epochs.groups(windows_at, attrgetter("length"), drawn)
+        drawn = self.draw(epoch)
+        groups = self._epochs.groups(self._windows_at, attrgetter("length"), drawn)
         return next(islice(groups, step, None))
+
+    def _windows_at(self, block: int) -> list[WindowAt]:
+        """List the windows of a block."""
+        lengths = self.corpus.blocks.lengths_of(block)
+        return list(map(WindowAt, repeat(block), count(), lengths))
 
 
 class PaddedEpochs:
@@ -122,7 +122,7 @@ class PaddedEpochs:
         groups = self.groups(read, length_of, drawn)
         for together in islice(groups, first_step, None):
             lengths = np.array(list(map(length_of, together)))
-            width = collate.padded_width(lengths, int(self._buckets.bounds[-1]))
+            width = collate.padded_width(lengths, self._buckets.longest)
             shape = replicas.rows_each(len(together)), width
             for rows in replicas.slices(len(together)):
                 pieces, own_lengths = pieces_of(together[rows])
@@ -170,7 +170,7 @@ class PackedEpochs:
         for rows in islice(steps, first_step, None):
             for rows_of_one in replicas.slices(len(rows)):
                 own = rows[rows_of_one]
-                pieces, lengths = pieces_of(list(chain.from_iterable(own)))
+                pieces, lengths = pieces_of(join_rows(own))
                 counts = list(map(len, own))
                 yield collate.collate_packed(pieces, lengths, counts, shape, self._settings.pad_id)
 
@@ -179,7 +179,7 @@ class PackedEpochs:
     ) -> Iterator[list[Window]]:
         """Give what `read` gives of each window, batch by batch."""
         for rows in self._rows_by_step(read, length, drawn):
-            yield list(chain.from_iterable(rows))
+            yield join_rows(rows)
 
     def _rows_by_step(
         self, read: Read[Window], length: LengthOf[Window], drawn: Drawn

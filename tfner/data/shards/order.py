@@ -27,8 +27,9 @@ def windows_in_order(
         >>> sorted(windows_in_order(3, blocks.__getitem__, random, shuffle=2))
         ['a1', 'a2', 'b1', 'b2', 'c1']
     """
-    order = random.permutation(blocks).tolist()
-    return mix((read(block) for block in order), random, shuffle)
+    shuffled = random.permutation(blocks)
+    in_order = map(read, shuffled.tolist())
+    return mix(in_order, random, shuffle)
 
 
 def mix(blocks: Iterable[list[Window]], random: np.random.Generator, size: int) -> Iterator[Window]:

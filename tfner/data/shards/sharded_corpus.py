@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -62,7 +62,9 @@ class ShardWriter:
         # of each block
         self._index = {name: [] for name in ("offset", "size", "checksum", "windows")}
         self._lengths = [np.zeros(0, np.uint16)]
-        self._end = self._documents = self._pieces = 0
+        self._end = 0
+        self._documents = 0
+        self._pieces = 0
 
     def add(self, corpus: EncodedCorpus) -> None:
         """Append the windows of some documents."""
@@ -109,11 +111,14 @@ class ShardWriter:
         with writing(self.path):
             self._file.close()
             index["lengths"] = lengths
-            write_arrays(self.path.with_suffix(".index"), {"shard": self.path.name}, index)
+            index_path = self.path.with_suffix(".index")
+            header = {"shard": self.path.name}
+            write_arrays(index_path, header, index)
             name_file(self._temporary, self.path)
         counts = {"documents": self._documents, "windows": len(lengths), "pieces": self._pieces}
         info = ShardInfo(file=self.path.name, bytes=self._end, **counts)
-        return info, Counter(lengths.tolist())
+        windows_by_length = Counter(lengths.tolist())
+        return info, windows_by_length
 
 
 class Blocks(NamedTuple):
@@ -152,7 +157,7 @@ class ShardedCorpus:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.manifest: Manifest = read_manifest(folder)
+        self.manifest = read_manifest(folder)
         self.blocks = read_blocks(folder, self.manifest)
 
     @cached_property
@@ -169,10 +174,12 @@ class ShardedCorpus:
     @property
     def ledger(self) -> Ledger:
         """Count what preparing dropped, by reason; losses.jsonl has the details of each entry."""
-        where = str(self.folder / DROPPED)
+        path = self.folder / DROPPED
+        where = str(path)
         entries = []
         for reason, count in self.manifest.lost.items():
-            entries += [Entry(reason, where, "")] * count
+            entry = Entry(reason, where, "")
+            entries += repeat(entry, count)
         return Ledger(entries)
 
 
@@ -183,7 +190,9 @@ def read_blocks(folder: Path, manifest: Manifest) -> Blocks:
     joined = {}
     for name in ("offset", "size", "checksum", "windows", "lengths"):
         joined[name] = np.concatenate([index[name] for index in indexes])
-    begin = np.concatenate([[0], np.cumsum(joined.pop("windows"))])
+    windows_B = joined.pop("windows")
+    ends_B = np.cumsum(windows_B)
+    begin = np.append(0, ends_B)
     shard = np.repeat(np.arange(len(indexes)), blocks_of_each)
     return Blocks(shard=shard, begin=begin, **joined)
 
@@ -193,7 +202,9 @@ def read_index(folder: Path, info: ShardInfo) -> dict[str, np.ndarray]:
     path = folder / info.file
     index_path = path.with_suffix(".index")
     header, index = read_arrays(index_path)
-    shard, windows = header.get("shard"), len(index.get("lengths", ()))
+    shard = header.get("shard")
+    lengths = index.get("lengths", ())
+    windows = len(lengths)
     if (shard, windows) != (info.file, info.windows):
         expected = f"the index of {info.file} with {info.windows} windows, as {MANIFEST} says"
         got = f"that of {shard} with {windows}"
@@ -262,8 +273,10 @@ def split_record(record: bytes) -> Iterator[bytes]:
     pieces = np.empty(len(members[-1]), PIECE)
     pieces["id"], pieces["label"], pieces["labelled"] = members
     content = pieces.tobytes()
-    ends = np.cumsum(member("lengths", "<i4")) * PIECE.itemsize
-    for begin, end in pairwise([0, *ends.tolist()]):
+    lengths = member("lengths", "<i4")
+    ends = np.cumsum(lengths)
+    byte_ends = ends * PIECE.itemsize
+    for begin, end in pairwise([0, *byte_ends.tolist()]):
         yield content[begin:end]
 
 

@@ -73,7 +73,8 @@ class BertEncoder(Encoder):
     def _run_fused(
         self, fused: FusedPass, source: SeedSource, inputs: EncoderInput, training: bool
     ) -> tf.Tensor:
-        count = fused.seed_count(self.config.num_hidden_layers)
+        layers = self.config.num_hidden_layers
+        count = fused.seed_count(layers)
         seeds = source.draw(count) if training else None
         look_up = None
         if self._partial is not None and training:
@@ -138,7 +139,8 @@ def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") ->
         ModelError: config.json is not BERT's, or the weights are missing, damaged or of another
             shape.
     """
-    return BertEncoder(build_tf_bert(folder, pretrained).bert, implementation)
+    model = build_tf_bert(folder, pretrained)
+    return BertEncoder(model.bert, implementation)
 
 
 def build_tf_bert(folder: Path, pretrained: bool) -> keras.Model:
@@ -169,7 +171,8 @@ def check_checkpoint(folder: Path, pretrained: bool) -> tuple[Any, list[Path]]:
     """
     config = read_config(folder)
     numbers = bert_config.count_weights(config)
-    bert_config.check_count(folder / "config.json", numbers)
+    path = folder / "config.json"
+    bert_config.check_count(path, numbers)
     if not pretrained:
         return config, []
     files = weight_files.find_weights(folder)
@@ -195,7 +198,8 @@ def read_config(folder: Path) -> Any:
     from transformers import BertConfig
 
     check_inside(folder, ["config.json"])
-    settings = bert_config.read_bert_config(folder / "config.json")
+    path = folder / "config.json"
+    settings = bert_config.read_bert_config(path)
     return BertConfig(**settings)
 
 
@@ -220,8 +224,9 @@ def load_pytorch_tensors(model: keras.Model, tensors: dict[str, Any], folder: Pa
     try:
         _, info = load_pytorch_state_dict_in_tf2_model(model, named, **options)
     except (ValueError, tf.errors.OpError) as error:
-        where = f"{folder}: weights of another shape than config.json says"
-        raise ModelError(f"{where}: {first_line(error)}") from None
+        reason = first_line(error)
+        message = f"{folder}: weights of another shape than config.json says: {reason}"
+        raise ModelError(message) from None
     check_keys(folder, info["missing_keys"], info["unexpected_keys"])
 
 
@@ -237,7 +242,8 @@ def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
         where = f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says"
         raise ModelError(f"{where}: {first_line(error)}") from None
     unexpected = [name for name in info["unexpected_keys"] if OF_THE_ENCODER.search(name)]
-    check_keys(folder, info["missing_keys"], unexpected)
+    missing = info["missing_keys"]
+    check_keys(folder, missing, unexpected)
     model.set_weights(loaded.get_weights())
 
 
@@ -246,7 +252,8 @@ def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) 
     for what, keys in {"are missing": missing, "have no place in it": unexpected}.items():
         names = sorted(keys)
         if names:
-            examples = ", ".join(names[:3])
+            first_names = names[:3]
+            examples = ", ".join(first_names)
             found = f"{len(names)} {what}, for example {examples}"
             raise ModelError(f"{folder}: not the weights of this encoder: {found}")
 

@@ -39,11 +39,13 @@ def faults(values: dict[str, Any]) -> Iterator[str]:
     for name in SIZES:
         value = values.get(name, 1)
         if type(value) is not int or value < 1:
-            yield f"{name}: expected a whole number of at least 1, got {show(value)}"
+            got = show(value)
+            yield f"{name}: expected a whole number of at least 1, got {got}"
     for name in FRACTIONS:
         value = values.get(name, 0.0)
         if type(value) not in (int, float) or not 0 <= value < 1:
-            yield f"{name}: expected a number from 0 to below 1, got {show(value)}"
+            got = show(value)
+            yield f"{name}: expected a number from 0 to below 1, got {got}"
     hidden = values.get("hidden_size", 768)
     heads = values.get("num_attention_heads", 12)
     if hidden % heads:
@@ -55,10 +57,12 @@ def faults(values: dict[str, Any]) -> Iterator[str]:
 
 def count_weights(config: Any) -> int:
     """Count the numbers in an encoder of a BertConfig, without pooler and heads."""
-    hidden, inner = config.hidden_size, config.intermediate_size
+    hidden = config.hidden_size
+    inner = config.intermediate_size
     attention = 4 * (hidden + 1) * hidden
     products = (hidden + 1) * inner + (inner + 1) * hidden
-    layer = attention + products + 4 * hidden  # and two normalizations
+    layer = attention + products
+    layer += 4 * hidden  # two normalizations
     rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
     return (rows + 2) * hidden + config.num_hidden_layers * layer
 

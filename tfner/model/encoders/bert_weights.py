@@ -30,7 +30,8 @@ def fused_pass(
 def read_weights(bert: keras.layers.Layer) -> fused.Weights:
     """Take a BERT layer's own variables, those of queries, keys and values put side by side."""
     embeddings = bert.embeddings
-    positions, segment = embeddings.position_embeddings, embeddings.token_type_embeddings[0]
+    positions = embeddings.position_embeddings
+    segment = embeddings.token_type_embeddings[0]
     norm = read_norm(embeddings.LayerNorm)
     layers = tuple(map(read_layer, bert.encoder.layer))
     return fused.Weights(embeddings.weight, positions, segment, norm, layers)
@@ -76,11 +77,12 @@ def encode_packed(
 
 def read_layer(layer: keras.layers.Layer) -> fused.LayerWeights:
     """Take the weights of one transformer layer."""
-    attention = layer.attention.self_attention
-    projections = (attention.query, attention.key, attention.value)
+    attention = layer.attention
+    heads = attention.self_attention
+    projections = (heads.query, heads.key, heads.value)
     kernel = tf.concat([projection.kernel for projection in projections], 1)
     bias = tf.concat([projection.bias for projection in projections], 0)
-    attended = read_output(layer.attention.dense_output)
+    attended = read_output(attention.dense_output)
     up = read_dense(layer.intermediate.dense)
     return fused.LayerWeights(Dense(kernel, bias), *attended, up, *read_output(layer.bert_output))
 

@@ -34,9 +34,9 @@ def download(name: str) -> Path:
         try:
             folder = Path(snapshot_download(name, allow_patterns=[*small_files, *weights]))
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-            fault = f"{name} is no local folder and could not be had from the hub"
             reason = first_line(error)
-            raise ModelError(f"encoder.checkpoint: {fault}: {reason}") from None
+            fault = f"{name} is no local folder and could not be had from the hub: {reason}"
+            raise ModelError(f"encoder.checkpoint: {fault}") from None
         if any(any(folder.glob(pattern)) for pattern in weights):
             break
     return folder

@@ -30,9 +30,10 @@ class EncoderInput(NamedTuple):
     @classmethod
     def from_batch(cls, x: Mapping[str, tf.Tensor]) -> EncoderInput:
         """Take them from a batch, in which rows of one text have an `attention_mask`."""
+        ids = x["input_ids"]
         if "segment_ids" in x:
-            return cls(x["input_ids"], x["segment_ids"], x["position_ids"])
-        return cls(x["input_ids"], x["attention_mask"])
+            return cls(ids, x["segment_ids"], x["position_ids"])
+        return cls(ids, x["attention_mask"])
 
 
 class Encoder(keras.layers.Layer):

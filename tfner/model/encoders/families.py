@@ -49,10 +49,12 @@ def find_family(folder: Path) -> Family:
         ModelError: config.json is missing or names a family that is not known.
     """
     path = folder / "config.json"
-    name = read_json_object(path, ModelError).get("model_type", "bert")
+    config = read_json_object(path, ModelError)
+    name = config.get("model_type", "bert")
     if not isinstance(name, str) or name not in FAMILIES:
         got = name if isinstance(name, str) else show(name)
-        known = " or ".join(sorted(FAMILIES))
+        names = sorted(FAMILIES)
+        known = " or ".join(names)
         raise ModelError(f"{path}: expected model_type {known}, got {got}")
     return FAMILIES[name]
 
@@ -63,7 +65,8 @@ def check_checkpoint(folder: Path, *, pretrained: bool) -> None:
     Raises:
         ModelError: as `build_encoder`.
     """
-    find_family(folder).check(folder, pretrained)
+    family = find_family(folder)
+    family.check(folder, pretrained)
 
 
 def build_encoder(

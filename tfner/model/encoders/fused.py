@@ -9,11 +9,14 @@ does not ask for. It is the same function of the same weights as
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfner.model.encoders.casts import to_float32
 from tfner.model.encoders.fused_ops import FusedOps
+from tfner.model.encoders.tf_ops import add_bias
 from tfner.model.encoders.token_layout import PackedLayout, PaddedLayout
 
 DROPOUTS_OF_A_LAYER = 3  # of the attention, of what it gives, and of the layer's output
@@ -34,8 +37,8 @@ class Dense(NamedTuple):
         return tf.matmul(x_NH, tf.cast(self.kernel, x_NH.dtype))
 
     def __call__(self, x_NH: tf.Tensor) -> tf.Tensor:
-        bias = tf.cast(self.bias, x_NH.dtype)
-        return tf.nn.bias_add(self.product(x_NH), bias)
+        product = self.product(x_NH)
+        return add_bias(product, self.bias)
 
 
 class Norm(NamedTuple):
@@ -108,9 +111,9 @@ class FusedPass:
         self.head_size = head_size
         self.dtype = dtype
         self._layout = PackedLayout if skip_padding else PaddedLayout
-        options = (activate, epsilon, hidden_dropout, attention_dropout)
-        self._ops = FusedOps(*options, compiled=False)
-        self._compiled_ops = FusedOps(*options, compiled=True)
+        build_ops = partial(FusedOps, activate, epsilon, hidden_dropout, attention_dropout)
+        self._ops = build_ops(compiled=False)
+        self._compiled_ops = build_ops(compiled=True)
 
     @staticmethod
     def seed_count(layers: int) -> int:
@@ -149,11 +152,12 @@ class FusedPass:
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         pieces = Pieces(layout, bias_B1QT, ops)
         ids_N = layout.gather(tf.reshape(ids_BT, [-1]))
-        words_NH = look_up(ids_N) if look_up else weights.words_of(ids_N)
+        look_up = look_up or weights.words_of
+        words_NH = look_up(ids_N)
         position_NH = look_up_positions(weights.positions, positions_BT, layout)
-        x_NH = tf.cast(words_NH, tf.float32)
-        x_NH += tf.cast(position_NH, tf.float32)
-        x_NH += tf.cast(weights.segment, tf.float32)
+        x_NH = to_float32(words_NH)
+        x_NH += to_float32(position_NH)
+        x_NH += to_float32(weights.segment)
         x_NH = ops.embedding(x_NH, *weights.norm, seeds[0])
         # Training op by op hands float32 on: its gradients are three times as exact, in the same
         # time.
@@ -162,7 +166,8 @@ class FusedPass:
         for number, layer in enumerate(weights.layers):
             first = 1 + DROPOUTS_OF_A_LAYER * number
             x_NH = self._run_layer(layer, x_NH, pieces, seeds[first : first + DROPOUTS_OF_A_LAYER])
-        hidden_PH = layout.scatter(tf.cast(x_NH, self.dtype))
+        x_NH = self._cast(x_NH)
+        hidden_PH = layout.scatter(x_NH)
         rows, length = layout.shape[0], layout.shape[1]
         return tf.reshape(hidden_PH, [rows, length, x_NH.shape[-1]])
 
@@ -172,13 +177,19 @@ class FusedPass:
         """Run one transformer layer; [N, H] -> [N, H]."""
         attended, up, down = weights.attended, weights.up, weights.down
         residual = pieces.ops.residual
-        qkv_NC = weights.query_key_value(tf.cast(x_NH, self.dtype))
+        cast_NH = self._cast(x_NH)
+        qkv_NC = weights.query_key_value(cast_NH)
         y_NH = attended.product(self._attend(qkv_NC, pieces, seeds[0]))
         x_NH = residual(x_NH, y_NH, attended.bias, *weights.attended_norm, seeds[1])
-        inner_NI = up.product(tf.cast(x_NH, self.dtype))
+        cast_NH = self._cast(x_NH)
+        inner_NI = up.product(cast_NH)
         inner_NI = pieces.ops.activation(inner_NI, up.bias)
         y_NH = down.product(inner_NI)
         return residual(x_NH, y_NH, down.bias, *weights.norm, seeds[2])
+
+    def _cast(self, x_NH: tf.Tensor) -> tf.Tensor:
+        """Cast activations to the type that products take."""
+        return tf.cast(x_NH, self.dtype)
 
     def _attend(self, qkv_NC: tf.Tensor, pieces: Pieces, seed: tf.Tensor | None) -> tf.Tensor:
         """Attend with all heads at once; [N, 3H] -> [N, H]."""
@@ -232,7 +243,8 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 
     Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415.
     """
-    half = tf.constant(0.5, x.dtype)
-    one = tf.constant(1, x.dtype)
-    root = tf.constant(2**-0.5, x.dtype)
+    dtype = x.dtype
+    half = tf.constant(0.5, dtype)
+    one = tf.constant(1, dtype)
+    root = tf.constant(2**-0.5, dtype)
     return half * x * (one + tf.math.erf(x * root))

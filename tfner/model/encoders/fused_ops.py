@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfner.model.encoders import tf_ops, xla_ops
+from tfner.model.encoders.casts import cast_like, to_float32
 
 FusedOp = Callable[..., Any]
 
@@ -46,7 +47,8 @@ class FusedOps:
             return activate(ops.add_bias(x_NI, bias_I))
 
         def attention(x_BAQT, bias_B1QT, seed):
-            weights_BAQT = ops.softmax(x_BAQT + bias_B1QT)
+            scores_BAQT = x_BAQT + bias_B1QT
+            weights_BAQT = ops.softmax(scores_BAQT)
             return ops.drop(weights_BAQT, attention_dropout, seed)
 
         def residual(x_NH, y_NH, bias_H, scale_H, offset_H, seed):
@@ -87,7 +89,8 @@ def compile_op(op: FusedOp) -> FusedOp:
             output = run_forward(*inputs)
         return tape.gradient([output], wanted, [upstream])
 
-    forward, backward = compile_by_xla(run_forward), compile_by_xla(run_backward)
+    forward = compile_by_xla(run_forward)
+    backward = compile_by_xla(run_backward)
 
     @tf.custom_gradient
     def run(*inputs):
@@ -95,7 +98,8 @@ def compile_op(op: FusedOp) -> FusedOp:
             found = iter(backward(upstream, *inputs))
             return [next(found) if wanted else None for wanted in has_gradient(inputs)]
 
-        return forward(*inputs), gradient
+        output = forward(*inputs)
+        return output, gradient
 
     return lambda *inputs: run(*map(tf.convert_to_tensor, inputs))
 
@@ -109,23 +113,35 @@ def compile_attention(dropout: float) -> FusedOp:
     """
 
     def run_forward(x_BAQT, bias_B1QT, seed):
-        weights_BAQT = xla_ops.softmax(x_BAQT + bias_B1QT)
+        scores_BAQT = x_BAQT + bias_B1QT
+        weights_BAQT = xla_ops.softmax(scores_BAQT)
         kept_BAQT = xla_ops.drop(weights_BAQT, dropout, seed)
-        return tf.cast(kept_BAQT, x_BAQT.dtype), tf.cast(weights_BAQT, x_BAQT.dtype)
+        kept_BAQT = cast_like(kept_BAQT, x_BAQT)
+        weights_BAQT = cast_like(weights_BAQT, x_BAQT)
+        return kept_BAQT, weights_BAQT
 
     def run_backward(upstream, kept, weights):
-        product = tf.cast(kept, tf.float32) * tf.cast(upstream, tf.float32)
+        wide_kept = to_float32(kept)
+        wide_upstream = to_float32(upstream)
+        product = wide_kept * wide_upstream
         sums = xla_ops.for_each_column(xla_ops.sum_rows(product), product)
-        weights = tf.cast(weights, tf.float32)
-        return tf.cast(product - weights * sums, upstream.dtype)
+        weights = to_float32(weights)
+        shared = weights * sums
+        gradient = product - shared
+        return cast_like(gradient, upstream)
 
-    forward, backward = compile_by_xla(run_forward), compile_by_xla(run_backward)
+    forward = compile_by_xla(run_forward)
+    backward = compile_by_xla(run_backward)
 
     def attention(x_BAQT, bias_B1QT, seed):
         @tf.custom_gradient
         def run(x_BAQT):
             kept, weights = forward(x_BAQT, bias_B1QT, seed)
-            return kept, lambda upstream: backward(upstream, kept, weights)
+
+            def gradient(upstream):
+                return backward(upstream, kept, weights)
+
+            return kept, gradient
 
         return run(x_BAQT)
 

@@ -41,7 +41,8 @@ class PartialEmbedding(keras.layers.Layer):
     def look_up(self, ids_N: tf.Tensor) -> tf.Tensor:
         """Look up rows that are trained; int32 [N] -> float32 [N, H]."""
         row_N = tf.gather(self._row_of_id, ids_N)
-        return tf.gather(self._read(), row_N)
+        table = self._read()
+        return tf.gather(table, row_N)
 
     def look_up_any(self, whole: tf.Variable, ids_N: tf.Tensor) -> tf.Tensor:
         """Look up any rows of the table as it were up to date; int32 [N] -> [N, H]."""
@@ -49,14 +50,17 @@ class PartialEmbedding(keras.layers.Layer):
         row_N = tf.gather(self._row_of_id, ids_N)
         trained_NH = tf.gather(table, tf.maximum(row_N, 0))
         whole_NH = tf.cast(tf.gather(whole, ids_N), table.dtype)  # a policy may cast its reads
-        decayed_NH = whole_NH * table[-1]
+        decay_H = table[-1]
+        decayed_NH = whole_NH * decay_H
         return tf.where(row_N[:, None] >= 0, trained_NH, decayed_NH)
 
     def sync(self, whole: tf.Variable) -> None:
         """Put the rows into the table, and let its others decay as these since the last time."""
         table = self._table.read_value()
-        rows_UH, decay_H = table[:-1], table[-1]
-        decayed_VH = whole.read_value() * decay_H
+        rows_UH = table[:-1]
+        decay_H = table[-1]
+        whole_VH = whole.read_value()
+        decayed_VH = whole_VH * decay_H
         synced_VH = tf.tensor_scatter_nd_update(decayed_VH, self._ids[:, None], rows_UH)
         whole.assign(synced_VH)
         self._table.assign(append_ones(rows_UH))

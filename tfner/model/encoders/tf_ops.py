@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfner.model.encoders.casts import cast_like
+
 softmax = tf.nn.softmax
 
 
@@ -37,8 +39,10 @@ def normalize(
     options = {"epsilon": epsilon, "data_format": "NCHW", "is_training": True}
     normal = tf.raw_ops.FusedBatchNormV3(**inputs, variance=moments, **options)
     normal_NH = tf.reshape(normal.y, shape)
-    scaled_NH = normal_NH * tf.cast(scale_H, x_NH.dtype)
-    return scaled_NH + tf.cast(offset_H, x_NH.dtype)
+    scale_H = cast_like(scale_H, x_NH)
+    scaled_NH = normal_NH * scale_H
+    offset_H = cast_like(offset_H, x_NH)
+    return scaled_NH + offset_H
 
 
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:

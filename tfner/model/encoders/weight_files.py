@@ -50,7 +50,8 @@ def safetensors_files(folder: Path) -> list[Path]:
     index = folder / INDEX
     if not index.is_file():
         return [folder / ONE_FILE] if (folder / ONE_FILE).is_file() else []
-    names = read_json_object(index, ModelError).get("weight_map")
+    content = read_json_object(index, ModelError)
+    names = content.get("weight_map")
     if not isinstance(names, dict) or not names:
         expected = "a JSON object with weight_map, which gives each tensor its file"
         raise ModelError(f"{index}: expected {expected}, got {show(names)}")
@@ -79,7 +80,8 @@ def check_weights(files: Sequence[Path], numbers: int, folder: Path) -> None:
     if files[0].name == TENSORFLOW:
         check_tensorflow_file(files[0])
         return
-    found = sum(map(count_numbers, files))
+    counts = map(count_numbers, files)
+    found = sum(counts)
     if found > MAX_RATIO * numbers:
         raise ModelError(f"{other}: {found:,} numbers where the encoder has {numbers:,}")
 
@@ -112,8 +114,9 @@ def open_tensors(path: Path) -> Iterator[Any]:
         with safe_open(str(path), framework="tf") as file:  # type: ignore[no-untyped-call]
             yield file
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        fault = f"damaged or no safetensors file: {first_line(error)}"
-        raise ModelError(f"{path}: {fault}") from None
+        reason = first_line(error)
+        message = f"{path}: damaged or no safetensors file: {reason}"
+        raise ModelError(message) from None
 
 
 def encoder_names(file: Any) -> list[str]:

@@ -11,15 +11,24 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfner.model.encoders.casts import to_float32
+
 STEP = 32  # values that are summed at once
 
 
 def sum_rows(x: tf.Tensor) -> tf.Tensor:
     """Sum over the last axis, which is kept with length 1."""
-    factors = factor(size_of(x, -1))
+    size = size_of(x, -1)
+    factors = factor(size)
     steps = tf.reshape(x, [*x.shape[:-1], *factors])
     sums = tf.reduce_sum(steps, -1)
     return tf.reduce_sum(sums, -1, keepdims=True)
+
+
+def mean_rows(x: tf.Tensor) -> tf.Tensor:
+    """Average over the last axis, which is kept with length 1."""
+    width = size_of(x, -1)
+    return sum_rows(x) / width
 
 
 def sum_columns(x_NH: tf.Tensor) -> tf.Tensor:
@@ -28,9 +37,11 @@ def sum_columns(x_NH: tf.Tensor) -> tf.Tensor:
     >>> sum_columns(tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])).numpy().tolist()
     [9.0, 12.0]
     """
-    factors = factor(size_of(x_NH, 0))
+    size = size_of(x_NH, 0)
+    factors = factor(size)
     steps = tf.reshape(x_NH, [*factors, x_NH.shape[-1]])
-    return tf.reduce_sum(tf.reduce_sum(steps, 1), 0)
+    sums = tf.reduce_sum(steps, 1)
+    return tf.reduce_sum(sums, 0)
 
 
 def size_of(x: tf.Tensor, axis: int) -> int:
@@ -68,35 +79,41 @@ def repeat(
 
 def add_bias(x_NH: tf.Tensor, bias_H: tf.Tensor) -> tf.Tensor:
     """Add a bias; -> float32 [N, H]."""
-    wide_NH = tf.cast(x_NH, tf.float32)
-    bias_H = tf.cast(bias_H, tf.float32)
-    return wide_NH + for_each_row(bias_H, wide_NH)
+    wide_NH = to_float32(x_NH)
+    bias_H = to_float32(bias_H)
+    bias_NH = for_each_row(bias_H, wide_NH)
+    return wide_NH + bias_NH
 
 
 def softmax(x: tf.Tensor) -> tf.Tensor:
     """Take the softmax over the last axis."""
-    wide = tf.cast(x, tf.float32)
+    wide = to_float32(x)
     largest = tf.reduce_max(wide, -1, keepdims=True)
     exponentials = tf.exp(wide - tf.stop_gradient(largest))
     inverse = 1 / sum_rows(exponentials)
-    return exponentials * for_each_column(inverse, exponentials)
+    inverses = for_each_column(inverse, exponentials)
+    return exponentials * inverses
 
 
 def normalize(
     x_NH: tf.Tensor, scale_H: tf.Tensor, offset_H: tf.Tensor, epsilon: float
 ) -> tf.Tensor:
     """Normalize rows to mean 0 and variance 1, then scale and shift columns."""
-    wide_NH = tf.cast(x_NH, tf.float32)
-    width = size_of(x_NH, -1)
-    mean_N1 = sum_rows(wide_NH) / width
-    centred_NH = wide_NH - for_each_column(mean_N1, wide_NH)
-    variance_N1 = sum_rows(centred_NH * centred_NH) / width
+    wide_NH = to_float32(x_NH)
+    mean_N1 = mean_rows(wide_NH)
+    mean_NH = for_each_column(mean_N1, wide_NH)
+    centred_NH = wide_NH - mean_NH
+    squares_NH = centred_NH * centred_NH
+    variance_N1 = mean_rows(squares_NH)
     factor_N1 = tf.math.rsqrt(variance_N1 + epsilon)
     factor_NH = for_each_column(factor_N1, wide_NH)
-    scale_H = tf.cast(scale_H, tf.float32)
-    offset_H = tf.cast(offset_H, tf.float32)
-    scaled_NH = centred_NH * factor_NH * for_each_row(scale_H, wide_NH)
-    return scaled_NH + for_each_row(offset_H, wide_NH)
+    scale_H = to_float32(scale_H)
+    offset_H = to_float32(offset_H)
+    normal_NH = centred_NH * factor_NH
+    scale_NH = for_each_row(scale_H, wide_NH)
+    scaled_NH = normal_NH * scale_NH
+    offset_NH = for_each_row(offset_H, wide_NH)
+    return scaled_NH + offset_NH
 
 
 def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
@@ -111,7 +128,8 @@ def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
     first, second = tf.unstack(tf.cast(seed, tf.uint32))
     front = mix(first)
     between = mix(front + second)
-    number = tf.range(x.shape.num_elements())
+    count = x.shape.num_elements()
+    number = tf.range(count)
     number = tf.cast(tf.reshape(number, x.shape), tf.uint32)
     threshold = tf.constant(round(rate * 2**32), tf.uint32)
     kept = mix(number + front, between) >= threshold
@@ -121,9 +139,11 @@ def drop(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
 
 def mix(bits: tf.Tensor, between: tf.Tensor | int = 0) -> tf.Tensor:
     """Mix every bit of a uint32 into every other."""
-    bits = fold(bits, 16) * 0x7FEB352D
+    bits = fold(bits, 16)
+    bits *= 0x7FEB352D
     bits = tf.bitwise.bitwise_xor(bits, tf.cast(between, tf.uint32))
-    bits = fold(bits, 15) * 0x846CA68B
+    bits = fold(bits, 15)
+    bits *= 0x846CA68B
     return fold(bits, 16)
 
 

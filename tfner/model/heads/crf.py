@@ -7,7 +7,8 @@ import tensorflow as tf
 from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import left_align
 from tfner.model.heads.chain import Chains, chain_costs
-from tfner.model.heads.head import PLAIN_LOSS, LossOptions, LossSums, register
+from tfner.model.heads.chain_decoder import ChainDecoder
+from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, LossSums, register
 from tfner.model.heads.softmax import SoftmaxHead
 from tfner.tagging.schemes import LabelSet
 
@@ -60,6 +61,13 @@ class CrfHead(SoftmaxHead):
         costs_B = chain_costs(emissions_BUK, tags_BU, self.transitions, chains)
         weight = tf.reduce_sum(tf.cast(is_unit_BT, tf.float32))
         return LossSums(tf.reduce_sum(costs_B), weight)
+
+    def decoder(self, options: DecoderOptions) -> ChainDecoder:
+        """Build the decoder of a text's units as one chain."""
+        labels = self.labels
+        allowed = (labels.allowed_first, labels.allowed_next, labels.allowed_last)
+        settings = {"types": labels.types, **vars(options)}
+        return ChainDecoder(self.transitions, labels.tags, *allowed, **settings)
 
 
 def align_units(is_unit_BT: tf.Tensor, segments_BT: tf.Tensor | None) -> tuple[tf.Tensor, Chains]:

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import EntityMarks, MarkRules, mark_entities, mark_rules
-from tfner.model.heads.viterbi import greedy, positions, viterbi
+from tfner.model.heads.lines import pad_line, positions, replace_nan, running_count, select_columns
+from tfner.model.heads.viterbi import greedy, viterbi
 
 
 class Spans(NamedTuple):
@@ -47,7 +48,7 @@ class Entities(NamedTuple):
 
     def take(self, chosen_N: tf.Tensor) -> Entities:
         """Take those that are marked; bool [N]."""
-        return Entities(*(tf.boolean_mask(member, chosen_N) for member in self))
+        return Entities(*(member[chosen_N] for member in self))
 
 
 class Decoder(tf.Module):
@@ -78,10 +79,11 @@ class Decoder(tf.Module):
             raise ConfigError(f"decoder: expected 'viterbi' or 'greedy', got {method!r}")
         self.method = method
         self.max_entities = max_entities
-        self._rules = mark_rules(tags, types)
-        self._outside = list(tags).index("O")
-        self._thresholds = thresholds_by_type(threshold, self._rules.types)
-        self._allowed = allowed
+        rules = mark_rules(tags, types)
+        self._rules = rules
+        self._outside = tags.index("O")
+        self._thresholds = thresholds_by_type(threshold, rules.types)
+        self.allowed = allowed
 
     def __call__(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
         """Decode B rows that stand in one line.
@@ -94,19 +96,26 @@ class Decoder(tf.Module):
             lengths_B: int32 [B], units of each row.
         """
         if self.method == "viterbi":
-            tags_M = viterbi(log_probs_MK, lengths_B, *self._allowed)
+            tags_M = viterbi(log_probs_MK, lengths_B, *self.allowed)
         else:
             tags_M = greedy(log_probs_MK)
-        row_M = tf.repeat(tf.range(tf.size(lengths_B)), lengths_B)
+        return self.read(tags_M, log_probs_MK, lengths_B)
+
+    def read(self, tags_M: tf.Tensor, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
+        """Read the entities that tags spell, and drop those below their thresholds."""
+        row_M = row_numbers(lengths_B)
         marks, entities = read_entities(tags_M, log_probs_MK, row_M, self._rules)
         if self._thresholds.any():
-            kept_N = entities.score >= tf.gather(self._thresholds, entities.type)
-            dropped_M = inside_chosen(marks, ~kept_N)
+            threshold_N = tf.gather(self._thresholds, entities.type)
+            kept_N = entities.score >= threshold_N
+            dropped_N = ~kept_N
+            dropped_M = inside_chosen(marks, dropped_N)
             tags_M = tf.where(dropped_M, self._outside, tags_M)
             entities = entities.take(kept_N)
-        log_prob_M = tf.gather(log_probs_MK, tags_M, batch_dims=1)
+        log_prob_M = select_columns(log_probs_MK, tags_M)
+        probability_M = tf.exp(log_prob_M)
         spans = pad_by_row(entities, row_M, lengths_B, self.max_entities)
-        return Decoded(tags_M, tf.exp(log_prob_M), spans)
+        return Decoded(tags_M, probability_M, spans)
 
 
 def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[str]) -> np.ndarray:
@@ -117,11 +126,30 @@ def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[s
     """
     if not isinstance(threshold, Mapping):
         return np.full(len(types), threshold, np.float32)
-    unknown = ", ".join(sorted(set(threshold) - set(types)))
+    named = set(threshold)
+    unknown = named.difference(types)
     if unknown:
         known = ", ".join(types)
-        raise ConfigError(f"export.threshold: expected types of {known}, got {unknown}")
+        got = ", ".join(sorted(unknown))
+        raise ConfigError(f"export.threshold: expected types of {known}, got {got}")
     return np.array([threshold.get(name, 0.0) for name in types], np.float32)
+
+
+def row_numbers(lengths_B: tf.Tensor) -> tf.Tensor:
+    """Number the row of each unit: int32 [B] -> int32 [M].
+
+    >>> row_numbers(tf.constant([3, 0, 2])).numpy().tolist()
+    [0, 0, 0, 2, 2]
+    """
+    rows = tf.size(lengths_B)
+    number_B = tf.range(rows)
+    return tf.repeat(number_B, lengths_B)
+
+
+def row_starts(lengths_B: tf.Tensor, row_N: tf.Tensor) -> tf.Tensor:
+    """Find where the rows of N things begin in the line: int32 [B], [N] -> int32 [N]."""
+    start_B = tf.cumsum(lengths_B, exclusive=True)
+    return tf.gather(start_B, row_N)
 
 
 def read_entities(
@@ -144,12 +172,15 @@ def read_entities(
     first_N = positions(marks.begins)
     last_N = positions(marks.ends)
     log_probs_MK = tf.cast(log_probs_MK, tf.float32)
-    log_prob_M = tf.gather(log_probs_MK, tags_M, batch_dims=1)
-    log_prob_M = tf.where(tf.math.is_nan(log_prob_M), -np.inf, log_prob_M)
+    log_prob_M = select_columns(log_probs_MK, tags_M)
+    probability_M = tf.exp(log_prob_M)
+    probability_M = replace_nan(probability_M, 0.0)
     inside_M = marks.type >= 0
-    probability_V = tf.boolean_mask(tf.exp(log_prob_M), inside_M)
-    entity_V = tf.boolean_mask(entity_numbers(marks), inside_M)
-    total_N = tf.math.unsorted_segment_sum(probability_V, entity_V, tf.size(first_N))
+    probability_V = probability_M[inside_M]
+    entity_M = entity_numbers(marks)
+    entity_V = entity_M[inside_M]
+    entity_count = tf.size(first_N)
+    total_N = tf.math.unsorted_segment_sum(probability_V, entity_V, entity_count)
     units_N = last_N - first_N + 1
     score_N = total_N / tf.cast(units_N, tf.float32)
     type_N = tf.gather(marks.type, first_N)
@@ -158,14 +189,14 @@ def read_entities(
 
 def entity_numbers(marks: EntityMarks) -> tf.Tensor:
     """Number the entity that each unit belongs to, of no meaning outside entities; -> int32 [M]."""
-    return tf.cumsum(tf.cast(marks.begins, tf.int32)) - 1
+    return running_count(marks.begins) - 1
 
 
 def inside_chosen(marks: EntityMarks, chosen_N: tf.Tensor) -> tf.Tensor:
     """Mark the units of the chosen entities: bool [N] -> bool [M]."""
+    chosen = pad_line(chosen_N, before=1)  # 0 is no entity: the units before the first
+    number_M = running_count(marks.begins)
     inside_M = marks.type >= 0
-    number_M = tf.where(inside_M, entity_numbers(marks) + 1, 0)
-    chosen = tf.pad(chosen_N, [[1, 0]])
     return inside_M & tf.gather(chosen, number_M)
 
 
@@ -181,25 +212,28 @@ def pad_by_row(
     """
     rows = tf.size(lengths_B)
     row_N = tf.gather(row_M, entities.first)
-    count_B = tf.math.unsorted_segment_sum(tf.ones_like(row_N), row_N, rows)
-    begin_B = tf.cumsum(count_B, exclusive=True)
-    number_N = tf.range(tf.size(row_N))
-    rank_N = number_N - tf.gather(begin_B, row_N)
-    width = tf.reduce_max(tf.pad(count_B, [[0, 1]]))
+    one_N = tf.ones_like(row_N)
+    count_B = tf.math.unsorted_segment_sum(one_N, row_N, rows)
+    entity_count = tf.size(row_N)
+    number_N = tf.range(entity_count)
+    rank_N = number_N - row_starts(count_B, row_N)
+    counts = pad_line(count_B, after=1)  # the maximum of no rows is 0
+    width = tf.reduce_max(counts)
     if max_entities is not None:
         width = tf.minimum(width, max_entities)
     fits_N = rank_N < width
     index_N2 = tf.stack([row_N, rank_N], axis=1)
-    index_N2 = tf.boolean_mask(index_N2, fits_N)
+    index_N2 = index_N2[fits_N]
     shape = tf.stack([rows, width])
 
-    def pad(values_N: tf.Tensor, padding: float) -> tf.Tensor:
-        kept = tf.boolean_mask(values_N, fits_N)
+    def pad(values_N: tf.Tensor, padding: float = -1) -> tf.Tensor:
+        kept = values_N[fits_N]
         empty_BE = tf.fill(shape, padding)
         return tf.tensor_scatter_nd_update(empty_BE, index_N2, kept)
 
-    start_B = tf.cumsum(lengths_B, exclusive=True)
-    start_N = tf.gather(start_B, row_N)
-    first_BE = pad(entities.first - start_N, -1)
-    last_BE = pad(entities.last - start_N, -1)
-    return Spans(first_BE, last_BE, pad(entities.type, -1), pad(entities.score, 0.0), count_B)
+    start_N = row_starts(lengths_B, row_N)
+    first_N = entities.first - start_N
+    last_N = entities.last - start_N
+    first_BE = pad(first_N)
+    last_BE = pad(last_N)
+    return Spans(first_BE, last_BE, pad(entities.type), pad(entities.score, 0.0), count_B)

@@ -103,7 +103,8 @@ class Head(keras.layers.Layer):
 
     def log_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Turn logits [..., K] into log probabilities of tags, float32, one row a unit."""
-        return tf.nn.log_softmax(tf.cast(logits, tf.float32))
+        logits = tf.cast(logits, tf.float32)
+        return tf.nn.log_softmax(logits)
 
     def decoder(self, options: DecoderOptions) -> Decoder:
         """Build what turns the log probabilities of a text's units into tags and entities."""
@@ -131,6 +132,8 @@ def build_head(name: str, labels: LabelSet, loss: LossOptions, initializer_range
         ConfigError: there is none of that name.
     """
     if name not in HEADS:
-        known = ", ".join(sorted(HEADS))
+        names = sorted(HEADS)
+        known = ", ".join(names)
         raise ConfigError(f"model.head: expected one of {known}, got {name!r}")
-    return HEADS[name](labels, loss, initializer_range=initializer_range)
+    kind = HEADS[name]
+    return kind(labels, loss, initializer_range=initializer_range)

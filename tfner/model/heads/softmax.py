@@ -28,11 +28,12 @@ class SoftmaxHead(Head):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Create kernel [H, K] and bias [K]."""
-        tags = len(self.labels.tags)
+        tag_count = len(self.labels)
+        hidden_size = input_shape[-1]
+        shape = [hidden_size, tag_count]
         initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_range)
-        shape = [input_shape[-1], tags]
         self.kernel = self.add_weight("kernel", shape, initializer=initializer)
-        self.bias = self.add_weight("bias", [tags], initializer="zeros")
+        self.bias = self.add_weight("bias", [tag_count], initializer="zeros")
         super().build(input_shape)
 
     def call(self, hidden_BTH: tf.Tensor) -> tf.Tensor:
@@ -53,8 +54,13 @@ class SoftmaxHead(Head):
     def export_copy(self) -> ExportCopy:
         """Copy kernel and bias, in float32."""
         weights = (self.kernel, self.bias)
-        kernel, bias = (tf.Variable(value, trainable=False) for value in weights)
-        return ExportCopy(lambda hidden_BTH: project(hidden_BTH, kernel, bias), [kernel, bias])
+        variables = [tf.Variable(value, trainable=False) for value in weights]
+        kernel, bias = variables
+
+        def call(hidden_BTH: tf.Tensor) -> tf.Tensor:
+            return project(hidden_BTH, kernel, bias)
+
+        return ExportCopy(call, variables)
 
 
 def project(hidden_BTH: tf.Tensor, kernel_HK: tf.Tensor, bias_K: tf.Tensor) -> tf.Tensor:

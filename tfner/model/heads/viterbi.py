@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
+
+from tfner.model.heads.lines import pad_line, positions, replace_nan, running_count, select_columns
 
 # A log probability below this, minus infinity and NaN count as this: improbable, but not illegal.
 FLOOR = -1e6
 ANY_LENGTH = tf.TensorShape([None])
+SCALAR = tf.TensorShape([])
+# Scores [L, R, K] of R runs of at most L units, and their lengths [R] -> values [L, R, ...].
+Solve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Transitions(NamedTuple):
+    """Hold what each tag scores after each other; minus infinity forbids it.
+
+    Tags with the same successors share a row: 20 instead of 77 for 19 types in BIOES.
+    """
+
+    scores: tf.Tensor  # float64 [R, K]
+    row_of_tag: tf.Tensor  # int32 [K]
+
+    @classmethod
+    def that_are_allowed(cls, allowed_next: np.ndarray) -> Transitions:
+        """Forbid pairs of tags, and score all others alike; bool [K, K]."""
+        rows, row_of_tag = np.unique(allowed_next, axis=0, return_inverse=True)
+        scores_RK = tf.constant(np.where(rows, 0.0, -np.inf))
+        row_of_tag_K = tf.constant(row_of_tag.reshape(-1), tf.int32)
+        return cls(scores_RK, row_of_tag_K)
+
+    @classmethod
+    def that_are_learned(cls, scores_KK: tf.Tensor, allowed_next: np.ndarray) -> Transitions:
+        """Forbid pairs of tags, and score the others as learned; float32 and bool [K, K]."""
+        scores_KK = tf.cast(scores_KK, tf.float64)
+        scores_KK = tf.where(allowed_next, scores_KK, -np.inf)
+        return cls(scores_KK, tf.range(len(allowed_next)))
 
 
 def greedy(log_probs_MK: tf.Tensor) -> tf.Tensor:
     """Choose the most probable tag of each unit, legal or not: float [M, K] -> int32 [M]."""
-    return best_tags(_clean(log_probs_MK))
+    return best_tags(clean(log_probs_MK))
 
 
 def best_tags(scores: tf.Tensor) -> tf.Tensor:
@@ -50,50 +83,71 @@ def viterbi(
         >>> viterbi(log_probs, tf.constant([3]), every, may_follow, every).numpy().tolist()
         [1, 0, 0]
     """
-    ends_B = tf.cumsum(lengths_B)
-    unit_M = tf.range(tf.shape(log_probs_MK)[0])
-    first_M = _marked(ends_B - lengths_B, lengths_B, unit_M)
-    last_M = _marked(ends_B - 1, lengths_B, unit_M)
-    scores_MK = _forbid(_clean(log_probs_MK), first_M, allowed_first)
+    first_M, last_M = mark_ends(log_probs_MK, lengths_B)
+    scores_MK = _forbid(clean(log_probs_MK), first_M, allowed_first)
     scores_MK = _forbid(scores_MK, last_M, allowed_last)
+    transitions = Transitions.that_are_allowed(allowed_next)
     border_M = tf.logical_not(first_M)  # inside a row two neighbours must go together
     joined_M = tf.zeros_like(border_M)  # whether a unit belongs to the run of the one before it
-    may_follow = tf.constant(allowed_next.reshape(-1))
 
     def illegal_borders(tags_M, joined_M):
-        before_M = tf.pad(tags_M, [[1, 0]])[:-1]
-        pair_M = before_M * len(allowed_next) + tags_M
-        legal_M = tf.gather(may_follow, pair_M)
-        return border_M & ~joined_M & ~legal_M
+        legal_M = _may_follow(tags_M, allowed_next)
+        open_M = border_M & ~joined_M
+        return open_M & tf.logical_not(legal_M)
 
     def join_and_solve(tags_M, joined_M, reach):
         # Joining too much costs time, never exactness: the reach doubles, so rounds are few.
-        near_M = _widen(illegal_borders(tags_M, joined_M), reach)
-        new_M = near_M & border_M & ~joined_M
+        illegal_M = illegal_borders(tags_M, joined_M)
+        near_M = _widen(illegal_M, reach)
+        open_M = border_M & ~joined_M
+        new_M = near_M & open_M
         joined_M |= new_M
-        tags_M = _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next)
-        return tags_M, joined_M, 2 * reach + 1
+        tags_M = _solve_runs(scores_MK, tags_M, joined_M, new_M, transitions)
+        reach = 2 * reach + 1
+        return tags_M, joined_M, reach
 
     def is_illegal(tags_M, joined_M, reach):
-        return tf.reduce_any(illegal_borders(tags_M, joined_M))
+        illegal_M = illegal_borders(tags_M, joined_M)
+        return tf.reduce_any(illegal_M)
 
-    start = (best_tags(scores_MK), joined_M, tf.constant(0))
-    shapes = (ANY_LENGTH, ANY_LENGTH, tf.TensorShape([]))
+    best_M = best_tags(scores_MK)
+    start = (best_M, joined_M, tf.constant(0))
+    shapes = (ANY_LENGTH, ANY_LENGTH, SCALAR)
     return tf.while_loop(is_illegal, join_and_solve, start, shapes)[0]
 
 
-def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
+def best_chains(
+    scores_MK: tf.Tensor,
+    lengths_B: tf.Tensor,
+    transitions_KK: tf.Tensor,
+    allowed_first: np.ndarray,
+    allowed_next: np.ndarray,
+    allowed_last: np.ndarray,
+) -> tf.Tensor:
+    """Find each row's legal tag sequence with the largest sum of scores and transitions.
+
+    As `viterbi`, but what the tag of the column scores after that of the row counts too, float32
+    [K, K], so each row is solved whole; -> int32 [M].
+    """
+    first_M, last_M = mark_ends(scores_MK, lengths_B)
+    scores_MK = _forbid(clean(scores_MK), first_M, allowed_first)
+    scores_MK = _forbid(scores_MK, last_M, allowed_last)
+    transitions = Transitions.that_are_learned(transitions_KK, allowed_next)
+    joined_M = tf.logical_not(first_M)
+    best_M = best_tags(scores_MK)  # which is all there is to solve in a row of one unit
+    return _solve_runs(scores_MK, best_M, joined_M, joined_M, transitions)
+
+
+def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, transitions: Transitions) -> tf.Tensor:
     """Search every unit, units first: float64 [U, B, K], int32 [B] -> int32 [U, B].
 
     What it gives beyond a row's length has no meaning. Scores of minus infinity forbid a tag. The
     search goes from right to left, so that the lowest of equally good sequences is found by taking
     the lowest tag from left to right. float64 adds up thousands of float32 scores without rounding.
     """
-    # Tags with the same successors share a row: 20 instead of 77 for 19 types in BIOES.
-    rows, row_of_tag = np.unique(allowed_next, axis=0, return_inverse=True)
-    penalty_RK = tf.constant(np.where(rows, 0.0, -np.inf))
-    row_of_tag_K = tf.constant(row_of_tag.reshape(-1), tf.int32)
-    units = tf.shape(scores_UBK)[0]
+    onward_RK, row_of_tag_K = transitions
+    shape = tf.shape(scores_UBK)
+    units = shape[0]
 
     def backward(unit, best_BK, successors):
         """Take one step to the left.
@@ -101,23 +155,32 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
         `best_BK` is the best sum from `unit` on, by the tag there; `successors` what comes next on
         its way.
         """
-        onward_BRK = best_BK[:, None, :] + penalty_RK
-        successors = successors.write(unit, best_tags(onward_BRK))
+        best_B1K = best_BK[:, None]
+        onward_BRK = best_B1K + onward_RK
+        successor_BR = best_tags(onward_BRK)
+        successors = successors.write(unit, successor_BR)
         rest_BR = tf.reduce_max(onward_BRK, axis=-1)
         rest_BK = tf.gather(rest_BR, row_of_tag_K, axis=1)
-        is_unit_B1 = (unit < lengths_B)[:, None]
-        rest_BK = tf.where(is_unit_B1, rest_BK, tf.zeros_like(rest_BK))
-        best_BK = scores_UBK[unit - 1] + rest_BK
-        return unit - 1, best_BK, successors
+        is_unit_B = unit < lengths_B
+        is_unit_B1 = is_unit_B[:, None]
+        nothing_BK = tf.zeros_like(rest_BK)
+        rest_BK = tf.where(is_unit_B1, rest_BK, nothing_BK)
+        previous = unit - 1
+        scores_BK = scores_UBK[previous]
+        best_BK = scores_BK + rest_BK
+        return previous, best_BK, successors
 
     def forward(unit, tags_B, tags):
         row_B = tf.gather(row_of_tag_K, tags_B)
-        tags_B = tf.gather(successors.read(unit), row_B, batch_dims=1)
+        successor_BR = successors.read(unit)
+        tags_B = select_columns(successor_BR, row_B)
         return unit + 1, tags_B, tags.write(unit, tags_B)
 
-    shape = [None, len(rows)]
-    successors = tf.TensorArray(tf.int32, units, element_shape=shape, clear_after_read=False)
-    start = (units - 1, scores_UBK[units - 1], successors)
+    shape_BR = [None, onward_RK.shape[0]]
+    successors = tf.TensorArray(tf.int32, units, element_shape=shape_BR, clear_after_read=False)
+    last = units - 1
+    last_BK = scores_UBK[last]
+    start = (last, last_BK, successors)
     _, best_BK, successors = tf.while_loop(lambda unit, *_: unit > 0, backward, start)
     first_B = best_tags(best_BK)
     tags = tf.TensorArray(tf.int32, units, element_shape=[None])
@@ -126,34 +189,50 @@ def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, allowed_next: np.nda
     return tags.stack()
 
 
-def positions(marked_M: tf.Tensor) -> tf.Tensor:
-    """Find the marks, in order: bool [M] -> int32 [N].
-
-    >>> positions(tf.constant([False, True, False, True])).numpy().tolist()
-    [1, 3]
-    """
-    return tf.cast(tf.where(marked_M)[:, 0], tf.int32)
-
-
-def _clean(log_probs_MK: tf.Tensor) -> tf.Tensor:
+def clean(log_probs_MK: tf.Tensor) -> tf.Tensor:
     """Make scores finite float32, at least FLOOR."""
     scores_MK = tf.cast(log_probs_MK, tf.float32)
-    scores_MK = tf.where(tf.math.is_nan(scores_MK), FLOOR, scores_MK)
+    scores_MK = replace_nan(scores_MK, FLOOR)
     return tf.clip_by_value(scores_MK, FLOOR, -FLOOR)
 
 
 def _forbid(scores_MK: tf.Tensor, marked_M: tf.Tensor, allowed_K: np.ndarray) -> tf.Tensor:
     """Forbid marked units the tags that are not allowed there."""
-    forbidden_MK = marked_M[:, tf.newaxis] & ~np.asarray(allowed_K, bool)
+    marked_M1 = marked_M[:, None]
+    forbidden_K = np.logical_not(allowed_K)
+    forbidden_MK = marked_M1 & forbidden_K
     return tf.where(forbidden_MK, -np.inf, scores_MK)
 
 
-def _marked(at_B: tf.Tensor, lengths_B: tf.Tensor, unit_M: tf.Tensor) -> tf.Tensor:
-    """Mark one unit of each row that has any: int32 [B], [B] -> bool [M]."""
-    at_N = tf.boolean_mask(at_B, lengths_B > 0)
-    unmarked_M = tf.zeros_like(unit_M, tf.bool)
-    marks_N = tf.ones_like(at_N, tf.bool)
-    return tf.tensor_scatter_nd_update(unmarked_M, at_N[:, None], marks_N)
+def _may_follow(tags_M: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
+    """Tell whether each tag may follow the one before it in the line: int32 [M] -> bool [M]."""
+    tag_count = len(allowed_next)
+    allowed_pairs = allowed_next.reshape(-1)
+    padded_M = pad_line(tags_M, before=1)
+    before_M = padded_M[:-1]
+    first_pair_M = before_M * tag_count
+    pair_M = first_pair_M + tags_M
+    return tf.gather(allowed_pairs, pair_M)
+
+
+def mark_ends(log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mark the first and the last unit of each row that has any; -> bool [M], [M]."""
+    shape = tf.shape(log_probs_MK)
+    line_shape = shape[:1]
+    unmarked_M = tf.fill(line_shape, False)
+    has_units_B = lengths_B > 0
+    length_N = lengths_B[has_units_B]  # the other rows have neither a first nor a last unit
+    end_N = tf.cumsum(length_N)
+    start_N = end_N - length_N
+    last_N = end_N - 1
+    return _mark(start_N, unmarked_M), _mark(last_N, unmarked_M)
+
+
+def _mark(unit_N: tf.Tensor, unmarked_M: tf.Tensor) -> tf.Tensor:
+    """Mark some units: int32 [N], bool [M] -> bool [M]."""
+    unit_N1 = unit_N[:, None]
+    marks_N = tf.ones_like(unit_N, tf.bool)
+    return tf.tensor_scatter_nd_update(unmarked_M, unit_N1, marks_N)
 
 
 def _widen(marked_M: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
@@ -163,46 +242,89 @@ def _widen(marked_M: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
     [False, True, True, True, False]
     """
     count = tf.size(marked_M)
-    marks_M = tf.cast(marked_M, tf.int32)
-    before_N = tf.cumsum(tf.pad(marks_M, [[1, 0]]))
     unit_M = tf.range(count)
-    first_M = tf.maximum(unit_M - reach, 0)
+    first_M = unit_M - reach
+    first_M = tf.maximum(first_M, 0)
     end_M = tf.minimum(unit_M + reach + 1, count)
-    return tf.gather(before_N, end_M) > tf.gather(before_N, first_M)
+    padded_M = pad_line(marked_M, before=1)  # from here on the first unit is number 1
+    return _any_mark(padded_M, first_M, end_M)
 
 
-def _solve_runs(scores_MK, tags_M, joined_M, new_M, allowed_next: np.ndarray) -> tf.Tensor:
-    """Replace the tags of all runs with a new join by their best paths, the short ones first.
+def _any_mark(marked_M: tf.Tensor, before_S: tf.Tensor, last_S: tf.Tensor) -> tf.Tensor:
+    """Tell whether a mark is behind a unit and not behind another: int32 [S], [S] -> bool [S]."""
+    count_M = running_count(marked_M)
+    return tf.gather(count_M, last_S) > tf.gather(count_M, before_S)
+
+
+def _solve_runs(
+    scores_MK: tf.Tensor,
+    tags_M: tf.Tensor,
+    joined_M: tf.Tensor,
+    new_M: tf.Tensor,
+    transitions: Transitions,
+) -> tf.Tensor:
+    """Replace the tags of all runs with a new join by their best paths; -> int32 [M]."""
+    padded_M = pad_line(joined_M, after=1)
+    joined_after_M = padded_M[1:]
+    begins_M = joined_after_M & ~joined_M
+    is_last_M = tf.logical_not(joined_after_M)
+    ends_M = joined_M & is_last_M
+    first_S = positions(begins_M)
+    last_S = positions(ends_M)
+    is_new_S = _any_mark(new_M, first_S, last_S)
+    first_S = first_S[is_new_S]
+    last_S = last_S[is_new_S]
+    length_S = last_S - first_S + 1
+
+    def solve(scores_LRK, length_R):
+        scores_LRK = tf.cast(scores_LRK, tf.float64)
+        return best_paths(scores_LRK, length_R, transitions)
+
+    return update_runs(solve, scores_MK, first_S, length_S, tags_M)
+
+
+def update_runs(
+    solve: Solve,
+    scores_MK: tf.Tensor,
+    first_S: tf.Tensor,
+    length_S: tf.Tensor,
+    values_M: tf.Tensor,
+) -> tf.Tensor:
+    """Replace the values of S runs of units by what `solve` gives, the short runs first.
 
     Runs of one batch differ at most by a factor of two in length, so padding wastes at most half.
+
+    Args:
+        solve: is given scores padded to [L, R, K] and lengths int32 [R]; what it gives beyond a
+            run's length has no meaning.
+        scores_MK: of all units.
+        first_S, length_S: int32, the first unit and the units of each run, at least one.
+        values_M: [M, ...].
     """
-    joined_after_M = tf.pad(joined_M, [[0, 1]])[1:]
-    turns_M = joined_M != joined_after_M
-    first_S = positions(turns_M & joined_after_M)
-    last_S = positions(turns_M & joined_M)
-    joins_M = tf.cumsum(tf.cast(new_M, tf.int32))
-    is_new_S = tf.gather(joins_M, last_S) > tf.gather(joins_M, first_S)
-    length_S = tf.boolean_mask(last_S - first_S + 1, is_new_S)
-    first_S = tf.boolean_mask(first_S, is_new_S)
 
-    def solve_shortest(tags_M, first_S, length_S):
-        short_S = length_S <= 2 * tf.reduce_min(length_S)
-        first_R = tf.boolean_mask(first_S, short_S)
-        length_R = tf.boolean_mask(length_S, short_S)
-        offset_L = tf.range(tf.reduce_max(length_R))
-        unit_LR = first_R + offset_L[:, None]
-        within_LR = offset_L[:, None] < length_R
+    def solve_shortest(values_M, first_S, length_S):
+        shortest = tf.reduce_min(length_S)
+        short_S = length_S <= 2 * shortest
+        first_R = first_S[short_S]
+        length_R = length_S[short_S]
+        longest = tf.reduce_max(length_R)
+        offset_L = tf.range(longest)
+        offset_L1 = offset_L[:, None]
+        unit_LR = first_R + offset_L1
+        within_LR = offset_L1 < length_R
         scores_LRK = tf.gather(scores_MK, tf.where(within_LR, unit_LR, 0))
-        scores_LRK = tf.cast(scores_LRK, tf.float64)
-        path_LR = best_paths(scores_LRK, length_R, allowed_next)
-        unit_N = tf.boolean_mask(unit_LR, within_LR)
-        path_N = tf.boolean_mask(path_LR, within_LR)
-        tags_M = tf.tensor_scatter_nd_update(tags_M, unit_N[:, None], path_N)
-        first_S = tf.boolean_mask(first_S, ~short_S)
-        return tags_M, first_S, tf.boolean_mask(length_S, ~short_S)
+        solved_LR = solve(scores_LRK, length_R)
+        unit_N = unit_LR[within_LR]
+        unit_N1 = unit_N[:, None]
+        solved_N = solved_LR[within_LR]
+        values_M = tf.tensor_scatter_nd_update(values_M, unit_N1, solved_N)
+        first_S = first_S[~short_S]
+        length_S = length_S[~short_S]
+        return values_M, first_S, length_S
 
-    def is_left(tags_M, first_S, length_S):
+    def is_left(values_M, first_S, length_S):
         return tf.size(length_S) > 0
 
-    start = (tags_M, first_S, length_S)
-    return tf.while_loop(is_left, solve_shortest, start, (ANY_LENGTH,) * 3)[0]
+    start = (values_M, first_S, length_S)
+    shapes = (values_M.shape, ANY_LENGTH, ANY_LENGTH)
+    return tf.while_loop(is_left, solve_shortest, start, shapes)[0]

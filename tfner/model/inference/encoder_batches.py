@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tfner.data.windows import pad_rows
+from tfner.model.inference.row_sizes import count_pieces, width_of
 
 # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
 Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -38,13 +39,15 @@ class BatchPlan:
 
     def max_rows(self, width: int) -> int:
         """Count the rows of a full batch of a width."""
-        return max(self.max_pieces // width, 1)
+        rows = self.max_pieces // width
+        return max(rows, 1)
 
     def count(self, lengths_N: tf.Tensor) -> tf.Tensor:
         """Count the batches of all windows, which stand by falling length; int32 scalar."""
+        windows = tf.size(lengths_N)
 
         def is_left(start, number):
-            return start < tf.size(lengths_N)
+            return start < windows
 
         def step(start, number):
             _, end = self.next_batch(lengths_N, start)
@@ -72,8 +75,10 @@ class BatchPlan:
         width_before = tf.gather([0, *self.widths], index)
         narrower = tf.minimum(width_before, width * 3 // 4)
         similar = tf.searchsorted(-lengths_N, [-narrower])[0]
-        least = start + tf.maximum(MIN_PIECES // width, 1)
-        most = start + tf.maximum(self.max_pieces // width, 1)
+        least_rows = rows_in(MIN_PIECES, width)
+        most_rows = rows_in(self.max_pieces, width)
+        least = start + least_rows
+        most = start + most_rows
         end = tf.minimum(tf.maximum(similar, least), most)
         return width, tf.minimum(end, tf.size(lengths_N))
 
@@ -87,14 +92,17 @@ def encode_windows(
     tag_count: int,
 ) -> tf.Tensor:
     """Encode windows [N, (T)], by falling length, and keep wanted positions; -> float32 [M, K]."""
-    lengths_N = tf.cast(ids.row_lengths(), tf.int32)
+    lengths_N = count_pieces(ids)
 
     def encode_batch(start):
         width, end = plan.next_batch(lengths_N, start)
-        ids_NT = pad_rows(ids[start:end], width, pad_id)
-        wanted_NT = pad_rows(wanted[start:end], width, False)
-        found_NTK = encode(ids_NT, lengths_N[start:end])
-        return end, tf.boolean_mask(found_NTK, wanted_NT)
+        batch = slice(start, end)
+        batch_wanted = wanted[batch]
+        batch_lengths = lengths_N[batch]
+        ids_NT = pad_rows(ids[batch], width, pad_id)
+        wanted_NT = pad_rows(batch_wanted, width, False)
+        found_NTK = encode(ids_NT, batch_lengths)
+        return end, found_NTK[wanted_NT]
 
     batches = plan.count(lengths_N)
     return run_batches(encode_batch, tf.size(lengths_N), batches, tag_count)
@@ -105,18 +113,28 @@ def encode_rows(
 ) -> tf.Tensor:
     """Encode rows that are padded already; -> float32 [N, T, K]."""
     rows = tf.size(lengths_N)
-    width = tf.shape(ids_NT)[1]
-    each = plan.max_pieces // tf.maximum(width, 1)
-    each = tf.maximum(each, 1)
+    width = width_of(ids_NT)
+    positive_width = tf.maximum(width, 1)
+    each = rows_in(plan.max_pieces, positive_width)
 
     def encode_batch(start):
         end = tf.minimum(start + each, rows)
-        found_NTK = encode(ids_NT[start:end], lengths_N[start:end])
+        batch = slice(start, end)
+        batch_ids = ids_NT[batch]
+        batch_lengths = lengths_N[batch]
+        found_NTK = encode(batch_ids, batch_lengths)
         return end, tf.reshape(found_NTK, [-1, tag_count])
 
     batches = -(-rows // each)
     flat_PK = run_batches(encode_batch, rows, batches, tag_count)
-    return tf.reshape(flat_PK, [rows, width, tag_count])
+    shape = [rows, width, tag_count]
+    return tf.reshape(flat_PK, shape)
+
+
+def rows_in(pieces: int, width: tf.Tensor) -> tf.Tensor:
+    """Count the rows of a width that so many pieces fill, one at least; int32 scalar."""
+    rows = pieces // width
+    return tf.maximum(rows, 1)
 
 
 def run_batches(run: Run, size: tf.Tensor, batches: tf.Tensor, tag_count: int) -> tf.Tensor:

@@ -21,8 +21,9 @@ def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
     sizes = tf.constant(shapes, tf.int32)
 
     def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
-        rows, width = tf.unstack(tf.shape(ids_NT))
-        holds = (sizes[:, 0] >= rows) & (sizes[:, 1] >= width)
+        size = tf.shape(ids_NT)
+        is_enough = sizes >= size  # of rows and of width
+        holds = tf.reduce_all(is_enough, axis=1)
         first = tf.argmax(tf.cast(holds, tf.int32), output_type=tf.int32)
         message = "no compiled shape holds this input"
         any_holds = tf.reduce_any(holds)
@@ -41,8 +42,11 @@ def compile_for_shape(encode: Encode, shape: Shape) -> Encode:
     program = tf.function(encode, signature, jit_compile=True, autograph=False)
 
     def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
-        given_rows, given_width = tf.unstack(tf.shape(ids_NT))
-        missing = [[0, rows - given_rows], [0, width - given_width]]
+        size = tf.shape(ids_NT)
+        given_rows, given_width = tf.unstack(size)
+        missing_rows = rows - given_rows
+        missing_width = width - given_width
+        missing = [[0, missing_rows], [0, missing_width]]
         ids = tf.ensure_shape(tf.pad(ids_NT, missing), shape)
         lengths = tf.pad(lengths_N, missing[:1])
         lengths = tf.ensure_shape(lengths, [rows])

@@ -16,12 +16,16 @@ class FrozenClassifier:
     """
 
     def __init__(self, model: TokenClassifier, dtype: tf.DType, *, skip_padding: bool):
-        self._encoder = model.encoder.export_copy(tf.as_dtype(dtype), skip_padding=skip_padding)
-        self._head = model.head.export_copy()
+        dtype = tf.as_dtype(dtype)
+        encoder = model.encoder.export_copy(dtype, skip_padding=skip_padding)
+        head = model.head.export_copy()
+        self._encode = encoder.call
+        self._classify = head.call
         self.head = model.head
-        self.prediction_weights = [*self._encoder.variables, *self._head.variables]
+        self.prediction_weights = [*encoder.variables, *head.variables]
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Compute logits; `{"input_ids", "attention_mask"}` int32 [B, T] -> float32 [B, T, K]."""
-        hidden_BTH = self._encoder.call(EncoderInput.from_batch(inputs))
-        return self._head.call(hidden_BTH)
+        batch = EncoderInput.from_batch(inputs)
+        hidden_BTH = self._encode(batch)
+        return self._classify(hidden_BTH)

@@ -14,7 +14,8 @@ from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
 from tfner.model.heads.decoder import Spans
 from tfner.model.heads.head import PLAIN_DECODING, DecoderOptions, Head
 from tfner.model.inference.encoder_batches import BatchPlan, Encode, encode_rows, encode_windows
-from tfner.model.inference.fixed_shapes import compile_for_shapes
+from tfner.model.inference.fixed_shapes import Shape, compile_for_shapes
+from tfner.model.inference.row_sizes import count_pieces, width_of
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer, Tokens
 
@@ -97,23 +98,23 @@ class Tagger(tf.Module):
         if compiled:
             self._encode = compile_for_shapes(self.encode, self.compiled_shapes())
 
-    def compiled_shapes(self) -> list[tuple[int, int]]:
+    def compiled_shapes(self) -> list[Shape]:
         """List (rows, width) of every program, from small to large."""
-        shapes: set[tuple[int, int]] = set()
+        shapes: set[Shape] = set()
         for width in self.plan.widths:
-            rows = (*COMPILED_ROWS, self.plan.max_rows(width))
-            shapes.update((count, width) for count in rows)
-        return sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape[1]))
+            for rows in (*COMPILED_ROWS, self.plan.max_rows(width)):
+                shapes.add((rows, width))
+        return sorted(shapes, key=_by_size)
 
     def tag(self, tokens: Tokens) -> TaggedUnits:
         """Tag the units of B texts; a unit without a piece is absent from the result."""
         unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
         log_probs_MK = self.unit_log_probabilities(tokens)
-        lengths_B = tf.cast(unit.row_lengths(), tf.int32)
-        decoded = self.decoder(log_probs_MK, lengths_B)
-        tag = unit.with_values(decoded.tags)
-        probability = unit.with_values(decoded.probabilities)
-        return TaggedUnits(unit, tag, probability, decoded.spans)
+        lengths_B = count_pieces(unit)  # the first piece of each
+        tags_M, probabilities_M, spans = self.decoder(log_probs_MK, lengths_B)
+        tag = unit.with_values(tags_M)
+        probability = unit.with_values(probabilities_M)
+        return TaggedUnits(unit, tag, probability, spans)
 
     def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
         """Compute a distribution for every first piece, in order of texts and pieces.
@@ -128,27 +129,31 @@ class Tagger(tf.Module):
             window B owns            .  .  p4 p5 p6 p7    -> rows 3 4 5
         """
         ids, wanted, target_M = self.framed_windows(tokens)
-        tag_count = len(self.labels.tags)
+        tag_count = len(self.labels)
         pad_id = self.tokenizer.pad_id
         found_MK = encode_windows(self._encode, self.plan, ids, wanted, pad_id, tag_count)
-        shape = [tf.size(target_M), tag_count]
+        units = tf.size(target_M)
+        shape = [units, tag_count]
         return tf.scatter_nd(target_M[:, None], found_MK, shape)
 
     def framed_windows(self, tokens: Tokens) -> FramedWindows:
         """Cut texts into windows, and find the first pieces that each owns."""
-        counts = tf.cast(tokens.ids.row_lengths(), tf.int32)
+        first_of_unit = tokens.first_of_unit
+        counts = count_pieces(tokens.ids)
         windows = cut_windows(counts, self.max_length - 2, self.overlap)
         lengths = windows.end - windows.start
         order = tf.argsort(lengths, direction="DESCENDING", stable=True)
         windows = windows.take(order)
         pieces = window_values(tokens.ids, windows)
         ids = frame(pieces, self.tokenizer.cls_id, self.tokenizer.sep_id)
-        first = window_values(tokens.first_of_unit, windows)
+        first = window_values(first_of_unit, windows)
         owned = first.values & owned_pieces(windows).values
-        wanted = frame(first.with_values(owned), False, False)
-        is_first = tf.cast(tokens.first_of_unit.values, tf.int32)
+        wanted = first.with_values(owned)
+        wanted = frame(wanted, False, False)
+        is_first = tf.cast(first_of_unit.values, tf.int32)
         number = tf.cumsum(is_first, exclusive=True)
-        number = window_values(tokens.first_of_unit.with_values(number), windows)
+        number = first_of_unit.with_values(number)
+        number = window_values(number, windows)
         number = frame(number, 0, 0)
         target = tf.boolean_mask(number.values, wanted.values)
         return FramedWindows(ids, wanted, target)
@@ -158,10 +163,10 @@ class Tagger(tf.Module):
 
         int32 [N, T], [N] -> float32 [N, T, K], of no meaning on padding.
         """
-        width = tf.shape(ids_NT)[1]
+        width = width_of(ids_NT)
         message = f"input_ids: expected at most {self.max_length} pieces a row"
         fits = tf.debugging.assert_less_equal(width, self.max_length, message)
-        tag_count = len(self.labels.tags)
+        tag_count = len(self.labels)
         with tf.control_dependencies([fits]):
             return encode_rows(self._encode, self.plan, ids_NT, lengths_N, tag_count)
 
@@ -173,7 +178,15 @@ class Tagger(tf.Module):
         own, so that the encoder is traced once and stands once in an export, whichever signature
         calls it.
         """
-        mask_NT = tf.sequence_mask(lengths_N, tf.shape(ids_NT)[1], tf.int32)
+        width = width_of(ids_NT)
+        mask_NT = tf.sequence_mask(lengths_N, width, tf.int32)
         ids_NT = tf.where(mask_NT > 0, ids_NT, self.tokenizer.pad_id)
-        logits_NTK = self._classify({"input_ids": ids_NT, "attention_mask": mask_NT})
+        batch = {"input_ids": ids_NT, "attention_mask": mask_NT}
+        logits_NTK = self._classify(batch)
         return self._log_probabilities(logits_NTK)
+
+
+def _by_size(shape: Shape) -> tuple[int, int]:
+    """Order shapes by their pieces, and the narrow ones first where these are as many."""
+    rows, width = shape
+    return rows * width, width
