@@ -6,6 +6,8 @@ import json
 import re
 from types import SimpleNamespace
 
+import pytest
+
 from benchmarks.data import pipeline
 
 PREPARED = re.compile(
@@ -15,6 +17,7 @@ PREPARED = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_a_smoke_run_prepares_streams_and_trains(capfd, tmp_path):
     pipeline.main(["--smoke", "--keep", str(tmp_path)])
     printed = capfd.readouterr().out

@@ -9,6 +9,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 import tiny
 
 from benchmarks.prediction import compare, weights
@@ -21,6 +22,7 @@ SENTENCES = (
 )
 
 
+@pytest.mark.slow
 def test_a_smoke_run_measures_our_side_and_names_every_peer_that_it_did_not_run(tmp_path, capsys):
     (tmp_path / "in.conll").write_text(SENTENCES)
     compare.main(

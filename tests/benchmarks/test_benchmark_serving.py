@@ -17,6 +17,7 @@ ROW = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_a_smoke_run_answers_every_request_and_its_servers_end_well(capsys):
     server.main([str(tiny.exported().parent), "--smoke", "--texts", "3"])
     printed = capsys.readouterr().out

@@ -14,6 +14,7 @@ from benchmarks.serving import start_up
 ROW = re.compile(r"^  (\S.*?)  +([\d.]+) \([\d.]+ to [\d.]+\)$", re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_smoke_run_times_python_the_package_and_an_answer(capsys):
     start_up.main([str(tiny.exported()), "--smoke"])
     times = {name: float(seconds) for name, seconds in ROW.findall(capsys.readouterr().out)}

@@ -13,6 +13,7 @@ from benchmarks.step import profile, trace
 from tfner.model.inference.frozen import FrozenClassifier
 
 
+@pytest.mark.slow
 def test_a_smoke_run_finds_every_part_of_a_step(capsys):
     profile.main(["--smoke"])
     printed = capsys.readouterr().out

@@ -26,6 +26,7 @@ def config(tmp_path):
     return tmp_path / "config.yaml"
 
 
+@pytest.mark.slow
 def test_a_smoke_run_trains_each_side_and_counts_padding(config, capsys):
     compare.main([str(config), "--smoke"])
     rows = ROW.findall(printed := capsys.readouterr().out)

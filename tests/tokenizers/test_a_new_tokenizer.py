@@ -193,12 +193,13 @@ def test_a_run_trains_exports_and_reloads_with_it(checkpoint, tmp_path):
         for other in names
         for place in ("oslo", "lima")
     ]
-    (tmp_path / "train.conll").write_text("\n".join(sentences))
+    (tmp_path / "train.conll").write_text("\n".join(sentences * 4))
+    (tmp_path / "dev.conll").write_text("\n".join(sentences))
     values = {
         "name": "letters",
-        "data": {"train": str(tmp_path / "train.conll"), "dev": str(tmp_path / "train.conll")},
+        "data": {"train": str(tmp_path / "train.conll"), "dev": str(tmp_path / "dev.conll")},
         "encoder": {"checkpoint": str(checkpoint), "max_length": 32, "overlap": 4},
-        "training": {"epochs": 12, "batch_size": 8, "learning_rate": 5e-3},
+        "training": {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3},
         "runs_dir": str(tmp_path / "runs"),
         "exports_dir": str(tmp_path / "exports"),
     }

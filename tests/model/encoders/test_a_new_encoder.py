@@ -93,7 +93,7 @@ def settings(tmp_path_factory) -> RunSettings:
         for who in people
         for where in places
     ]
-    (folder / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "data.jsonl").write_text("\n".join(lines * 4), encoding="utf-8")
     return RunSettings.model_validate(
         {
             "name": "bag",
@@ -105,7 +105,7 @@ def settings(tmp_path_factory) -> RunSettings:
                 "max_length": 32,
                 "overlap": 8,
             },
-            "training": {"epochs": 12, "batch_size": 4, "learning_rate": 0.02},
+            "training": {"epochs": 3, "batch_size": 4, "learning_rate": 0.02},
             "runs_dir": str(folder / "runs"),
             "exports_dir": str(folder / "exports"),
         }

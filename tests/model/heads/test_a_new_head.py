@@ -82,7 +82,7 @@ def settings(tmp_path_factory) -> RunSettings:
         json.dumps({"text": f"the {who} runs", "entities": [[4, 4 + len(who), kind]]})
         for who, kind in (("anna", "PER"), ("oslo", "LOC"), ("boris", "PER"), ("lima", "LOC"))
     ]
-    (folder / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "data.jsonl").write_text("\n".join(lines * 10), encoding="utf-8")
     return RunSettings.model_validate(
         {
             "name": "nearest",
@@ -90,7 +90,7 @@ def settings(tmp_path_factory) -> RunSettings:
             "data": {"train": str(folder / "data.jsonl"), "dev": str(folder / "data.jsonl")},
             "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 32, "overlap": 8},
             "model": {"head": NAME},
-            "training": {"epochs": 30, "batch_size": 4, "learning_rate": 0.005},
+            "training": {"epochs": 3, "batch_size": 4, "learning_rate": 0.005},
             "runs_dir": str(folder / "runs"),
             "exports_dir": str(folder / "exports"),
         }
