@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import ReadSettings, Settings
@@ -54,7 +54,14 @@ def check_run_name(value: str) -> str:
     return value
 
 
+def check_epochs(value: Any) -> Any:
+    if value != "auto" and (type(value) is not int or value < 1):
+        raise ValueError(f"expected auto or a whole number of at least 1, got {show(value)}")
+    return value
+
+
 PathText = Annotated[str, AfterValidator(expand_path)]
+Epochs = Annotated[int | Literal["auto"], BeforeValidator(check_epochs)]
 
 
 class DataSettings(ReadSettings):
@@ -118,7 +125,9 @@ class TrainingSettings(Settings):
     `batch_size` counts windows an update, over all devices and accumulated micro-batches together.
     """
 
-    epochs: int = Field(default=3, ge=1)
+    # auto: as many as give `min_updates` updates, three at least.
+    epochs: Epochs = "auto"
+    min_updates: int = Field(default=300, ge=1)
     batch_size: int = Field(default=32, ge=1)
     batching: Literal["bucketed", "packed", "padded"] = "packed"
     bucket_lengths: tuple[int, ...] = BUCKET_LENGTHS

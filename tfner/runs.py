@@ -73,7 +73,8 @@ def cells(run: RunSummary) -> list[str]:
 
 def progress(run: RunSummary) -> str:
     """Tell epochs done of all, and the step of the next one that the run goes on from."""
-    of_all = f"{run.epochs_done}/{run.epochs}" if run.epochs is not None else ""
+    done = str(run.epochs_done or "")
+    of_all = f"{run.epochs_done}/{run.epochs}" if run.epochs is not None else done
     epoch, step = run.saved or (0, 0)
     inside = step > 0 and epoch >= run.epochs_done
     goes_on = run.state not in ("finished", "damaged")

@@ -29,6 +29,7 @@ from tfner.training.devices.strategy import Devices
 from tfner.training.loop import OneTraining, fit_until_stopped
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
 from tfner.training.run_inputs import RunInputs, class_weights
+from tfner.training.schedule import Schedule, choose_schedule, log_schedule
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 
 logger = logging.getLogger(__name__)
@@ -48,9 +49,11 @@ def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
     make_repeatable(settings)
     log_precision(settings.training.precision, processor_features(), has_accelerator())
     batches = make_batches(inputs)
+    schedule = choose_schedule(settings.training, batches.steps_per_epoch)
+    log_schedule(schedule)
     with devices.strategy.scope():
-        model = compile_model(inputs, batches.steps_per_epoch)
-    run_callbacks = RunCallbacks(inputs, devices, model, batches)
+        model = compile_model(inputs, schedule.updates)
+    run_callbacks = RunCallbacks(inputs, devices, model, batches, schedule)
     with devices.strategy.scope():
         position = run_callbacks.resume.restore()
     if position != TrainingPosition():
@@ -58,10 +61,11 @@ def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
 
     def dataset_from(position: TrainingPosition) -> tf.data.Dataset:
         watch = run_callbacks.input_monitor.watch
-        epochs = settings.training.epochs
-        return devices.distribute(lambda share: watch(batches.training(epochs, *position, share)))
+        passes = schedule.all_passes
+        begin = schedule.position_in_data(*position)
+        return devices.distribute(lambda share: watch(batches.training(passes, *begin, share)))
 
-    counts = {"epochs": settings.training.epochs, "steps": batches.steps_per_epoch}
+    counts = {"epochs": schedule.epochs, "steps": schedule.steps_per_epoch}
     together = OneTraining(run_callbacks.ordered, model=model, verbose=0, **counts)
     try:
         interrupted = fit_until_stopped(dataset_from, together, run_callbacks.resume, batches)
@@ -82,13 +86,18 @@ class RunCallbacks:
     """
 
     def __init__(
-        self, inputs: RunInputs, devices: Devices, model: TokenClassifier, batches: TrainingBatches
+        self,
+        inputs: RunInputs,
+        devices: Devices,
+        model: TokenClassifier,
+        batches: TrainingBatches,
+        schedule: Schedule,
     ):
         settings = inputs.settings.training
         folder = inputs.folder
         self.input_monitor = InputMonitor()
         self.bar = callbacks.ProgressBar(inputs.console)
-        self.throughput = callbacks.Throughput(len(batches.lengths))
+        self.throughput = callbacks.Throughput(schedule.passes * len(batches.lengths))
         monitor = training_monitor(inputs)
         self.best = callbacks.BestWeights(folder.best, monitor, patience=settings.patience)
         saved = (folder.last, self.best, self.throughput)
@@ -102,7 +111,11 @@ class RunCallbacks:
             self.best.checkpoints = NoCheckpoints()
         for callback in (self.best, self.resume):
             callback.set_model(model)
-        documents_of = documents_by_step(inputs, batches)
+        documents_at = documents_by_step(inputs, batches)
+
+        def documents_of(epoch: int, step: int) -> list[str]:
+            return documents_at(*schedule.position_in_data(epoch, step))
+
         metrics = callbacks.MetricsLog(folder.metrics)
         scalars = Scalars(folder.tensorboard)
         writers = [metrics, self.bar, EventLines(), scalars] if devices.chief else []
@@ -128,7 +141,7 @@ def make_repeatable(settings: RunSettings) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def compile_model(inputs: RunInputs, steps_per_epoch: int) -> TokenClassifier:
+def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
     """Build a compiled classifier with its optimizer, ready for a saved state."""
     settings = inputs.settings
     training = inputs.settings.training
@@ -138,9 +151,8 @@ def compile_model(inputs: RunInputs, steps_per_epoch: int) -> TokenClassifier:
     options: Any = {"pretrained": pretrained, "policy": training.precision, "loss": loss}
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
     model.restrict_embedding_update(ids_in_training(inputs))
-    steps = steps_per_epoch * training.epochs
     updates = training.model_dump(include=OPTIMIZER_SETTINGS)
-    optimizer = build_optimizer(total_steps=steps, **updates)
+    optimizer = build_optimizer(total_steps=total_steps, **updates)
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     metrics = [MaskedAccuracy(), EntityF1(list(inputs.labels.tags))]

@@ -122,7 +122,8 @@ def fill_settings(run: RunSummary, folder: RunFolder) -> None:
         return  # it reads its data
     if not folder.config.exists():
         raise DataError(f"{folder.config}: missing")
-    run.epochs = folder.settings.training.epochs
+    epochs = folder.settings.training.epochs
+    run.epochs = None if epochs == "auto" else epochs
     run.changed = time_of(folder.config)
 
 
