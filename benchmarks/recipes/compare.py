@@ -28,8 +28,7 @@ import yaml
 
 from benchmarks.machine import print_machine
 from benchmarks.processes import make_environment, module_command, run_for_json
-from benchmarks.recipes.corpora import CORPORA, lay_out, read
-from benchmarks.recipes.run import micro_f1
+from benchmarks.recipes.corpora import CORPORA, lay_out, micro_f1, read
 from benchmarks.tables import table_row
 
 PEER = "trainer"

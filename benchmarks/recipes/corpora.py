@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
+from tfner.evaluation.scores import score_entities
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
 from tfner.tagging.word_tags import tags_on_words
@@ -143,3 +144,13 @@ def shared(entities: Iterable[Entity]) -> list[Entity]:
     """Keep entities of the shared types, under their shared names."""
     kept = [entity for entity in entities if entity.label in SHARED_TYPES]
     return [replace(entity, label=SHARED_TYPES[entity.label]) for entity in kept]
+
+
+def micro_f1(
+    gold: Iterable[Document], found: Iterable[Iterable[Entity]], *, all_types: bool
+) -> float:
+    """Score predictions: micro F1 in percent, over all types or over the shared ones."""
+    pairs = zip((document.entities for document in gold), found, strict=True)
+    if not all_types:
+        pairs = ((shared(wanted), shared(got)) for wanted, got in pairs)
+    return round(100 * score_entities(pairs).micro.f1, 3)

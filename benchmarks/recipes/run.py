@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -22,10 +22,8 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 from rich.console import Console
 
-from benchmarks.recipes.corpora import lay_out, read, shared
+from benchmarks.recipes.corpora import lay_out, micro_f1, read
 from tfner.config import RunSettings, apply_override
-from tfner.documents import Document, Entity
-from tfner.evaluation.scores import score_entities
 from tfner.safeio.validation import validate
 
 DECODERS = {"viterbi": "", "greedy": " greedy"}  # and what they add to the name of a score
@@ -76,16 +74,6 @@ def score(settings: RunSettings, home: str, texts: dict[str, Path]) -> Iterator[
         for name, gold in documents.items():
             found = recognizer.documents(gold)
             yield name + ending, micro_f1(gold, found, all_types=name == home)
-
-
-def micro_f1(
-    gold: Iterable[Document], found: Iterable[Iterable[Entity]], *, all_types: bool
-) -> float:
-    """Score predictions: micro F1 in percent, over all types or over the shared ones."""
-    pairs = zip((document.entities for document in gold), found, strict=True)
-    if not all_types:
-        pairs = ((shared(wanted), shared(got)) for wanted, got in pairs)
-    return round(100 * score_entities(pairs).micro.f1, 3)
 
 
 if __name__ == "__main__":
