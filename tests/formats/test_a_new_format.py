@@ -135,7 +135,7 @@ def test_predict_reads_writes_and_resumes_it(line, tmp_path):
         for document, entities in zip(found, expected, strict=True)
     ]
     first_line = whole.index(b"\n") + 1
-    for end in (3, first_line + 2, len(whole)):
+    for end in (3, first_line + 2):
         (tmp_path / "torn.semi").write_bytes(whole[:end])
         assert line(*arguments, "torn.semi", "--resume").code == 0
         assert (tmp_path / "torn.semi").read_bytes() == whole

@@ -71,16 +71,8 @@ def write_config(
 
 
 def small_encoder(folder: Path) -> Path:
-    named = {
-        name: value for name, value in tiny.tensors().items() if "encoder.layer.1." not in name
-    }
-    return tiny.write_checkpoint(
-        folder,
-        named,
-        num_hidden_layers=1,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
-    )
+    rates = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
+    return tiny.write_one_layer(folder, **rates)
 
 
 def write_sentences(path: Path, count: int, seed: int) -> None:

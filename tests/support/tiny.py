@@ -82,6 +82,13 @@ def checkpoint() -> Path:
     return folder
 
 
+def write_one_layer(folder: Path, **config: Any) -> Path:
+    """A checkpoint folder of the first layer: a second one takes time and often shows no more."""
+    names = {f"bert.{name}": value for name, value in tensors().items()}
+    first = {name: value for name, value in names.items() if ".layer.1." not in name}
+    return write_checkpoint(folder, first, num_hidden_layers=1, **config)
+
+
 def write_checkpoint(folder: Path, named: dict[str, np.ndarray] | None, **config: Any) -> Path:
     """A folder with config.json, vocab.txt and, if any are given, PyTorch's tensors."""
     from safetensors.numpy import save_file

@@ -32,19 +32,11 @@ HOSTS = ["a:1", "b:2"]
 KEY_BIAS = 8  # place among the trainable variables
 
 
-def write_encoder(folder: Path) -> None:
-    """The tiny encoder's first layer: a second one would take time and show nothing more."""
-    named = {
-        f"bert.{name}": value for name, value in tiny.tensors().items() if "layer.1." not in name
-    }
-    tiny.write_checkpoint(folder, named, num_hidden_layers=1)
-
-
 @pytest.fixture(scope="module")
 def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]:
     """What each training measured, and its weights, by case and devices."""
     folder = tmp_path_factory.mktemp("devices")
-    write_encoder(folder / "bert")
+    tiny.write_one_layer(folder / "bert")
     script = [str(SUPPORT / "device_cases.py"), str(folder)]
     processes = [start([*script, *runs]) for runs in (("1:whole", "2:whole,parts"), ("4:whole",))]
     processes += [
