@@ -132,6 +132,6 @@ def test_accumulated_parts_update_as_the_whole_batch_does():
 
 
 def test_a_head_that_is_not_known_is_refused_by_name():
-    message = "^model.head: expected one of nearest, softmax, got 'forest'$"
+    message = "^model.head: expected one of crf, nearest, softmax, got 'forest'$"
     with pytest.raises(ConfigError, match=message):
         build_head("forest", tiny.LABELS, PLAIN_LOSS, 0.02)

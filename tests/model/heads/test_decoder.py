@@ -15,7 +15,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import mark_rules
 from tfner.model.heads.decoder import Decoder, pad_by_row, read_entities
-from tfner.model.heads.viterbi import FLOOR, best_paths, greedy, viterbi
+from tfner.model.heads.viterbi import FLOOR, Transitions, best_paths, greedy, viterbi
 from tfner.tagging.schemes import LabelSet, read_spans
 
 TAG_SETS = {
@@ -125,7 +125,9 @@ def searching(scheme: str):
         tf.TensorSpec([None], tf.int32),
     )
     return tf.function(
-        lambda scores_UBK, lengths: best_paths(scores_UBK, lengths, allowed(scheme)[1]),
+        lambda scores_UBK, lengths: best_paths(
+            scores_UBK, lengths, Transitions.that_are_allowed(allowed(scheme)[1])
+        ),
         input_signature=spec,
     )
 
