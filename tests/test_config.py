@@ -73,13 +73,21 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
         (["learning_rate=1"], "learning_rate: unknown; did you mean training.learning_rate?"),
         (["data.xyzzy=1"], "data.xyzzy: unknown; known here: data.format, data.encoding"),
         (
-            ["training.epochs=many"],
-            "training.epochs: input should be a valid integer, unable to parse string as an "
+            ["training.batch_size=many"],
+            "training.batch_size: input should be a valid integer, unable to parse string as an "
             "integer, got 'many'",
         ),
         (
-            ["training.epochs=0"],
-            "training.epochs: input should be greater than or equal to 1, got 0",
+            ["training.batch_size=0"],
+            "training.batch_size: input should be greater than or equal to 1, got 0",
+        ),
+        (
+            ["training.epochs=many"],
+            "training.epochs: expected auto or a whole number of at least 1, got 'many'",
+        ),
+        (
+            ["training.head_learning_rate=0"],
+            "training.head_learning_rate: expected auto, a number above 0 or null, got 0",
         ),
         (
             ["training.precision=float64"],
@@ -240,3 +248,12 @@ def test_every_configuration_that_we_ship_is_valid_and_opens_with_its_command(
         text = path.read_text(encoding="utf-8")
         assert f"python -m tfner.train configs/{path.name}" in text.splitlines()[0]
         validate(yaml.safe_load(text), RunSettings, path.name)
+
+
+def test_the_head_learns_ten_times_as_fast_unless_told_otherwise(write):
+    path = write()
+    for override, wanted in (("1e-3", 1e-3), ("null", None), ("auto", 2e-3)):
+        settings = load_settings(path, [f"training.head_learning_rate={override}"])
+        assert settings.training.optimizer_options()["head_learning_rate"] == wanted
+    settings = load_settings(path, ["training.learning_rate=5e-5"])
+    assert settings.training.optimizer_options()["head_learning_rate"] == pytest.approx(5e-4)

@@ -28,6 +28,9 @@ Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Keys of earlier versions and what they are called now, in the same group.
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
+HEAD_RATE = 10
+# What earlier versions took where a key was not given; their runs go on with it.
+FORMER_DEFAULTS = {"training.epochs": 3, "training.head_learning_rate": None}
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -61,6 +64,21 @@ def check_epochs(value: Any) -> Any:
 
 
 PathText = Annotated[str, AfterValidator(expand_path)]
+
+
+def check_head_rate(value: Any) -> Any:
+    if value in ("auto", None):
+        return value
+    try:
+        rate = float(value)  # to YAML 2e-3 is a text
+    except (TypeError, ValueError):
+        rate = 0.0
+    if rate <= 0 or isinstance(value, bool):
+        raise ValueError(f"expected auto, a number above 0 or null, got {show(value)}")
+    return rate
+
+
+HeadRate = Annotated[float | Literal["auto"] | None, BeforeValidator(check_head_rate)]
 Epochs = Annotated[int | Literal["auto"], BeforeValidator(check_epochs)]
 
 
@@ -136,7 +154,8 @@ class TrainingSettings(Settings):
     # Micro-batches that a batch is worked through in: less memory, the same update.
     gradient_accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0)
-    head_learning_rate: float | None = Field(default=None, gt=0)  # None: as learning_rate
+    # auto: HEAD_RATE times learning_rate, because a head begins from nothing; null: the same.
+    head_learning_rate: HeadRate = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_ratio: float = Field(default=0.1, ge=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -155,6 +174,14 @@ class TrainingSettings(Settings):
     skipped_in_a_row: int = Field(default=5, ge=1)
     export_on_interrupt: bool = True
     deterministic: bool = False
+
+    def optimizer_options(self) -> dict[str, Any]:
+        """Collect what `build_optimizer` takes besides the number of updates."""
+        names = {"learning_rate", "schedule", "warmup_ratio", "weight_decay", "clip_norm"}
+        head_rate = self.head_learning_rate
+        if head_rate == "auto":
+            head_rate = HEAD_RATE * self.learning_rate
+        return {**self.model_dump(include=names), "head_learning_rate": head_rate}
 
     @model_validator(mode="after")
     def check_buckets(self) -> TrainingSettings:

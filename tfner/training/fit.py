@@ -34,9 +34,6 @@ from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosit
 
 logger = logging.getLogger(__name__)
 Callbacks = list[keras.callbacks.Callback]
-# Settings of the training that are `build_optimizer`'s too.
-SCHEDULE = {"learning_rate", "head_learning_rate", "schedule", "warmup_ratio"}
-OPTIMIZER_SETTINGS = {*SCHEDULE, "weight_decay", "clip_norm"}
 
 
 def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
@@ -151,8 +148,7 @@ def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
     options: Any = {"pretrained": pretrained, "policy": training.precision, "loss": loss}
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
     model.restrict_embedding_update(ids_in_training(inputs))
-    updates = training.model_dump(include=OPTIMIZER_SETTINGS)
-    optimizer = build_optimizer(total_steps=total_steps, **updates)
+    optimizer = build_optimizer(total_steps=total_steps, **training.optimizer_options())
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     metrics = [MaskedAccuracy(), EntityF1(list(inputs.labels.tags))]

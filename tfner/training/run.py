@@ -59,6 +59,8 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
     devices = open_devices(settings.devices)
     check_shapes(settings, devices)
     folder = RunFolder(settings.run_dir)
+    if not overwrite:
+        settings = folder.keep_former_defaults(settings)
     try:
         with locked(folder.path) if devices.chief else nullcontext():
             work = needs_work(folder, settings, overwrite) if devices.chief else False

@@ -7,7 +7,7 @@ that neither the length of a chain nor the size of its scores costs digits.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -29,7 +29,8 @@ class Chains(NamedTuple):
         """
         next_is_unit = _from_the_right(self.is_unit)
         next_is_first = _from_the_right(self.is_first)
-        return self.is_unit & (next_is_first | ~next_is_unit)
+        ends = tf.logical_not(next_is_unit) | next_is_first
+        return self.is_unit & ends
 
 
 class PathSums(NamedTuple):
@@ -65,14 +66,15 @@ def chain_costs(
         >>> round(float(cost_B[0]), 3)
         1.386
     """
-    emissions_BUK = tf.where(chains.is_unit[..., None], emissions_BUK, 0.0)
+    is_unit_BU1 = tf.expand_dims(chains.is_unit, -1)
+    emissions_BUK = tf.where(is_unit_BU1, emissions_BUK, 0.0)
     tag_count = tf.shape(transitions_KK)[0]
-    has_left_BU = chains.is_unit & ~chains.is_first
+    has_left_BU = chains.is_unit & tf.logical_not(chains.is_first)
     pair_BU = _from_the_left(tags_BU) * tag_count + tags_BU
     pair_BU = tf.where(has_left_BU, pair_BU, 0)
 
     @tf.custom_gradient
-    def costs(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor):
+    def costs(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor) -> Any:
         sums = sum_paths(emissions_BUK, transitions_KK, chains)
         log_partition_B = tf.reduce_sum(sums.log_norm, axis=0)
         gold_BU = tf.gather(emissions_BUK, tags_BU, batch_dims=2)
@@ -83,7 +85,7 @@ def chain_costs(
         def gradient(upstream_B: tf.Tensor):
             expected_BUK = unit_marginals(emissions_BUK, sums)
             gold_BUK = tf.one_hot(tags_BU, tag_count)
-            surplus_BUK = tf.where(chains.is_unit[..., None], expected_BUK - gold_BUK, 0.0)
+            surplus_BUK = tf.where(is_unit_BU1, expected_BUK - gold_BUK, 0.0)
             weight_BU = tf.where(has_left_BU, upstream_B[:, None], 0.0)
             pairs_KK = expected_pairs(transitions_KK, sums, weight_BU)
             gold = tf.math.unsorted_segment_sum(weight_BU, pair_BU, tag_count * tag_count)
@@ -162,7 +164,9 @@ def expected_pairs(transitions_KK: tf.Tensor, sums: PathSums, weight_BU: tf.Tens
     """
     left_UBK = sums.left[:-1]
     right_UBK = sums.right[1:]
-    pairs_UBKK = left_UBK[..., None] + transitions_KK + right_UBK[..., None, :]
+    left_UBK1 = tf.expand_dims(left_UBK, -1)
+    right_UB1K = tf.expand_dims(right_UBK, -2)
+    pairs_UBKK = left_UBK1 + transitions_KK + right_UB1K
     log_total_UB = tf.reduce_logsumexp(pairs_UBKK, axis=[2, 3])
     shares_UBKK = tf.exp(pairs_UBKK - log_total_UB[..., None, None])
     return tf.einsum("bu,ubjk->jk", weight_BU[:, 1:], shares_UBKK)

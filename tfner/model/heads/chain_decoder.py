@@ -90,10 +90,11 @@ def one_chain_a_row(is_unit_BU: tf.Tensor) -> Chains:
     [[1, 0, 0]]
     """
     is_later_BU = tf.pad(is_unit_BU, [[0, 0], [1, 0]])[:, :-1]
-    return Chains(is_unit_BU, is_unit_BU & ~is_later_BU)
+    return Chains(is_unit_BU, is_unit_BU & tf.logical_not(is_later_BU))
 
 
 def forbid(scores_BUK: tf.Tensor, marked_BU: tf.Tensor, allowed_K: np.ndarray) -> tf.Tensor:
     """Let tags that are not allowed at marked units score FLOOR."""
-    forbidden_BUK = marked_BU[..., None] & np.logical_not(allowed_K)
+    forbidden_K = np.logical_not(allowed_K)
+    forbidden_BUK = tf.expand_dims(marked_BU, -1) & forbidden_K
     return tf.where(forbidden_BUK, FLOOR, scores_BUK)

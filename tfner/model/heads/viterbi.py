@@ -83,11 +83,8 @@ def viterbi(
         >>> viterbi(log_probs, tf.constant([3]), every, may_follow, every).numpy().tolist()
         [1, 0, 0]
     """
-    first_M, last_M = mark_ends(log_probs_MK, lengths_B)
-    scores_MK = _forbid(clean(log_probs_MK), first_M, allowed_first)
-    scores_MK = _forbid(scores_MK, last_M, allowed_last)
+    scores_MK, border_M = _score_rows(log_probs_MK, lengths_B, allowed_first, allowed_last)
     transitions = Transitions.that_are_allowed(allowed_next)
-    border_M = tf.logical_not(first_M)  # inside a row two neighbours must go together
     joined_M = tf.zeros_like(border_M)  # whether a unit belongs to the run of the one before it
 
     def illegal_borders(tags_M, joined_M):
@@ -129,13 +126,10 @@ def best_chains(
     As `viterbi`, but what the tag of the column scores after that of the row counts too, float32
     [K, K], so each row is solved whole; -> int32 [M].
     """
-    first_M, last_M = mark_ends(scores_MK, lengths_B)
-    scores_MK = _forbid(clean(scores_MK), first_M, allowed_first)
-    scores_MK = _forbid(scores_MK, last_M, allowed_last)
+    scores_MK, border_M = _score_rows(scores_MK, lengths_B, allowed_first, allowed_last)
     transitions = Transitions.that_are_learned(transitions_KK, allowed_next)
-    joined_M = tf.logical_not(first_M)
     best_M = best_tags(scores_MK)  # which is all there is to solve in a row of one unit
-    return _solve_runs(scores_MK, best_M, joined_M, joined_M, transitions)
+    return _solve_runs(scores_MK, best_M, border_M, border_M, transitions)
 
 
 def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, transitions: Transitions) -> tf.Tensor:
@@ -196,6 +190,25 @@ def clean(log_probs_MK: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(scores_MK, FLOOR, -FLOOR)
 
 
+def _score_rows(
+    log_probs_MK: tf.Tensor,
+    lengths_B: tf.Tensor,
+    allowed_first: np.ndarray,
+    allowed_last: np.ndarray,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Forbid at the ends of rows the tags that may not stand there.
+
+    Returns:
+        Scores, float32 [M, K], and which units have a left neighbour that they must go together
+        with, bool [M].
+    """
+    first_M, last_M = _mark_ends(log_probs_MK, lengths_B)
+    scores_MK = clean(log_probs_MK)
+    scores_MK = _forbid(scores_MK, first_M, allowed_first)
+    scores_MK = _forbid(scores_MK, last_M, allowed_last)
+    return scores_MK, tf.logical_not(first_M)
+
+
 def _forbid(scores_MK: tf.Tensor, marked_M: tf.Tensor, allowed_K: np.ndarray) -> tf.Tensor:
     """Forbid marked units the tags that are not allowed there."""
     marked_M1 = marked_M[:, None]
@@ -215,7 +228,7 @@ def _may_follow(tags_M: tf.Tensor, allowed_next: np.ndarray) -> tf.Tensor:
     return tf.gather(allowed_pairs, pair_M)
 
 
-def mark_ends(log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _mark_ends(log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Mark the first and the last unit of each row that has any; -> bool [M], [M]."""
     shape = tf.shape(log_probs_MK)
     line_shape = shape[:1]
@@ -266,7 +279,8 @@ def _solve_runs(
     """Replace the tags of all runs with a new join by their best paths; -> int32 [M]."""
     padded_M = pad_line(joined_M, after=1)
     joined_after_M = padded_M[1:]
-    begins_M = joined_after_M & ~joined_M
+    is_first_M = tf.logical_not(joined_M)
+    begins_M = joined_after_M & is_first_M
     is_last_M = tf.logical_not(joined_after_M)
     ends_M = joined_M & is_last_M
     first_S = positions(begins_M)

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tfner.config import RunSettings, read_yaml, rename_old_keys
+from tfner.config import FORMER_DEFAULTS, RunSettings, read_yaml, rename_old_keys
 from tfner.evaluation.report.report import Report
 from tfner.exceptions import ConfigError, ModelError
 from tfner.safeio.json_text import read_json
@@ -143,6 +143,19 @@ class RunFolder:
         values = read_yaml(self.config)
         rename_old_keys(values)
         return validate(values, RunSettings, str(self.config))
+
+    def keep_former_defaults(self, settings: RunSettings) -> RunSettings:
+        """Take what the run began with for keys that are not given and had another default then."""
+        if not self.config.is_file():
+            return settings
+        for key, former in FORMER_DEFAULTS.items():
+            group_name, name = key.split(".")
+            group = getattr(settings, group_name)
+            began_with = getattr(getattr(self.settings, group_name), name)
+            if name not in group.model_fields_set and began_with == former:
+                group = group.model_copy(update={name: former})
+                settings = settings.model_copy(update={group_name: group})
+        return settings
 
     def check_same(self, settings: RunSettings) -> None:
         """Refuse settings other than those that the run began with.
