@@ -158,6 +158,24 @@ def test_what_has_no_label_reaches_neither_loss_nor_gradient():
     assert not results[1][2].numpy()[mask == 0].any()
 
 
+def test_a_compiled_step_gives_the_same_loss_and_gradients():
+    head = head_on()
+    logits, y = example(3)
+    mask = np.array([[0, 1, 1, 0, 1, 0], [0, 1, 0, 1, 1, 0], [0] * 6], np.float32)
+
+    def step(logits_BTK):
+        with tf.GradientTape() as tape:
+            tape.watch(logits_BTK)
+            total, _ = head.loss_sums(tf.constant(y), logits_BTK, tf.constant(mask))
+        return total, *tape.gradient(total, [logits_BTK, head.transitions])
+
+    given_value = tf.constant(logits)
+    for compiled in (False, True):
+        found = tf.function(step, jit_compile=compiled)(given_value)
+        for one, other in zip(found, step(given_value), strict=True):
+            assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_a_batch_without_labels_costs_nothing():
     head = head_on()
     logits, y = example()
