@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,10 +24,12 @@ from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.monitoring.progress import meter
 from tfner.safeio.printable import show
+from tfner.serving.runtime.thresholds import Thresholds, parse_thresholds
 
 if TYPE_CHECKING:
     from tfner.serving.runtime.recognizer import Recognizer
 
+Keep = Callable[[Iterable[Entity]], list[Entity]]
 PREDICTED = [format for format in registry.writable() if not format.needs_gold]
 READ = f"auto, {', '.join(names_of(readable_unmarked()))}"
 
@@ -39,6 +41,9 @@ OUTPUT_HELP = "File, or folder for brat; - is standard output."
 FORMAT_HELP = f"{', '.join(names_of(PREDICTED))}; by default text on a terminal."
 READ_HELP = f"{READ}; auto goes by the file's name. A json file, one array, is held in memory."
 SERVER_HELP = "Ask a server: http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME."
+THRESHOLD_HELP = (
+    "Leave out entities that score less: NUMBER for all types, or TYPE=NUMBER, once a type."
+)
 RESUME_HELP = "Go on with the output of an interrupted run of the same model over the same input."
 TEXT_HELP = "Mark this text instead of an input."
 Model = Annotated[Path | None, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
@@ -48,6 +53,9 @@ Format = Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)]
 InputFormat = Annotated[str, typer.Option(help=READ_HELP)]
 Text = Annotated[str | None, typer.Option(help=TEXT_HELP)]
 Server = Annotated[str | None, typer.Option(metavar="URL", help=SERVER_HELP)]
+ThresholdTexts = Annotated[
+    list[str] | None, typer.Option("--threshold", metavar="[TYPE=]NUMBER", help=THRESHOLD_HELP)
+]
 Resume = Annotated[bool, typer.Option("--resume", help=RESUME_HELP)]
 
 
@@ -59,6 +67,7 @@ def predict(
     input_format: InputFormat = "auto",
     text: Text = None,
     server: Server = None,
+    threshold: ThresholdTexts = None,
     resume: Resume = False,
     encoding: commands.Encoding = "utf-8",
     token_column: commands.TokenColumn = None,
@@ -66,6 +75,7 @@ def predict(
     max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
+    read_thresholds(threshold)  # before anything heavy loads
     open_recognizer, source = model_and_input(model, source, server, text)
     settings = commands.validate_reading(
         encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
@@ -83,7 +93,9 @@ def predict(
     earlier = open_earlier(output, format) if resume else Nothing()
     target = sys.stdout if output == "-" else output
     with open_writer(format, target, resume=resume) as writer:
-        mark(open_recognizer(), documents, writer, earlier, total)
+        recognizer = open_recognizer()
+        keep = read_thresholds(threshold, recognizer.labels)
+        mark(recognizer, documents, writer, earlier, total, keep)
 
 
 def model_and_input(
@@ -105,6 +117,18 @@ def model_and_input(
         expected = "a MODEL, the folder of an exported model or of a run, or --server URL"
         raise ConfigError(f"expected {expected}")
     return partial(commands.open_recognizer, model), source or "-"
+
+
+def read_thresholds(texts: Sequence[str] | None, labels: Sequence[str] = ()) -> Keep:
+    """Make what leaves out the entities that score less than the command line asks for.
+
+    Raises:
+        ConfigError: a threshold is no probability, or of a type that the model does not know.
+    """
+    try:
+        return Thresholds(parse_thresholds(texts or ["0"]), labels).keep
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from None
 
 
 def open_server(url: str) -> Recognizer:
@@ -177,6 +201,7 @@ def mark(
     writer: PredictionWriter,
     earlier: Earlier,
     total: int | None = None,
+    keep: Keep = list,
 ) -> None:
     """Write every document with its entities, but for those that an earlier run has written.
 
@@ -188,7 +213,7 @@ def mark(
         if entities is None:
             writer.skip(document)
         else:
-            writer.write(document, entities)
+            writer.write(document, keep(entities))
 
     with meter(messages(), "documents", total) as shown:
         for step in mark_all(recognizer, documents, save, earlier):

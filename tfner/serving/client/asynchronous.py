@@ -18,6 +18,7 @@ from tfner.serving.client.rest_transport import RestModel
 from tfner.serving.client.retry import pause_after
 from tfner.serving.runtime import arguments, recognizer
 from tfner.serving.runtime.recognizer import TaggedWords
+from tfner.serving.runtime.thresholds import Threshold, Thresholds
 from tfner.serving.schema import SIGNATURES, TEXTS, WORDS, Outputs, SignatureSchema
 
 Item = TypeVar("Item")
@@ -85,14 +86,18 @@ class AsyncRecognizer:
         """Close the connections."""
         await self._client.aclose()
 
-    async def __call__(self, text: str) -> list[Entity]:
-        """Find the entities of one text."""
-        (entities,) = await self.batch([arguments.text_of(text)])
+    async def __call__(self, text: str, *, threshold: Threshold = 0.0) -> list[Entity]:
+        """Find the entities of one text, without those that score less than `threshold`."""
+        (entities,) = await self.batch([arguments.text_of(text)], threshold=threshold)
         return entities
 
-    async def batch(self, texts: abc.Iterable[str]) -> list[list[Entity]]:
+    async def batch(
+        self, texts: abc.Iterable[str], *, threshold: Threshold = 0.0
+    ) -> list[list[Entity]]:
         """Find the entities of several texts, in their order."""
-        return [entities async for entities in self.documents(arguments.texts_of(texts))]
+        keep = Thresholds(threshold).keep
+        found = self.documents(arguments.texts_of(texts))
+        return [keep(entities) async for entities in found]
 
     async def outputs(self, texts: abc.Iterable[str]) -> Outputs:
         """Give all that the model answers to B texts: arrays by the names of docs/serving.md."""

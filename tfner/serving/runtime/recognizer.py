@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_by_size, encode_text
 from tfner.documents import Document, Entity, entity_at
 from tfner.serving.runtime.arguments import documents_of, sentences_of, text_of, texts_of
+from tfner.serving.runtime.thresholds import Threshold, Thresholds
 from tfner.serving.schema import Outputs
 from tfner.tagging.schemes import read_spans
 
@@ -49,26 +50,44 @@ class Recognizer:
         self.card = card
         self._at_once = at_once
 
-    def __call__(self, text: str) -> list[Entity]:
-        """Find the entities of one text; `text[entity.start:entity.end] == entity.text`."""
-        return self.batch([text_of(text)])[0]
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """List the types of entities that the model knows; empty where a server does not say."""
+        return tuple(self.card.get("labels", ()))
 
-    def batch(self, texts: Iterable[str]) -> list[list[Entity]]:
+    def __call__(self, text: str, *, threshold: Threshold = 0.0) -> list[Entity]:
+        """Find the entities of one text; `text[entity.start:entity.end] == entity.text`.
+
+        Those that score less than `threshold`, one number or one by type, are left out.
+        """
+        return self.batch([text_of(text)], threshold=threshold)[0]
+
+    def batch(self, texts: Iterable[str], *, threshold: Threshold = 0.0) -> list[list[Entity]]:
         """Find the entities of several texts, in their order."""
-        return list(self.documents(map(Document, texts_of(texts))))
+        return list(self.documents(map(Document, texts_of(texts)), threshold=threshold))
 
     def outputs(self, texts: Iterable[str]) -> Outputs:
         """Give all that the model answers to B texts: arrays by the names of docs/serving.md."""
         encoded = [encode_text(text) for text in texts_of(texts)]
         return self._ask_texts(encoded)
 
-    def tag(self, words: Iterable[str]) -> list[str]:
-        """Give one tag for each of the given words of a sentence, in the model's tag scheme."""
+    @overload
+    def tag(self, words: Iterable[str], *, scores: Literal[False] = False) -> list[str]: ...
+
+    @overload
+    def tag(self, words: Iterable[str], *, scores: Literal[True]) -> list[tuple[str, float]]: ...
+
+    def tag(self, words: Iterable[str], *, scores: bool = False) -> Any:
+        """Give one tag for each of the given words of a sentence, in the model's tag scheme.
+
+        With `scores` each tag comes with its probability; a word that the encoder cannot see has
+        0.
+        """
         sentence = texts_of(words, "words")
         if not sentence:
             return []
-        ((tags, _),) = self._tag_sentences([sentence])
-        return tags
+        ((tags, probabilities),) = self._tag_sentences([sentence])
+        return list(zip(tags, probabilities, strict=True)) if scores else tags
 
     def tag_batch(self, sentences: Iterable[Sequence[str]]) -> list[TaggedWords]:
         """Give tags and their probabilities for the words of several sentences.
@@ -77,12 +96,16 @@ class Recognizer:
         """
         return self._tag_sentences(sentences_of(sentences))
 
-    def documents(self, documents: Iterable[Document]) -> Iterator[list[Entity]]:
+    def documents(
+        self, documents: Iterable[Document], *, threshold: Threshold = 0.0
+    ) -> Iterator[list[Entity]]:
         """Find the entities of a stream of documents, in order: on given words, or else in text.
 
         A block of documents is read before the first entities come; see `in_blocks`.
         """
-        return self._recognize_stream(documents_of(documents))
+        keep = Thresholds(threshold, self.labels).keep
+        found = self._recognize_stream(documents_of(documents))
+        return (keep(entities) for entities in found)
 
     def _recognize_stream(self, documents: Iterator[Document]) -> Iterator[list[Entity]]:
         for block in in_blocks(documents):
