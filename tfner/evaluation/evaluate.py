@@ -7,6 +7,7 @@ from typing import Any
 
 from tfner.documents import Document, Entity
 from tfner.evaluation.errors import analyse_errors
+from tfner.evaluation.intervals import f1_interval
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores, score_entities, score_slices
 
@@ -34,5 +35,6 @@ def evaluate_documents(
     scores = score_entities((document.entities, found) for document, found in pairs)
     units = sum(len(document.words or document.text.split()) for document in documents)
     report_fields |= {"documents": len(documents), "units": units}
+    report_fields["interval"] = f1_interval(documents, predicted)
     errors, slices = analyse_errors(pairs), score_slices(pairs)
     return Report(scores=scores, errors=errors, slices=slices, **report_fields), predicted

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfner.evaluation.errors import ErrorAnalysis
+from tfner.evaluation.intervals import Interval
 from tfner.evaluation.report.page import percent, render
 from tfner.evaluation.scores import EntityScores, Score
 from tfner.safeio.printable import printable
@@ -37,6 +38,7 @@ class Report:
         slices: scores of named subsets of the documents.
         splits: scores of the other splits of the same run.
         documents, units: how many were evaluated.
+        interval: of the micro F1.
     """
 
     scores: EntityScores
@@ -50,6 +52,7 @@ class Report:
     splits: Mapping[str, EntityScores] = field(default_factory=dict)
     documents: int | None = None
     units: int | None = None
+    interval: Interval | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `report.json` holds; `data` sums `dropped` over the splits.
@@ -66,6 +69,7 @@ class Report:
             scores_by_name = getattr(self, key)
             values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
+        values["f1_interval"] = self.interval.to_dict() if self.interval else None
         filled = {key for key, value in values.items() if value not in (None, "", {})}
         return {key: values[key] for key in values if key in filled | ALWAYS_WRITTEN}
 
@@ -88,6 +92,8 @@ class Report:
     def print_table(self, console: Console) -> None:
         """Print a row for each type, the averages, and what was dropped in the data."""
         console.print(_score_table(self.scores, self.split))
+        if self.interval:
+            console.print(Text(describe_interval(self.interval), style="dim"))
         for name, scores in self.slices.items():
             micro = scores.micro
             score = f"micro F1 {percent(micro.f1)} on {micro.support:,} entities"
@@ -97,6 +103,17 @@ class Report:
         dropped = ", ".join(named)
         style = "yellow" if dropped else "dim"
         console.print(Text(f"Dropped from the data: {dropped or 'none'}", style=style))
+
+
+def describe_interval(interval: Interval) -> str:
+    """Write an interval as a line.
+
+    >>> describe_interval(Interval(0.541, 0.6, documents=1009))
+    'micro F1 on other such documents: 54.1 to 60.0 in 95% of 1,000 draws of 1,009'
+    """
+    low, high = percent(interval.low), percent(interval.high)
+    draws = f"{interval.level:.0%} of {interval.samples:,} draws of {interval.documents:,}"
+    return f"micro F1 on other such documents: {low} to {high} in {draws}"
 
 
 def write_report(path: Path, content: str) -> None:
