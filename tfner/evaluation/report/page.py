@@ -32,9 +32,8 @@ MEANINGS = {
     "invalid_span": "a span outside its text or of no length",
 }
 FOLDER = Path(__file__).parent
-ABSENT: dict[str, Any] = dict.fromkeys(
-    ("name", "split", "documents", "units", "errors", "f1_interval")
-)
+OPTIONAL = ("name", "split", "documents", "units", "errors", "f1_interval")
+ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
 ABSENT |= {key: {} for key in ("slices", "data_by_split", "seconds", "versions")}
 
 
