@@ -19,7 +19,7 @@ from tfner.config import RunSettings
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError
-from tfner.runs import print_table
+from tfner.runs import print_table, progress
 from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.run_list import list_runs, summarize_run
@@ -304,3 +304,28 @@ def test_a_configuration_of_another_version_is_told(home):
     folder.config.write_text(yaml.safe_dump({**values, "later": 1}))
     assert only(home).state == "damaged"
     assert "later: unknown" in only(home).problems[0]
+
+
+def test_a_run_whose_epochs_follow_from_its_data_shows_those_that_are_done(tmp_path):
+    folder = make_run(tmp_path, "auto", (0.5, 0.6), saved="state-2-40")
+    text = folder.config.read_text().replace("epochs: 5", "epochs: auto")
+    folder.config.write_text(text)
+    summary = summarize_run(folder.path)
+    assert (summary.epochs, summary.epochs_done) == (None, 2)
+    assert progress(summary) == "2 + 40 steps"
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_then(tmp_path):
+    folder = make_run(tmp_path, "old")
+    text = folder.config.read_text().replace("epochs: 5", "epochs: 3")
+    folder.config.write_text(text.replace("head_learning_rate: auto", "head_learning_rate: null"))
+    given = {"name": "old", "encoder": {"checkpoint": "none"}, "runs_dir": str(tmp_path)}
+    same = RunFolder(folder.path).keep_former_defaults(RunSettings.model_validate(given))
+    assert (same.training.epochs, same.training.head_learning_rate) == (3, None)
+    RunFolder(folder.path).check_same(same)
+    # what is given is never taken for what was a default
+    asked = RunSettings.model_validate({**given, "training": {"epochs": "auto"}})
+    kept = RunFolder(folder.path).keep_former_defaults(asked)
+    assert kept.training.epochs == "auto"
+    with pytest.raises(ConfigError, match=r"training\.epochs: 3 → 'auto'"):
+        RunFolder(folder.path).check_same(kept)
