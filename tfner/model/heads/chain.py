@@ -1,8 +1,7 @@
 """Sum over all tag sequences of linear chains: costs with their gradient, and marginals.
 
 A chain is the labelled units of one text. A row may hold several chains on end, between which no
-transition counts. All is in log space and float32, and what a unit adds is normalized at once, so
-that neither the length of a chain nor the size of its scores costs digits.
+transition counts.
 """
 
 from __future__ import annotations
@@ -34,13 +33,19 @@ class Chains(NamedTuple):
 
 
 class PathSums(NamedTuple):
-    """Hold logarithms of sums over paths, units first, float32."""
+    """Hold sums over the paths to each unit from either end, units first; float64.
 
-    # Over the paths from the left that end in each tag, its emission included; each unit's are
-    # normalized. [U, B, K]
-    left: tf.Tensor
-    right: tf.Tensor  # the same over the paths from the right, [U, B, K]
-    log_norm: tf.Tensor  # what `left` was divided by, 0 where there is no unit, [U, B]
+    Each unit's sums are divided by their total, so they are shares, and neither the length of a
+    chain nor the size of its scores costs digits.
+    """
+
+    arriving_left: (
+        tf.Tensor
+    )  # over paths from the left to each tag, own emission left out [U, B, K]
+    left: tf.Tensor  # with it [U, B, K]
+    arriving_right: tf.Tensor  # the same from the right
+    right: tf.Tensor
+    log_norm: tf.Tensor  # of what `left` was divided by; 0 where there is no unit [U, B]
 
 
 def chain_costs(
@@ -77,13 +82,14 @@ def chain_costs(
     def costs(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor) -> Any:
         sums = sum_paths(emissions_BUK, transitions_KK, chains)
         log_partition_B = tf.reduce_sum(sums.log_norm, axis=0)
+        log_partition_B = tf.cast(log_partition_B, tf.float32)
         gold_BU = tf.gather(emissions_BUK, tags_BU, batch_dims=2)
         of_pairs_BU = tf.gather(tf.reshape(transitions_KK, [-1]), pair_BU)
         gold_BU += tf.where(has_left_BU, of_pairs_BU, 0.0)
         gold_BU = tf.where(chains.is_unit, gold_BU, 0.0)
 
         def gradient(upstream_B: tf.Tensor):
-            expected_BUK = unit_marginals(emissions_BUK, sums)
+            expected_BUK = unit_marginals(sums)
             gold_BUK = tf.one_hot(tags_BU, tag_count)
             surplus_BUK = tf.where(is_unit_BU1, expected_BUK - gold_BUK, 0.0)
             weight_BU = tf.where(has_left_BU, upstream_B[:, None], 0.0)
@@ -100,41 +106,59 @@ def chain_costs(
 def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chains) -> PathSums:
     """Sum over the paths to each unit from both ends, in one recursion over U steps.
 
-    The rows and their mirror images stand one above the other: a chain read from its end has the
-    transitions transposed.
+    The rows and their mirror images are worked on together: a chain read from its end has the
+    transitions transposed. A unit that no path reaches, by all that float64 can hold, begins anew.
     """
-    rows = tf.shape(emissions_BUK)[0]
-    is_unit_UR = _with_mirror_image(chains.is_unit, chains.is_unit)
-    begins_UR = _with_mirror_image(chains.is_first, chains.is_last)
-    emissions_URK = _with_mirror_image(emissions_BUK, emissions_BUK)
-    onward_2KK = tf.stack([transitions_KK, tf.transpose(transitions_KK)])
-    onward_RKK = tf.repeat(onward_2KK, rows, axis=0)
-    units = tf.shape(emissions_URK)[0]
-    shape = emissions_URK.shape[1:]
-    paths = tf.TensorArray(tf.float32, units, element_shape=shape)
-    norms = tf.TensorArray(tf.float32, units, element_shape=shape[:1])
+    is_unit_UDB = _with_mirror_image(chains.is_unit, chains.is_unit)
+    begins_UDB = _with_mirror_image(chains.is_first, chains.is_last)
+    emissions_UDBK = _with_mirror_image(emissions_BUK, emissions_BUK)
+    emissions_UDBK = tf.cast(emissions_UDBK, tf.float64)
+    most_UDB = tf.reduce_max(emissions_UDBK, axis=-1)
+    factors_UDBK = tf.exp(emissions_UDBK - tf.expand_dims(most_UDB, -1))
+    onward_KK, most_onward = _exponentials(transitions_KK)
+    onward_DKK = tf.stack([onward_KK, tf.transpose(onward_KK)])
+    units = tf.shape(factors_UDBK)[0]
+    shape = factors_UDBK.shape[1:]
+    arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
+    paths = tf.TensorArray(tf.float64, units, element_shape=shape)
+    norms = tf.TensorArray(tf.float64, units, element_shape=shape[:2])
 
     def is_left(unit, *_):
         return unit < units
 
-    def step(unit, before_RK, paths, norms):
-        arriving_RK = tf.reduce_logsumexp(before_RK[:, :, None] + onward_RKK, axis=1)
-        arriving_RK = tf.where(begins_UR[unit][:, None], 0.0, arriving_RK)
-        after_RK = arriving_RK + emissions_URK[unit]
-        norm_R = tf.reduce_logsumexp(after_RK, axis=1)
-        is_unit_R = is_unit_UR[unit]
-        after_RK = tf.where(is_unit_R[:, None], after_RK - norm_R[:, None], before_RK)
-        norm_R = tf.where(is_unit_R, norm_R, 0.0)
-        return unit + 1, after_RK, paths.write(unit, after_RK), norms.write(unit, norm_R)
+    def step(unit, before_DBK, arriving, paths, norms):
+        arriving_DBK = tf.matmul(before_DBK, onward_DKK)
+        factors_DBK = factors_UDBK[unit]
+        is_reached_DB = tf.reduce_sum(arriving_DBK * factors_DBK, axis=-1) > 0
+        begins_DB = begins_UDB[unit] | tf.logical_not(is_reached_DB)
+        arriving_DBK = tf.where(
+            tf.expand_dims(begins_DB, -1), tf.ones_like(arriving_DBK), arriving_DBK
+        )
+        after_DBK = arriving_DBK * factors_DBK
+        norm_DB = tf.reduce_sum(after_DBK, axis=-1)
+        after_DBK /= tf.expand_dims(norm_DB, -1)
+        is_unit_DB1 = tf.expand_dims(is_unit_UDB[unit], -1)
+        after_DBK = tf.where(is_unit_DB1, after_DBK, before_DBK)
+        log_norm_DB = tf.math.log(norm_DB) + most_UDB[unit]
+        log_norm_DB += tf.where(begins_DB, tf.zeros_like(norm_DB), most_onward)
+        arriving = arriving.write(unit, arriving_DBK)
+        return (
+            unit + 1,
+            after_DBK,
+            arriving,
+            paths.write(unit, after_DBK),
+            norms.write(unit, log_norm_DB),
+        )
 
-    start = (0, tf.zeros_like(emissions_URK[0]), paths, norms)
-    _, _, paths, norms = tf.while_loop(is_left, step, start)
-    paths_URK, norms_UR = paths.stack(), norms.stack()
-    right_UBK = tf.reverse(paths_URK[:, rows:], [0])
-    return PathSums(paths_URK[:, :rows], right_UBK, norms_UR[:, :rows])
+    start = (0, tf.zeros_like(factors_UDBK[0]), arriving, paths, norms)
+    _, _, arriving, paths, norms = tf.while_loop(is_left, step, start)
+    arriving_left, arriving_right = _apart(arriving.stack())
+    left, right = _apart(paths.stack())
+    log_norm_UDB = tf.where(is_unit_UDB, norms.stack(), tf.zeros_like(most_UDB))
+    return PathSums(arriving_left, left, arriving_right, right, log_norm_UDB[:, 0])
 
 
-def unit_marginals(emissions_BUK: tf.Tensor, sums: PathSums) -> tf.Tensor:
+def unit_marginals(sums: PathSums) -> tf.Tensor:
     """Compute the probability of each tag at each unit over all sequences; float32 [B, U, K].
 
     Where there is no unit they have no meaning.
@@ -142,14 +166,15 @@ def unit_marginals(emissions_BUK: tf.Tensor, sums: PathSums) -> tf.Tensor:
         >>> emissions = tf.constant([[[0.0, 0.0], [2.0, 0.0]]])
         >>> chains = Chains(tf.constant([[True, True]]), tf.constant([[True, False]]))
         >>> alike = tf.constant([[5.0, 0.0], [0.0, 5.0]])             # a tag follows itself
-        >>> sums = sum_paths(emissions, alike, chains)
-        >>> print(unit_marginals(emissions, sums)[0].numpy().round(2))
+        >>> print(unit_marginals(sum_paths(emissions, alike, chains))[0].numpy().round(2))
         [[0.88 0.12]
          [0.88 0.12]]
     """
-    both_UBK = sums.left + sums.right
-    both_BUK = tf.transpose(both_UBK, [1, 0, 2]) - emissions_BUK  # which both hold
-    return tf.nn.softmax(both_BUK)
+    joint_UBK = sums.left * sums.arriving_right
+    total_UB1 = tf.reduce_sum(joint_UBK, axis=-1, keepdims=True)
+    marginals_UBK = tf.math.divide_no_nan(joint_UBK, total_UB1)
+    marginals_BUK = tf.transpose(marginals_UBK, [1, 0, 2])
+    return tf.cast(marginals_BUK, tf.float32)
 
 
 def expected_pairs(transitions_KK: tf.Tensor, sums: PathSums, weight_BU: tf.Tensor) -> tf.Tensor:
@@ -162,25 +187,38 @@ def expected_pairs(transitions_KK: tf.Tensor, sums: PathSums, weight_BU: tf.Tens
     Returns:
         float32 [K, K].
     """
+    onward_KK, _ = _exponentials(transitions_KK)
     left_UBK = sums.left[:-1]
     right_UBK = sums.right[1:]
-    left_UBK1 = tf.expand_dims(left_UBK, -1)
-    right_UB1K = tf.expand_dims(right_UBK, -2)
-    pairs_UBKK = left_UBK1 + transitions_KK + right_UB1K
-    log_total_UB = tf.reduce_logsumexp(pairs_UBKK, axis=[2, 3])
-    shares_UBKK = tf.exp(pairs_UBKK - log_total_UB[..., None, None])
-    return tf.einsum("bu,ubjk->jk", weight_BU[:, 1:], shares_UBKK)
+    weight_UB = tf.cast(tf.transpose(weight_BU)[1:], tf.float64)
+    total_UB = tf.einsum("ubj,jk,ubk->ub", left_UBK, onward_KK, right_UBK)
+    weight_UB = tf.math.divide_no_nan(weight_UB, total_UB)
+    pairs_KK = tf.einsum("ub,ubj,ubk->jk", weight_UB, left_UBK, right_UBK)
+    return tf.cast(pairs_KK * onward_KK, tf.float32)
+
+
+def _exponentials(transitions_KK: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Compute the transitions' exponentials, the largest 1, and the largest transition; float64."""
+    transitions_KK = tf.cast(transitions_KK, tf.float64)
+    most = tf.reduce_max(transitions_KK)
+    return tf.exp(transitions_KK - most), most
 
 
 def _with_mirror_image(left_BU: tf.Tensor, right_BU: tf.Tensor) -> tf.Tensor:
-    """Put rows and mirrored rows one above the other, units first: [B, U, ...] -> [U, 2 B, ...].
+    """Put rows and mirrored rows beside each other, units first: [B, U, …] -> [U, 2, B, …].
 
     >>> _with_mirror_image(tf.constant([[1, 2, 3]]), tf.constant([[1, 2, 3]])).numpy().tolist()
-    [[1, 3], [2, 2], [3, 1]]
+    [[[1], [3]], [[2], [2]], [[3], [1]]]
     """
-    both = tf.concat([left_BU, tf.reverse(right_BU, [1])], axis=0)
-    rest = list(range(2, both.shape.rank))
-    return tf.transpose(both, [1, 0, *rest])
+    both = tf.stack([left_BU, tf.reverse(right_BU, [1])])
+    rest = list(range(3, both.shape.rank))
+    return tf.transpose(both, [2, 0, 1, *rest])
+
+
+def _apart(both_UDBK: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Take rows and mirrored rows apart again, these in the order of the rows' units."""
+    left_UBK, right_UBK = tf.unstack(both_UDBK, axis=1)
+    return left_UBK, tf.reverse(right_UBK, [0])
 
 
 def _from_the_left(values_BU: tf.Tensor) -> tf.Tensor:

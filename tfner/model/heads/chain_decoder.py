@@ -73,7 +73,7 @@ def log_marginals(
         emissions_RLK = forbid(emissions_RLK, chains.is_first, allowed_first)
         emissions_RLK = forbid(emissions_RLK, chains.is_last, allowed_last)
         sums = sum_paths(emissions_RLK, transitions_KK, chains)
-        log_marginals_RLK = tf.math.log(unit_marginals(emissions_RLK, sums))
+        log_marginals_RLK = tf.math.log(unit_marginals(sums))
         return tf.transpose(log_marginals_RLK, [1, 0, 2])
 
     has_units_B = lengths_B > 0
