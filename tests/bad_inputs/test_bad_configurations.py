@@ -71,11 +71,11 @@ FILES = [
      "run.yaml: training.learning_rte: unknown; did you mean training.learning_rate?"),
     ("no key", HEAD + "1: 2\n", "run.yaml: 1: keys should be strings, got 1"),
     ("missing", "name: run\n", "run.yaml: encoder: required, but not given"),
-    ("type", HEAD + "training: {epochs: many}\n",
-     "run.yaml: training.epochs: input should be a valid integer, unable to parse string as an "
+    ("type", HEAD + "training: {batch_size: many}\n",
+     "run.yaml: training.batch_size: input should be a valid integer, unable to parse string as an "
      "integer, got 'many'"),
     ("range", HEAD +
-        "training: {epochs: 0}\n", "run.yaml: training.epochs: input should be greater than or "
+        "training: {batch_size: 0}\n", "run.yaml: training.batch_size: input should be greater than or "
                                    "equal to 1, got 0"),
     ("nan", HEAD +
         "training: {learning_rate: .nan}\n", "run.yaml: training.learning_rate: input should be "
@@ -88,8 +88,8 @@ FILES = [
     ("group", HEAD +
         "training: 3\n", "run.yaml: training: input should be a valid dictionary or instance of "
                          "TrainingSettings, got 3"),
-    ("long value", HEAD + f"training: {{epochs: {'x' * 10_000}}}\n",
-     "run.yaml: training.epochs: input should be a valid integer, unable to parse string as an "
+    ("long value", HEAD + f"training: {{batch_size: {'x' * 10_000}}}\n",
+     "run.yaml: training.batch_size: input should be a valid integer, unable to parse string as an "
      "integer, got " + CUT.format("x" * 76)),
     ("control characters", HEAD + 'training: {precision: "\\e[31mfloat\\u202e"}\n',
      "run.yaml: training.precision: input should be 'float32', 'mixed_bfloat16' or "
