@@ -86,6 +86,10 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             "training.epochs: expected auto or a whole number of at least 1, got 'many'",
         ),
         (
+            ["training.head_learning_rate=.nan"],
+            "training.head_learning_rate: expected auto, a number above 0 or null, got nan",
+        ),
+        (
             ["training.head_learning_rate=0"],
             "training.head_learning_rate: expected auto, a number above 0 or null, got 0",
         ),

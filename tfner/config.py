@@ -7,6 +7,7 @@ that names the key.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def check_head_rate(value: Any) -> Any:
         rate = float(value)  # to YAML 2e-3 is a text
     except (TypeError, ValueError):
         rate = 0.0
-    if rate <= 0 or isinstance(value, bool):
+    if not 0 < rate < math.inf or isinstance(value, bool):
         raise ValueError(f"expected auto, a number above 0 or null, got {show(value)}")
     return rate
 

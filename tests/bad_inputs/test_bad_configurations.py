@@ -75,8 +75,8 @@ FILES = [
      "run.yaml: training.batch_size: input should be a valid integer, unable to parse string as an "
      "integer, got 'many'"),
     ("range", HEAD +
-        "training: {batch_size: 0}\n", "run.yaml: training.batch_size: input should be greater than or "
-                                   "equal to 1, got 0"),
+        "training: {batch_size: 0}\n", "run.yaml: training.batch_size: input should be greater "
+                                       "than or equal to 1, got 0"),
     ("nan", HEAD +
         "training: {learning_rate: .nan}\n", "run.yaml: training.learning_rate: input should be "
                                              "a finite number, got nan"),
