@@ -1,0 +1,1 @@
+TRAINER_PACKAGES = ("torch", "transformers", "accelerate", "seqeval")

@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from benchmarks.machine import print_machine
+from benchmarks.peers import TRAINER_PACKAGES
 from benchmarks.processes import make_environment, module_command, run_for_json
 from benchmarks.recipes.corpora import CORPORA, lay_out, micro_f1, read
 from benchmarks.tables import table_row
 
 PEER = "trainer"
-PEER_PACKAGES = ("torch", "transformers", "accelerate", "seqeval")
 PEER_RECIPE = {
     "epochs": 3,
     "learning_rate": 2e-4,
@@ -83,7 +83,7 @@ class Runner:
     def _run_peer(self, corpus: str, seed: int) -> dict[str, Any]:
         """Train the peer; it writes tags, which are scored here."""
         if not self.python:
-            self.python = make_environment(self.folder / "peer", PEER_PACKAGES)
+            self.python = make_environment(self.folder / "peer", TRAINER_PACKAGES)
         files = lay_out(corpus, self.options.data, self.folder)
         tagged = {name: self.folder / f"{name}.tagged" for name in files.texts}
         write = {str(path): str(tagged[name]) for name, path in files.texts.items()}

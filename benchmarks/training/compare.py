@@ -27,11 +27,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.machine import print_machine
+from benchmarks.peers import TRAINER_PACKAGES
 from benchmarks.processes import make_environment, module_command, rotate, run_for_json
 from benchmarks.tables import table_row
 from tfner.config import RunSettings, load_settings
 
-PEER_PACKAGES = ("torch", "transformers", "accelerate", "seqeval")
 DEFAULT_SIDES = ("packed-fused", "bucketed-reference", "trainer", "trainer-by-length")
 PEERS = {"trainer": False, "trainer-by-length": True}  # name -> grouped by length
 OURS = (
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         overrides = [*options.set, *chosen_overrides(options, folder)]
         python = options.peer_python or ""
         if not python and any(side in PEERS for side in options.sides):
-            python = make_environment(folder / "peer", PEER_PACKAGES)
+            python = make_environment(folder / "peer", TRAINER_PACKAGES)
         runs = options.keep or folder / "runs"
         rows = [run_seed(options, overrides, seed, python, runs) for seed in options.seeds]
     report(options, rows)

@@ -69,7 +69,7 @@ def addresses(folder):
 
 @pytest.fixture(scope="module")
 def wanted(folder):
-    """The lengths of the entities that are found, -1 behind them: [B, E]."""
+    """Compute the lengths of the entities that are found, -1 behind them: [B, E]."""
     found = tiny.loaded().batch(ASKED)
     lengths = np.full((len(ASKED), max(map(len, found))), -1, np.int32)
     for row, entities in enumerate(found):

@@ -42,7 +42,7 @@ class CommandLine:
 
 
 def exit_code(call) -> int:
-    """What the process would end with.
+    """Hold what the process would end with.
 
     An exception that gets here would be a traceback, and is one.
     """
@@ -69,7 +69,7 @@ def log_as_before():
 
 
 def refused(result: Result, message: str) -> None:
-    """What a refusal says: one line, exit code 2, nothing on standard output.
+    """Check what a refusal says: one line, exit code 2, nothing on standard output.
 
     Behind … the words are a library's. HERE is the folder.
     """

@@ -101,7 +101,7 @@ def one_sided_steps(batches: PackedBatches, replicas: int) -> int:
 
 
 def run(devices: Devices, parts: int) -> tuple[dict, list[np.ndarray]]:
-    """An epoch of packed batches without learning, then STEPS steps.
+    """Run an epoch of packed batches without learning, then STEPS steps.
 
     -> (what is measured, the weights).
     """

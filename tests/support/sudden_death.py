@@ -142,7 +142,7 @@ def wait_until(happened, run: Run) -> bool:
 
 
 class Kill(NamedTuple):
-    """Where a process was killed.
+    """Tell where a process was killed.
 
     Seconds since its start, the newest checkpoint then, and whether one was just being written.
     """

@@ -74,8 +74,8 @@ def _home() -> Path:
 
 @functools.cache
 def checkpoint() -> Path:
-    """A checkpoint folder as transformers' PyTorch models write it, a masked language model's head
-    included.
+    """Write a checkpoint folder as transformers' PyTorch models do, a masked language model's
+    head included.
     """
     folder = _home() / "checkpoint"
     write_checkpoint(folder, {f"bert.{name}": value for name, value in tensors().items()})
@@ -83,7 +83,7 @@ def checkpoint() -> Path:
 
 
 def write_one_layer(folder: Path, **config: Any) -> Path:
-    """A checkpoint folder of the first layer: a second one takes time and often shows no more."""
+    """Write a checkpoint folder of the first layer: a second takes time, often to show no more."""
     names = {f"bert.{name}": value for name, value in tensors().items()}
     first = {name: value for name, value in names.items() if ".layer.1." not in name}
     return write_checkpoint(folder, first, num_hidden_layers=1, **config)
@@ -163,7 +163,7 @@ def classifier(
     loss: Any = None,
     **options: Any,
 ):
-    """A TokenClassifier whose head draws every tag about equally often.
+    """Build a TokenClassifier whose head draws every tag about equally often.
 
     Options are the constructor's.
     """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfner.documents import Document, Entity
+from tfner.evaluation.scores import EntityPair, score_entities
 
 SAMPLES = 1000
 LEVEL = 0.95
@@ -33,26 +33,6 @@ class Interval(NamedTuple):
         return self._asdict()
 
 
-class Counts(NamedTuple):
-    """Count the entities of one document in gold, in predictions, and in both."""
-
-    true: int
-    predicted: int
-    correct: int
-
-    @classmethod
-    def of(cls, gold: Iterable[Entity], predicted: Iterable[Entity]) -> Counts:
-        """Count; an entity is correct if start, end and label are those of a gold one.
-
-        >>> Counts.of([Entity(0, 4, "PER")], [Entity(0, 4, "PER"), Entity(5, 7, "LOC")])
-        Counts(true=1, predicted=2, correct=1)
-        """
-        gold_keys = Counter(entity.key for entity in gold)
-        predicted_keys = Counter(entity.key for entity in predicted)
-        both = gold_keys & predicted_keys
-        return cls(gold_keys.total(), predicted_keys.total(), both.total())
-
-
 def f1_interval(
     documents: Sequence[Document], predicted: Sequence[Sequence[Entity]]
 ) -> Interval | None:
@@ -61,21 +41,32 @@ def f1_interval(
     Sentences of one longer document (`Document.group`) are drawn together: what is hard in one is
     often hard in the next.
     """
-    counts_by_group: dict[Any, list[Counts]] = {}
+    groups: dict[str | int, list[EntityPair]] = {}
     for number, (document, found) in enumerate(zip(documents, predicted, strict=True)):
-        counts = Counts.of(document.entities, found)
-        counts_by_group.setdefault(document.group or number, []).append(counts)
-    groups = list(counts_by_group.values())
+        pair = (document.entities, found)
+        groups.setdefault(document.group or number, []).append(pair)
     if len(groups) < 2:
         return None
-    counts_D3 = np.array([np.sum(group, axis=0) for group in groups])
+    counts_D3 = np.array(list(map(count_entities, groups.values())))
     low, high = np.quantile(draw_f1(counts_D3), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high), len(groups))
 
 
-def draw_f1(counts_D3: np.ndarray) -> np.ndarray:
-    """Draw as many documents as there are, SAMPLES times, and score each draw; float64 [SAMPLES].
+def count_entities(pairs: Iterable[EntityPair]) -> list[int]:
+    """Count the entities of all types in gold, in predictions, and in both.
 
+    >>> gold, found = [Entity(0, 4, "PER")], [Entity(0, 4, "PER"), Entity(5, 7, "LOC")]
+    >>> count_entities([(gold, found)])
+    [1, 2, 1]
+    """
+    scores = score_entities(pairs)
+    return [sum(counts.values()) for counts in (scores.true, scores.predicted, scores.correct)]
+
+
+def draw_f1(counts_D3: np.ndarray) -> np.ndarray:
+    """Draw as many documents as there are, SAMPLES times, and score each draw.
+
+    Counts of `count_entities`, int [D, 3] -> micro F1, float64 [SAMPLES].
     Documents with the same counts are alike, so it is drawn how many there are of each kind: a
     draw costs the number of kinds, which is small however many documents there are.
 
