@@ -272,6 +272,11 @@ class LabelSet:
         """Mark the tags that may end a sequence: bool [K]."""
         return _frozen([self._may_follow(tag, "O") for tag in self.tags])
 
+    @property
+    def allowed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give which tags may begin, follow and end: allowed_first, allowed_next, allowed_last."""
+        return self.allowed_first, self.allowed_next, self.allowed_last
+
     def _may_follow(self, tag: str, following: str) -> bool:
         before, label = split_tag(tag)
         after, next_label = split_tag(following)

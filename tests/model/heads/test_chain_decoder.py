@@ -23,7 +23,7 @@ from tfner.training.restore import open_model
 from tfner.training.run import train
 
 LABELS = LabelSet(("LOC",))  # O, B-LOC, I-LOC
-ALLOWED = (LABELS.allowed_first, LABELS.allowed_next, LABELS.allowed_last)
+ALLOWED = LABELS.allowed
 TAGS = len(LABELS.tags)
 
 

@@ -65,9 +65,8 @@ class CrfHead(SoftmaxHead):
     def decoder(self, options: DecoderOptions) -> ChainDecoder:
         """Build the decoder of a text's units as one chain."""
         labels = self.labels
-        allowed = (labels.allowed_first, labels.allowed_next, labels.allowed_last)
         settings = {"types": labels.types, **vars(options)}
-        return ChainDecoder(self.transitions, labels.tags, *allowed, **settings)
+        return ChainDecoder(self.transitions, labels.tags, *labels.allowed, **settings)
 
 
 def align_units(is_unit_BT: tf.Tensor, segments_BT: tf.Tensor | None) -> tuple[tf.Tensor, Chains]:

@@ -109,8 +109,7 @@ class Head(keras.layers.Layer):
     def decoder(self, options: DecoderOptions) -> Decoder:
         """Build what turns the log probabilities of a text's units into tags and entities."""
         labels = self.labels
-        allowed = (labels.allowed_first, labels.allowed_next, labels.allowed_last)
-        return Decoder(labels.tags, *allowed, types=labels.types, **vars(options))
+        return Decoder(labels.tags, *labels.allowed, types=labels.types, **vars(options))
 
     def export_copy(self) -> ExportCopy:
         """Give what an export holds: a function from hidden states to logits, and its variables."""
