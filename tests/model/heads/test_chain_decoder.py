@@ -16,7 +16,12 @@ from rich.console import Console
 
 import tfner
 from tfner.config import RunSettings
-from tfner.model.heads.chain_decoder import ChainDecoder, log_marginals
+from tfner.model.heads.chain_decoder import (
+    ChainDecoder,
+    are_best,
+    path_scores,
+    sum_sequences,
+)
 from tfner.model.heads.viterbi import best_chains
 from tfner.tagging.schemes import LabelSet
 from tfner.training.restore import open_model
@@ -59,7 +64,7 @@ def test_best_sequences_and_marginals_are_those_of_all_legal_sequences(lengths, 
     scores_MK, transitions_KK = draw(lengths, seed)
     arguments = (tf.constant(scores_MK), tf.constant(lengths), tf.constant(transitions_KK))
     tags = best_chains(*arguments, *ALLOWED).numpy()
-    found = np.exp(log_marginals(*arguments, *ALLOWED))
+    found = np.exp(sum_sequences(*arguments, *ALLOWED).log_marginals)
     at = 0
     for scores_UK in rows_of(scores_MK, lengths):
         units = len(scores_UK)
@@ -73,6 +78,26 @@ def test_best_sequences_and_marginals_are_those_of_all_legal_sequences(lengths, 
                 wanted[np.arange(units), path] += share
             assert_allclose(found[at : at + units], wanted, atol=1e-4)
         at += units
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+def test_rows_that_are_not_searched_have_their_best_tags(lengths, seed):
+    scores_MK, transitions_KK = draw(lengths, seed)
+    scores_MK[:, 0] += np.random.default_rng(seed).uniform(0, 12, len(scores_MK))  # mostly sure
+    decoder = ChainDecoder(tf.constant(transitions_KK), LABELS.tags, *ALLOWED)
+    arguments = (tf.constant(scores_MK), tf.constant(lengths))
+    searched = best_chains(*arguments, tf.constant(transitions_KK), *ALLOWED)
+    assert decoder(*arguments).tags.numpy().tolist() == searched.numpy().tolist()
+
+
+def test_only_a_sequence_above_all_others_together_is_surely_the_best():
+    scores_MK = tf.constant([[4.0, 0.0, 0.0], [0.2, 0.0, 0.0], [0.2, 0.0, 0.0]])
+    lengths_B, transitions_KK = tf.constant([1, 2]), tf.zeros([TAGS, TAGS])
+    sums = sum_sequences(scores_MK, lengths_B, transitions_KK, *ALLOWED)
+    tags_M = tf.zeros([3], tf.int32)
+    path_M = path_scores(tags_M, scores_MK, lengths_B, transitions_KK, ALLOWED[1])
+    assert are_best(tags_M, path_M, sums, lengths_B).numpy().tolist() == [True, False, False]
 
 
 def test_scores_are_marginals_in_0_to_1_whatever_the_logits():

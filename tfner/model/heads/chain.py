@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+LEAST = 1e-150  # of a share; two of them multiplied are still a number of float64
+
 
 class Chains(NamedTuple):
     """Hold where units stand in B rows; bool [B, U] each."""
@@ -107,55 +109,47 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     """Sum over the paths to each unit from both ends, in one recursion over U steps.
 
     The rows and their mirror images are worked on together: a chain read from its end has the
-    transitions transposed. A unit that no path reaches, by all that float64 can hold, begins anew.
+    transitions transposed. No share is less than LEAST, so that none becomes 0 / 0.
     """
-    is_unit_UDB = _with_mirror_image(chains.is_unit, chains.is_unit)
-    begins_UDB = _with_mirror_image(chains.is_first, chains.is_last)
-    emissions_UDBK = _with_mirror_image(emissions_BUK, emissions_BUK)
+    units_B = tf.math.count_nonzero(chains.is_unit, axis=1, dtype=tf.int32)
+    begins_UDB = _with_mirror_image(chains.is_first, chains.is_last, units_B)
+    begins_UDB1 = tf.expand_dims(begins_UDB, -1)
+    emissions_UDBK = _with_mirror_image(emissions_BUK, emissions_BUK, units_B)
     emissions_UDBK = tf.cast(emissions_UDBK, tf.float64)
-    most_UDB = tf.reduce_max(emissions_UDBK, axis=-1)
-    factors_UDBK = tf.exp(emissions_UDBK - tf.expand_dims(most_UDB, -1))
+    most_UDB1 = tf.reduce_max(emissions_UDBK, axis=-1, keepdims=True)
+    factors_UDBK = tf.exp(emissions_UDBK - most_UDB1)
+    factors_UDBK = tf.maximum(factors_UDBK, LEAST)
     onward_KK, most_onward = _exponentials(transitions_KK)
     onward_DKK = tf.stack([onward_KK, tf.transpose(onward_KK)])
     units = tf.shape(factors_UDBK)[0]
     shape = factors_UDBK.shape[1:]
     arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
     paths = tf.TensorArray(tf.float64, units, element_shape=shape)
-    norms = tf.TensorArray(tf.float64, units, element_shape=shape[:2])
+    norms = tf.TensorArray(tf.float64, units, element_shape=[*shape[:2], 1])
 
     def is_left(unit, *_):
         return unit < units
 
     def step(unit, before_DBK, arriving, paths, norms):
-        arriving_DBK = tf.matmul(before_DBK, onward_DKK)
-        factors_DBK = factors_UDBK[unit]
-        is_reached_DB = tf.reduce_sum(arriving_DBK * factors_DBK, axis=-1) > 0
-        begins_DB = begins_UDB[unit] | tf.logical_not(is_reached_DB)
-        arriving_DBK = tf.where(
-            tf.expand_dims(begins_DB, -1), tf.ones_like(arriving_DBK), arriving_DBK
-        )
-        after_DBK = arriving_DBK * factors_DBK
-        norm_DB = tf.reduce_sum(after_DBK, axis=-1)
-        after_DBK /= tf.expand_dims(norm_DB, -1)
-        is_unit_DB1 = tf.expand_dims(is_unit_UDB[unit], -1)
-        after_DBK = tf.where(is_unit_DB1, after_DBK, before_DBK)
-        log_norm_DB = tf.math.log(norm_DB) + most_UDB[unit]
-        log_norm_DB += tf.where(begins_DB, tf.zeros_like(norm_DB), most_onward)
+        arriving_DBK = tf.maximum(tf.matmul(before_DBK, onward_DKK), LEAST)
+        arriving_DBK = tf.where(begins_UDB1[unit], one, arriving_DBK)
+        after_DBK = arriving_DBK * factors_UDBK[unit]
+        norm_DB1 = tf.reduce_sum(after_DBK, axis=-1, keepdims=True)
+        after_DBK /= norm_DB1
         arriving = arriving.write(unit, arriving_DBK)
-        return (
-            unit + 1,
-            after_DBK,
-            arriving,
-            paths.write(unit, after_DBK),
-            norms.write(unit, log_norm_DB),
-        )
+        paths = paths.write(unit, after_DBK)
+        return unit + 1, after_DBK, arriving, paths, norms.write(unit, norm_DB1)
 
-    start = (0, tf.zeros_like(factors_UDBK[0]), arriving, paths, norms)
+    one = tf.ones([], tf.float64)
+    start = (0, tf.ones_like(factors_UDBK[0]), arriving, paths, norms)
     _, _, arriving, paths, norms = tf.while_loop(is_left, step, start)
-    arriving_left, arriving_right = _apart(arriving.stack())
-    left, right = _apart(paths.stack())
-    log_norm_UDB = tf.where(is_unit_UDB, norms.stack(), tf.zeros_like(most_UDB))
-    return PathSums(arriving_left, left, arriving_right, right, log_norm_UDB[:, 0])
+    arriving_left, arriving_right = _apart(arriving.stack(), units_B)
+    left, right = _apart(paths.stack(), units_B)
+    log_norm_UB = tf.math.log(norms.stack()[:, 0, :, 0]) + most_UDB1[:, 0, :, 0]
+    nothing = tf.zeros([], tf.float64)
+    log_norm_UB += tf.where(begins_UDB[:, 0], nothing, most_onward)
+    log_norm_UB = tf.where(tf.transpose(chains.is_unit), log_norm_UB, nothing)
+    return PathSums(arriving_left, left, arriving_right, right, log_norm_UB)
 
 
 def unit_marginals(sums: PathSums) -> tf.Tensor:
@@ -204,21 +198,25 @@ def _exponentials(transitions_KK: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.exp(transitions_KK - most), most
 
 
-def _with_mirror_image(left_BU: tf.Tensor, right_BU: tf.Tensor) -> tf.Tensor:
+def _with_mirror_image(left_BU: tf.Tensor, right_BU: tf.Tensor, units_B: tf.Tensor) -> tf.Tensor:
     """Put rows and mirrored rows beside each other, units first: [B, U, …] -> [U, 2, B, …].
 
-    >>> _with_mirror_image(tf.constant([[1, 2, 3]]), tf.constant([[1, 2, 3]])).numpy().tolist()
-    [[[1], [3]], [[2], [2]], [[3], [1]]]
+    Only the units of a row are mirrored, int32 [B], so that both begin at the same step.
+
+    >>> row = tf.constant([[1, 2, 0]])
+    >>> _with_mirror_image(row, row, tf.constant([2])).numpy().tolist()
+    [[[1], [2]], [[2], [1]], [[0], [0]]]
     """
-    both = tf.stack([left_BU, tf.reverse(right_BU, [1])])
+    mirrored_BU = tf.reverse_sequence(right_BU, units_B, seq_axis=1, batch_axis=0)
+    both = tf.stack([left_BU, mirrored_BU])
     rest = list(range(3, both.shape.rank))
     return tf.transpose(both, [2, 0, 1, *rest])
 
 
-def _apart(both_UDBK: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _apart(both_UDBK: tf.Tensor, units_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Take rows and mirrored rows apart again, these in the order of the rows' units."""
     left_UBK, right_UBK = tf.unstack(both_UDBK, axis=1)
-    return left_UBK, tf.reverse(right_UBK, [0])
+    return left_UBK, tf.reverse_sequence(right_UBK, units_B, seq_axis=0, batch_axis=1)
 
 
 def _from_the_left(values_BU: tf.Tensor) -> tf.Tensor:

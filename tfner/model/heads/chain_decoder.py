@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfner.model.heads.chain import Chains, sum_paths, unit_marginals
 from tfner.model.heads.decoder import Decoded, Decoder
-from tfner.model.heads.viterbi import FLOOR, best_chains, clean, greedy, update_runs
+from tfner.model.heads.lines import pad_line, select_columns
+from tfner.model.heads.viterbi import (
+    FLOOR,
+    KnownTags,
+    best_chains,
+    clean,
+    greedy,
+    update_runs,
+)
+
+# What rounding may have added to a probability, as a share of it and beyond.
+SURE, ROUNDING = 0.99, 1e-5
 
 
 class ChainDecoder(Decoder):
@@ -35,33 +46,45 @@ class ChainDecoder(Decoder):
         unit changes nothing.
         """
         transitions_KK = tf.convert_to_tensor(self.transitions)
-        log_marginals_MK = log_marginals(log_probs_MK, lengths_B, transitions_KK, *self.allowed)
+        arguments = (log_probs_MK, lengths_B, transitions_KK, *self.allowed)
+        sums = sum_sequences(*arguments)
+        tags_M = greedy(sums.log_marginals)
         if self.method == "viterbi":
-            tags_M = best_chains(log_probs_MK, lengths_B, transitions_KK, *self.allowed)
-        else:
-            tags_M = greedy(log_marginals_MK)
-        return self.read(tags_M, log_marginals_MK, lengths_B)
+            _, allowed_next, _ = self.allowed
+            path_M = path_scores(tags_M, log_probs_MK, lengths_B, transitions_KK, allowed_next)
+            is_known_M = are_best(tags_M, path_M, sums, lengths_B)
+            tags_M = best_chains(*arguments, known=KnownTags(tags_M, is_known_M))
+        return self.read(tags_M, sums.log_marginals, lengths_B)
 
 
-def log_marginals(
+class SequenceSums(NamedTuple):
+    """Hold sums over all legal sequences of each row, whose units stand in one line."""
+
+    log_marginals: tf.Tensor  # float32 [M, K], of each unit's tags
+    log_norms: tf.Tensor  # float32 [M]; those of a row add up to the log of the sum over all
+
+
+def sum_sequences(
     scores_MK: tf.Tensor,
     lengths_B: tf.Tensor,
     transitions_KK: tf.Tensor,
     allowed_first: np.ndarray,
     allowed_next: np.ndarray,
     allowed_last: np.ndarray,
-) -> tf.Tensor:
-    """Compute log probabilities of each unit's tags over all legal sequences of its row.
+) -> SequenceSums:
+    """Sum over the legal sequences of each row; float [M, K] in one line, int32 [B].
 
-    float [M, K] in one line, int32 [B] -> float32 [M, K]. What is forbidden scores FLOOR: it is as
-    good as impossible, and no sum is ever empty.
+    What is forbidden scores FLOOR: it is as good as impossible, and no sum is ever empty.
 
         >>> scores, every = tf.zeros([2, 2]), np.array([True, True])
         >>> may_follow = np.array([[True, False], [True, True]])         # 1 may not follow 0
         >>> arguments = (tf.constant([2]), tf.zeros([2, 2]), every, may_follow, every)
-        >>> print(tf.exp(log_marginals(scores, *arguments)).numpy().round(2))
+        >>> sums = sum_sequences(scores, *arguments)
+        >>> print(tf.exp(sums.log_marginals).numpy().round(2))
         [[0.33 0.67]
          [0.67 0.33]]
+        >>> round(float(tf.exp(tf.reduce_sum(sums.log_norms))))          # 00, 10 and 11
+        3
     """
     scores_MK = clean(scores_MK)
     transitions_KK = tf.where(allowed_next, transitions_KK, FLOOR)
@@ -74,12 +97,61 @@ def log_marginals(
         emissions_RLK = forbid(emissions_RLK, chains.is_last, allowed_last)
         sums = sum_paths(emissions_RLK, transitions_KK, chains)
         log_marginals_RLK = tf.math.log(unit_marginals(sums))
-        return tf.transpose(log_marginals_RLK, [1, 0, 2])
+        log_marginals_LRK = tf.transpose(log_marginals_RLK, [1, 0, 2])
+        log_norm_LR1 = tf.cast(tf.expand_dims(sums.log_norm, -1), tf.float32)
+        return tf.concat([log_marginals_LRK, log_norm_LR1], axis=-1)
 
     has_units_B = lengths_B > 0
     length_S = lengths_B[has_units_B]
     first_S = tf.cumsum(length_S, exclusive=True)
-    return update_runs(solve, scores_MK, first_S, length_S, scores_MK)
+    empty_M1 = tf.zeros_like(scores_MK[:, :1])
+    solved_M = tf.concat([scores_MK, empty_M1], axis=-1)  # K + 1 columns
+    solved_M = update_runs(solve, scores_MK, first_S, length_S, solved_M)
+    return SequenceSums(solved_M[:, :-1], solved_M[:, -1])
+
+
+def path_scores(
+    tags_M: tf.Tensor,
+    scores_MK: tf.Tensor,
+    lengths_B: tf.Tensor,
+    transitions_KK: tf.Tensor,
+    allowed_next: np.ndarray,
+) -> tf.Tensor:
+    """Compute what each unit's tag adds to the score of its row's sequence; -> float32 [M].
+
+    >>> scores, transitions = tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.fill([2, 2], 5.0)
+    >>> arguments = (scores, tf.constant([2]), transitions, np.ones([2, 2], bool))
+    >>> path_scores(tf.constant([0, 1]), *arguments).numpy().tolist()
+    [1.0, 9.0]
+    """
+    transitions_KK = tf.where(allowed_next, transitions_KK, -np.inf)
+    own_M = select_columns(clean(scores_MK), tags_M)
+    before_M = pad_line(tags_M, before=1)[:-1]
+    pair_M = before_M * len(allowed_next) + tags_M
+    of_pairs_M = tf.gather(tf.reshape(transitions_KK, [-1]), pair_M)
+    is_first_M = tf.ragged.range(lengths_B).values == 0
+    return own_M + tf.where(is_first_M, 0.0, of_pairs_M)
+
+
+def are_best(
+    tags_M: tf.Tensor, path_M: tf.Tensor, sums: SequenceSums, lengths_B: tf.Tensor
+) -> tf.Tensor:
+    """Tell of which rows the tags are surely the best sequence; bool [M], alike within a row.
+
+    A sequence that differs at a unit is at most as probable as all that differ there together,
+    which is 1 less the marginal of the tag. If that is less than the probability of the sequence
+    at hand at each of its units, no other can be as good. Most sentences need no search then.
+
+    Args:
+        path_M: what each tag adds to the score of the sequence; minus infinity if it is forbidden.
+    """
+    rows = tf.size(lengths_B)
+    row_M = tf.repeat(tf.range(rows), lengths_B)
+    log_probability_B = tf.math.unsorted_segment_sum(path_M - sums.log_norms, row_M, rows)
+    probability_B = SURE * tf.exp(log_probability_B) - ROUNDING
+    others_M = 1.0 - tf.exp(select_columns(sums.log_marginals, tags_M))
+    most_B = tf.math.unsorted_segment_max(others_M, row_M, rows)
+    return tf.gather(most_B < probability_B, row_M)
 
 
 def one_chain_a_row(is_unit_BU: tf.Tensor) -> Chains:

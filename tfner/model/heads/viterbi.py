@@ -43,6 +43,13 @@ class Transitions(NamedTuple):
         return cls(scores_KK, tf.range(len(allowed_next)))
 
 
+class KnownTags(NamedTuple):
+    """Hold tags of units, and in which rows they are known to be the best."""
+
+    tags: tf.Tensor  # int32 [M]
+    is_known: tf.Tensor  # bool [M], alike in all units of a row
+
+
 def greedy(log_probs_MK: tf.Tensor) -> tf.Tensor:
     """Choose the most probable tag of each unit, legal or not: float [M, K] -> int32 [M]."""
     return best_tags(clean(log_probs_MK))
@@ -120,16 +127,21 @@ def best_chains(
     allowed_first: np.ndarray,
     allowed_next: np.ndarray,
     allowed_last: np.ndarray,
+    known: KnownTags | None = None,
 ) -> tf.Tensor:
     """Find each row's legal tag sequence with the largest sum of scores and transitions.
 
     As `viterbi`, but what the tag of the column scores after that of the row counts too, float32
-    [K, K], so each row is solved whole; -> int32 [M].
+    [K, K], so each row is solved whole, but for those whose best tags are `known`; -> int32 [M].
     """
     scores_MK, border_M = _score_rows(scores_MK, lengths_B, allowed_first, allowed_last)
     transitions = Transitions.that_are_learned(transitions_KK, allowed_next)
-    best_M = best_tags(scores_MK)  # which is all there is to solve in a row of one unit
-    return _solve_runs(scores_MK, best_M, border_M, border_M, transitions)
+    tags_M = best_tags(scores_MK)  # which is all there is to solve in a row of one unit
+    searched_M = border_M
+    if known is not None:
+        tags_M = tf.where(known.is_known, known.tags, tags_M)
+        searched_M &= tf.logical_not(known.is_known)
+    return _solve_runs(scores_MK, tags_M, border_M, searched_M, transitions)
 
 
 def best_paths(scores_UBK: tf.Tensor, lengths_B: tf.Tensor, transitions: Transitions) -> tf.Tensor:
