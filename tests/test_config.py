@@ -86,6 +86,10 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             "training.epochs: expected auto or a whole number of at least 1, got 'many'",
         ),
         (
+            ["training.learning_rate=-1"],
+            "training.learning_rate: expected auto or a number above 0, got -1",
+        ),
+        (
             ["training.head_learning_rate=.nan"],
             "training.head_learning_rate: expected auto, a number above 0 or null, got nan",
         ),
@@ -258,6 +262,14 @@ def test_the_head_learns_ten_times_as_fast_unless_told_otherwise(write):
     path = write()
     for override, wanted in (("1e-3", 1e-3), ("null", None), ("auto", 2e-3)):
         settings = load_settings(path, [f"training.head_learning_rate={override}"])
-        assert settings.training.optimizer_options()["head_learning_rate"] == wanted
+        assert settings.training.optimizer_options(384)["head_learning_rate"] == wanted
     settings = load_settings(path, ["training.learning_rate=5e-5"])
-    assert settings.training.optimizer_options()["head_learning_rate"] == pytest.approx(5e-4)
+    assert settings.training.optimizer_options(384)["head_learning_rate"] == pytest.approx(5e-4)
+
+
+def test_a_wide_encoder_learns_more_slowly_unless_told_otherwise(write):
+    settings = load_settings(write(), ["training.learning_rate=auto"])
+    rates = {width: settings.training.optimizer_options(width) for width in (384, 768)}
+    assert rates[384]["learning_rate"] == pytest.approx(2e-4)
+    assert rates[768]["learning_rate"] == pytest.approx(5e-5)
+    assert rates[768]["head_learning_rate"] == pytest.approx(5e-4)

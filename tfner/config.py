@@ -29,9 +29,15 @@ Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Keys of earlier versions and what they are called now, in the same group.
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
+# The learning rate of an encoder of WIDEST dimensions and less; wider ones diverge at it.
+FULL_RATE, WIDEST = 2e-4, 384
 HEAD_RATE = 10
 # What earlier versions took where a key was not given; their runs go on with it.
-FORMER_DEFAULTS = {"training.epochs": 3, "training.head_learning_rate": None}
+FORMER_DEFAULTS = {
+    "training.epochs": 3,
+    "training.learning_rate": FULL_RATE,
+    "training.head_learning_rate": None,
+}
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -67,18 +73,23 @@ def check_epochs(value: Any) -> Any:
 PathText = Annotated[str, AfterValidator(expand_path)]
 
 
-def check_head_rate(value: Any) -> Any:
-    if value in ("auto", None):
+def check_rate(value: Any, expected: str = "auto or a number above 0") -> Any:
+    if value == "auto":
         return value
     try:
         rate = float(value)  # to YAML 2e-3 is a text
     except (TypeError, ValueError):
         rate = 0.0
     if not 0 < rate < math.inf or isinstance(value, bool):
-        raise ValueError(f"expected auto, a number above 0 or null, got {show(value)}")
+        raise ValueError(f"expected {expected}, got {show(value)}")
     return rate
 
 
+def check_head_rate(value: Any) -> Any:
+    return value if value is None else check_rate(value, "auto, a number above 0 or null")
+
+
+Rate = Annotated[float | Literal["auto"], BeforeValidator(check_rate)]
 HeadRate = Annotated[float | Literal["auto"] | None, BeforeValidator(check_head_rate)]
 Epochs = Annotated[int | Literal["auto"], BeforeValidator(check_epochs)]
 
@@ -138,6 +149,18 @@ def check_rising(name: str, lengths: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: expected rising lengths of at least 4, got {list(lengths)}")
 
 
+def usual_rate(hidden_size: int) -> float:
+    """Choose the learning rate of an encoder by its width.
+
+    It falls with the square of the width, which gives what is usual for BERT-base and BERT-large.
+
+    >>> [f"{usual_rate(width):.1e}" for width in (128, 384, 768, 1024)]
+    ['2.0e-04', '2.0e-04', '5.0e-05', '2.8e-05']
+    """
+    share = min(1.0, WIDEST / hidden_size)
+    return FULL_RATE * share * share
+
+
 class TrainingSettings(Settings):
     """Set the optimisation.
 
@@ -154,7 +177,8 @@ class TrainingSettings(Settings):
     row_length: int | None = None
     # Micro-batches that a batch is worked through in: less memory, the same update.
     gradient_accumulation: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=2e-4, gt=0)
+    # Of the encoder, at its peak; auto: by the encoder's width.
+    learning_rate: Rate = "auto"
     # auto: HEAD_RATE times learning_rate, because a head begins from nothing; null: the same.
     head_learning_rate: HeadRate = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -176,13 +200,20 @@ class TrainingSettings(Settings):
     export_on_interrupt: bool = True
     deterministic: bool = False
 
-    def optimizer_options(self) -> dict[str, Any]:
-        """Collect what `build_optimizer` takes besides the number of updates."""
-        names = {"learning_rate", "schedule", "warmup_ratio", "weight_decay", "clip_norm"}
-        head_rate = self.head_learning_rate
+    def optimizer_options(self, hidden_size: int) -> dict[str, Any]:
+        """Collect what `build_optimizer` takes besides the number of updates.
+
+        Args:
+            hidden_size: of the encoder.
+        """
+        names = {"schedule", "warmup_ratio", "weight_decay", "clip_norm"}
+        rate, head_rate = self.learning_rate, self.head_learning_rate
+        if rate == "auto":
+            rate = usual_rate(hidden_size)
         if head_rate == "auto":
-            head_rate = HEAD_RATE * self.learning_rate
-        return {**self.model_dump(include=names), "head_learning_rate": head_rate}
+            head_rate = HEAD_RATE * rate
+        rates = {"learning_rate": rate, "head_learning_rate": head_rate}
+        return {**self.model_dump(include=names), **rates}
 
     @model_validator(mode="after")
     def check_buckets(self) -> TrainingSettings:

@@ -31,6 +31,7 @@ from benchmarks.peers import TRAINER_PACKAGES
 from benchmarks.processes import make_environment, module_command, rotate, run_for_json
 from benchmarks.tables import table_row
 from tfner.config import RunSettings, load_settings
+from tfner.model.encoders.bert_config import read_bert_config
 
 DEFAULT_SIDES = ("packed-fused", "bucketed-reference", "trainer", "trainer-by-length")
 PEERS = {"trainer": False, "trainer-by-length": True}  # name -> grouped by length
@@ -168,9 +169,10 @@ def run_ours(config: str, overrides: list[str], seed: int, side: str, runs: Path
 
 def run_peer(settings: RunSettings, python: str, *, by_length: bool) -> Figures:
     """Train with Hugging Face Trainer in its own environment."""
+    width = read_bert_config(Path(settings.encoder.checkpoint) / "config.json")["hidden_size"]
     recipe = {
         "epochs": settings.training.epochs,
-        "learning_rate": settings.training.learning_rate,
+        "learning_rate": settings.training.optimizer_options(width)["learning_rate"],
         "batch_size": settings.training.batch_size,
         "max_length": settings.encoder.max_length,
         "seed": settings.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -148,13 +149,22 @@ def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
     options: Any = {"pretrained": pretrained, "policy": training.precision, "loss": loss}
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
     model.restrict_embedding_update(ids_in_training(inputs))
-    optimizer = build_optimizer(total_steps=total_steps, **training.optimizer_options())
+    optimizer_options = training.optimizer_options(model.encoder.hidden_size)
+    log_rates(optimizer_options)
+    optimizer = build_optimizer(total_steps=total_steps, **optimizer_options)
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     metrics = [MaskedAccuracy(), EntityF1(list(inputs.labels.tags))]
     one_program = training.batching == "packed" and is_one_program()
     model.compile(optimizer, label_metrics=metrics, jit_compile=one_program)
     return model
+
+
+def log_rates(options: Mapping[str, Any]) -> None:
+    """Say how fast the encoder and the head learn."""
+    rate = options["learning_rate"]
+    head_rate = options["head_learning_rate"] or rate
+    logger.info("learning rate %.2g at its peak, %.2g for the head", rate, head_rate)
 
 
 def ids_in_training(inputs: RunInputs) -> np.ndarray:
