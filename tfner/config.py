@@ -203,6 +203,8 @@ class ExportSettings(Settings):
     # Compile the encoder, one program a shape; a server must have XLA switched on.
     xla: bool = False
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
+    # Fit on dev what turns scores of entities into the chance that they are right.
+    calibrate: bool = True
     # Entities with a lower score are none; one for all types, or one by type.
     threshold: float | dict[str, float] = 0.0
     # In the answer for one text; what is beyond it is only counted.
