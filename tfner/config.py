@@ -31,7 +31,13 @@ VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
 HEAD_RATE = 10
 # What earlier versions took where a key was not given; their runs go on with it.
-FORMER_DEFAULTS = {"training.epochs": 3, "training.head_learning_rate": None}
+FORMER_DEFAULTS = {
+    "training.epochs": 3,
+    "training.head_learning_rate": None,
+    "export.calibrate": False,
+}
+# What versions did that wrote no such key into the config.yaml of a run.
+BEFORE_THE_KEY = {"export.calibrate": False}
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -351,6 +357,21 @@ def rename_old_keys(values: dict[str, Any]) -> list[str]:
         group[new_key] = group.pop(old_key)
         notices.append(f"{old} is now {new}")
     return notices
+
+
+def add_former_values(values: dict[str, Any]) -> None:
+    """Add in place, to what a run folder holds, the keys that its version did not know.
+
+    >>> values = {"export": {"xla": True}}
+    >>> add_former_values(values)
+    >>> values
+    {'export': {'xla': True, 'calibrate': False}}
+    """
+    for key, former in BEFORE_THE_KEY.items():
+        group_name, name = key.split(".")
+        group = values.setdefault(group_name, {})
+        if isinstance(group, dict):
+            group.setdefault(name, former)
 
 
 def check_inputs(settings: RunSettings) -> None:

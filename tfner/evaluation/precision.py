@@ -110,8 +110,8 @@ def lowest_threshold(score: np.ndarray, right: np.ndarray, at_least: float) -> f
 def between(low: float, high: float) -> float:
     """Find a short number well between two that are more than TIE apart.
 
-    >>> between(0.7312, 0.7456), between(0.73121, 0.73124)
-    (0.74, 0.731225)
+    >>> between(0.7312, 0.7456), between(0.7312, 0.7314)
+    (0.74, 0.7313)
     """
     margin = (high - low) / 4
     middle = (low + high) / 2

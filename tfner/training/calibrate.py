@@ -10,8 +10,8 @@ from tfner.config import RunSettings
 from tfner.documents import Document, Entity
 from tfner.evaluation.calibration import (
     Calibration,
-    CalibrationFit,
     CalibrationError,
+    CalibrationFit,
     fit_calibration,
 )
 from tfner.evaluation.evaluate import Recognize
