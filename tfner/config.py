@@ -37,7 +37,10 @@ FORMER_DEFAULTS = {
     "training.epochs": 3,
     "training.learning_rate": FULL_RATE,
     "training.head_learning_rate": None,
+    "export.calibrate": False,
 }
+# What versions did that wrote no such key into the config.yaml of a run.
+BEFORE_THE_KEY = {"export.calibrate": False}
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -234,6 +237,8 @@ class ExportSettings(Settings):
     # Compile the encoder, one program a shape; a server must have XLA switched on.
     xla: bool = False
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
+    # Fit on dev what turns scores of entities into the chance that they are right.
+    calibrate: bool = True
     # Entities with a lower score are none; one for all types, or one by type.
     threshold: float | dict[str, float] = 0.0
     # In the answer for one text; what is beyond it is only counted.
@@ -380,6 +385,21 @@ def rename_old_keys(values: dict[str, Any]) -> list[str]:
         group[new_key] = group.pop(old_key)
         notices.append(f"{old} is now {new}")
     return notices
+
+
+def add_former_values(values: dict[str, Any]) -> None:
+    """Add in place, to what a run folder holds, the keys that its version did not know.
+
+    >>> values = {"export": {"xla": True}}
+    >>> add_former_values(values)
+    >>> values
+    {'export': {'xla': True, 'calibrate': False}}
+    """
+    for key, former in BEFORE_THE_KEY.items():
+        group_name, name = key.split(".")
+        group = values.setdefault(group_name, {})
+        if isinstance(group, dict):
+            group.setdefault(name, former)
 
 
 def check_inputs(settings: RunSettings) -> None:

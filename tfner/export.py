@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ import typer
 
 from tfner.commands import load_tensorflow, output, run
 from tfner.exceptions import ConfigError
+from tfner.safeio.printable import show
 
 EXPORT = "to publish also an export, such as saved_models/wnut17"
 RUN_HELP = f"Folder of a run, such as runs/wnut17; {EXPORT}."
@@ -20,6 +21,10 @@ SETTINGS_HELP = "Settings of the group export, as precision=bfloat16 or threshol
 SETTINGS = typer.Argument(metavar="[KEY=VALUE …]", help=SETTINGS_HELP)
 TO_HELP = "Folder that receives the version; default: as the run's settings say."
 PUBLISH_HELP = "Folder that a server watches: add the next version, an export's files as they are."
+PRECISION_HELP = (
+    "Leave out entities that score too low for this precision on the run's dev data: "
+    "NUMBER for all types together, or TYPE=NUMBER, once a type."
+)
 CONFIG_HELP = "The server's models.config; default: DIR/../models.config where there is one."
 
 
@@ -30,23 +35,52 @@ def export(
     publish: Annotated[Path | None, typer.Option(metavar="DIR", help=PUBLISH_HELP)] = None,
     keep: Annotated[int | None, typer.Option(min=1, metavar="N", help=KEEP_HELP)] = None,
     models_config: Annotated[Path | None, typer.Option(metavar="FILE", help=CONFIG_HELP)] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option("--precision-at-least", metavar="[TYPE=]NUMBER", help=PRECISION_HELP),
+    ] = None,
 ) -> None:
     """Export the best weights of a run as the next version, or publish one to a server's folder."""
     check_options(to, publish, keep, models_config)
+    at_least = read_precision(precision or ())
     is_run = (run_folder / "config.yaml").is_file()
-    if publish is not None and overrides and not is_run:
+    for_runs = [*(overrides or ()), *(f"--precision-at-least {each}" for each in precision or ())]
+    if publish is not None and for_runs and not is_run:
         refusal = f"settings are for a run; {run_folder} is an export, and published as it is"
-        raise ConfigError(f"command line: {overrides[0]}: {refusal}")
+        raise ConfigError(f"command line: {for_runs[0]}: {refusal}")
     load_tensorflow()
     from tfner.serving.export.publish import copy_version
     from tfner.training.restore import export_run
 
-    export_to = partial(export_run, run_folder, overrides=overrides or ())
+    choice = {"at_least": at_least, "say": output().print}
+    export_to = partial(export_run, run_folder, overrides=overrides or (), **choice)
     if publish is None:
         output().print(f"exported: {export_to(to)}")
         return
     add = export_to if is_run else partial(copy_version, run_folder)
     publish_version(add, publish, keep, models_config)
+
+
+def read_precision(texts: Sequence[str]) -> dict[str, float]:
+    """Read the precision to reach, by type; "" for all that are not named.
+
+    >>> read_precision(["0.9", "PER=0.95"])
+    {'': 0.9, 'PER': 0.95}
+
+    Raises:
+        ConfigError: one is no number above 0 and at most 1.
+    """
+    at_least = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            at_least[name] = float(number)
+        except ValueError:
+            at_least[name] = 0.0
+        if not 0 < at_least[name] <= 1:
+            expected = "expected NUMBER or TYPE=NUMBER, above 0 and at most 1"
+            raise ConfigError(f"--precision-at-least: {expected}, got {show(text)}")
+    return at_least
 
 
 def check_options(

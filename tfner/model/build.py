@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.config import Precision, RunSettings
+from tfner.evaluation.calibration import Calibration
 from tfner.model.classifier import TokenClassifier
 from tfner.model.encoders.families import build_encoder
 from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, build_head
@@ -72,7 +73,7 @@ def build_export_tagger(
 ) -> Tagger:
     """Build the tagger that an export holds, over copies of a model's weights.
 
-    Precision and shapes are those of the settings.
+    Precision and shapes are those of the settings. Scores are not calibrated yet.
     """
     export = settings.export
     frozen = FrozenClassifier(model, tf.as_dtype(export.precision), skip_padding=not export.xla)
@@ -82,11 +83,18 @@ def build_export_tagger(
 
 def tagger_options(settings: RunSettings) -> dict[str, Any]:
     """Collect what is the same in training, evaluation and export."""
-    export = settings.export
-    method = export.decoder or settings.model.decoder
     return {
         "max_length": settings.encoder.max_length,
         "overlap": settings.encoder.overlap,
-        "decoding": DecoderOptions(method, export.threshold, export.max_entities),
-        "max_pieces_per_pass": export.max_pieces_per_pass,
+        "decoding": decoding_options(settings),
+        "max_pieces_per_pass": settings.export.max_pieces_per_pass,
     }
+
+
+def decoding_options(
+    settings: RunSettings, calibration: Calibration | None = None
+) -> DecoderOptions:
+    """Collect how an export decodes."""
+    export = settings.export
+    method = export.decoder or settings.model.decoder
+    return DecoderOptions(method, export.threshold, export.max_entities, calibration)

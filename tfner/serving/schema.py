@@ -82,6 +82,8 @@ class OutputSchema(TensorSchema):
         compute: gives the tensor from what the graph has found; where that is nothing, the graph
             puts `absent`.
         required: whether an answer without it is an error; not for outputs that older exports lack.
+        only_with: the entry of the card without which an export has no such output, and `compute`
+            gives None.
 
     Raises:
         ValueError: `absent` is not what a server knows rows to be filled up with.
@@ -89,6 +91,7 @@ class OutputSchema(TensorSchema):
 
     compute: Callable[[Any], Any]
     required: bool = False
+    only_with: str = ""
 
     def __post_init__(self) -> None:
         expected = FILLS_ROWS[self.dtype]
@@ -166,10 +169,14 @@ class SignatureSchema:
                 merged[tensor.name] = stack(arrays, tensor.absent, columns)
         return merged
 
-    def describe(self) -> dict[str, Any]:
-        """Say for the card, in JSON's types, what the signature takes and gives."""
+    def outputs_of(self, card: Mapping[str, Any]) -> list[OutputSchema]:
+        """List the outputs that an export with this card has."""
+        return [each for each in self.outputs if not each.only_with or each.only_with in card]
+
+    def describe(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        """Say for the card of an export, in JSON's types, what the signature takes and gives."""
         inputs = {tensor.name: tensor.describe() for tensor in self.inputs}
-        outputs = {tensor.name: tensor.describe() for tensor in self.outputs}
+        outputs = {tensor.name: tensor.describe() for tensor in self.outputs_of(card)}
         return {"inputs": inputs, "outputs": outputs}
 
 
@@ -221,6 +228,7 @@ def as_bytes(cell: Any) -> bytes:
 TEXTS = "serving_default"
 WORDS = "words"
 FEATURES = "features"
+ENTITY_SCORES = "entity_score"  # of words, by which clients score the entities that they spell
 
 ENTITIES_OF_TEXTS = SignatureSchema(
     TEXTS,
@@ -247,7 +255,9 @@ ENTITIES_OF_TEXTS = SignatureSchema(
             lambda found: found.label, required=True,
         ),
         OutputSchema(
-            "entity_score", "float32", "BE", "mean probability of the tags of its words", 0.0,
+            "entity_score", "float32", "BE",
+            "mean probability of the tags of its words; the chance that it is right, if calibrated",
+            0.0,
             lambda found: found.spans.entity_score, required=True,
         ),
         OutputSchema(
@@ -267,6 +277,11 @@ TAGS_OF_WORDS = SignatureSchema(
         OutputSchema(
             "score", "float32", "BW", "its probability; 0 for a word without a visible character",
             0.0, lambda found: found.score, required=True,
+        ),
+        OutputSchema(
+            ENTITY_SCORES, "float32", "BW",
+            "calibrated score of the entity that a word is in; 0 outside of entities",
+            0.0, lambda found: found.entity_score, only_with="calibration",
         ),
     ),
 )  # fmt: skip

@@ -18,6 +18,7 @@ def card_of_run(
     scores: Mapping[str, Any],
     counts: Mapping[str, Mapping[str, int]],
     dropped: Mapping[str, Mapping[str, int]],
+    calibration: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe an exported run.
 
@@ -25,6 +26,7 @@ def card_of_run(
         scores: of the evaluated splits.
         counts: documents and entities by split.
         dropped: what was dropped or repaired, by split and reason.
+        calibration: what the report says of it; the tagger says whether it has one.
     """
     data = {}
     for split, source in settings.data.sources().items():
@@ -34,4 +36,20 @@ def card_of_run(
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
     results = {"scores": scores, "data": data, "export": export}
+    if calibration is not None and tagger.decoder.calibration is not None:
+        results["calibration"] = without_bins(calibration)
     return make_card(tagger, **model, versions=versions(), **results)
+
+
+def without_bins(calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a calibration what only a diagram shows.
+
+    >>> without_bins({"slope": 0.5, "after": {"ece": 0.02, "bins": []}})
+    {'slope': 0.5, 'after': {'ece': 0.02}}
+    """
+    short = {}
+    for key, value in calibration.items():
+        if isinstance(value, Mapping):
+            value = {name: inner for name, inner in value.items() if name != "bins"}
+        short[key] = value
+    return short

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,21 @@ import tensorflow as tf
 
 from tfner.config import RunSettings, override_export
 from tfner.exceptions import ModelError
-from tfner.model.build import build_classifier, build_export_tagger
+from tfner.model.build import build_classifier, build_export_tagger, decoding_options
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.json_text import read_json_object
 from tfner.serving.export.bundle import export_model, live_recognizer
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.runtime.saved_model import load_recognizer
 from tfner.tokenizers.registry import open_tokenizer
+from tfner.training.calibrate import calibration_of_run
 from tfner.training.card import card_of_run
 from tfner.training.environment import counts_of_splits
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.run_folder import RunFolder
+from tfner.training.thresholds import describe_choice, reach_precision
+
+logger = logging.getLogger(__name__)
 
 
 def open_model(path: Path) -> Recognizer:
@@ -43,18 +48,40 @@ def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
     if not folder.has_best():
         raise ModelError(f"{folder.path}: the run has no weights yet: no epoch is finished")
     Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
-    return build_export_tagger(model, open_tokenizer(folder.encoder), labels, settings)
+    tagger = build_export_tagger(model, open_tokenizer(folder.encoder), labels, settings)
+    calibration = calibration_of_run(settings, read_report(folder), str(folder.report))
+    if calibration is not None:
+        tagger.decode_with(decoding_options(settings, calibration))
+    return tagger
 
 
-def export_run(path: Path, to: Path | None = None, overrides: Sequence[str] = ()) -> Path:
+def export_run(
+    path: Path,
+    to: Path | None = None,
+    overrides: Sequence[str] = (),
+    at_least: Mapping[str, float] | None = None,
+    say: Callable[[str], object] = logger.info,
+) -> Path:
     """Export a run's best weights as the next version in `to`, by default the settings' folder.
 
-    `overrides` are `key=value` settings of the group `export`, in place of the run's own.
+    Args:
+        overrides: `key=value` settings of the group `export`, in place of the run's own.
+        at_least: the precision that is to be reached on dev, by type; "" for those not named.
+        say: is given a line for each threshold that is chosen for it.
     """
     folder = RunFolder(path)
     settings = override_export(folder.settings, overrides)
     tagger = restore_tagger(folder, settings)
+    chosen = []
+    if at_least:
+        calibration = tagger.decoder.calibration
+        settings, chosen = reach_precision(tagger, folder, settings, at_least)
+        tagger.decode_with(decoding_options(settings, calibration))
+        for one in chosen:
+            say(describe_choice(one))
     card = restore_card(folder, settings, tagger)
+    if chosen:
+        card["precision_at_least"] = [one.to_dict() for one in chosen]
     exported = export_model(tagger, card, to or settings.export_dir)
     folder.note_export(exported)
     return exported
@@ -62,9 +89,11 @@ def export_run(path: Path, to: Path | None = None, overrides: Sequence[str] = ()
 
 def restore_card(folder: RunFolder, settings: RunSettings, tagger: Tagger) -> dict[str, Any]:
     """Make the card of a run, with what its report holds if there is one."""
-    dropped = read_report(folder).get("data_by_split", {})
+    report = read_report(folder)
+    dropped = report.get("data_by_split", {})
     counts = counts_of_splits(folder.environment)
-    return card_of_run(settings, tagger, scores_of_run(folder), counts, dropped)
+    scores = scores_of_run(folder)
+    return card_of_run(settings, tagger, scores, counts, dropped, report.get("calibration"))
 
 
 def scores_of_run(folder: RunFolder) -> dict[str, Any]:

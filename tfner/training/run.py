@@ -13,14 +13,16 @@ import tensorflow as tf
 from rich.console import Console
 
 from tfner.config import RunSettings
-from tfner.evaluation.evaluate import Recognize, evaluate_documents
+from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, Terminated
 from tfner.model.build import build_classifier, build_export_tagger
 from tfner.model.classifier import TokenClassifier
+from tfner.model.inference.tagger import Tagger
 from tfner.monitoring.events import log_event
 from tfner.serving.export.bundle import export_model, live_recognizer, make_card
+from tfner.training.calibrate import calibrate_on_dev
 from tfner.training.card import card_of_run
 from tfner.training.devices.strategy import Devices, open_devices
 from tfner.training.environment import versions
@@ -148,13 +150,14 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
         mine.assign(theirs)
     tagger = build_export_tagger(model, inputs.tokenizer, labels, settings)
     with timed(inputs.seconds, "evaluation"):
-        reports = evaluate_splits(inputs, live_recognizer(tagger, make_card(tagger)).documents)
+        reports = evaluate_splits(inputs, tagger)
     outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
     if settings.export.enabled and (settings.training.export_on_interrupt or not interrupted):
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
         counts = inputs.splits.counts()
         dropped = inputs.splits.dropped()
-        card = card_of_run(settings, tagger, scores, counts, dropped)
+        fit = reports["dev"].calibration if "dev" in reports else None
+        card = card_of_run(settings, tagger, scores, counts, dropped, fit and fit.to_dict())
         try:
             outcome.export = export_model(tagger, card, settings.export_dir)
         except (OSError, tf.errors.OpError) as error:
@@ -163,15 +166,27 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
     return outcome
 
 
-def evaluate_splits(inputs: RunInputs, recognize: Recognize) -> dict[str, Report]:
-    """Score dev and test where they are given; return a report for each."""
+def evaluate_splits(inputs: RunInputs, tagger: Tagger) -> dict[str, Report]:
+    """Calibrate scores on dev, and score dev and test, where they are given.
+
+    Returns:
+        A report for each; that of dev has the calibration.
+    """
     reports = {}
     documents = inputs.splits.documents
     about = describe_run(inputs)
-    for split in ("dev", "test"):
-        if split in documents:
-            found = evaluate_documents(recognize, documents[split], split=split, **about)
-            reports[split], _ = found
+    fit, recognize_dev = None, None
+    if inputs.settings.export.calibrate and "dev" in documents:
+        fit, recognize_dev = calibrate_on_dev(tagger, inputs.settings, documents["dev"])
+    served = live_recognizer(tagger, make_card(tagger)).documents
+    if "dev" in documents:
+        recognize = recognize_dev or served
+        report, _ = evaluate_documents(recognize, documents["dev"], split="dev", **about)
+        # The calibration was fitted on these scores: only those held apart say how good it is.
+        reliability = fit.after if fit else report.reliability
+        reports["dev"] = replace(report, calibration=fit, reliability=reliability)
+    if "test" in documents:
+        reports["test"], _ = evaluate_documents(served, documents["test"], split="test", **about)
     return reports
 
 
@@ -185,7 +200,8 @@ def report_of(inputs: RunInputs, outcome: Outcome) -> Report:
     if main is None:
         return Report(scores=EntityScores(), **describe_run(inputs))
     others = {split: other.scores for split, other in reports.items() if other is not main}
-    return replace(main, splits=others)
+    calibration = reports["dev"].calibration if "dev" in reports else None
+    return replace(main, splits=others, calibration=calibration)
 
 
 def describe_run(inputs: RunInputs) -> dict[str, Any]:

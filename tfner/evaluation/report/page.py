@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ MEANINGS = {
     "invalid_span": "a span outside its text or of no length",
 }
 FOLDER = Path(__file__).parent
-OPTIONAL = ("name", "split", "documents", "units", "errors", "f1_interval")
+OPTIONAL = (
+    "name", "split", "documents", "units", "errors", "f1_interval", "reliability", "calibration",
+)  # fmt: skip
 ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
 ABSENT |= {key: {} for key in ("slices", "data_by_split", "seconds", "versions")}
 
@@ -43,6 +45,7 @@ def render(report: Mapping[str, Any]) -> str:
     types = sorted(report["entity"]["types"].items(), key=by_support)
     reasons = sorted(set().union(*report["data_by_split"].values()))
     values = {"report": report, "types": types, "reasons": reasons, "meanings": MEANINGS}
+    values["diagrams"] = list(diagrams(report))
     if errors := report["errors"]:
         values["confusion_types"] = confusion_types(errors)
         examples = errors["examples"].items()
@@ -54,6 +57,16 @@ def by_support(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
     """Sort types by their number of gold entities, the most frequent first, then by name."""
     name, score = item
     return -score["support"], name
+
+
+def diagrams(report: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give a title and reliabilities by class of the page, for each diagram of scores."""
+    reliability, calibration = report["reliability"], report["calibration"]
+    if calibration:
+        both = {name: calibration[name] for name in ("before", "after")}
+        yield "dev: before, and each half calibrated by a fit on the other", both
+    if reliability and not (calibration and reliability == calibration["after"]):
+        yield report["split"] or "scores", {"after": reliability}
 
 
 def confusion_types(errors: Mapping[str, Any]) -> list[str]:
@@ -91,6 +104,7 @@ FILTERS = {
     "cut_short": cut_short,
     "duration": duration,
     "marked_pieces": marked_pieces,
+    "coordinate": "{:.2f}".format,
     "percent": percent,
     "share": "--v:{:.4f}".format,  # the style sheet draws bars and shades from it
     "thousands": "{:,}".format,

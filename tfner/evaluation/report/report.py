@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tfner.evaluation.calibration import CalibrationFit
 from tfner.evaluation.errors import ErrorAnalysis
 from tfner.evaluation.intervals import Interval
+from tfner.evaluation.reliability import Reliability
 from tfner.evaluation.report.page import percent, render
 from tfner.evaluation.scores import EntityScores, Score
 from tfner.safeio.printable import printable
@@ -39,6 +41,8 @@ class Report:
         splits: scores of the other splits of the same run.
         documents, units: how many were evaluated.
         interval: of the micro F1.
+        reliability: of the scores of predicted entities.
+        calibration: what the scores of the run's model are calibrated with, fitted on dev.
     """
 
     scores: EntityScores
@@ -53,6 +57,8 @@ class Report:
     documents: int | None = None
     units: int | None = None
     interval: Interval | None = None
+    reliability: Reliability | None = None
+    calibration: CalibrationFit | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `report.json` holds; `data` sums `dropped` over the splits.
@@ -70,6 +76,9 @@ class Report:
             values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
         values["f1_interval"] = self.interval.to_dict() if self.interval else None
+        for key in ("reliability", "calibration"):
+            value = getattr(self, key)
+            values[key] = value.to_dict() if value else None
         filled = {key for key, value in values.items() if value not in (None, "", {})}
         return {key: values[key] for key in values if key in filled | ALWAYS_WRITTEN}
 
@@ -94,6 +103,10 @@ class Report:
         console.print(_score_table(self.scores, self.split))
         if self.interval:
             console.print(Text(describe_interval(self.interval), style="dim"))
+        if self.reliability:
+            console.print(Text(describe_reliability(self.reliability), style="dim"))
+        if self.calibration:
+            console.print(Text(describe_calibration(self.calibration), style="dim"))
         for name, scores in self.slices.items():
             micro = scores.micro
             score = f"micro F1 {percent(micro.f1)} on {micro.support:,} entities"
@@ -114,6 +127,30 @@ def describe_interval(interval: Interval) -> str:
     low, high = percent(interval.low), percent(interval.high)
     draws = f"{interval.level:.0%} of {interval.samples:,} draws of {interval.documents:,}"
     return f"micro F1 on other such documents: {low} to {high} in {draws}"
+
+
+def describe_reliability(reliability: Reliability) -> str:
+    """Write as a line how far scores are from the share that is right.
+
+    >>> describe_reliability(Reliability(608, ece=0.021, by_chance=0.026, bins=()))
+    'scores of entities: ECE 2.1 over 608 (perfect ones: 2.6 by chance)'
+    """
+    ece, by_chance = percent(reliability.ece), percent(reliability.by_chance)
+    over = f"{reliability.entities:,} (perfect ones: {by_chance} by chance)"
+    return f"scores of entities: ECE {ece} over {over}"
+
+
+def describe_calibration(fit: CalibrationFit) -> str:
+    """Write a calibration as a line.
+
+    >>> from tfner.evaluation.calibration import Calibration
+    >>> before, after = Reliability(608, 0.1, 0.02, ()), Reliability(608, 0.021, 0.026, ())
+    >>> describe_calibration(CalibrationFit(Calibration(0.5, 0.25), 420, before, after))
+    'calibrated on dev: ECE 10.0 → 2.1, each half of the documents by a fit on the other'
+    """
+    before, after = percent(fit.before.ece), percent(fit.after.ece)
+    held_apart = "each half of the documents by a fit on the other"
+    return f"calibrated on dev: ECE {before} → {after}, {held_apart}"
 
 
 def write_report(path: Path, content: str) -> None:

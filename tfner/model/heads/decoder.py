@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfner.evaluation.calibration import Calibration
 from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import EntityMarks, MarkRules, mark_entities, mark_rules
+from tfner.model.heads.calibrate import calibrate
 from tfner.model.heads.lines import pad_line, positions, replace_nan, running_count, select_columns
 from tfner.model.heads.viterbi import greedy, viterbi
 
@@ -26,7 +28,8 @@ class Spans(NamedTuple):
     entity_first: tf.Tensor  # int32 [B, E], the first unit, counted in its row
     entity_last: tf.Tensor  # int32 [B, E], the last unit, inclusive
     entity_type: tf.Tensor  # int32 [B, E], index of the type
-    entity_score: tf.Tensor  # float32 [B, E], mean over its units of the probability of their tags
+    # float32 [B, E], mean over its units of the probability of their tags, calibrated if so asked
+    entity_score: tf.Tensor
     count: tf.Tensor  # int32 [B], also those beyond a limit
 
 
@@ -34,8 +37,10 @@ class Decoded(NamedTuple):
     """Hold the tags of units, and the entities that they spell."""
 
     tags: tf.Tensor  # int32 [M]
-    probabilities: tf.Tensor  # float32 [M], of the tags
+    probabilities: tf.Tensor  # float32 [M], of the tags, never calibrated
     spans: Spans
+    # float32 [M], score of the entity that a unit is in, 0 outside; None without a calibration
+    entity_scores: tf.Tensor | None = None
 
 
 class Entities(NamedTuple):
@@ -63,6 +68,7 @@ class Decoder(tf.Module):
         threshold: entities with a lower score are none, and their units are O; one for all types or
             one by type.
         max_entities: the largest E; what is beyond it is in the count alone.
+        calibration: of the scores of entities, before the threshold.
     """
 
     def __init__(
@@ -73,12 +79,14 @@ class Decoder(tf.Module):
         types: Sequence[str] | None = None,
         threshold: float | Mapping[str, float] = 0.0,
         max_entities: int | None = None,
+        calibration: Calibration | None = None,
     ):
         super().__init__(name="decoder")
         if method not in {"viterbi", "greedy"}:
             raise ConfigError(f"decoder: expected 'viterbi' or 'greedy', got {method!r}")
         self.method = method
         self.max_entities = max_entities
+        self.calibration = calibration
         rules = mark_rules(tags, types)
         self._rules = rules
         self._outside = tags.index("O")
@@ -105,6 +113,11 @@ class Decoder(tf.Module):
         """Read the entities that tags spell, and drop those below their thresholds."""
         row_M = row_numbers(lengths_B)
         marks, entities = read_entities(tags_M, log_probs_MK, row_M, self._rules)
+        scores_M = None
+        if self.calibration is not None:
+            score_N = calibrate(entities.score, self.calibration)
+            entities = entities._replace(score=score_N)
+            scores_M = spread_over_units(marks, score_N)
         if self._thresholds.any():
             threshold_N = tf.gather(self._thresholds, entities.type)
             kept_N = entities.score >= threshold_N
@@ -112,10 +125,12 @@ class Decoder(tf.Module):
             dropped_M = inside_chosen(marks, dropped_N)
             tags_M = tf.where(dropped_M, self._outside, tags_M)
             entities = entities.take(kept_N)
+            if scores_M is not None:
+                scores_M = tf.where(dropped_M, 0.0, scores_M)
         log_prob_M = select_columns(log_probs_MK, tags_M)
         probability_M = tf.exp(log_prob_M)
         spans = pad_by_row(entities, row_M, lengths_B, self.max_entities)
-        return Decoded(tags_M, probability_M, spans)
+        return Decoded(tags_M, probability_M, spans, scores_M)
 
 
 def thresholds_by_type(threshold: float | Mapping[str, float], types: Sequence[str]) -> np.ndarray:
@@ -198,6 +213,22 @@ def inside_chosen(marks: EntityMarks, chosen_N: tf.Tensor) -> tf.Tensor:
     number_M = running_count(marks.begins)
     inside_M = marks.type >= 0
     return inside_M & tf.gather(chosen, number_M)
+
+
+def spread_over_units(marks: EntityMarks, score_N: tf.Tensor) -> tf.Tensor:
+    """Give each unit the score of its entity, 0 outside entities: float32 [N] -> float32 [M].
+
+    Of four units, the second and third are an entity:
+
+    >>> marks = mark_entities(mark_rules(["O", "B-A", "I-A"]), tf.constant([[0, 1, 2, 0]]))
+    >>> marks = EntityMarks(*(mark[0] for mark in marks))
+    >>> spread_over_units(marks, tf.constant([0.5])).numpy().tolist()
+    [0.0, 0.5, 0.5, 0.0]
+    """
+    scores = pad_line(score_N, before=1)  # 0 is no entity: the units before the first
+    number_M = running_count(marks.begins)
+    inside_M = marks.type >= 0
+    return tf.where(inside_M, tf.gather(scores, number_M), 0.0)
 
 
 def pad_by_row(

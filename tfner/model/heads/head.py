@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
+from tfner.evaluation.calibration import Calibration
 from tfner.exceptions import ConfigError
 from tfner.model.export_copy import ExportCopy
 from tfner.model.heads.decoder import Decoder
@@ -44,11 +45,13 @@ class DecoderOptions:
         threshold: entities with a lower score are none; one for all types or one by type.
         max_entities: the most entities in the answer for one text; what is beyond it is only
             counted.
+        calibration: of the scores of entities, to which the threshold is held.
     """
 
     method: str = "viterbi"
     threshold: float | Mapping[str, float] = 0.0
     max_entities: int | None = None
+    calibration: Calibration | None = None
 
 
 PLAIN_DECODING = DecoderOptions()

@@ -54,6 +54,8 @@ class TaggedUnits(NamedTuple):
     tag: tf.RaggedTensor  # int32 [B, (V)]
     probability: tf.RaggedTensor  # float32 [B, (V)], of the tag
     spans: Spans  # entities in positions of V
+    # float32 [B, (V)], of the unit's entity, 0 outside; None where scores are not calibrated
+    entity_score: tf.RaggedTensor | None = None
 
 
 class Tagger(tf.Module):
@@ -87,7 +89,8 @@ class Tagger(tf.Module):
         self.weights = list(classifier.prediction_weights)
         self._classify = classifier.__call__
         self._log_probabilities = classifier.head.log_probabilities
-        self.decoder = classifier.head.decoder(decoding)
+        self._build_decoder = classifier.head.decoder
+        self.decoder = self._build_decoder(decoding)
         self.tokenizer = tokenizer
         self.labels = labels
         self.max_length = max_length
@@ -106,15 +109,21 @@ class Tagger(tf.Module):
                 shapes.add((rows, width))
         return sorted(shapes, key=_by_size)
 
+    def decode_with(self, decoding: DecoderOptions) -> None:
+        """Decode with other options from now on; functions that were traced before keep theirs."""
+        self.decoder = self._build_decoder(decoding)
+
     def tag(self, tokens: Tokens) -> TaggedUnits:
         """Tag the units of B texts; a unit without a piece is absent from the result."""
         unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
         log_probs_MK = self.unit_log_probabilities(tokens)
         lengths_B = count_pieces(unit)  # the first piece of each
-        tags_M, probabilities_M, spans = self.decoder(log_probs_MK, lengths_B)
-        tag = unit.with_values(tags_M)
-        probability = unit.with_values(probabilities_M)
-        return TaggedUnits(unit, tag, probability, spans)
+        decoded = self.decoder(log_probs_MK, lengths_B)
+        tag = unit.with_values(decoded.tags)
+        probability = unit.with_values(decoded.probabilities)
+        scores_M = decoded.entity_scores
+        entity_score = None if scores_M is None else unit.with_values(scores_M)
+        return TaggedUnits(unit, tag, probability, decoded.spans, entity_score)
 
     def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
         """Compute a distribution for every first piece, in order of texts and pieces.

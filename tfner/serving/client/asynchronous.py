@@ -140,22 +140,24 @@ class AsyncRecognizer:
         """Find the entities of documents that all have given words, or all have none."""
         if has_words(documents[0]):
             sentences = [document.word_texts() for document in documents]
-            tagged = await self._tag(sentences)
-            return recognizer.entities_on_words(documents, tagged)
+            answer = await self._ask_words(sentences)
+            return recognizer.entities_on_words(documents, answer)
         texts = [document.text for document in documents]
         encoded = [encode_text(text) for text in texts]
         answer = await self._ask(SIGNATURES[TEXTS], encoded)
         return recognizer.read_entities(texts, answer)
 
     async def _tag(self, sentences: abc.Sequence[abc.Sequence[str]]) -> list[TaggedWords]:
+        answer = await self._ask_words(sentences)
+        return recognizer.read_tags(sentences, answer)
+
+    async def _ask_words(self, sentences: abc.Sequence[abc.Sequence[str]]) -> Outputs:
         rows = recognizer.padded_words(sentences)
         schema = SIGNATURES[WORDS]
         if any(map(any, rows)):
-            answer = await self._ask(schema, rows)
-        else:
-            width = len(rows[0])
-            answer = schema.empty(len(rows), width)
-        return recognizer.read_tags(sentences, answer)
+            return await self._ask(schema, rows)
+        width = len(rows[0])
+        return schema.empty(len(rows), width)
 
     async def _in_order(
         self,

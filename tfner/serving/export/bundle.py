@@ -30,6 +30,9 @@ def make_card(tagger: Tagger, **entries: Any) -> dict[str, Any]:
     card |= {"labels": list(labels.types), "tag_scheme": labels.scheme, "tags": list(labels.tags)}
     card |= {"max_length": tagger.max_length, "overlap": tagger.overlap}
     card |= {"decoder": tagger.decoder.method, "tokenizer": tagger.tokenizer.fingerprint()}
+    calibration = tagger.decoder.calibration
+    if calibration is not None:
+        card["calibration"] = calibration.to_dict()
     return card | entries
 
 
@@ -60,7 +63,7 @@ def export_model(tagger: Tagger, card: dict[str, Any], folder: Path) -> Path:
 
 def write_cards(card: dict[str, Any], folder: Path) -> None:
     """Write the card for programs, with the declared signatures, and the one for people."""
-    signatures = {name: schema.describe() for name, schema in SIGNATURES.items()}
+    signatures = {name: schema.describe(card) for name, schema in SIGNATURES.items()}
     text = json.dumps({**card, "signatures": signatures}, ensure_ascii=False, indent=2)
     (folder / CARD).parent.mkdir(exist_ok=True)
     (folder / CARD).write_text(f"{text}\n", encoding="utf-8")

@@ -31,9 +31,13 @@ borders lie between words, as the word rule or your own words cut them.
 - Look far: a text of any length is read, but each word in a window{window}, \
 and nothing beyond it is seen.
 - Normalise, link to a knowledge base, or find that two mentions mean the same.
-- Calibrate: a score is the mean probability of the chosen tags, \
-good for ranking, not the chance of being right.
+- {calibration}
 - Promise its scores for text of another kind, time or language than the data above."""
+RAW_SCORES = """Calibrate: a score is the mean probability of the chosen tags, \
+good for ranking, not the chance of being right."""
+CALIBRATED = """Know its chances elsewhere: a score is the chance of being right on text like its \
+dev data, and other text may need a calibration of its own. Scores of single words are plain \
+probabilities."""
 CALLS = """## How to call it
 
 ```python
@@ -173,13 +177,14 @@ def dropped(split: Mapping[str, Any]) -> str | None:
 def limits(card: Mapping[str, Any]) -> Iterator[str]:
     """Say what nobody should expect."""
     window = f" of {card['max_length']} pieces" if "max_length" in card else ""
-    yield LIMITS.format(window=window)
+    calibration = CALIBRATED if "calibration" in card else RAW_SCORES
+    yield LIMITS.format(window=window, calibration=calibration)
 
 
 def use(card: Mapping[str, Any]) -> Iterator[str]:
     """Say how the model is called; the examples hold no text from the card."""
     yield CALLS
-    yield from signature_table()
+    yield from signature_table(card)
     yield ""
     yield "`features` wants pieces as the tokenizer makes them whose fingerprint stands above."
     kinds = card.get("tags")
@@ -188,12 +193,12 @@ def use(card: Mapping[str, Any]) -> Iterator[str]:
         yield from table(("index", "tag"), enumerate(kinds))
 
 
-def signature_table() -> Iterator[str]:
-    """Give a row for each declared input and output of each signature."""
+def signature_table(card: Mapping[str, Any]) -> Iterator[str]:
+    """Give a row for each input and output that the export has, of each signature."""
     yield "| signature | takes or gives | name | type | meaning | where there is nothing |"
     yield "|" + " --- |" * 6
     for schema in SIGNATURES.values():
-        for tensor in (*schema.inputs, *schema.outputs):
+        for tensor in (*schema.inputs, *schema.outputs_of(card)):
             verb = "takes" if tensor in schema.inputs else "gives"
             kind = f"{tensor.dtype} [{', '.join(tensor.axes)}]"
             absent = '""' if tensor.absent == b"" else f"{tensor.absent:g}"

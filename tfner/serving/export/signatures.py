@@ -67,7 +67,10 @@ class Signatures(tf.Module):
         tag_ids, score = scatter_to_words(tagged, shape, self.bridge_KK)
         tag = tf.gather(self.tags, tag_ids)
         present = tf.sequence_mask(counts, shape[1])
-        found = FoundTags(tagged, tag, score, present)
+        entity_score = None
+        if tagged.entity_score is not None:
+            entity_score = at_words(tagged, tagged.entity_score, shape)
+        found = FoundTags(tagged, tag, score, present, entity_score)
         return declared_outputs(WORDS, found)
 
     @tf.function(input_signature=input_specs(FEATURES), autograph=False)
@@ -122,6 +125,8 @@ class FoundTags(NamedTuple):
     tag: tf.Tensor  # string [B, W], of no meaning behind a row's last word
     score: tf.Tensor  # float32 [B, W], likewise
     present: tf.Tensor  # bool [B, W], where there is a word
+    # float32 [B, W], of the word's entity, 0 outside; None where scores are not calibrated
+    entity_score: tf.Tensor | None = None
 
 
 class FoundPieces(NamedTuple):
@@ -140,6 +145,8 @@ def declared_outputs(signature: str, found: Found) -> dict[str, tf.Tensor]:
     answer = {}
     for tensor in SIGNATURES[signature].outputs:
         values = tensor.compute(found)
+        if values is None:  # this export has no such output
+            continue
         check_declared(tensor, values)
         answer[tensor.name] = fill_absent(tensor, values, found.present)
     return answer
@@ -216,11 +223,10 @@ def scatter_to_words(
     >>> tags.numpy().tolist(), scores.numpy().tolist()
     ([[1, 2, 2]], [[0.5, 0.0, 0.25]])
     """
-    rows = tf.cast(tagged.unit.value_rowids(), tf.int32)
-    index = tf.stack([rows, tagged.unit.values], 1)
-    tags_BW = tf.scatter_nd(index, tagged.tag.values, shape)
-    scores_BW = tf.scatter_nd(index, tagged.probability.values, shape)
-    seen_BW = tf.scatter_nd(index, tf.ones_like(rows), shape)
+    tags_BW = at_words(tagged, tagged.tag, shape)
+    scores_BW = at_words(tagged, tagged.probability, shape)
+    one = tf.ones_like(tagged.unit)
+    seen_BW = at_words(tagged, one, shape)
     rank_BW = tf.cumsum(seen_BW, axis=1, exclusive=True)
     # O stands before the first and after the last unit that is seen.
     neighbours = tf.pad(tagged.tag.to_tensor(0), [[0, 0], [1, 1]])
@@ -229,6 +235,16 @@ def scatter_to_words(
     sides = tf.stack([before, after], -1)
     between = tf.gather_nd(bridge_KK, sides)
     return tf.where(seen_BW > 0, tags_BW, between), scores_BW
+
+
+def at_words(tagged: TaggedUnits, values: tf.RaggedTensor, shape: tf.Tensor) -> tf.Tensor:
+    """Put what units have at their words, 0 at words that the model does not see.
+
+    [B, (V)] -> `shape` [B, W].
+    """
+    rows = tf.cast(tagged.unit.value_rowids(), tf.int32)
+    index = tf.stack([rows, tagged.unit.values], 1)
+    return tf.scatter_nd(index, values.values, shape)
 
 
 def bridging_tags(labels: LabelSet) -> np.ndarray:

@@ -13,7 +13,7 @@ from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_
 from tfner.documents import Document, Entity, entity_at
 from tfner.serving.runtime.arguments import documents_of, sentences_of, text_of, texts_of
 from tfner.serving.runtime.thresholds import Threshold, Thresholds
-from tfner.serving.schema import Outputs
+from tfner.serving.schema import ENTITY_SCORES, Outputs
 from tfner.tagging.schemes import read_spans
 
 logger = logging.getLogger(__name__)
@@ -80,8 +80,8 @@ class Recognizer:
     def tag(self, words: Iterable[str], *, scores: bool = False) -> Any:
         """Give one tag for each of the given words of a sentence, in the model's tag scheme.
 
-        With `scores` each tag comes with its probability; a word that the encoder cannot see has
-        0.
+        With `scores` each tag comes with its probability, which is not calibrated as the scores of
+        entities are; a word that the encoder cannot see has 0.
         """
         sentence = texts_of(words, "words")
         if not sentence:
@@ -90,7 +90,7 @@ class Recognizer:
         return list(zip(tags, probabilities, strict=True)) if scores else tags
 
     def tag_batch(self, sentences: Iterable[Sequence[str]]) -> list[TaggedWords]:
-        """Give tags and their probabilities for the words of several sentences.
+        """Give tags and their probabilities, not calibrated, for the words of several sentences.
 
         A word that the encoder cannot see has probability 0.
         """
@@ -147,12 +147,12 @@ class Recognizer:
             encoded = [encode_text(text) for text in texts]
             answer = self._ask_texts(encoded)
             return read_entities(texts, answer)
-        tagged = self._tag_sentences([document.word_texts() for document in batch])
-        return entities_on_words(batch, tagged)
+        sentences = [document.word_texts() for document in batch]
+        answer = self._ask_words(padded_words(sentences))
+        return entities_on_words(batch, answer)
 
     def _tag_sentences(self, sentences: Sequence[Sequence[str]]) -> list[TaggedWords]:
-        rows = padded_words(sentences)
-        answer = self._ask_words(rows)
+        answer = self._ask_words(padded_words(sentences))
         return read_tags(sentences, answer)
 
 
@@ -196,7 +196,7 @@ def strip_row(row: list[bytes]) -> list[bytes]:
     return row[:end]
 
 
-def read_tags(sentences: Sequence[Sequence[str]], answer: Outputs) -> list[TaggedWords]:
+def read_tags(sentences: Sequence[Sequence[object]], answer: Outputs) -> list[TaggedWords]:
     """Read the tags and scores of the sentences' words from the answer of the signature words.
 
     >>> answer = {"tag": np.array([[b"B-PER", b""]], object), "score": np.array([[0.5, 0.0]])}
@@ -238,33 +238,48 @@ def entities_of(text: str, answer: Outputs, row: int) -> Iterator[Entity]:
         yield entity_at(text, start, end, label, float(scores[i]))
 
 
-def entities_on_words(
-    documents: Sequence[Document], tagged: Sequence[TaggedWords]
-) -> list[list[Entity]]:
-    """Find the entities of documents in the tags and scores of their words.
+def entities_on_words(documents: Sequence[Document], answer: Outputs) -> list[list[Entity]]:
+    """Find the entities of documents in the answer of the signature words.
+
+    Their scores are those of the graph where it calibrates them.
 
     >>> document = Document.from_words(["Mara", "Dulvane", "left"])
-    >>> entities_on_words([document], [(["B-PER", "I-PER", "O"], [0.5, 1.0, 1.0])])
+    >>> tags = np.array([[b"B-PER", b"I-PER", b"O"]], object)
+    >>> answer = {"tag": tags, "score": np.array([[0.5, 1.0, 1.0]])}
+    >>> entities_on_words([document], answer)
     [[Entity(start=0, end=12, label='PER', score=0.75, text='Mara Dulvane')]]
+    >>> answer["entity_score"] = np.array([[0.625, 0.625, 0.0]])
+    >>> entities_on_words([document], answer)[0][0].score
+    0.625
     """
+    sentences = [document.words or () for document in documents]
+    calibrated = answer.get(ENTITY_SCORES)
     found = []
-    for document, (tags, scores) in zip(documents, tagged, strict=True):
+    for row, (tags, scores) in enumerate(read_tags(sentences, answer)):
+        score = mean_score if calibrated is None else first_score
+        by_word = scores if calibrated is None else calibrated[row].tolist()
         # The scheme only says which tags count as illegal; the spans are the same in all of them.
         spans, _ = read_spans(tags, "IOB2")
-        found.append([entity_on_words(document, span, scores) for span in spans])
+        document = documents[row]
+        found.append([entity_on_words(document, span, score(by_word, span)) for span in spans])
     return found
 
 
-def entity_on_words(
-    document: Document, span: tuple[int, int, str], scores: Sequence[float]
-) -> Entity:
-    """Make an entity from a span of words.
+def mean_score(scores: Sequence[float], span: tuple[int, int, str]) -> float:
+    """Average the probabilities of a span's tags over the words that the encoder sees."""
+    first, last, _ = span
+    seen = [score for score in scores[first:last] if score > 0]
+    return float(np.mean(seen)) if seen else 0.0
 
-    Its score is the mean probability of the tags of the words that the encoder sees.
-    """
+
+def first_score(scores: Sequence[float], span: tuple[int, int, str]) -> float:
+    """Select the score that all words of a span's entity have; the encoder sees the first one."""
+    return scores[span[0]]
+
+
+def entity_on_words(document: Document, span: tuple[int, int, str], score: float) -> Entity:
+    """Make an entity from a span of words."""
     first, last, label = span
     words = document.words or ()
     start, end = words[first][0], words[last - 1][1]
-    seen = [score for score in scores[first:last] if score > 0]
-    mean = float(np.mean(seen)) if seen else 0.0
-    return entity_at(document.text, start, end, label, mean)
+    return entity_at(document.text, start, end, label, score)

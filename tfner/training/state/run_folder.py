@@ -13,7 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tfner.config import FORMER_DEFAULTS, RunSettings, read_yaml, rename_old_keys
+from tfner.config import (
+    FORMER_DEFAULTS,
+    RunSettings,
+    add_former_values,
+    read_yaml,
+    rename_old_keys,
+)
 from tfner.evaluation.report.report import Report
 from tfner.exceptions import ConfigError, ModelError
 from tfner.safeio.json_text import read_json
@@ -142,6 +148,7 @@ class RunFolder:
             raise ModelError(f"{self.path}: {expected}")
         values = read_yaml(self.config)
         rename_old_keys(values)
+        add_former_values(values)
         return validate(values, RunSettings, str(self.config))
 
     def keep_former_defaults(self, settings: RunSettings) -> RunSettings:

@@ -1,0 +1,87 @@
+"""Choose the thresholds of an export that reach a precision on the dev split of its run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from tfner.config import RunSettings
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document
+from tfner.evaluation.precision import ChosenThreshold, PrecisionError, choose_thresholds
+from tfner.evaluation.report.page import percent
+from tfner.exceptions import ConfigError, DataError
+from tfner.formats import read_documents
+from tfner.model.heads.decoder import thresholds_by_type
+from tfner.model.inference.tagger import Tagger
+from tfner.safeio.sources import check_source
+from tfner.training.calibrate import recognize_uncut
+from tfner.training.environment import describe_source, read_data
+from tfner.training.state.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+OPTION = "--precision-at-least"
+
+
+def reach_precision(
+    tagger: Tagger, folder: RunFolder, settings: RunSettings, at_least: Mapping[str, float]
+) -> tuple[RunSettings, list[ChosenThreshold]]:
+    """Choose thresholds on dev for the types that `at_least` names, "" being all others.
+
+    Returns:
+        The settings with these thresholds, and what they do. The tagger decodes without any.
+
+    Raises:
+        ConfigError: the run has no dev data, a type is unknown, or a precision cannot be reached.
+        DataError: the dev data are not there any more, or cannot be read.
+    """
+    types = tagger.labels.types
+    unknown = sorted(set(at_least).difference(types, [""]))
+    if unknown:
+        known = ", ".join(types)
+        raise ConfigError(f"{OPTION}: expected types of {known}, got {', '.join(unknown)}")
+    documents = read_dev(folder, settings)
+    found = recognize_uncut(tagger, settings, documents, tagger.decoder.calibration)
+    try:
+        chosen = choose_thresholds(documents, found, at_least, types)
+    except PrecisionError as error:
+        raise ConfigError(f"{OPTION}: on {settings.data.dev}: {error}") from None
+    before = thresholds_by_type(settings.export.threshold, types)
+    thresholds = {name: float(value) for name, value in zip(types, before, strict=True)}
+    for one in chosen:
+        thresholds |= dict.fromkeys(one.types, one.threshold)
+    export = settings.export.model_copy(update={"threshold": thresholds})
+    return settings.model_copy(update={"export": export}), chosen
+
+
+def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
+    """Read the dev split of a run; say in the log if it is not what it was."""
+    source = settings.data.dev
+    if source is None:
+        came = f"{folder.path} was trained without"
+        raise ConfigError(f"{OPTION}: expected a run with data.dev to choose thresholds on, {came}")
+    check_source("data.dev", source)
+    documents = list(read_documents(source, settings.data, Ledger()))
+    if not documents:
+        raise DataError(f"{source}: expected documents for data.dev, found none")
+    then = read_data(folder.environment).get("dev", {}).get("sha256")
+    if then not in (None, describe_source(source, documents).get("sha256")):
+        logger.warning("data.dev: %s is not what it was when the run was last started", source)
+    return documents
+
+
+def describe_choice(chosen: ChosenThreshold) -> str:
+    """Write as a line what a threshold gives and costs.
+
+    >>> from tfner.evaluation.scores import Score
+    >>> before, after = Score(0.7, 0.6, 0.65, 100), Score(0.952, 0.451, 0.61, 100)
+    >>> describe_choice(ChosenThreshold(("PER",), 0.95, 0.74, before, after))
+    'PER: threshold 0.74: precision 70.0 → 95.2, recall 60.0 → 45.1 (14.9 lost) on dev'
+    """
+    before, after = chosen.before, chosen.after
+    precision = f"precision {percent(before.precision)} → {percent(after.precision)}"
+    lost = f"({percent(before.recall - after.recall)} lost)"
+    recall = f"recall {percent(before.recall)} → {percent(after.recall)} {lost}"
+    return (
+        f"{', '.join(chosen.types)}: threshold {chosen.threshold:g}: {precision}, {recall} on dev"
+    )
