@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.printable import show
@@ -94,6 +95,8 @@ class DataSettings(ReadSettings):
     test: PathText | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
+    # document: sentences of one document (`Document.group`) are read together.
+    context: Context = "none"
 
     def sources(self) -> dict[str, str]:
         """Collect the sources of the splits that are given, by split."""
@@ -271,7 +274,8 @@ class RunSettings(Settings):
     def encoding_options(self) -> dict[str, Any]:
         """Collect the settings that decide how documents are cut into labelled windows."""
         lengths = self.encoder.model_dump(include={"max_length", "overlap"})
-        return {**lengths, "labelling": self.model.labelling}
+        options = {"labelling": self.model.labelling, "context": self.data.context}
+        return {**lengths, **options}
 
     def to_yaml(self) -> str:
         """Write the whole configuration as YAML, defaults included."""

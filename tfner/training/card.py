@@ -33,5 +33,6 @@ def card_of_run(
     encoder = settings.encoder.model_dump(include={"checkpoint", "initialize"})
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
+    model["context"] = settings.data.context
     results = {"scores": scores, "data": data, "export": export}
     return make_card(tagger, **model, versions=versions(), **results)

@@ -196,7 +196,8 @@ def dev_report(inputs: RunInputs, model: TokenClassifier, devices: Devices) -> C
     if not devices.chief:
         return shared
     tagger = build_tagger(model, inputs.tokenizer, inputs.labels, inputs.settings)
-    recognizer = live_recognizer(tagger, make_card(tagger))
+    card = make_card(tagger, context=inputs.settings.data.context)
+    recognizer = live_recognizer(tagger, card)
     documents = inputs.splits.documents["dev"]
     report = callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents))
     return [report, *shared]

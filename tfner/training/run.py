@@ -148,7 +148,8 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
         mine.assign(theirs)
     tagger = build_export_tagger(model, inputs.tokenizer, labels, settings)
     with timed(inputs.seconds, "evaluation"):
-        reports = evaluate_splits(inputs, live_recognizer(tagger, make_card(tagger)).documents)
+        card = make_card(tagger, context=settings.data.context)
+        reports = evaluate_splits(inputs, live_recognizer(tagger, card).documents)
     outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)
     if settings.export.enabled and (settings.training.export_on_interrupt or not interrupted):
         scores = {split: report.scores.to_dict() for split, report in reports.items()}
