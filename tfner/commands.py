@@ -153,8 +153,8 @@ def open_recognizer(path: Path) -> Recognizer:
 def tell_cut(recognizer: Recognizer) -> None:
     """Say how often an entity ran over the end of a sentence, if one did."""
     if recognizer.entities_cut:
-        cut = f"cut {recognizer.entities_cut:,} times"
-        messages().print(f"entities that ran over the end of a sentence: {cut} there")
+        count = f"{recognizer.entities_cut:,}"
+        messages().print(f"cut where an entity ran over the end of a sentence: {count}")
 
 
 @contextmanager

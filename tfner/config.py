@@ -144,7 +144,8 @@ def check_rising(name: str, lengths: tuple[int, ...]) -> None:
 class TrainingSettings(Settings):
     """Set the optimisation.
 
-    `batch_size` counts windows an update, over all devices and accumulated micro-batches together.
+    `batch_size` counts windows an update, over all devices and accumulated micro-batches together;
+    where sentences are read together, as many as hold about so many sentences.
     """
 
     # auto: as many as give `min_updates` updates, three at least.
