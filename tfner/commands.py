@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 from rich.console import Console
 
-from tfner.exceptions import Terminated, TfnerError, WorkerLostError
+from tfner.corpus.context import CONTEXTS, Context
+from tfner.exceptions import ConfigError, Terminated, TfnerError, WorkerLostError
 from tfner.formats.registry import names_of, readable
 from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
-from tfner.safeio.printable import one_line
+from tfner.safeio.printable import one_line, show
 from tfner.safeio.validation import validate
 
 if TYPE_CHECKING:
@@ -37,12 +38,19 @@ LINE_HELP = "Most characters of a line; a file with a longer one is refused."
 FILE_HELP = "Most bytes of a file that is held in memory whole (json, brat, document)."
 STRICT_HELP = "Stop at what would otherwise be repaired and counted."
 SCHEME_HELP = "IO, IOB1, IOB2, BIOES, BILOU; auto finds out."
+CONTEXT_HELP = (
+    "document: read sentences of one document together; none: each alone. By default as the model "
+    "was trained; of a model on a server nobody knows, so each alone."
+)
 COLUMN_HELP = "Column of the {}, from 0; negative from the end."
 Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help=SCHEME_HELP)]
 TokenColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("token"))]
 TagColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("tag"))]
+ContextName = Annotated[
+    str | None, typer.Option("--context", metavar="none|document", help=CONTEXT_HELP)
+]
 LogJson = Annotated[bool, typer.Option("--log-json", help=LOG_HELP)]
 MaxLine = Annotated[int, typer.Option("--max-line", help=LINE_HELP)]
 MaxFile = Annotated[int, typer.Option("--max-file", help=FILE_HELP)]
@@ -53,6 +61,17 @@ def validate_reading(**values: Any) -> ReadSettings:
     """Validate a command line's options for reading files, like those of a configuration."""
     given = {name: value for name, value in values.items() if value is not None}
     return validate(given, ReadSettings, "command line")
+
+
+def check_context(name: str | None, where: str) -> Context | None:
+    """Check what sentences are to be read with; None leaves it to the model.
+
+    Raises:
+        ConfigError: there is no such context.
+    """
+    if name is not None and name not in CONTEXTS:
+        raise ConfigError(f"{where}: expected {' or '.join(CONTEXTS)}, got {show(name)}")
+    return cast("Context | None", name)
 
 
 def output() -> Console:
@@ -129,6 +148,13 @@ def open_recognizer(path: Path) -> Recognizer:
 
     share_processors(count_processors())
     return open_model(path)
+
+
+def tell_cut(recognizer: Recognizer) -> None:
+    """Say how often an entity ran over the end of a sentence, if one did."""
+    if recognizer.entities_cut:
+        count = f"{recognizer.entities_cut:,}"
+        messages().print(f"cut where an entity ran over the end of a sentence: {count}")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.printable import show
@@ -108,6 +109,8 @@ class DataSettings(ReadSettings):
     test: PathText | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
+    # document: sentences of one document (`Document.group`) are read together.
+    context: Context = "none"
 
     def sources(self) -> dict[str, str]:
         """Collect the sources of the splits that are given, by split."""
@@ -167,7 +170,8 @@ def usual_rate(hidden_size: int) -> float:
 class TrainingSettings(Settings):
     """Set the optimisation.
 
-    `batch_size` counts windows an update, over all devices and accumulated micro-batches together.
+    `batch_size` counts windows an update, over all devices and accumulated micro-batches together;
+    where sentences are read together, as many as hold about so many sentences.
     """
 
     # auto: as many as give `min_updates` updates, three at least.
@@ -307,7 +311,8 @@ class RunSettings(Settings):
     def encoding_options(self) -> dict[str, Any]:
         """Collect the settings that decide how documents are cut into labelled windows."""
         lengths = self.encoder.model_dump(include={"max_length", "overlap"})
-        return {**lengths, "labelling": self.model.labelling}
+        options = {"labelling": self.model.labelling, "context": self.data.context}
+        return {**lengths, **options}
 
     def to_yaml(self) -> str:
         """Write the whole configuration as YAML, defaults included."""

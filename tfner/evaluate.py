@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from tfner import commands
+from tfner.corpus.context import Context
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
@@ -37,6 +38,7 @@ def evaluate(
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
     predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS_HELP)] = None,
     raw: Annotated[bool, typer.Option("--raw", help=RAW_HELP)] = False,
+    context: commands.ContextName = None,
     format: commands.Format = "auto",
     encoding: commands.Encoding = "utf-8",
     scheme: commands.Scheme = "auto",
@@ -51,7 +53,9 @@ def evaluate(
     columns = {"token_column": token_column, "tag_column": tag_column}
     limits = {"max_line": max_line, "max_file": max_file}
     settings = commands.validate_reading(**reading, **columns, **limits)
-    result = evaluate_model(model, data, settings, predictions, raw=raw)
+    asked_context = commands.check_context(context, "--context")
+    options: dict[str, Any] = {"raw": raw, "context": asked_context}
+    result = evaluate_model(model, data, settings, predictions, **options)
     if report:
         result.write_json(report)
     if html:
@@ -66,6 +70,7 @@ def evaluate_model(
     predictions: Path | None = None,
     *,
     raw: bool = False,
+    context: Context | None = None,
 ) -> Report:
     """Score a model on a source of marked data; write its predictions as a conlleval file too."""
     ledger = Ledger()
@@ -73,6 +78,7 @@ def evaluate_model(
     if not documents:
         raise DataError(f"{data}: expected documents, found none")
     recognizer = commands.open_recognizer(model)
+    recognizer.context = context or recognizer.context
     card = recognizer.card
     shown = [replace(document, words=None) for document in documents] if raw else documents
 
@@ -88,23 +94,31 @@ def evaluate_model(
         for document, entities in zip(documents, found, strict=True):
             if writer:
                 writer.write(document, entities)
+    commands.tell_cut(recognizer)
     return replace(report, seconds={"prediction": time.perf_counter() - start})
 
 
 def evaluate_source(
-    model: str | os.PathLike[str], data: str, *, raw: bool = False, **reading: Any
+    model: str | os.PathLike[str],
+    data: str,
+    *,
+    raw: bool = False,
+    context: str | None = None,
+    **reading: Any,
 ) -> Report:
     """Score an export or a run folder on marked data: `tfner.evaluate`.
 
     `data` is a file, a folder, hub:NAME:SPLIT or embedded:FILE; `reading` are options such as
     `format`, `scheme`, `encoding`. With `raw` the model reads the text even where words are given.
+    `context`, `none` or `document`, is by default as the model was trained.
 
     Raises:
         ConfigError: an option is unknown or wrong.
         DataError, ModelError: the data or the model cannot be read.
     """
     settings = validate(reading, ReadSettings, "evaluate")
-    return evaluate_model(Path(model), os.fspath(data), settings, raw=raw)
+    options: dict[str, Any] = {"raw": raw, "context": commands.check_context(context, "context")}
+    return evaluate_model(Path(model), os.fspath(data), settings, **options)
 
 
 commands.make_callable(__name__, evaluate_source)

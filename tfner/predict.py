@@ -69,6 +69,7 @@ def predict(
     server: Server = None,
     threshold: ThresholdTexts = None,
     resume: Resume = False,
+    context: commands.ContextName = None,
     encoding: commands.Encoding = "utf-8",
     token_column: commands.TokenColumn = None,
     max_line: commands.MaxLine = MAX_LINE,
@@ -76,6 +77,7 @@ def predict(
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
     read_thresholds(threshold)  # before anything heavy loads
+    asked_context = commands.check_context(context, "--context")
     open_recognizer, source = model_and_input(model, source, server, text)
     settings = commands.validate_reading(
         encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
@@ -94,6 +96,7 @@ def predict(
     target = sys.stdout if output == "-" else output
     with open_writer(format, target, resume=resume) as writer:
         recognizer = open_recognizer()
+        recognizer.context = asked_context or recognizer.context
         keep = read_thresholds(threshold, recognizer.labels)
         mark(recognizer, documents, writer, earlier, total, keep)
 
@@ -223,6 +226,7 @@ def mark(
                 shown.advance(step.documents, step.words)
     if writer.skipped:
         messages().print(f"written by an earlier run: {writer.skipped:,} documents")
+    commands.tell_cut(recognizer)
     if writer.ledger.entries:
         messages().print(f"not written as they are: {writer.ledger.summary()}")
 

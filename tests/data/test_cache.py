@@ -251,3 +251,35 @@ def test_arrays_come_back_as_they_were(tmp_path_factory, values, dtype, width):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none: cannot be read: No such file"):
         read_arrays(tmp_path / "none")
+
+
+def test_context_and_the_groups_that_it_goes_by_decide_the_file(tmp_path):
+    documents = [replace(document, group="a") for document in DOCUMENTS]
+    others = [replace(document, group="b" * number) for number, document in enumerate(DOCUMENTS)]
+    keys = set()
+    for context, grouped in (("none", documents), ("document", documents), ("document", others)):
+        options = {**OPTIONS, "context": context}
+        keys.add(cache_key(grouped, tiny.tokenizer(), tiny.LABELS, options))
+        cached(tmp_path, grouped, context=context)
+    assert len(keys) == 3
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_without_context_groups_are_no_reason_to_encode_again(tmp_path, no_encoding):
+    corpus, entries = cached(tmp_path)
+    no_encoding()
+    found, again = cached(tmp_path, [replace(document, group="a") for document in DOCUMENTS])
+    assert_same(found, corpus)
+    assert again == entries
+
+
+def test_passages_come_back_from_the_file(tmp_path, no_encoding):
+    documents = [replace(document, words=None, group="a") for document in DOCUMENTS]
+    corpus, _ = cached(tmp_path, documents, context="document")
+    alone, _ = cached(tmp_path)
+    no_encoding()
+    found, _ = cached(tmp_path, documents, context="document")
+    assert_same(found, corpus)
+    np.testing.assert_array_equal(found.passages, corpus.passages)
+    np.testing.assert_array_equal(found.piece_counts, corpus.piece_counts)
+    assert alone.passages is cached(tmp_path)[0].passages is None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfner.corpus.context import join
 from tfner.corpus.ledger import Ledger
 from tfner.data.encoded_corpus import encode, tokenize
 from tfner.data.token_stats import collect_token_stats
@@ -220,3 +223,81 @@ def test_facts_count_pieces_losses_and_unknown_characters():
     assert stats.units == [3, 2, 0]
     assert stats.pieces == [3, 2, 0]
     assert stats.dropped == {"misaligned": 1}
+
+
+class TestContext:
+    """Sentences of one document in windows together."""
+
+    @staticmethod
+    def grouped(documents, size: int):
+        return [
+            replace(document, group=f"group {number // size}")
+            for number, document in enumerate(documents)
+        ]
+
+    @staticmethod
+    def joined(documents, counts):
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        return [
+            join(documents[start:end]).document for start, end in zip(starts, ends, strict=True)
+        ]
+
+    @settings(max_examples=10)
+    @given(drawn=worded_documents(), max_length=st.integers(6, 40))
+    def test_windows_are_those_of_the_joined_texts(self, drawn, max_length):
+        documents = self.grouped(drawn[0] * 3, 5)
+        options = {"max_length": max_length, "overlap": 2}
+        corpus = encoded(documents, context="document", **options)
+        texts = self.joined(documents, corpus.passages)
+        expected = encoded(texts, **options)
+        assert rows_of(corpus) == rows_of(expected)
+        assert corpus.piece_counts.tolist() == expected.pieces.tolist()
+        assert corpus.pieces.tolist() == encoded(documents, **options).pieces.tolist()
+
+    @pytest.mark.parametrize("texts", [("anna met", "boris. (oslo)", "'s e\u0301"), WORDS])
+    def test_raw_text_too(self, texts):
+        documents = self.grouped([Document(text) for text in texts] * 4, 6)
+        corpus = encoded(documents, context="document", max_length=12)
+        expected = encoded(self.joined(documents, corpus.passages), max_length=12)
+        assert rows_of(corpus) == rows_of(expected)
+
+    @settings(max_examples=10)
+    @given(drawn=worded_documents())
+    def test_each_unit_of_each_sentence_is_labelled_once(self, drawn):
+        documents, expected = drawn
+        corpus = encoded(self.grouped(documents, 4), context="document", max_length=10, overlap=3)
+        alone = encoded(documents, max_length=10, overlap=3)
+        labelled = [tag for _, tags in rows_of(corpus) for tag in tags if tag]
+        assert labelled == [tag for _, tags in rows_of(alone) for tag in tags if tag]
+        assert len(labelled) == sum(visible for visible, _ in expected)
+
+    def test_some_windows_hold_several_sentences_and_some_one(self):
+        words = ["anna", "met", "boris"]
+        documents = self.grouped([Document.from_words(words, [(0, 1, "PER")])] * 40, 40)
+        corpus = encoded(documents, context="document", max_length=64)
+        people = [tags.count("B-PER") for _, tags in rows_of(corpus)]
+        assert sum(people) == 40
+        assert 1 in people
+        assert max(people) > 4
+
+    def test_without_context_groups_change_nothing(self):
+        documents = [Document.from_words(["anna", "met", "boris"], [(0, 1, "PER")])] * 10
+        alone = encoded(documents)
+        corpus = encoded(self.grouped(documents, 5), context="none")
+        assert rows_of(corpus) == rows_of(alone)
+        assert corpus.passages is None
+        assert corpus.piece_counts.tolist() == corpus.pieces.tolist() == alone.pieces.tolist()
+
+    def test_the_ledger_names_the_sentence(self):
+        ledger = Ledger()
+        bad = Document("annason", (entity_at("annason", 0, 4, "PER"),), id="second", group="a")
+        good = Document("anna", id="first", group="a")
+        encoded([good, bad], ledger=ledger, context="document")
+        assert [(entry.reason, entry.where) for entry in ledger.entries] == [
+            ("misaligned", "second")
+        ]
+
+    def test_of_no_documents_there_is_no_window(self):
+        corpus = encoded([], context="document")
+        assert corpus.lengths.tolist() == corpus.piece_counts.tolist() == []

@@ -231,6 +231,26 @@ def test_the_documents_of_a_step_are_those_of_its_windows(batching):
         assert names(*divmod(place, batches.steps_per_epoch)) == want
 
 
+def test_of_sentences_that_were_read_together_those_of_the_window_are_named():
+    words = [word for word in tiny.WORDS if tiny.vocabulary().count(word) == 1][:12]
+    documents = [Document.from_words([word] * 5, id=word, group="a") for word in words]
+    how = {"max_length": 16, "overlap": 4}
+    labels = tiny.LABELS
+    corpus = encode(documents, tiny.tokenizer(), labels, Ledger(), context="document", **how)
+    assert len(corpus.passages) < len(documents)
+    batches = Batches(corpus, PaddedSettings(2, "padded", (8,), 0, 1))
+    splits = SimpleNamespace(documents={"train": documents})
+    settings = SimpleNamespace(encoder=SimpleNamespace(**how))
+    names = documents_by_step(SimpleNamespace(splits=splits, settings=settings), batches)
+    owners = set()
+    for step, (x, _, label_mask) in enumerate(batches.training(1).as_numpy_iterator()):
+        labelled = x["input_ids"][label_mask > 0]
+        wanted = {tiny.vocabulary()[number] for number in labelled.tolist()}
+        assert names(0, step) == sorted(wanted, key=words.index)
+        owners |= wanted
+    assert owners == set(words)
+
+
 def test_documents_of_skipped_steps_are_named(caplog):
     steps = watched({2, 3, 7}, 3)
     named = [

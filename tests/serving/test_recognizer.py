@@ -13,16 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from fake_server import TOY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tfner
+from tfner.corpus.context import join_sentences
 from tfner.documents import Document, Entity
 from tfner.exceptions import ModelError
 from tfner.serving.export.layout import CARD
 from tfner.serving.runtime import recognizer as module
-from tfner.serving.runtime.recognizer import Recognizer
-from tfner.serving.runtime.saved_model import find_version, load_recognizer
+from tfner.serving.runtime.recognizer import Recognizer, strip_row
+from tfner.serving.runtime.saved_model import find_version, load_recognizer, read_card
 from tfner.serving.schema import SIGNATURES
 from tfner.tagging.schemes import read_spans
 
@@ -281,6 +283,99 @@ def joined_by_two(words: list[str]) -> list[tuple[int, int]]:
     """The place of each word if two characters stand between words."""
     starts = [sum(len(before) + 2 for before in words[:number]) for number in range(len(words))]
     return [(start, start + len(word)) for start, word in zip(starts, words, strict=True)]
+
+
+class TestContext:
+    """Sentences of one document are asked together, and each gets its own entities."""
+
+    @staticmethod
+    def with_context(recognizer: Recognizer) -> Recognizer:
+        asks = recognizer._ask_texts, recognizer._ask_words
+        return Recognizer(*asks, {**recognizer.card, "context": "document"})
+
+    @staticmethod
+    def grouped() -> list[Document]:
+        """Sentences of documents of seven; some have given words."""
+        return [
+            replace(document, group=f"group {number // 7}")
+            for number, document in enumerate(documents())
+        ]
+
+    def test_each_sentence_has_what_is_found_in_the_text_that_all_make(self):
+        recognizer = self.with_context(tiny.live())
+        passages = list(join_sentences(self.grouped(), "document"))
+        assert max(len(passage.sentences) for passage in passages) > 2
+        whole = tiny.live().documents(passage.document for passage in passages)
+        wanted = [
+            entities
+            for passage, found in zip(passages, whole, strict=True)
+            for entities in passage.split(found)
+        ]
+        found = list(recognizer.documents(self.grouped()))
+        assert_same_entities(found, wanted)
+        assert sum(map(len, found)) > 30
+        for document, entities in zip(self.grouped(), found, strict=True):
+            for entity in entities:
+                assert document.text[entity.start : entity.end] == entity.text != ""
+
+    def test_without_it_each_is_asked_alone_whatever_its_group(self):
+        alone = list(tiny.live().documents(documents()))
+        assert list(tiny.live().documents(self.grouped())) == alone
+        assert list(self.with_context(tiny.live()).documents(documents())) == alone
+
+    def test_a_neighbour_is_seen(self):
+        sentence = Document.from_words(["anna", "met", "boris"], group="a")
+        asked = []
+
+        def ask_words(rows):
+            asked.extend(rows)
+            return TOY._ask_words(rows)
+
+        recognizer = Recognizer(TOY._ask_texts, ask_words, {"context": "document"})
+        list(recognizer.documents([sentence, replace(sentence, group="b"), sentence, sentence]))
+        assert sorted(len(strip_row(row)) for row in asked) == [3, 3, 6]
+
+    @pytest.mark.parametrize("words", [True, False])
+    def test_an_entity_over_the_end_of_a_sentence_is_cut_and_counted(self, words):
+        def ask_texts(texts):
+            found = {"entity_start": [[4]], "entity_end": [[16]], "entity_score": [[0.5]]}
+            answer = {name: np.array(value) for name, value in found.items()}
+            return answer | {"entity_label": np.array([[b"PER"]]), "entity_count": np.array([1])}
+
+        recognizer = Recognizer(ask_texts, TOY._ask_words, {"context": "document"})
+        first, second = Document.from_words(["see", "Anna"]), Document.from_words(["Lund-Bo", "x"])
+        pair = [replace(each, group="a", id=each.text) for each in (first, second)]
+        shown = pair if words else [replace(each, words=None) for each in pair]
+        found = list(recognizer.documents(shown))
+        assert [[entity.text for entity in of_one] for of_one in found] == [["Anna"], ["Lund-Bo"]]
+        assert recognizer.entities_cut == 1
+
+    @pytest.mark.parametrize("text", ["Anna met Boris", "Anna"])
+    def test_a_sentence_by_itself_and_in_a_document_has_entities(self, text):
+        sentence = Document.from_words(text.split(), group="a")
+        recognizer = self.with_context(TOY)
+        alone = list(recognizer.documents([sentence]))
+        among = list(recognizer.documents([Document.from_words(["x"], group="a"), sentence]))
+        assert alone[0] == among[1] != []
+
+    def test_a_document_of_100_000_words_is_asked_in_bounded_questions(self):
+        asked = []
+
+        def ask_words(rows):
+            asked.append(sum(len(word) + 1 for row in rows for word in row))
+            return TOY._ask_words(rows)
+
+        recognizer = Recognizer(TOY._ask_texts, ask_words, {"context": "document"})
+        sentence = Document.from_words(["Anna", *["word"] * 19], group="book")
+        found = list(recognizer.documents(sentence for _ in range(5000)))
+        assert [len(entities) for entities in found] == [1] * 5000
+        assert max(asked) <= module.CHARACTERS_AT_ONCE
+
+    def test_a_context_that_there_is_not_is_refused(self, tmp_path):
+        (tmp_path / CARD).parent.mkdir()
+        (tmp_path / CARD).write_text('{"tag_scheme": "IOB2", "context": "book"}')
+        with pytest.raises(ModelError, match=r"expected none or document as context, got 'book'"):
+            read_card(tmp_path)
 
 
 class TestLoading:

@@ -298,6 +298,30 @@ def test_the_command_says_what_it_wrote_and_how_to_train_from_it(
     assert ShardedCorpus(tmp_path / "x").manifest.encoding.labelling == "piece"
 
 
+def test_sentences_of_one_document_are_prepared_together(home, in_this_process):
+    records = [json.loads(line) for line in (home / "train.jsonl").read_text().splitlines()]
+    lines = [json.dumps({**each, "group": f"{n // 20}"}) for n, each in enumerate(records)]
+    (home / "grouped.jsonl").write_text("\n".join(lines) + "\n")
+    own = (f"data.train={home / 'grouped.jsonl'}", "data.context=document")
+    settings = settings_for(home, *own, name="grouped")
+    manifest = in_this_process(settings, home / "together", quiet(), shards=1)
+    documents = list(read_documents(home / "grouped.jsonl", settings.data, Ledger()))
+    windows = Counter()
+    for begin in range(0, DOCUMENTS, 256):
+        batch = documents[begin : begin + 256]
+        options = settings.encoding_options()
+        made = encode(batch, tiny.tokenizer(), LabelSet(("LOC", "PER")), Ledger(), **options)
+        members = (made.input_ids, made.labels, made.label_mask)
+        rows = zip(*(member.to_list() for member in members), strict=True)
+        windows.update(tuple(map(tuple, row)) for row in rows)
+    assert windows_of(home / "together") == windows
+    assert (manifest.documents, manifest.encoding.context) == (DOCUMENTS, "document")
+    run = [f"data.train=prepared:{home / 'together'}", "data.context=document"]
+    run += ["training.epochs=1"]
+    outcome = train(settings_for(home, *run, name="together"), quiet())
+    assert outcome.state == "finished"
+
+
 @pytest.mark.parametrize("batching", ["bucketed", "packed"])
 def test_a_run_trains_from_prepared_data(prepared, home, batching, caplog):
     overrides = (f"data.train=prepared:{prepared}", f"training.batching={batching}")
@@ -341,6 +365,7 @@ def test_a_shard_that_is_damaged_ends_a_run_with_its_name(prepared, home, tmp_pa
         ("model.tag_scheme=BIOES", r"\(model.tag_scheme: 'IOB2' → 'BIOES'\)"),
         ("model.labelling=piece", r"\(model.labelling: 'word' → 'piece'\)"),
         ("labels=[PER, LOC]", r"\(labels: \('LOC', 'PER'\) → \('PER', 'LOC'\)\)"),
+        ("data.context=document", r"\(data.context: 'none' → 'document'\)"),
         ("encoder.checkpoint=embedded:quickstart/encoder", r"the tokenizer: '\w{12}' → '\w{12}'"),
     ],
 )

@@ -17,10 +17,13 @@ from seqeval.metrics import f1_score
 
 import tfner
 from tfner.config import load_settings
+from tfner.corpus.ledger import Ledger
 from tfner.evaluate import evaluate_model
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
+from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 from tfner.predict import predict
 from tfner.training.callbacks import ProgressBar
 from tfner.training.restore import export_run, open_model, scores_of_run
@@ -232,6 +235,68 @@ def test_predictions_are_written_in_order_from_any_input(finished, home, tmp_pat
     assert words == [
         line.split()[0] for line in (home / "dev.conll").read_text().splitlines() if line.strip()
     ]
+
+
+@pytest.fixture(scope="module")
+def together(home):
+    """A run whose sentences were read together with those of their document."""
+    for name in ("train", "dev"):
+        sentences = (home / f"{name}.conll").read_text().split("\n\n")
+        documents = ["\n\n".join(sentences[n : n + 8]) for n in range(0, len(sentences), 8)]
+        text = "".join(f"-DOCSTART- O\n\n{document.strip()}\n\n" for document in documents)
+        (home / f"{name}-documents.conll").write_text(text, encoding="utf-8")
+    data = [f"data.{name}={home / name}-documents.conll" for name in ("train", "dev")]
+    return train(
+        settings_for(home, "together", "data.context=document", "training.epochs=8", *data), quiet()
+    )
+
+
+class TestContext:
+    """Sentences of one document are read together in training, evaluation and prediction."""
+
+    def test_export_run_folder_and_report_agree(self, together, home, tmp_path):
+        assert tfner.load(together.export).card["context"] == "document"
+        dev = str(home / "dev-documents.conll")
+        wanted = together.reports["dev"].to_dict()["entity"]
+        for model in (together.export, together.folder.path):
+            assert tfner.evaluate(model, dev).to_dict()["entity"] == wanted
+        assert wanted["micro"]["f1"] > 0.8
+
+    def test_sentences_by_themselves_are_found_too(self, together, home):
+        dev = str(home / "dev-documents.conll")
+        assert tfner.evaluate(together.export, dev, context="none").scores.micro.f1 > 0.8
+        assert tfner.load(together.export)("anna borisov met the bank in oslo")
+
+    def test_predictions_are_those_of_the_documents_in_their_order(self, together, home, tmp_path):
+        dev, target = home / "dev-documents.conll", tmp_path / "out.jsonl"
+        predict(together.export, str(dev), str(target))
+        records = [json.loads(line) for line in target.read_text().splitlines()]
+        documents = list(read_documents(dev, ReadSettings(), Ledger()))
+        assert [record["id"] for record in records] == [document.id for document in documents]
+        found = tfner.load(together.export).documents(documents)
+        for record, entities in zip(records, found, strict=True):
+            spans = [(each["start"], each["end"], each["label"]) for each in record["entities"]]
+            assert spans == [entity.key for entity in entities]
+
+    def test_another_context_can_be_asked_for(self, together, finished, home, tmp_path):
+        dev = home / "dev-documents.conll"
+        written = {}
+        for model in (together.export, finished.export):
+            for context in (None, "none", "document"):
+                target = tmp_path / f"{model.parent.name}-{context}.jsonl"
+                predict(model, str(dev), str(target), context=context)
+                written[model, context] = target.read_text()
+        assert written[together.export, None] == written[together.export, "document"]
+        assert written[finished.export, None] == written[finished.export, "none"]
+        for model in (together.export, finished.export):
+            assert written[model, "none"] != written[model, "document"]  # the scores
+
+    def test_a_context_that_there_is_not_is_refused(self, finished, home):
+        dev = str(home / "dev.conll")
+        with pytest.raises(ConfigError, match=r"^--context: expected none or document, got 'book'"):
+            predict(finished.export, dev, context="book")
+        with pytest.raises(ConfigError, match=r"^context: expected none or document, got 'book'"):
+            tfner.evaluate(finished.export, dev, context="book")
 
 
 def test_a_finished_run_is_only_reported(finished, home):

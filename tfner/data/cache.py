@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfner.corpus.context import Context
 from tfner.corpus.ledger import Entry, Ledger
 from tfner.data.encoded_corpus import EncodedCorpus, Labelling, encode
 from tfner.documents import Document
@@ -42,12 +43,16 @@ def encode_cached(
     max_length: int,
     overlap: int,
     labelling: Labelling = "word",
+    context: Context = "none",
 ) -> EncodedCorpus:
     """Read what `encode` gives from its file in `folder`; encode and write it where there is none.
 
     A file that cannot be written is logged and no error.
     """
-    settings = {"max_length": max_length, "overlap": overlap, "labelling": labelling}
+    settings: dict[str, Any] = {"max_length": max_length, "overlap": overlap}
+    settings["labelling"] = labelling
+    if context != "none":  # so that files of earlier versions are found
+        settings["context"] = context
     key = cache_key(documents, tokenizer, labels, settings)
     path = folder / f"{key[:NAME_LENGTH]}.corpus"
     if path.exists():
@@ -79,6 +84,8 @@ def cache_key(
     for document in documents:
         entities = list(map(ENTITY, document.entities))
         content = [document.id, document.text, document.words, entities]
+        if "context" in settings:
+            content.append(document.group)
         digest.update(b"\n" + json.dumps(content).encode())
     return digest.hexdigest()
 
@@ -91,6 +98,8 @@ def write_corpus(path: Path, key: str, corpus: EncodedCorpus, ledger: Ledger) ->
         arrays[name] = getattr(corpus, name).values.numpy()
     arrays["label_mask"] = arrays["label_mask"].astype(np.uint8)
     arrays["pieces"] = corpus.pieces
+    if corpus.passages is not None:
+        arrays["passages"] = corpus.passages
     write_arrays(path, {"key": key, "lost": ledger.entries}, arrays)
 
 
@@ -112,4 +121,5 @@ def read_corpus(path: Path, key: str, ledger: Ledger) -> EncodedCorpus:
     ids = ragged(arrays["input_ids"])
     tags = ragged(arrays["labels"])
     label_mask = ragged(arrays["label_mask"].astype(np.float32))
-    return EncodedCorpus(ids, tags, label_mask, arrays["pieces"])
+    passages = arrays.get("passages")
+    return EncodedCorpus(ids, tags, label_mask, arrays["pieces"], passages)

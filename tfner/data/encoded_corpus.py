@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfner.corpus.context import Context, passages_for_training
 from tfner.corpus.ledger import Ledger
 from tfner.data.batching.batch_by_size import batch_by_padded_size, encode_text
 from tfner.data.batching.collate import Pieces
@@ -32,12 +33,22 @@ class EncodedCorpus:
     labels: int32, a legal tag id everywhere.
     label_mask: float32, 1 where a tag is learned: on labelled pieces that the window owns.
     pieces: int32 [D], how many pieces each document has.
+    passages: int32 [P], how many documents in a row were read together; None: each by itself.
     """
 
     input_ids: tf.RaggedTensor
     labels: tf.RaggedTensor
     label_mask: tf.RaggedTensor
     pieces: np.ndarray
+    passages: np.ndarray | None = None
+
+    @property
+    def piece_counts(self) -> np.ndarray:
+        """Count the pieces of each text that windows are cut from; int32 [P]."""
+        if self.passages is None:
+            return self.pieces
+        ends = np.cumsum(self.passages)
+        return np.add.reduceat(self.pieces, ends - self.passages, dtype=np.int32)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -95,20 +106,30 @@ def encode(
     max_length: int,
     overlap: int,
     labelling: Labelling = "word",
+    context: Context = "none",
 ) -> EncodedCorpus:
-    """Tokenize, label and window documents; what cannot be labelled goes into the ledger."""
+    """Tokenize, label and window documents; what cannot be labelled goes into the ledger.
+
+    With the context `document` windows run over the ends of sentences of one document.
+    """
     inside = inside_tags(labels)
     ids = []
     tags = []
     label_masks = []
+    sentences = []
     for document, tokens in tokenize(documents, tokenizer):
         tag_T = tag_document(document, tokens, labels, ledger)[tokens.unit]
         ids.append(tokens.ids)
         tags.append(np.where(tokens.first_of_unit, tag_T, inside[tag_T]))
         labelled_T = labelled_pieces(tokens, labelling)
         label_masks.append(labelled_T)
+        sentences.append(document)
     pieces = count_each(ids)
-    windows = cut_windows(tf.constant(pieces), max_length - 2, overlap)
+    passages = None
+    if context == "document":
+        passages = np.fromiter(passages_for_training(sentences), np.int32)
+        ids, tags, label_masks = (join_rows(rows, passages) for rows in (ids, tags, label_masks))
+    windows = cut_windows(tf.constant(count_each(ids)), max_length - 2, overlap)
     ids_DT = ragged(ids)
     tags_DT = ragged(tags)
     input_ids = window_values(ids_DT, windows)
@@ -118,7 +139,8 @@ def encode(
     owned_labelled = labelled.with_values(owned)
     label_mask = frame(owned_labelled, False, False)
     input_ids = frame(input_ids, tokenizer.cls_id, tokenizer.sep_id)
-    return EncodedCorpus(input_ids, frame(label_ids, 0, 0), tf.cast(label_mask, tf.float32), pieces)
+    members = input_ids, frame(label_ids, 0, 0), tf.cast(label_mask, tf.float32)
+    return EncodedCorpus(*members, pieces, passages)
 
 
 def tag_document(
@@ -194,6 +216,18 @@ def ragged(rows: Sequence[np.ndarray], dtype: type = np.int32) -> tf.RaggedTenso
     flat = np.concatenate(rows).astype(dtype) if rows else np.zeros(0, dtype)
     lengths = count_each(rows)
     return tf.RaggedTensor.from_row_lengths(flat, lengths)
+
+
+def join_rows(rows: Sequence[np.ndarray], counts: np.ndarray) -> list[np.ndarray]:
+    """Put so many rows on end as each count says.
+
+    >>> [row.tolist() for row in join_rows(np.array([[1], [2], [3]]), np.array([2, 1]))]
+    [[1, 2], [3]]
+    """
+    ends = np.cumsum(counts)
+    begins = ends - counts
+    borders = zip(begins.tolist(), ends.tolist(), strict=True)
+    return [np.concatenate(rows[begin:end]) for begin, end in borders]
 
 
 def count_each(rows: Sequence[np.ndarray]) -> np.ndarray:

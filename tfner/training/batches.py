@@ -24,10 +24,13 @@ def make_batches(inputs: RunInputs) -> TrainingBatches:
     pad_id = inputs.tokenizer.pad_id
     seed = inputs.settings.seed
     batch_size = settings.batch_size
+    sharded = isinstance(corpus, ShardedCorpus)
+    lengths = corpus.blocks.lengths if sharded else corpus.lengths
+    if inputs.settings.data.context != "none":
+        sentences = corpus.manifest.documents if sharded else len(corpus.pieces)
+        batch_size = windows_of_sentences(batch_size, sentences=sentences, windows=len(lengths))
     batching = settings.batching
     if batching == "packed":
-        sharded = isinstance(corpus, ShardedCorpus)
-        lengths = corpus.blocks.lengths if sharded else corpus.lengths
         row_length = settings.row_length or usual_row_length(lengths, batch_size)
         packed = PackedSettings(batch_size, row_length, pad_id, seed)
         return ShardBatches(corpus, packed) if sharded else PackedBatches(corpus, packed)
@@ -35,6 +38,19 @@ def make_batches(inputs: RunInputs) -> TrainingBatches:
     if isinstance(corpus, ShardedCorpus):
         return ShardBatches(corpus, padded)
     return Batches(corpus, padded)
+
+
+def windows_of_sentences(batch_size: int, *, sentences: int, windows: int) -> int:
+    """Count the windows that hold about `batch_size` sentences, and no more windows than that.
+
+    Windows of several sentences are few and long. With as many in a batch as of single sentences an
+    update would see, and cost, several times as much.
+
+    >>> windows_of_sentences(32, sentences=1000, windows=300)
+    10
+    """
+    wanted = round(batch_size * windows / max(1, sentences))
+    return min(batch_size, max(1, wanted))
 
 
 def usual_row_length(lengths_N: np.ndarray, batch_size: int) -> int:

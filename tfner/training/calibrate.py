@@ -19,7 +19,7 @@ from tfner.exceptions import ModelError
 from tfner.model.build import decoding_options
 from tfner.model.heads.head import DecoderOptions
 from tfner.model.inference.tagger import Tagger
-from tfner.serving.export.bundle import live_recognizer, make_card
+from tfner.training.card import recognizer_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def calibrate_on_dev(
     calibration = fit.calibration if fit else None
     tagger.decode_with(decoding_options(settings, calibration))
     if decoding_options(settings) != uncut:
-        return fit, live_recognizer(tagger, make_card(tagger)).documents
+        return fit, recognizer_of_run(settings, tagger).documents
     served = [calibration.apply(entities) for entities in found] if calibration else found
     return fit, lambda _: iter(served)
 
@@ -57,7 +57,7 @@ def recognize_uncut(
     """Recognize all entities, whatever their score; the tagger decodes so from then on."""
     method = decoding_options(settings).method
     tagger.decode_with(DecoderOptions(method, calibration=calibration))
-    return list(live_recognizer(tagger, make_card(tagger)).documents(documents))
+    return list(recognizer_of_run(settings, tagger).documents(documents))
 
 
 def calibration_of_run(

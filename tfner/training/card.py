@@ -8,7 +8,8 @@ from typing import Any
 
 from tfner.config import RunSettings
 from tfner.model.inference.tagger import Tagger
-from tfner.serving.export.bundle import make_card
+from tfner.serving.export.bundle import live_recognizer, make_card
+from tfner.serving.runtime.recognizer import Recognizer
 from tfner.training.environment import versions
 
 
@@ -35,6 +36,7 @@ def card_of_run(
     encoder = settings.encoder.model_dump(include={"checkpoint", "initialize"})
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
+    model["context"] = settings.data.context
     results = {"scores": scores, "data": data, "export": export}
     if calibration is not None and tagger.decoder.calibration is not None:
         results["calibration"] = without_bins(calibration)
@@ -53,3 +55,8 @@ def without_bins(calibration: Mapping[str, Any]) -> dict[str, Any]:
             value = {name: inner for name, inner in value.items() if name != "bins"}
         short[key] = value
     return short
+
+
+def recognizer_of_run(settings: RunSettings, tagger: Tagger) -> Recognizer:
+    """Make what finds entities with a run's model in this process, as its export will."""
+    return live_recognizer(tagger, make_card(tagger, context=settings.data.context))

@@ -22,9 +22,9 @@ from tfner.monitoring.input_monitor import InputMonitor
 from tfner.monitoring.machine import has_accelerator, log_precision, processor_features
 from tfner.monitoring.step_metrics import StepMetrics
 from tfner.monitoring.telemetry import EventLines, Scalars
-from tfner.serving.export.bundle import live_recognizer, make_card
 from tfner.training import callbacks
 from tfner.training.batches import TrainingBatches, describe_batches, make_batches
+from tfner.training.card import recognizer_of_run
 from tfner.training.devices.non_chief import BroadcastScores, NoCheckpoints, SharedCheckpoints
 from tfner.training.devices.strategy import Devices
 from tfner.training.loop import OneTraining, fit_until_stopped
@@ -206,7 +206,7 @@ def dev_report(inputs: RunInputs, model: TokenClassifier, devices: Devices) -> C
     if not devices.chief:
         return shared
     tagger = build_tagger(model, inputs.tokenizer, inputs.labels, inputs.settings)
-    recognizer = live_recognizer(tagger, make_card(tagger))
+    recognizer = recognizer_of_run(inputs.settings, tagger)
     documents = inputs.splits.documents["dev"]
     report = callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents))
     return [report, *shared]

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.batches import ShardBatches
 from tfner.data.shards.sharded_corpus import PIECE, ShardReader
-from tfner.data.windows import cut_windows
+from tfner.data.windows import Windows, cut_windows
 from tfner.exceptions import DivergedError
 from tfner.model.keras_internals import leave_logs_on_device
 from tfner.training.batches import TrainingBatches
@@ -91,13 +92,29 @@ def documents_by_step(inputs: RunInputs, batches: TrainingBatches) -> DocumentsO
     encoder = inputs.settings.encoder
 
     def documents_of(epoch: int, step: int) -> list[str]:
-        pieces = tf.constant(batches.corpus.pieces)
+        corpus = batches.corpus
+        pieces = tf.constant(corpus.piece_counts)
         windows = cut_windows(pieces, encoder.max_length - 2, encoder.overlap)
-        document_of_N = windows.text.numpy()
-        numbers = {int(document_of_N[window]) for window in batches.plan(epoch)[step]}
-        return [documents[number].id or f"number {number + 1}" for number in sorted(numbers)]
+        in_batch = tf.constant(batches.plan(epoch)[step])
+        owned = owned_documents(corpus, windows.take(in_batch))
+        return [documents[number].id or f"number {number + 1}" for number in owned]
 
     return documents_of
+
+
+def owned_documents(corpus: EncodedCorpus, windows: Windows) -> list[int]:
+    """Number the documents that own pieces of some windows, ascending."""
+    end_of_text = np.cumsum(corpus.piece_counts)
+    before_text = np.append(0, end_of_text)[windows.text.numpy()]
+    first_piece = before_text + windows.own_start.numpy()
+    last_piece = before_text + windows.own_end.numpy() - 1
+    end_of_document = np.cumsum(corpus.pieces)
+    first = np.searchsorted(end_of_document, first_piece, side="right")
+    last = np.searchsorted(end_of_document, last_piece, side="right")
+    owned: set[int] = set()
+    for begin, end in zip(first.tolist(), last.tolist(), strict=True):
+        owned.update(range(begin, end + 1))
+    return sorted(owned)
 
 
 def prepared_windows(

@@ -21,9 +21,9 @@ from tfner.model.build import build_classifier, build_export_tagger
 from tfner.model.classifier import TokenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.monitoring.events import log_event
-from tfner.serving.export.bundle import export_model, live_recognizer, make_card
+from tfner.serving.export.bundle import export_model
 from tfner.training.calibrate import calibrate_on_dev
-from tfner.training.card import card_of_run
+from tfner.training.card import card_of_run, recognizer_of_run
 from tfner.training.devices.strategy import Devices, open_devices
 from tfner.training.environment import versions
 from tfner.training.fit import fit
@@ -178,7 +178,7 @@ def evaluate_splits(inputs: RunInputs, tagger: Tagger) -> dict[str, Report]:
     fit, recognize_dev = None, None
     if inputs.settings.export.calibrate and "dev" in documents:
         fit, recognize_dev = calibrate_on_dev(tagger, inputs.settings, documents["dev"])
-    served = live_recognizer(tagger, make_card(tagger)).documents
+    served = recognizer_of_run(inputs.settings, tagger).documents
     if "dev" in documents:
         recognize = recognize_dev or served
         report, _ = evaluate_documents(recognize, documents["dev"], split="dev", **about)

@@ -35,7 +35,7 @@ from tfner.training.state.run_folder import RunFolder
 logger = logging.getLogger(__name__)
 WINDOWS = ("encoder.max_length", "encoder.overlap", "the tokenizer")
 # What messages call the fields of an Encoding, in their order.
-ENCODING_SETTINGS = ("labels", "model.tag_scheme", "model.labelling", *WINDOWS)
+ENCODING_SETTINGS = ("labels", "model.tag_scheme", "model.labelling", *WINDOWS, "data.context")
 
 
 @dataclass

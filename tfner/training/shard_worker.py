@@ -34,7 +34,7 @@ class Task:
     shards: int
     checkpoint: Path
     labels: LabelSet
-    options: dict[str, Any]  # of `encode`: max_length, overlap, labelling
+    options: dict[str, Any]  # of `encode`: max_length, overlap, labelling, context
     load: Callable[[], None]  # TensorFlow, as the caller would have it loaded
 
 

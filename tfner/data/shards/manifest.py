@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from tfner.config import Settings
+from tfner.corpus.context import Context
 from tfner.exceptions import DataError
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
@@ -45,6 +46,7 @@ class Encoding(Settings):
     max_length: int
     overlap: int
     tokenizer: str
+    context: Context = "none"  # in manifests of earlier versions too
 
 
 class Manifest(Settings):

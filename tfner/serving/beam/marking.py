@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,8 +208,9 @@ class MarkEntities(beam.PTransform):
     """Turn `(key, text or Document)` into `(key, list of Entity)`, in a pipeline of your own.
 
     Take any key that tells you where the result belongs. Documents are put together within a
-    bundle, and sorted by length before the model is asked. `model` is an exported folder, or a
-    version of it, that every worker can read.
+    bundle, and sorted by length before the model is asked; each is read by itself, because a
+    collection has no order in which sentences could follow each other. `model` is an exported
+    folder, or a version of it, that every worker can read.
     """
 
     def __init__(self, model: str):
@@ -226,5 +228,6 @@ class MarkKeyed(WithModel):
 
     def process(self, batch: Any) -> Iterable[Any]:
         keys = [key for key, _ in batch]
-        documents = [item if isinstance(item, Document) else Document(item) for _, item in batch]
+        items = [item if isinstance(item, Document) else Document(item) for _, item in batch]
+        documents = [replace(item, group="") for item in items]
         return zip(keys, self.recognizer().documents(documents), strict=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any, Literal, overload
 
 import numpy as np
 
+from tfner.corpus.context import Context, join_sentences
 from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_by_size, encode_text
 from tfner.documents import Document, Entity, entity_at
 from tfner.serving.runtime.arguments import documents_of, sentences_of, text_of, texts_of
@@ -40,6 +42,11 @@ class Recognizer:
         card: what the model is: labels, encoder, versions, scores (see `tfner.json` of an export).
         at_once: questions that are under way together where there are many documents; above 1 they
             are asked in threads.
+
+    Attributes:
+        context: `document`: sentences with one `group` are read together; `none`: each alone. As in
+            the card; to be set where no card is known, as of a model on a server.
+        entities_cut: how often an entity ran over the end of a sentence, and was cut there.
     """
 
     def __init__(
@@ -48,6 +55,8 @@ class Recognizer:
         self._ask_texts = ask_texts
         self._ask_words = ask_words
         self.card = card
+        self.context: Context = card.get("context", "none")
+        self.entities_cut = 0
         self._at_once = at_once
 
     @property
@@ -118,8 +127,22 @@ class Recognizer:
     def recognize_block(self, block: Sequence[Document]) -> Iterator[list[Found]]:
         """Yield (index in the block, entities) of some documents at a time, as the model answers.
 
-        Those of like length are asked together, the longest first.
+        Those of like length are asked together, the longest first. Sentences that are read together
+        are asked as one document.
         """
+        passages = list(join_sentences(block, self.context))
+        counts = [len(passage.sentences) for passage in passages]
+        firsts = list(accumulate(counts, initial=0))
+        for answered in self._recognize_sorted([passage.document for passage in passages]):
+            of_sentences: list[Found] = []
+            for number, entities in answered:
+                split = passages[number].split(entities)
+                self.entities_cut += sum(map(len, split)) - len(entities)
+                of_sentences += enumerate(split, firsts[number])
+            yield of_sentences
+
+    def _recognize_sorted(self, block: Sequence[Document]) -> Iterator[list[Found]]:
+        """Yield (index in the block, entities) of documents, asked by their lengths."""
         keys = [(document.words is None, -len(document.text)) for document in block]
         order = sorted(range(len(block)), key=keys.__getitem__)
         documents = [block[index] for index in order]

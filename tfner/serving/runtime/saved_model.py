@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfner.corpus.context import CONTEXTS
 from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import first_line, show
@@ -108,4 +109,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     if "tag_scheme" not in card:
         came = show(sorted(card))
         raise ModelError(f"{path}: expected a JSON object with tag_scheme, got {came}")
+    context = card.get("context", "none")
+    if context not in CONTEXTS:
+        expected = f"expected {' or '.join(CONTEXTS)} as context"
+        raise ModelError(f"{path}: {expected}, got {show(context)}")
     return card

@@ -1,0 +1,1 @@
+"""Measures models of single sentences on whole documents, and the other way round."""

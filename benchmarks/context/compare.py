@@ -1,0 +1,86 @@
+"""Compares settings of context over corpora and seeds, and goes on where it was stopped.
+
+usage: python -m benchmarks.context.compare RESULTS.jsonl --data FOLDER --encoder FOLDER
+           [--contexts NAME …] [--corpora NAME …] [--seeds 1 2 3] [--table]
+           [--settings KEY=VALUE …]
+
+Every (corpus, context, seed) is a process of its own and leaves one line in RESULTS; what has its
+line is not run again. Settings are those of all runs. --table prints what there is. Each model
+is asked in every way (see `run`); the second column is the gain over `sentences`, which learns
+from single sentences, asked in the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import print_machine
+from benchmarks.processes import module_command, run_for_json
+from benchmarks.recipes.compare import Recipe, append, print_tables, read_results
+from benchmarks.recipes.corpora import CORPORA
+
+BASELINE = "sentences"
+TOGETHER = "data.context=document"
+CONTEXTS = {
+    BASELINE: ["data.context=none"],
+    "document-128": [TOGETHER],
+    "document-256": [TOGETHER, "encoder.max_length=256"],
+    "document-512": [TOGETHER, "encoder.max_length=512"],
+}
+WITH_DOCUMENTS = ("wikigold", "ewt", "ncbi")  # the last in runs of fifty sentences
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is missing, then print the tables."""
+    options = parse(arguments)
+    contexts = [Recipe(name, [*CONTEXTS[name], *options.settings]) for name in options.contexts]
+    results = read_results(options.results, contexts)
+    for seed in [] if options.table else options.seeds:
+        for corpus in options.corpora:
+            for context in contexts:
+                if (corpus, context.name, seed) not in results:
+                    line = run_line(options, corpus, context, seed)
+                    append(options.results, line)
+                    results[corpus, context.name, seed] = line
+    print_machine(("tensorflow", "tf-keras", "transformers"))
+    print_tables(results, contexts, options)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--contexts", nargs="+", choices=CONTEXTS, default=list(CONTEXTS))
+    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(WITH_DOCUMENTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--table", action="store_true", help="print what there is, run nothing")
+    parser.add_argument("--settings", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.set_defaults(baseline=BASELINE)
+    return parser.parse_args(arguments)
+
+
+def run_line(
+    options: argparse.Namespace, corpus: str, context: Recipe, seed: int
+) -> dict[str, Any]:
+    """Run once; give the line of results."""
+    files = (options.encoder, options.data, seed)
+    command = module_command(sys.executable, "context.run", corpus, *files, *context.settings)
+    begin = time.perf_counter()
+    result = run_for_json(command)
+    wall = round(time.perf_counter() - begin, 1)
+    print(f"seed {seed}, {corpus}, {context.name}: {result['scores']} in {wall} s", flush=True)
+    about = {"corpus": corpus, "recipe": context.name, "seed": seed}
+    return {**about, "settings": context.settings, **result, "wall": wall}
+
+
+if __name__ == "__main__":
+    main()
