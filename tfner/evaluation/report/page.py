@@ -34,7 +34,7 @@ MEANINGS = {
 FOLDER = Path(__file__).parent
 OPTIONAL = ("name", "split", "documents", "units", "errors", "f1_interval")
 ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
-ABSENT |= {key: {} for key in ("slices", "data_by_split", "seconds", "versions")}
+ABSENT |= {key: {} for key in ("slices", "data_by_split", "taught", "seconds", "versions")}
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -35,12 +35,17 @@ class ChainDecoder(Decoder):
         unit changes nothing.
         """
         transitions_KK = tf.convert_to_tensor(self.transitions)
-        log_marginals_MK = log_marginals(log_probs_MK, lengths_B, transitions_KK, *self.allowed)
+        log_marginals_MK = self.log_marginals(log_probs_MK, lengths_B)
         if self.method == "viterbi":
             tags_M = best_chains(log_probs_MK, lengths_B, transitions_KK, *self.allowed)
         else:
             tags_M = greedy(log_marginals_MK)
         return self.read(tags_M, log_marginals_MK, lengths_B)
+
+    def log_marginals(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tf.Tensor:
+        """Compute the marginals of each unit's tags; float32 [M, K]."""
+        transitions_KK = tf.convert_to_tensor(self.transitions)
+        return log_marginals(log_probs_MK, lengths_B, transitions_KK, *self.allowed)
 
 
 def log_marginals(
