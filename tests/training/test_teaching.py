@@ -158,6 +158,9 @@ def test_a_run_reports_what_teachers_labelled_and_keeps_their_answers(finished):
     assert "Labelled by teachers" in finished.folder.page.read_text()
     environment = json.loads(finished.folder.environment.read_text())
     assert environment["data"]["unlabelled"]["documents"] == 3
+    ((path, described),) = environment["teachers"].items()
+    assert path == str(tiny.exported())
+    assert len(described["sha256"]) == 64
     assert len(list(finished.folder.soft_labels.iterdir())) == 2
 
 

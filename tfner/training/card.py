@@ -33,5 +33,7 @@ def card_of_run(
     encoder = settings.encoder.model_dump(include={"checkpoint", "initialize"})
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
+    if settings.training.teachers:
+        model["teachers"] = [Path(teacher).name for teacher in settings.training.teachers]
     results = {"scores": scores, "data": data, "export": export}
     return make_card(tagger, **model, versions=versions(), **results)

@@ -30,7 +30,7 @@ from tfner.safeio.sources import PREPARED
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
-from tfner.training.environment import changed_splits, describe_environment
+from tfner.training.environment import changed_content, describe_environment
 from tfner.training.prepare_shards import encoding_of
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.teachers import Teacher, open_teachers
@@ -137,8 +137,13 @@ def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
     if overwrite and folder.state() != "absent":
         folder.delete()
     environment = describe_environment(settings, splits.documents, splits.counts())
-    for split in changed_splits(folder.environment, environment):
+    if inputs.teachers:
+        fingerprints = {teacher.path: teacher.fingerprint for teacher in inputs.teachers}
+        environment["teachers"] = {path: {"sha256": sha} for path, sha in fingerprints.items()}
+    for split in changed_content(folder.environment, environment, "data"):
         logger.warning("data.%s: not what it was when the run was last started", split)
+    for path in changed_content(folder.environment, environment, "teachers"):
+        logger.warning("training.teachers: %s: not what it was when the run last began", path)
     folder.create(settings, inputs.checkpoint, environment, tokenizer_files())
     folder.save_labels(inputs.labels)
 
