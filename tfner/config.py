@@ -20,7 +20,7 @@ from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.printable import show
-from tfner.safeio.sources import check_encoder, check_source
+from tfner.safeio.sources import PREPARED, check_encoder, check_source, check_teacher
 from tfner.safeio.validation import validate
 from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 
@@ -107,6 +107,8 @@ class DataSettings(ReadSettings):
     train: PathText | None = None
     dev: PathText | None = None
     test: PathText | None = None
+    # Text without marks, or whose marks are ignored, which `training.teachers` label.
+    unlabelled: PathText | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
     # document: sentences of one document (`Document.group`) are read together.
@@ -114,7 +116,8 @@ class DataSettings(ReadSettings):
 
     def sources(self) -> dict[str, str]:
         """Collect the sources of the splits that are given, by split."""
-        named = {"train": self.train, "dev": self.dev, "test": self.test}
+        named = {"train": self.train, "unlabelled": self.unlabelled}
+        named |= {"dev": self.dev, "test": self.test}
         return {split: source for split, source in named.items() if source is not None}
 
 
@@ -194,6 +197,10 @@ class TrainingSettings(Settings):
     clip_norm: float | None = Field(default=1.0, gt=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: dict[str, float] | None = None  # by tag; tags not named weigh 1
+    # Exported or run folders; what they say of each unit, in the mean, is learned beside gold.
+    teachers: tuple[PathText, ...] = ()
+    # Share of the teachers in what a unit with a gold tag learns; the rest is gold's.
+    teacher_weight: float = Field(default=0.5, ge=0, le=1)
     precision: Precision = "float32"
     monitor: Monitor = "val_entity_f1"
     # Epochs without a better `monitor` before stopping.
@@ -298,6 +305,16 @@ class RunSettings(Settings):
         if row is not None and row < longest:
             expected = f"expected at least encoder.max_length, {longest}"
             raise ValueError(f"training.row_length: {expected}, got {row}")
+        return self
+
+    @model_validator(mode="after")
+    def check_teaching(self) -> RunSettings:
+        train = self.data.train or ""
+        if self.training.teachers and train.startswith(PREPARED):
+            expected = "expected documents with training.teachers, which are asked for their words"
+            raise ValueError(f"data.train: {expected}, got {train}")
+        if self.data.unlabelled is not None and not self.training.teachers:
+            raise ValueError("data.unlabelled: expected training.teachers, who label it, got none")
         return self
 
     @property
@@ -411,4 +428,6 @@ def check_inputs(settings: RunSettings) -> None:
     """Check the files that the settings name, as far as can be done without TensorFlow."""
     for split, source in settings.data.sources().items():
         check_source(f"data.{split}", source)
+    for teacher in settings.training.teachers:
+        check_teacher(teacher)
     check_encoder(settings.encoder.checkpoint, settings.encoder.max_length)

@@ -13,11 +13,11 @@ import typer
 
 from tfner import commands, connect
 from tfner.commands import load_tensorflow, messages
-from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
-from tfner.formats import read_documents, registry
+from tfner.formats import registry
 from tfner.formats.counts import count_documents
+from tfner.formats.reading import read_unmarked
 from tfner.formats.registry import find_format, guess_unmarked, names_of, readable_unmarked
 from tfner.formats.resume import Earlier, Nothing, open_earlier
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
@@ -162,13 +162,7 @@ def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterat
         raise ConfigError(f"--input-format: {expected}, got {show(input_format)}")
     if source == "-":
         return read_standard_input(input_format, settings)
-    path = Path(source)
-    name = unmarked_format(path, input_format)
-    format = find_format(name)
-    if format is not None and format.read_unmarked:
-        return format.read_unmarked(path, settings)
-    of_format = settings.model_copy(update={"format": name})
-    return read_documents(path, of_format, Ledger())
+    return read_unmarked(Path(source), settings, input_format)
 
 
 def unmarked_format(path: Path, input_format: str) -> str:

@@ -16,7 +16,7 @@ from tfner.documents import Document, Entity
 from tfner.monitoring.machine import memory_of_machine, processor_name
 from tfner.training import environment
 from tfner.training.environment import (
-    changed_splits,
+    changed_content,
     describe_environment,
     describe_source,
     devices,
@@ -165,11 +165,15 @@ def test_splits_that_have_changed_are_found(tmp_path):
     path = tmp_path / "environment.json"
     path.write_text(json.dumps({"data": {"train": {"sha256": "a"}, "dev": {"sha256": "b"}}}))
     now = {"data": {"train": {"sha256": "a"}, "dev": {"sha256": "c"}, "test": {"sha256": "d"}}}
-    assert changed_splits(path, now) == ["dev"]
+    assert changed_content(path, now, "data") == ["dev"]
+    assert changed_content(path, now, "teachers") == []
+    teachers = {"old": {"sha256": "a"}, "new": {"sha256": "b"}}
+    path.write_text(json.dumps({"teachers": {"old": {"sha256": "z"}}}))
+    assert changed_content(path, {"teachers": teachers}, "teachers") == ["old"]
     for damaged in ("", "[]", "{}", '{"data": [1]}', '{"data": {"train": 1}}'):
         path.write_text(damaged)
-        assert changed_splits(path, now) == []
-    assert changed_splits(tmp_path / "none", now) == []
+        assert changed_content(path, now, "data") == []
+    assert changed_content(tmp_path / "none", now, "data") == []
 
 
 def test_devices_are_no_reason_to_load_tensorflow(monkeypatch):

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfner.corpus.context import Context, passages_for_training
 from tfner.corpus.ledger import Ledger
 from tfner.data.batching.batch_by_size import batch_by_padded_size, encode_text
-from tfner.data.batching.collate import Pieces
+from tfner.data.batching.collate import Pieces, SoftLabels
 from tfner.data.labels import inside_tags, tag_units
 from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
 from tfner.documents import Document
@@ -34,6 +34,7 @@ class EncodedCorpus:
     label_mask: float32, 1 where a tag is learned: on labelled pieces that the window owns.
     pieces: int32 [D], how many pieces each document has.
     passages: int32 [P], how many documents in a row were read together; None: each by itself.
+    soft_labels: what teachers say of the L labelled pieces, in the order of windows and pieces.
     """
 
     input_ids: tf.RaggedTensor
@@ -41,6 +42,7 @@ class EncodedCorpus:
     label_mask: tf.RaggedTensor
     pieces: np.ndarray
     passages: np.ndarray | None = None
+    soft_labels: SoftLabels | None = None
 
     @property
     def piece_counts(self) -> np.ndarray:
@@ -49,6 +51,11 @@ class EncodedCorpus:
             return self.pieces
         ends = np.cumsum(self.passages)
         return np.add.reduceat(self.pieces, ends - self.passages, dtype=np.int32)
+
+    @property
+    def soft_tags(self) -> int | None:
+        """Count the tags of the soft labels; None where there are none."""
+        return None if self.soft_labels is None else self.soft_labels.probabilities.shape[1]
 
     @property
     def lengths(self) -> np.ndarray:
@@ -72,16 +79,28 @@ class EncodedCorpus:
         shifts = starts - begins
         moves = shifts.repeat(lengths)
         source = moves + np.arange(lengths.sum())
-        return Pieces(*(values[source] for values in self._flat))
+        ids, labels, label_mask = (values[source] for values in self._flat)
+        pieces = Pieces(ids, labels, label_mask)
+        if self.soft_labels is None:
+            return pieces
+        labelled = source[label_mask > 0]
+        soft_labels = self.soft_labels.take(self._soft_rows[labelled])
+        return pieces._replace(soft_labels=soft_labels)
 
     @cached_property
     def _splits(self) -> np.ndarray:
         return self.input_ids.row_splits.numpy()
 
     @cached_property
-    def _flat(self) -> Pieces:
+    def _flat(self) -> tuple[np.ndarray, ...]:
         members = self.input_ids, self.labels, self.label_mask
-        return Pieces(*(member.values.numpy() for member in members))
+        return tuple(member.values.numpy() for member in members)
+
+    @cached_property
+    def _soft_rows(self) -> np.ndarray:
+        """Number the labelled pieces: int [P], of no meaning at the others."""
+        is_labelled = self._flat[2] > 0
+        return np.cumsum(is_labelled) - 1
 
 
 class TokenRow(NamedTuple):

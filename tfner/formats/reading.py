@@ -11,7 +11,7 @@ from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.formats.hub import read_hub
-from tfner.formats.registry import find_format, format_of_name, readable
+from tfner.formats.registry import find_format, format_of_name, guess_unmarked, readable
 from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import show
 from tfner.safeio.sources import PREPARED, embedded_path
@@ -35,6 +35,35 @@ def read_documents(
     source = os.fspath(path)
     documents = open_source(source, settings, ledger)
     return (trim_borders(document, source, settings.strict, ledger) for document in documents)
+
+
+def read_unmarked(path: Path, settings: ReadSettings, name: str = "auto") -> Iterator[Document]:
+    """Read documents for their text, from a file or a folder; they may have marks all the same.
+
+    Args:
+        settings: by which files are read; its format does not count.
+        name: of the format; `auto` goes by the file's name.
+    """
+    name = guess_unmarked(path) if name == "auto" else name
+    format = find_format(name)
+    if format is not None and format.read_unmarked:
+        return format.read_unmarked(path, settings)
+    return read_documents(path, settings.model_copy(update={"format": name}), Ledger())
+
+
+def read_unlabelled(source: str, settings: ReadSettings) -> Iterator[Document]:
+    """Read a source of text that is to have no marks; those that it has are taken off.
+
+    Raises:
+        DataError: as `read_documents`.
+    """
+    if source.startswith("hub:"):
+        documents = read_documents(source, settings, Ledger())
+    else:
+        is_embedded = source.startswith("embedded:")
+        path = embedded_path(source) if is_embedded else Path(source)
+        documents = read_unmarked(path, settings)
+    return (replace(document, entities=()) for document in documents)
 
 
 def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:

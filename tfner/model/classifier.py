@@ -12,8 +12,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.model.encoders.encoder import Encoder, EncoderInput
-from tfner.model.heads.head import Head
-from tfner.model.losses import sum_over_replicas, zero_unless
+from tfner.model.heads.head import Head, LossSums, SoftTargets
+from tfner.model.losses import position_weights, sum_over_replicas, zero_unless
 from tfner.model.metrics import LossOfLabels
 from tfner.model.skipping import apply_or_skip, supports_skipping
 
@@ -41,7 +41,8 @@ class TokenClassifier(keras.Model):
     Inputs: `{"input_ids", "attention_mask"}`, int32 [B, T], in batches (x, y, label_mask): y int32
     [B, T], the mask float32 [B, T] passed as Keras's sample_weight. Output: float32 logits [B, T,
     K]. Packed rows are `{"input_ids", "segment_ids", "position_ids"}`, see EncoderInput; each text
-    is read by itself.
+    is read by itself. Where teachers label the batch, x has `soft_labels` and `gold_mask` besides,
+    see SoftTargets.
 
     The loss is the head's, so `compile` takes none. In the logs it is that of all labelled
     positions since the metrics were reset, however they were batched.
@@ -145,7 +146,7 @@ class TokenClassifier(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
     ) -> tf.Tensor:
         """Divide the head's loss by the labels of the global batch, and add it to the logs'."""
-        total, weight = self.head.loss_sums(y, y_pred, sample_weight, x.get("segment_ids"))
+        total, weight = self._loss_sums(x, y, y_pred, sample_weight)
         # A step that is skipped would make the loss of its whole epoch NaN.
         finite = tf.math.is_finite(total)
         logged = tf.stop_gradient(total)
@@ -156,10 +157,21 @@ class TokenClassifier(keras.Model):
         weight = tf.stop_gradient(weight)
         return tf.math.divide_no_nan(total, weight)
 
+    def _loss_sums(self, x: Batch, y: tf.Tensor, logits: tf.Tensor, mask: tf.Tensor) -> LossSums:
+        """Ask the head for its loss, of soft labels too where the batch holds any."""
+        segments = x.get("segment_ids")
+        if "soft_labels" not in x:
+            return self.head.loss_sums(y, logits, mask, segments)
+        targets = SoftTargets(y, x["soft_labels"], x["gold_mask"])
+        return self.head.soft_loss_sums(targets, logits, mask, segments)
+
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
-        """Update all metrics; in packed rows an entity ends with its text."""
+        """Update all metrics, by gold; in packed rows an entity ends with its text."""
+        if "gold_mask" in x:
+            weights = position_weights(y, sample_weight)
+            sample_weight = zero_unless(x["gold_mask"] > 0, weights)
         for metric in self._label_metrics.metrics:
             metric.update_state(y, y_pred, sample_weight, x.get("segment_ids"))
         return super().compute_metrics(x, y, y_pred, sample_weight)
@@ -240,7 +252,7 @@ class TokenClassifier(keras.Model):
         scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
-            total, weight = self.head.loss_sums(y, logits, mask, x.get("segment_ids"))
+            total, weight = self._loss_sums(x, y, logits, mask)
             share = tf.math.divide_no_nan(total, labelled)
             objective = optimizer.get_scaled_loss(share) if scaled else share
         gradients = tape.gradient(objective, self.trainable_variables)
@@ -256,20 +268,18 @@ def count_if(happened: tf.Tensor, counter: tf.Variable) -> None:
 
 
 def split_rows(value: tf.Tensor, count: int) -> tf.Tensor:
-    """Split rows into micro-batches of one size: [B, T] -> [count, ceil(B / count), T].
+    """Split rows into micro-batches of one size: [B, T, …] -> [count, ceil(B / count), T, …].
 
     Rows of zeros, without attention and label, fill up the last one:
 
         >>> split_rows(tf.constant([[1], [2], [3]]), 2).numpy().tolist()
         [[[1], [2]], [[3], [0]]]
     """
-    shape = tf.shape(value)
-    rows = shape[0]
-    length = shape[1]
+    rows, *row_shape = tf.unstack(tf.shape(value))
     each = tf.maximum((rows + count - 1) // count, 1)  # a replica may have got no row
     rows_padded = each * count
     missing = rows_padded - rows
-    paddings = tf.stack([[0, missing], [0, 0]])
+    paddings = tf.stack([[0, missing], *([0, 0] for _ in row_shape)])
     padded = tf.pad(value, paddings)
-    split_shape = [count, each, length]
+    split_shape = [count, each, *row_shape]
     return tf.reshape(padded, split_shape)

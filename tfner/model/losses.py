@@ -85,6 +85,30 @@ def masked_cross_entropy_sum(
     return total, weight
 
 
+def soft_cross_entropy_sum(
+    targets_BTK: tf.Tensor, logits_BTK: tf.Tensor, label_mask: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sum up the cross entropy to distributions over tags, and its divisor.
+
+    As `masked_cross_entropy_sum`, whose sums it gives where each target is one tag.
+
+        >>> logits = tf.constant([[[0.0, 0.0], [float("nan"), 0.0]]])
+        >>> targets = tf.constant([[[0.25, 0.75], [0.0, 0.0]]])
+        >>> total, weight = soft_cross_entropy_sum(targets, logits, tf.constant([[1.0, 0.0]]))
+        >>> round(float(total), 3), float(weight)
+        (0.693, 1.0)
+    """
+    logits_BTK = tf.cast(logits_BTK, tf.float32)
+    labelled_BT = label_mask > 0.0
+    labelled_BT1 = tf.expand_dims(labelled_BT, -1)
+    logits_BTK = zero_unless(labelled_BT1, logits_BTK)
+    targets_BTK = zero_unless(labelled_BT1, targets_BTK)
+    losses_BT = tf.nn.softmax_cross_entropy_with_logits(targets_BTK, logits_BTK)
+    costs_BT = zero_unless(labelled_BT, label_mask * losses_BT)
+    weights_BT = zero_unless(labelled_BT, label_mask)
+    return tf.reduce_sum(costs_BT), tf.reduce_sum(weights_BT)
+
+
 def zero_unless(kept: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Select values, with 0 for those not kept; a product would let NaN through.
 

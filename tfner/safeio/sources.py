@@ -34,6 +34,17 @@ def check_source(key: str, source: str) -> None:
         raise ConfigError(f"{key}: no such file or folder: {source}")
 
 
+def check_teacher(source: str) -> None:
+    """Check that a teacher is a folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not Path(source).is_dir():
+        expected = "expected the folder of an exported model or of a run, found none"
+        raise ConfigError(f"training.teachers: {expected}: {source}")
+
+
 def exists(path: Path) -> bool:
     """Look for a file or folder; there is none, too, where no file can have that name."""
     try:

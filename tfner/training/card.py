@@ -37,6 +37,8 @@ def card_of_run(
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
     model["context"] = settings.data.context
+    if settings.training.teachers:
+        model["teachers"] = [Path(teacher).name for teacher in settings.training.teachers]
     results = {"scores": scores, "data": data, "export": export}
     if calibration is not None and tagger.decoder.calibration is not None:
         results["calibration"] = without_bins(calibration)

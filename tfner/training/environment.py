@@ -132,30 +132,30 @@ def describe_folder(folder: Path) -> dict[str, Any]:
     return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
 
 
-def changed_splits(before: Path, environment: Mapping[str, Any]) -> list[str]:
-    """List the splits whose content is not the one that `environment.json` in `before` tells."""
-    then = read_data(before)
+def changed_content(before: Path, environment: Mapping[str, Any], key: str) -> list[str]:
+    """List the splits (`data`) or teachers whose content is not that of `environment.json`."""
+    then = read_described(before, key)
     changed = []
-    for split, described in environment["data"].items():
-        if "sha256" in then.get(split, {}) and described["sha256"] != then[split]["sha256"]:
-            changed.append(split)
+    for name, described in environment.get(key, {}).items():
+        if "sha256" in then.get(name, {}) and described["sha256"] != then[name]["sha256"]:
+            changed.append(name)
     return changed
 
 
 def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
     """Read how many documents and entities each split of a run has, as far as it is known."""
     counts = {}
-    for split, described in read_data(environment).items():
+    for split, described in read_described(environment, "data").items():
         known = [name for name in ("documents", "entities") if name in described]
         counts[split] = {name: described[name] for name in known}
     return counts
 
 
-def read_data(environment: Path) -> dict[str, dict[str, Any]]:
-    """Read what `environment.json` tells of each split; nothing where it is damaged or missing."""
+def read_described(environment: Path, key: str) -> dict[str, dict[str, Any]]:
+    """Read what `environment.json` tells of each split or teacher; nothing where it is damaged."""
     try:
-        data = json.loads(environment.read_text(encoding="utf-8"))["data"]
-        return {split: dict(described) for split, described in data.items()}
+        content = json.loads(environment.read_text(encoding="utf-8"))[key]
+        return {name: dict(described) for name, described in content.items()}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -15,7 +15,6 @@ from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.evaluation.evaluate import score_documents
 from tfner.model.build import build_classifier, build_tagger
 from tfner.model.classifier import TokenClassifier
-from tfner.model.heads.head import LossOptions
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
 from tfner.monitoring.input_monitor import InputMonitor
@@ -29,7 +28,7 @@ from tfner.training.devices.non_chief import BroadcastScores, NoCheckpoints, Sha
 from tfner.training.devices.strategy import Devices
 from tfner.training.loop import OneTraining, fit_until_stopped
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
-from tfner.training.run_inputs import RunInputs, class_weights
+from tfner.training.run_inputs import RunInputs, loss_options
 from tfner.training.schedule import Schedule, choose_schedule, log_schedule
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 
@@ -143,8 +142,7 @@ def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
     """Build a compiled classifier with its optimizer, ready for a saved state."""
     settings = inputs.settings
     training = inputs.settings.training
-    weights = class_weights(training.class_weights, inputs.labels)
-    loss = LossOptions(training.label_smoothing, weights)
+    loss = loss_options(settings, inputs.labels)
     pretrained = settings.encoder.initialize == "pretrained"
     options: Any = {"pretrained": pretrained, "policy": training.precision, "loss": loss}
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)

@@ -88,7 +88,8 @@ def documents_by_step(inputs: RunInputs, batches: TrainingBatches) -> DocumentsO
     if isinstance(batches, ShardBatches):
         vocabulary = inputs.tokenizer.vocabulary
         return lambda epoch, step: prepared_windows(batches, vocabulary, epoch, step)
-    documents = inputs.splits.documents["train"]
+    by_split = inputs.splits.documents
+    documents = [*by_split["train"], *by_split.get("unlabelled", ())]
     encoder = inputs.settings.encoder
 
     def documents_of(epoch: int, step: int) -> list[str]:

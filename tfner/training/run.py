@@ -32,6 +32,7 @@ from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.storage import refusal
 from tfner.training.state.termination import interruption
+from tfner.training.teaching import teach
 
 State = Literal["finished", "interrupted", "finished before"]
 
@@ -123,6 +124,9 @@ def run_training(
     """Carry out a run; processes other than the chief take part in the training alone."""
     chief = devices.chief
     inputs = load_run_inputs(settings, folder, console, writes=chief, overwrite=overwrite)
+    if inputs.teachers:
+        with timed(inputs.seconds, "teachers"):
+            teach(inputs, writes=chief)
     model, interrupted = fit(inputs, devices)
     state = "interrupted" if interrupted else "finished"
     outcome = Outcome(folder, state)
@@ -207,4 +211,5 @@ def report_of(inputs: RunInputs, outcome: Outcome) -> Report:
 def describe_run(inputs: RunInputs) -> dict[str, Any]:
     """Collect what every report of a run holds besides scores."""
     data = {"name": inputs.settings.name, "dropped": inputs.splits.dropped()}
-    return {**data, "seconds": inputs.seconds, "versions": versions()}
+    taught = {"taught": inputs.taught}
+    return {**data, **taught, "seconds": inputs.seconds, "versions": versions()}

@@ -21,16 +21,19 @@ from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
+from tfner.formats.reading import read_unlabelled
 from tfner.model.encoders.checkpoints import resolve_checkpoint
 from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
+from tfner.model.heads.head import LossOptions
 from tfner.safeio.sources import PREPARED
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
-from tfner.training.environment import changed_splits, describe_environment
+from tfner.training.environment import changed_content, describe_environment
 from tfner.training.prepare_shards import encoding_of
 from tfner.training.state.run_folder import RunFolder
+from tfner.training.teachers import Teacher, open_teachers
 
 logger = logging.getLogger(__name__)
 WINDOWS = ("encoder.max_length", "encoder.overlap", "the tokenizer")
@@ -89,6 +92,8 @@ class RunInputs:
     corpora: dict[str, EncodedCorpus | ShardedCorpus]
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
+    teachers: list[Teacher] = field(default_factory=list)
+    taught: dict[str, dict[str, int]] = field(default_factory=dict)  # what they labelled, by split
 
 
 def load_run_inputs(
@@ -109,6 +114,7 @@ def load_run_inputs(
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
     check_names(settings, labels)
+    teachers = open_teachers(settings, labels)
     corpora: dict[str, EncodedCorpus | ShardedCorpus] = {}
     for split, documents in splits.documents.items():
         ledger = splits.ledgers[split]
@@ -118,6 +124,7 @@ def load_run_inputs(
         corpora["train"] = splits.prepared
     check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
+    inputs.teachers = teachers
     if writes:
         splits.warn_dropped()
         create_run_folder(inputs, overwrite=overwrite)
@@ -130,8 +137,13 @@ def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
     if overwrite and folder.state() != "absent":
         folder.delete()
     environment = describe_environment(settings, splits.documents, splits.counts())
-    for split in changed_splits(folder.environment, environment):
+    if inputs.teachers:
+        fingerprints = {teacher.path: teacher.fingerprint for teacher in inputs.teachers}
+        environment["teachers"] = {path: {"sha256": sha} for path, sha in fingerprints.items()}
+    for split in changed_content(folder.environment, environment, "data"):
         logger.warning("data.%s: not what it was when the run was last started", split)
+    for path in changed_content(folder.environment, environment, "teachers"):
+        logger.warning("training.teachers: %s: not what it was when the run last began", path)
     folder.create(settings, inputs.checkpoint, environment, tokenizer_files())
     folder.save_labels(inputs.labels)
 
@@ -150,7 +162,10 @@ def read_splits(settings: RunSettings) -> Splits:
             splits.ledgers[split] = splits.prepared.ledger
             continue
         ledger = splits.ledgers[split] = Ledger()
-        documents = list(read_documents(source, settings.data, ledger))
+        if split == "unlabelled":
+            documents = list(read_unlabelled(source, settings.data))
+        else:
+            documents = list(read_documents(source, settings.data, ledger))
         if not documents:
             raise DataError(f"{source}: expected documents for data.{split}, found none")
         splits.documents[split] = documents
@@ -204,8 +219,16 @@ def check_same_encoding(
 
 def check_names(settings: RunSettings, labels: LabelSet) -> None:
     """Refuse settings for tags or types that there are not, before anything is created."""
-    class_weights(settings.training.class_weights, labels)
+    loss_options(settings, labels)
     thresholds_by_type(settings.export.threshold, labels.types)
+
+
+def loss_options(settings: RunSettings, labels: LabelSet) -> LossOptions:
+    """Collect what the settings ask of the loss."""
+    training = settings.training
+    weights = class_weights(training.class_weights, labels)
+    teacher_weight = training.teacher_weight if training.teachers else None
+    return LossOptions(training.label_smoothing, weights, teacher_weight)
 
 
 def class_weights(weights: dict[str, float] | None, labels: LabelSet) -> list[float] | None:

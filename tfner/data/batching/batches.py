@@ -57,6 +57,7 @@ class Batches(EpochBatches):
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths
+        self.soft_tags = corpus.soft_tags
         self.buckets = buckets_of(np.bincount(self.lengths), settings)
         self.steps_per_epoch = self.buckets.steps
 

@@ -19,12 +19,29 @@ PACKED = ("input_ids", "segment_ids", "position_ids")
 PREFETCH = 8
 
 
+class SoftLabels(NamedTuple):
+    """Hold what teachers say of the L labelled pieces of some windows, in their order.
+
+    probabilities: float16 [L, K], of each tag; no row is all zeros.
+    is_gold: bool [L], whether the piece's label is gold; where it is not, the teachers' word is all
+        there is to learn.
+    """
+
+    probabilities: np.ndarray
+    is_gold: np.ndarray
+
+    def take(self, rows: np.ndarray) -> SoftLabels:
+        """Gather those of some labelled pieces."""
+        return SoftLabels(*(member[rows] for member in self))
+
+
 class Pieces(NamedTuple):
     """Hold the pieces of some windows, one window after the other; arrays [P]."""
 
     ids: np.ndarray
     labels: np.ndarray
     label_mask: np.ndarray
+    soft_labels: SoftLabels | None = None  # of the pieces with a label
 
 
 def padded_width(lengths_B: np.ndarray, longest: int) -> int:
@@ -59,7 +76,7 @@ def collate_padded(
     real_BT = real_positions(lengths_R, width)
     ids_BT, y_BT, mask_BT = scatter_pieces(pieces, real_BT, pad_id)
     x = {"input_ids": ids_BT, "attention_mask": real_BT.astype(np.int32)}
-    return x, y_BT, mask_BT
+    return {**x, **scatter_soft_labels(pieces.soft_labels, mask_BT)}, y_BT, mask_BT
 
 
 def collate_packed(
@@ -102,7 +119,7 @@ def collate_packed(
     begin_P = begin_N.repeat(lengths_N)
     positions_RT[real_RT] = np.arange(len(pieces.ids)) - begin_P
     x = {"input_ids": ids_RT, "segment_ids": segments_RT, "position_ids": positions_RT}
-    return x, y_RT, mask_RT
+    return {**x, **scatter_soft_labels(pieces.soft_labels, mask_RT)}, y_RT, mask_RT
 
 
 def real_positions(lengths_B: np.ndarray, width: int) -> np.ndarray:
@@ -135,13 +152,43 @@ def scatter_pieces(
     return ids_BT, y_BT, mask_BT
 
 
+def scatter_soft_labels(soft: SoftLabels | None, mask_BT: np.ndarray) -> dict[str, np.ndarray]:
+    """Write soft labels, in order, at the labelled positions, as two more members of x.
+
+    `soft_labels` is float32 [B, T, K], each row that a teacher gave with the sum 1, `gold_mask`
+    float32 [B, T]. Without soft labels there are no such members.
+
+        >>> soft = SoftLabels(np.array([[0.25, 0.75], [2.0, 0.0]]), np.array([True, False]))
+        >>> members = scatter_soft_labels(soft, np.array([[0.0, 1.0, 1.0]]))
+        >>> members["soft_labels"].tolist(), members["gold_mask"].tolist()
+        ([[[0.0, 0.0], [0.25, 0.75], [1.0, 0.0]]], [[0.0, 1.0, 0.0]])
+    """
+    if soft is None:
+        return {}
+    labelled_BT = mask_BT > 0
+    rows_LK = soft.probabilities.astype(np.float32)
+    soft_BTK = np.zeros((*mask_BT.shape, rows_LK.shape[1]), np.float32)
+    soft_BTK[labelled_BT] = rows_LK / rows_LK.sum(axis=1, keepdims=True)
+    gold_BT = np.zeros(mask_BT.shape, np.float32)
+    gold_BT[labelled_BT] = soft.is_gold
+    return {"soft_labels": soft_BTK, "gold_mask": gold_BT}
+
+
 def dataset_of(
     stream: Callable[[], Iterator[Batch]],
     members: Sequence[str],
     shape: tuple[int | None, int | None],
+    soft_tags: int | None = None,
 ) -> tf.data.Dataset:
-    """Wrap what `stream` yields, some batches prefetched; `shape` is that of every tensor."""
+    """Wrap what `stream` yields, some batches prefetched.
+
+    `shape` is that of every tensor; where `soft_tags` are given, there are soft labels of so many.
+    """
     ids, label_mask = tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.float32)
-    signature = dict.fromkeys(members, ids), ids, label_mask
+    x = dict.fromkeys(members, ids)
+    if soft_tags is not None:
+        soft_labels = tf.TensorSpec([*shape, soft_tags], tf.float32)
+        x |= {"soft_labels": soft_labels, "gold_mask": label_mask}
+    signature = x, ids, label_mask
     dataset = tf.data.Dataset.from_generator(stream, output_signature=signature)
     return dataset.prefetch(PREFETCH)

@@ -24,10 +24,12 @@ class Order(NamedTuple):
 class EpochBatches(ABC):
     """Batch windows, epoch by epoch.
 
-    `members` are those of x, `steps_per_epoch` counts the batches of an epoch.
+    `members` are those of x, `steps_per_epoch` counts the batches of an epoch. With soft labels, of
+    `soft_tags` tags, x has two members more: see `scatter_soft_labels`.
     """
 
     members: tuple[str, ...]
+    soft_tags: int | None = None
     steps_per_epoch: int
 
     @abstractmethod
@@ -60,4 +62,4 @@ class EpochBatches(ABC):
             numbers = range(first_epoch, epochs)
             return self.collate(map(Order, map(drawn, numbers), steps), replicas)
 
-        return dataset_of(stream, self.members, self.shape(replicas))
+        return dataset_of(stream, self.members, self.shape(replicas), self.soft_tags)

@@ -54,6 +54,7 @@ class PackedBatches(EpochBatches):
         self.corpus = corpus
         self.settings = settings
         self.lengths = corpus.lengths
+        self.soft_tags = corpus.soft_tags
         self._first = self._pack(next(draws(settings.seed, 0)))
         self._shape = settings.shape_of(len(self._first), self.lengths)
         self.steps_per_epoch, self.rows_per_batch = self._shape

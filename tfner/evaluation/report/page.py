@@ -36,7 +36,7 @@ OPTIONAL = (
     "name", "split", "documents", "units", "errors", "f1_interval", "reliability", "calibration",
 )  # fmt: skip
 ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
-ABSENT |= {key: {} for key in ("slices", "data_by_split", "seconds", "versions")}
+ABSENT |= {key: {} for key in ("slices", "data_by_split", "taught", "seconds", "versions")}
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -34,6 +34,8 @@ class Report:
         scores: counts over all evaluated documents.
         name: the settings' name; `split` names the data that was evaluated.
         dropped: `Ledger.counts` of each split, by the split's name.
+        taught: of each split that teachers labelled its `documents`, the units that were `taught`,
+            and those that no teacher has seen, `unseen`.
         seconds: wall time of each step.
         versions: of the packages that took part.
         errors: the kinds of mistakes, with examples.
@@ -49,6 +51,7 @@ class Report:
     name: str = ""
     split: str = ""
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    taught: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     errors: ErrorAnalysis | None = None
@@ -67,6 +70,7 @@ class Report:
         """
         values: dict[str, Any] = {"entity": self.scores.to_dict(), "data": self.total_dropped()}
         values["data_by_split"] = {name: dict(counts) for name, counts in self.dropped.items()}
+        values["taught"] = {name: dict(counts) for name, counts in self.taught.items()}
         values["seconds"] = {step: float(value) for step, value in self.seconds.items()}
         values["versions"] = dict(self.versions)
         for key in ("name", "split", "documents", "units"):
@@ -116,6 +120,8 @@ class Report:
         dropped = ", ".join(named)
         style = "yellow" if dropped else "dim"
         console.print(Text(f"Dropped from the data: {dropped or 'none'}", style=style))
+        for split, counts in self.taught.items():
+            console.print(Text(describe_taught(split, counts), style="dim"))
 
 
 def describe_interval(interval: Interval) -> str:
@@ -151,6 +157,17 @@ def describe_calibration(fit: CalibrationFit) -> str:
     before, after = percent(fit.before.ece), percent(fit.after.ece)
     held_apart = "each half of the documents by a fit on the other"
     return f"calibrated on dev: ECE {before} → {after}, {held_apart}"
+
+
+def describe_taught(split: str, counts: Mapping[str, int]) -> str:
+    """Write what teachers labelled as a line.
+
+    >>> describe_taught("unlabelled", {"documents": 1200, "taught": 34000, "unseen": 2})
+    'Labelled by teachers in unlabelled: 34,000 units of 1,200 documents; 2 were seen by none'
+    """
+    documents, taught, unseen = (f"{counts[name]:,}" for name in ("documents", "taught", "unseen"))
+    labelled = f"{taught} units of {documents} documents"
+    return f"Labelled by teachers in {split}: {labelled}; {unseen} were seen by none"
 
 
 def write_report(path: Path, content: str) -> None:

@@ -56,6 +56,12 @@ class ChainDecoder(Decoder):
             tags_M = best_chains(*arguments, known=KnownTags(tags_M, is_known_M))
         return self.read(tags_M, sums.log_marginals, lengths_B)
 
+    def log_marginals(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tf.Tensor:
+        """Compute the marginals of each unit's tags; float32 [M, K]."""
+        transitions_KK = tf.convert_to_tensor(self.transitions)
+        sums = sum_sequences(log_probs_MK, lengths_B, transitions_KK, *self.allowed)
+        return sums.log_marginals
+
 
 class SequenceSums(NamedTuple):
     """Hold sums over all legal sequences of each row, whose units stand in one line."""

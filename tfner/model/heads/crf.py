@@ -8,7 +8,15 @@ from tfner.exceptions import ConfigError
 from tfner.model.entity_marks import left_align
 from tfner.model.heads.chain import Chains, chain_costs
 from tfner.model.heads.chain_decoder import ChainDecoder
-from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, LossSums, register
+from tfner.model.heads.head import (
+    PLAIN_LOSS,
+    DecoderOptions,
+    LossOptions,
+    LossSums,
+    SoftTargets,
+    register,
+)
+from tfner.model.heads.soft_chain import SoftTags, soft_chain_costs
 from tfner.model.heads.softmax import SoftmaxHead
 from tfner.tagging.schemes import LabelSet
 
@@ -59,6 +67,31 @@ class CrfHead(SoftmaxHead):
         tags_BU = tf.gather(y_BT, position_BU, batch_dims=1)
         tags_BU = tf.where(chains.is_unit, tags_BU, 0)
         costs_B = chain_costs(emissions_BUK, tags_BU, self.transitions, chains)
+        weight = tf.reduce_sum(tf.cast(is_unit_BT, tf.float32))
+        return LossSums(tf.reduce_sum(costs_B), weight)
+
+    def soft_loss_sums(
+        self,
+        targets: SoftTargets,
+        logits_BTK: tf.Tensor,
+        mask_BT: tf.Tensor,
+        segments_BT: tf.Tensor | None = None,
+    ) -> LossSums:
+        """Sum up what each chain is expected to cost where its tags are drawn as the targets say.
+
+        (1 - share) of that is gold's chain, share of it chains of which each unit's tag is drawn
+        from its soft label, independently of the others: what a teacher with a softmax says of a
+        text as a whole, and of a teacher with a CRF all that its marginals tell.
+        """
+        is_unit_BT = mask_BT > 0
+        position_BU, chains = align_units(is_unit_BT, segments_BT)
+        share_BT = targets.teachers_share(self.loss.teacher_weight)
+        values = (logits_BTK, targets.y, targets.soft_labels, share_BT)
+        aligned = (tf.gather(value, position_BU, batch_dims=1) for value in values)
+        emissions_BUK, tags_BU, soft_BUK, share_BU = aligned
+        tags_BU = tf.where(chains.is_unit, tags_BU, 0)
+        soft_tags = SoftTags(tags_BU, soft_BUK, share_BU)
+        costs_B = soft_chain_costs(emissions_BUK, soft_tags, self.transitions, chains)
         weight = tf.reduce_sum(tf.cast(is_unit_BT, tf.float32))
         return LossSums(tf.reduce_sum(costs_B), weight)
 

@@ -109,6 +109,13 @@ class Decoder(tf.Module):
             tags_M = greedy(log_probs_MK)
         return self.read(tags_M, log_probs_MK, lengths_B)
 
+    def log_marginals(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tf.Tensor:
+        """Compute what each tag of a unit is worth given its whole text; float [M, K] as it came.
+
+        Here a unit's neighbours change nothing.
+        """
+        return log_probs_MK
+
     def read(self, tags_M: tf.Tensor, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
         """Read the entities that tags spell, and drop those below their thresholds."""
         row_M = row_numbers(lengths_B)

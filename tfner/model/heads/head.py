@@ -26,10 +26,25 @@ class LossOptions:
     Args:
         label_smoothing: share in [0, 1) of the target spread over all tags.
         class_weights: one weight a tag, or None.
+        teacher_weight: the share of the teachers, in 0 to 1, in what a unit with a gold tag learns;
+            None where there are no teachers.
+
+    Raises:
+        ConfigError: there are teachers beside smoothing or weights of tags.
     """
 
     label_smoothing: float = 0.0
     class_weights: list[float] | None = None
+    teacher_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.teacher_weight is None:
+            return
+        if self.label_smoothing:
+            expected = "expected 0 with training.teachers, whose labels are soft already"
+            raise ConfigError(f"training.label_smoothing: {expected}, got {self.label_smoothing}")
+        if self.class_weights is not None:
+            raise ConfigError("training.class_weights: expected none with training.teachers")
 
 
 PLAIN_LOSS = LossOptions()
@@ -67,6 +82,24 @@ class LossSums(NamedTuple):
     weight: tf.Tensor  # float32 scalar, the sum of their weights
 
 
+class SoftTargets(NamedTuple):
+    """Hold what units learn where there are teachers; where nothing is labelled it may be anything.
+
+    y: int32 [B, T], gold tags.
+    soft_labels: float32 [B, T, K], what the teachers say: rows with the sum 1.
+    gold_mask: float32 [B, T], 0 where there is no gold tag, so that the teachers' word is all.
+    """
+
+    y: tf.Tensor
+    soft_labels: tf.Tensor
+    gold_mask: tf.Tensor
+
+    def teachers_share(self, teacher_weight: float | None) -> tf.Tensor:
+        """Give the share of the teachers in what each unit learns; float32 [B, T]."""
+        share = 1.0 if teacher_weight is None else teacher_weight
+        return tf.where(self.gold_mask > 0, share, 1.0)
+
+
 class Head(keras.layers.Layer):
     """Turn hidden states into logits, logits into a loss, and logits into tags.
 
@@ -78,6 +111,8 @@ class Head(keras.layers.Layer):
         labels: the K tags.
         loss: options of the loss.
     """
+
+    learns_soft_labels = False  # whether it has `soft_loss_sums`
 
     def __init__(self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS):
         super().__init__(dtype="float32", name="head")
@@ -101,6 +136,20 @@ class Head(keras.layers.Layer):
             logits_BTK: where the mask is 0 they may be NaN or infinite, and must reach no gradient.
             mask_BT: float32, 0 = no label; a fraction is the weight of that position.
             segments_BT: of packed rows, int32: units of different segments are no neighbours.
+        """
+        raise NotImplementedError
+
+    def soft_loss_sums(
+        self,
+        targets: SoftTargets,
+        logits_BTK: tf.Tensor,
+        mask_BT: tf.Tensor,
+        segments_BT: tf.Tensor | None = None,
+    ) -> LossSums:
+        """Sum up the loss of units that teachers label, too: the share of theirs, the rest of gold.
+
+        A head that has it sets `learns_soft_labels`. Arguments are those of `loss_sums`; soft
+        labels that say what gold says cost what gold costs.
         """
         raise NotImplementedError
 
@@ -131,11 +180,14 @@ def build_head(name: str, labels: LabelSet, loss: LossOptions, initializer_range
     """Build the head that a setting names.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or it cannot learn from teachers and is to.
     """
     if name not in HEADS:
         names = sorted(HEADS)
         known = ", ".join(names)
         raise ConfigError(f"model.head: expected one of {known}, got {name!r}")
     kind = HEADS[name]
-    return kind(labels, loss, initializer_range=initializer_range)
+    head = kind(labels, loss, initializer_range=initializer_range)
+    if loss.teacher_weight is not None and not head.learns_soft_labels:
+        raise ConfigError(f"training.teachers: expected none with model.head {name}")
+    return head

@@ -6,8 +6,15 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tfner.model.export_copy import ExportCopy
-from tfner.model.heads.head import PLAIN_LOSS, Head, LossOptions, LossSums, register
-from tfner.model.losses import masked_cross_entropy_sum
+from tfner.model.heads.head import (
+    PLAIN_LOSS,
+    Head,
+    LossOptions,
+    LossSums,
+    SoftTargets,
+    register,
+)
+from tfner.model.losses import masked_cross_entropy_sum, soft_cross_entropy_sum
 from tfner.tagging.schemes import LabelSet
 
 
@@ -19,6 +26,8 @@ class SoftmaxHead(Head):
         loss: options of the loss.
         initializer_range: standard deviation of the kernel's first values.
     """
+
+    learns_soft_labels = True
 
     def __init__(
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
@@ -48,8 +57,27 @@ class SoftmaxHead(Head):
         segments_BT: tf.Tensor | None = None,
     ) -> LossSums:
         """Sum up the cross entropy of labelled positions; neighbours play no part."""
-        sums = masked_cross_entropy_sum(y_BT, logits_BTK, mask_BT, **vars(self.loss))
+        smoothing = self.loss.label_smoothing
+        options = {"label_smoothing": smoothing, "class_weights": self.loss.class_weights}
+        sums = masked_cross_entropy_sum(y_BT, logits_BTK, mask_BT, **options)
         return LossSums(*sums)
+
+    def soft_loss_sums(
+        self,
+        targets: SoftTargets,
+        logits_BTK: tf.Tensor,
+        mask_BT: tf.Tensor,
+        segments_BT: tf.Tensor | None = None,
+    ) -> LossSums:
+        """Sum up the cross entropy to the mixture of gold and soft labels.
+
+        It is the mixture of both cross entropies, (1 - share) of gold's and share of the teachers',
+        because cross entropy is linear in its target.
+        """
+        share_BT1 = tf.expand_dims(targets.teachers_share(self.loss.teacher_weight), -1)
+        gold_BTK = tf.one_hot(targets.y, len(self.labels))
+        mixed_BTK = (1.0 - share_BT1) * gold_BTK + share_BT1 * targets.soft_labels
+        return LossSums(*soft_cross_entropy_sum(mixed_BTK, logits_BTK, mask_BT))
 
     def export_copy(self) -> ExportCopy:
         """Copy kernel and bias, in float32."""

@@ -125,6 +125,18 @@ class Tagger(tf.Module):
         entity_score = None if scores_M is None else unit.with_values(scores_M)
         return TaggedUnits(unit, tag, probability, decoded.spans, entity_score)
 
+    def tag_probabilities(self, tokens: Tokens) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Compute the probability of each tag for the units of B texts, before anything is decoded.
+
+        Returns:
+            The units that have a piece, int32 [B, (V)], and their probabilities, float32 [M, K]:
+            marginals where the head knows which tags follow each other.
+        """
+        unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
+        log_probs_MK = self.unit_log_probabilities(tokens)
+        log_marginals_MK = self.decoder.log_marginals(log_probs_MK, count_pieces(unit))
+        return unit, tf.exp(log_marginals_MK)
+
     def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
         """Compute a distribution for every first piece, in order of texts and pieces.
 

@@ -73,6 +73,25 @@ class Signatures(tf.Module):
         found = FoundTags(tagged, tag, score, present, entity_score)
         return declared_outputs(WORDS, found)
 
+    @tf.function(input_signature=input_specs(WORDS), autograph=False)
+    def word_probabilities(self, words: tf.Tensor) -> tf.Tensor:
+        """Give the probability of each tag for each word of B sentences, for a student to learn.
+
+        It is no signature, so no server offers it; whoever loads the export in Python can call it.
+        Thresholds and the decoder change nothing.
+
+        Returns:
+            float32 [B, W, K], in the order of the card's tags; zeros for a word that the model does
+            not see, and behind a row's last word.
+        """
+        ragged = tf.RaggedTensor.from_tensor(words, lengths=count_words(words))
+        tokens = self.tagger.tokenizer.tokenize_words(ragged)
+        unit, probabilities_MK = self.tagger.tag_probabilities(tokens)
+        rows = tf.cast(unit.value_rowids(), tf.int32)
+        index_M2 = tf.stack([rows, unit.values], 1)
+        shape = [*tf.unstack(tf.shape(words)), len(self.tagger.labels)]
+        return tf.scatter_nd(index_M2, probabilities_MK, shape)
+
     @tf.function(input_signature=input_specs(FEATURES), autograph=False)
     def features(self, input_ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
         """Give tag probabilities of pieces that were made elsewhere, int32 [B, T], [B].

@@ -32,16 +32,7 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
         ModelError: there is no SavedModel of tfner's.
     """
     folder = find_version(Path(path))
-    check_files(folder)
-    card = read_card(folder)
-    check_graph(folder)
-    check_variables(folder)
-    load_text_ops()
-    try:
-        model = tf.saved_model.load(str(folder))
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        what = f"cannot be loaded as a SavedModel of tfner: {first_line(error)}"
-        raise ModelError(f"{folder}: {what}") from None
+    model, card = load_model(folder)
     missing = {TEXTS, WORDS} - set(model.signatures)
     if missing:
         names = ", ".join(sorted(missing))
@@ -49,6 +40,24 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
         raise ModelError(f"{folder}: expected a SavedModel of tfner, {came}")
     texts, words = model.signatures[TEXTS], model.signatures[WORDS]
     return GraphFunctions(model, texts, words).recognizer(card)
+
+
+def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Load a version's SavedModel and its card, when both are what they should be.
+
+    Raises:
+        ModelError: there is no SavedModel of tfner's.
+    """
+    check_files(folder)
+    card = read_card(folder)
+    check_graph(folder)
+    check_variables(folder)
+    load_text_ops()
+    try:
+        return tf.saved_model.load(str(folder)), card
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        what = f"cannot be loaded as a SavedModel of tfner: {first_line(error)}"
+        raise ModelError(f"{folder}: {what}") from None
 
 
 class GraphFunctions:

@@ -48,6 +48,7 @@ class RunFolder:
         best: the best weights and those that were the best before.
         last: the states to go on from.
         encoder: the encoder's configuration and vocabulary, copies that a run can rely on.
+        soft_labels: what the teachers of a run said, where no cache is set.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class RunFolder:
     best = path_of("checkpoints", "best")
     last = path_of("checkpoints", "last")
     encoder = path_of("encoder")
+    soft_labels = path_of("soft_labels")
 
     def state(self) -> Literal["absent", "unfinished", "finished"]:
         if not self.config.exists():

@@ -1,0 +1,201 @@
+"""Open teachers, models that were trained before, and ask them for the tags of words.
+
+What a teacher says of some words is kept in a file, so that a run that goes on, and another student
+of the same teacher, need not ask again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfner.config import RunSettings
+from tfner.data.soft_labels import tag_projection
+from tfner.exceptions import ConfigError, DataError, ModelError
+from tfner.safeio.printable import show
+from tfner.safeio.whole_files import read_arrays, write_arrays
+from tfner.serving.export.signatures import Signatures
+from tfner.serving.runtime.recognizer import padded_words
+from tfner.serving.runtime.saved_model import find_version, load_model
+from tfner.tagging.schemes import LabelSet
+from tfner.training.environment import describe_folder
+from tfner.training.restore import restore_tagger
+from tfner.training.state.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+Sentences = Sequence[Sequence[str]]
+ANSWERS = 1  # one more whenever a teacher is asked in another way
+SENTENCES_AT_ONCE = 128
+WORDS_AT_ONCE = 1 << 14  # padded to the longest sentence
+NAME_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Hold a model that says how probable each of its tags is for a word.
+
+    Args:
+        path: as it is set.
+        labels: its tags.
+        fingerprint: a hash of all that decides its answers.
+        ask: words string [B, W], "" behind the last one -> float32 [B, W, K], zeros for a word that
+            it does not see.
+        owner: the object that `ask` belongs to, which a function holds only weakly.
+    """
+
+    path: str
+    labels: LabelSet
+    fingerprint: str
+    ask: Callable[[tf.Tensor], tf.Tensor]
+    owner: Any = None
+
+
+def open_teachers(settings: RunSettings, labels: LabelSet) -> list[Teacher]:
+    """Open the teachers of a run, and check that they can teach its tags.
+
+    Raises:
+        ConfigError: one of them cannot.
+        ModelError: one is no model, or an export that does not tell probabilities.
+    """
+    teachers = []
+    for path in settings.training.teachers:
+        teacher = open_teacher(path)
+        try:
+            tag_projection(teacher.labels, labels)
+        except ConfigError as error:
+            raise ConfigError(f"training.teachers: {path}: {error}") from None
+        others = [name for name in teacher.labels.types if name not in labels.types]
+        if others:
+            names = ", ".join(others)
+            logger.warning("%s: knows types that are not learned, and count as O: %s", path, names)
+        teachers.append(teacher)
+    return teachers
+
+
+def open_teacher(path: str) -> Teacher:
+    """Open an export (`saved_models/NAME` or a version of it), or a run folder's best weights.
+
+    Raises:
+        ModelError: `path` is neither, or was exported by a version that told no probabilities.
+    """
+    if (Path(path) / "config.yaml").is_file():
+        folder = RunFolder(Path(path))
+        signatures = Signatures(restore_tagger(folder, folder.settings))
+        fingerprint = describe_folder(folder.best)["sha256"]
+        labels = signatures.tagger.labels
+        return Teacher(path, labels, fingerprint, signatures.word_probabilities, signatures)
+    version = find_version(Path(path))
+    model, card = load_model(version)
+    if not hasattr(model, "word_probabilities"):
+        expected = "expected an export that tells the probabilities of words, got an older one"
+        advice = "export its run again (python -m tfner.export RUN), or name the run's folder"
+        raise ModelError(f"training.teachers: {version}: {expected}; {advice}")
+    fingerprint = describe_folder(version)["sha256"]
+    labels = labels_of_card(version, card)
+    return Teacher(path, labels, fingerprint, model.word_probabilities, model)
+
+
+def labels_of_card(version: Path, card: dict[str, Any]) -> LabelSet:
+    """Read the tags of an export from its card.
+
+    Raises:
+        ModelError: it does not tell them.
+    """
+    types = card.get("labels")
+    if isinstance(types, list) and types and all(isinstance(name, str) for name in types):
+        try:
+            return LabelSet(tuple(types), card["tag_scheme"])
+        except ConfigError as error:
+            raise ModelError(f"{version}: {error}") from None
+    raise ModelError(f"{version}: expected labels, a list of names, got {show(types)}")
+
+
+def ask_all(
+    teachers: Sequence[Teacher], labels: LabelSet, sentences: Sentences, cache: Path | None
+) -> list[np.ndarray]:
+    """Average what the teachers say of each word over those that see it.
+
+    Args:
+        labels: the student's K tags.
+        cache: the folder where answers are kept; None = nowhere.
+
+    Returns:
+        float32 [W, K] a sentence; zeros for a word that nobody sees.
+    """
+    lengths = list(map(len, sentences))
+    words = sum(lengths)
+    total_WK = np.zeros((words, len(labels)), np.float32)
+    for teacher in teachers:
+        said = kept_answers(teacher, sentences, cache).astype(np.float32)
+        total_WK += said @ tag_projection(teacher.labels, labels)
+    mass_W1 = total_WK.sum(axis=1, keepdims=True)  # as many as see the word, but for rounding
+    mean_WK = np.divide(total_WK, mass_W1, out=np.zeros_like(total_WK), where=mass_W1 > 0)
+    borders = np.cumsum(lengths)[:-1]
+    return np.split(mean_WK, borders) if lengths else []
+
+
+def kept_answers(teacher: Teacher, sentences: Sentences, cache: Path | None) -> np.ndarray:
+    """Read a teacher's answers from their file; ask, and write it, where there is none."""
+    if cache is None:
+        return answers(teacher, sentences)
+    content = json.dumps([ANSWERS, teacher.fingerprint, *map(list, sentences)])
+    key = hashlib.blake2b(content.encode(), digest_size=32).hexdigest()
+    path = cache / f"{key[:NAME_LENGTH]}.teacher"
+    if path.exists():
+        try:
+            header, arrays = read_arrays(path)
+            if header.get("key") == key:
+                return arrays["answers"]
+            logger.warning("%s: another file; asking again", path)
+        except DataError as error:
+            logger.warning("%s; asking again", error)
+    said = answers(teacher, sentences)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, {"key": key}, {"answers": said})
+    except OSError as error:
+        logger.warning("%s: answers cannot be kept: %s", path, error.strerror or error)
+    return said
+
+
+def answers(teacher: Teacher, sentences: Sentences) -> np.ndarray:
+    """Ask a teacher for the words of all sentences, in one line: float16 [W, K] of its tags.
+
+    Raises:
+        ModelError: it answers with another number of tags than its card names.
+    """
+    tags = len(teacher.labels)
+    said: list[np.ndarray] = [np.zeros((0, tags), np.float16)] * len(sentences)
+    for together in in_batches(sentences):
+        rows = padded_words([sentences[index] for index in together])
+        width = len(rows[0])
+        answer_BWK = teacher.ask(tf.constant(rows, tf.string, [len(rows), width])).numpy()
+        if answer_BWK.shape != (len(rows), width, tags):
+            expected = f"expected probabilities of {tags} tags"
+            raise ModelError(f"{teacher.path}: {expected}, got the shape {answer_BWK.shape}")
+        for index, answer_WK in zip(together, answer_BWK.astype(np.float16), strict=True):
+            said[index] = answer_WK[: len(sentences[index])]
+    return np.concatenate([np.zeros((0, tags), np.float16), *said])
+
+
+def in_batches(sentences: Sentences) -> Iterator[list[int]]:
+    """Number the sentences that are asked for together: of like length, the longest first.
+
+    >>> list(in_batches([["a"], ["b", "c"], []]))
+    [[1, 0, 2]]
+    """
+    order = sorted(range(len(sentences)), key=lambda index: -len(sentences[index]))
+    start = 0
+    while start < len(order):
+        width = max(1, len(sentences[order[start]]))
+        rows = min(SENTENCES_AT_ONCE, max(1, WORDS_AT_ONCE // width))
+        yield order[start : start + rows]
+        start += rows
