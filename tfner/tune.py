@@ -15,7 +15,7 @@ from tfner.exceptions import MissingExtraError, Terminated
 from tfner.training.search.folder import folder_of
 from tfner.training.search.progress import SearchProgress, said_once
 from tfner.training.search.results import print_results
-from tfner.training.search.space import SearchSpace, read_tuning
+from tfner.training.search.space import SearchSpace, check_searchable, read_tuning
 from tfner.training.state.termination import terminable
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def tune(
     its trials.
     """
     require_optuna()
-    from tfner.training.search.search import check_searchable, search
-    from tfner.training.search.study import Study
-
     settings, tuning = load_with_tuning(config, overrides or ())
     check_searchable(settings, str(config))
     space, prunes = read_tuning(tuning, settings, str(config))
     folder = folder_of(settings)
     folder.create(space, overwrite=overwrite)
+    from tfner.training.search.search import search
+    from tfner.training.search.study import Study
+
     objective = partial(train_with_tensorflow, space, str(config))
     progress = SearchProgress(messages())
     try:

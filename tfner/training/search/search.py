@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tfner.config import RunSettings
-from tfner.exceptions import ConfigError, DivergedError
+from tfner.exceptions import DivergedError
 from tfner.training.search.folder import SearchFolder
 from tfner.training.search.progress import SearchProgress
 from tfner.training.search.records import TrialRecord, number_folder
@@ -35,20 +35,6 @@ class Objective(Protocol):
     """
 
     def __call__(self, settings: RunSettings, observe: Observe) -> float: ...
-
-
-def check_searchable(settings: RunSettings, source: str) -> None:
-    """Check that trials can be compared.
-
-    Raises:
-        ConfigError: there is no dev split to do so, or one trial is trained by many processes.
-    """
-    if settings.data.dev is None:
-        why = "required for a search, which compares trials by their F1 on it, but not given"
-        raise ConfigError(f"{source}: data.dev: {why}")
-    if settings.devices == "multi_worker":
-        expected = "expected a trial in one process; several processes may share a search"
-        raise ConfigError(f"{source}: devices: {expected}, got multi_worker")
 
 
 def search(

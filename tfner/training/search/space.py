@@ -176,6 +176,20 @@ def read_tuning(tuning: Any, settings: RunSettings, source: str) -> tuple[Search
     return SearchSpace(settings, found), tune.pruner == "median"
 
 
+def check_searchable(settings: RunSettings, source: str) -> None:
+    """Check that trials can be compared.
+
+    Raises:
+        ConfigError: there is no dev split to do so, or one trial is trained by many processes.
+    """
+    if settings.data.dev is None:
+        why = "required for a search, which compares trials by their F1 on it, but not given"
+        raise ConfigError(f"{source}: data.dev: {why}")
+    if settings.devices == "multi_worker":
+        expected = "expected a trial in one process; several processes may share a search"
+        raise ConfigError(f"{source}: devices: {expected}, got multi_worker")
+
+
 class Tuning(Settings):
     """Hold the group by its name, so that messages say it."""
 
