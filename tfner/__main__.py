@@ -20,13 +20,15 @@ from tfner.prepare import prepare
 from tfner.runs import runs
 from tfner.serve import serve
 from tfner.train import train
+from tfner.tune import tune
 
 
 def main() -> None:
     """Run the subcommand that the command line names."""
     app = new_app()
     app.callback(invoke_without_command=True)(greet)
-    for command in (train, prepare, evaluate, predict, beam, export, inspect, runs, serve):
+    working = (train, tune, prepare, evaluate, predict, beam, export, inspect, runs, serve)
+    for command in working:
         app.command()(with_log_option(command))
     run_app(app)
 

@@ -30,6 +30,7 @@ Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Keys of earlier versions and what they are called now, in the same group.
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
+TUNING = "tune"  # the group of a search for settings
 # The learning rate of an encoder of WIDEST dimensions and less; wider ones diverge at it.
 FULL_RATE, WIDEST = 2e-4, 384
 HEAD_RATE = 10
@@ -343,14 +344,26 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         ConfigError: the file is missing or no mapping, a key is unknown, a value of the wrong type,
             or an input file missing.
     """
+    settings, _ = load_with_tuning(path, overrides)
+    return settings
+
+
+def load_with_tuning(
+    path: str | os.PathLike[str], overrides: Sequence[str] = ()
+) -> tuple[RunSettings, Any]:
+    """Load settings as `load_settings` does, and give what stands under `tune` as it is.
+
+    That group is no setting of a run: `tfner.tune` checks it, every other command passes it over.
+    """
     values = read_yaml(Path(path))
     for notice in rename_old_keys(values):
         logger.warning("%s: %s", path, notice)
     for override in overrides:
         apply_override(values, override)
+    tuning = values.pop(TUNING, None)
     settings = validate(values, RunSettings, str(path))
     check_inputs(settings)
-    return settings
+    return settings, tuning
 
 
 def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSettings:

@@ -131,6 +131,8 @@ def join_taught(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
     labels = tf.concat([corpus.labels for corpus in corpora], axis=0)
     label_mask = tf.concat([corpus.label_mask for corpus in corpora], axis=0)
     pieces = np.concatenate([corpus.pieces for corpus in corpora])
+    passages = [corpus.passages for corpus in corpora if corpus.passages is not None]
+    together = np.concatenate(passages) if passages else None
     soft = [corpus.soft_labels for corpus in corpora if corpus.soft_labels is not None]
     joined = SoftLabels(*map(np.concatenate, zip(*soft, strict=True)))
-    return EncodedCorpus(input_ids, labels, label_mask, pieces, joined)
+    return EncodedCorpus(input_ids, labels, label_mask, pieces, together, joined)

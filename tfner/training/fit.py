@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,11 @@ from tfner.training.schedule import Schedule, choose_schedule, log_schedule
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 
 logger = logging.getLogger(__name__)
-Callbacks = list[keras.callbacks.Callback]
+Callbacks = Sequence[keras.callbacks.Callback]
 
 
-def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
-    """Train until the end or Ctrl-C.
+def fit(inputs: RunInputs, devices: Devices, more: Callbacks = ()) -> tuple[TokenClassifier, bool]:
+    """Train until the end or Ctrl-C; `more` callbacks are called once dev has been scored.
 
     Returns:
         The model, in the chief with its best weights, and whether Ctrl-C ended the training.
@@ -50,7 +50,7 @@ def fit(inputs: RunInputs, devices: Devices) -> tuple[TokenClassifier, bool]:
     log_schedule(schedule)
     with devices.strategy.scope():
         model = compile_model(inputs, schedule.updates)
-    run_callbacks = RunCallbacks(inputs, devices, model, batches, schedule)
+    run_callbacks = RunCallbacks(inputs, devices, model, batches, schedule, more)
     with devices.strategy.scope():
         position = run_callbacks.resume.restore()
     if position != TrainingPosition():
@@ -89,6 +89,7 @@ class RunCallbacks:
         model: TokenClassifier,
         batches: TrainingBatches,
         schedule: Schedule,
+        more: Callbacks = (),
     ):
         settings = inputs.settings.training
         folder = inputs.folder
@@ -115,7 +116,7 @@ class RunCallbacks:
 
         metrics = callbacks.MetricsLog(folder.metrics)
         scalars = Scalars(folder.tensorboard)
-        writers = [metrics, self.bar, EventLines(), scalars] if devices.chief else []
+        writers = [*more, metrics, self.bar, EventLines(), scalars] if devices.chief else []
         non_finite = NonFiniteSteps(settings.skipped_in_a_row, documents_of, self.resume)
         watchers = [StepMetrics(self.input_monitor), self.throughput, non_finite]
         scoring = [*dev_report(inputs, model, devices), self.best]

@@ -26,7 +26,7 @@ from tfner.training.calibrate import calibrate_on_dev
 from tfner.training.card import card_of_run, recognizer_of_run
 from tfner.training.devices.strategy import Devices, open_devices
 from tfner.training.environment import versions
-from tfner.training.fit import fit
+from tfner.training.fit import Callbacks, fit
 from tfner.training.run_inputs import RunInputs, load_run_inputs, timed
 from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
@@ -47,8 +47,16 @@ class Outcome:
     export: Path | None = None
 
 
-def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -> Outcome:
+def train(
+    settings: RunSettings,
+    console: Console,
+    *,
+    overwrite: bool = False,
+    callbacks: Callbacks = (),
+) -> Outcome:
     """Train, evaluate and export; a run that was stopped goes on, a finished one is left alone.
+
+    `callbacks` are called once dev has been scored, in the chief alone.
 
     Raises:
         ConfigError: the run folder holds a run with other settings and `overwrite` is not given,
@@ -70,7 +78,8 @@ def train(settings: RunSettings, console: Console, *, overwrite: bool = False) -
             if not devices.broadcast_from_chief(np.array(work, np.int32)):
                 return Outcome(folder, "finished before")
             with log_lifecycle(folder) if devices.chief else nullcontext():
-                outcome = run_training(settings, folder, console, devices, overwrite=overwrite)
+                more: Any = {"overwrite": overwrite, "callbacks": callbacks}
+                outcome = run_training(settings, folder, console, devices, **more)
                 if outcome.state == "finished":
                     devices.wait_for_chief()
                 return outcome
@@ -120,6 +129,7 @@ def run_training(
     devices: Devices,
     *,
     overwrite: bool = False,
+    callbacks: Callbacks = (),
 ) -> Outcome:
     """Carry out a run; processes other than the chief take part in the training alone."""
     chief = devices.chief
@@ -127,7 +137,7 @@ def run_training(
     if inputs.teachers:
         with timed(inputs.seconds, "teachers"):
             teach(inputs, writes=chief)
-    model, interrupted = fit(inputs, devices)
+    model, interrupted = fit(inputs, devices, callbacks)
     state = "interrupted" if interrupted else "finished"
     outcome = Outcome(folder, state)
     if not chief:

@@ -114,9 +114,14 @@ FILTERS = {
 
 @cache
 def load_template() -> Template:
-    """Compile the page with every value escaped, and an error for a value that is not there."""
+    """Compile the page."""
+    return page_environment(FOLDER).get_template("page.html")
+
+
+def page_environment(*folders: Path) -> Environment:
+    """Read templates in which every value is escaped, and one that is not there is an error."""
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         finalize=harmless,
         undefined=StrictUndefined,
@@ -124,4 +129,4 @@ def load_template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
-    return environment.get_template("page.html")
+    return environment

@@ -171,12 +171,8 @@ class RunFolder:
 
         Only the devices may be others, which change no result.
         """
-        before = flatten(self.settings.model_dump(mode="json"))
-        now = flatten(settings.model_dump(mode="json"))
-        changed = []
-        for key, value in now.items():
-            if key != "devices" and before.get(key) != value:
-                changed.append(f"{key}: {before.get(key)!r} → {value!r}")
+        before, now = (each.model_dump(mode="json") for each in (self.settings, settings))
+        changed = describe_changes(before, now)
         if changed:
             other = f"holds a run with other settings ({'; '.join(changed)})"
             raise ConfigError(f"{self.path} {other}; choose another name or add --overwrite")
@@ -198,6 +194,20 @@ class RunFolder:
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def describe_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Describe each setting that is another one now, but for the devices, which change no result.
+
+    >>> describe_changes({"a": 1, "devices": "cpu"}, {"a": 2, "devices": "gpu"})
+    ['a: 1 → 2']
+    """
+    old = flatten(before)
+    changed = []
+    for key, value in flatten(now).items():
+        if key != "devices" and old.get(key) != value:
+            changed.append(f"{key}: {old.get(key)!r} → {value!r}")
+    return changed
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

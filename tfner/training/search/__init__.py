@@ -1,0 +1,1 @@
+"""A search for the settings of the best dev F1: trials, and a database that keeps them."""

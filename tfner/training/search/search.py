@@ -1,0 +1,114 @@
+"""Carry out a search: claim a trial, train it, keep its result, until as many as asked have ended.
+
+Several processes may do so on one folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tfner.config import RunSettings
+from tfner.exceptions import DivergedError
+from tfner.training.search.folder import SearchFolder
+from tfner.training.search.progress import SearchProgress
+from tfner.training.search.records import TrialRecord, number_folder
+from tfner.training.search.results import write_results
+from tfner.training.search.space import SearchSpace
+from tfner.training.search.study import Claim, Study
+
+# Of an epoch, from 1, of all epochs, with its dev F1: whether the training is to end with it.
+Observe = Callable[[int, int, float], bool]
+
+
+class NoResultError(Exception):
+    """Say why a trial has no result though the search goes on: too large for the memory."""
+
+
+class Objective(Protocol):
+    """Train a configuration, and call `observe` after each epoch; return its dev F1.
+
+    Raises:
+        DivergedError, NoResultError: it has none; the search goes on.
+        KeyboardInterrupt, Terminated: it was stopped, and goes on when it is called again.
+    """
+
+    def __call__(self, settings: RunSettings, observe: Observe) -> float: ...
+
+
+def search(
+    folder: SearchFolder,
+    space: SearchSpace,
+    objective: Objective,
+    progress: SearchProgress,
+    *,
+    trials: int,
+    prunes: bool = True,
+) -> list[TrialRecord]:
+    """Train trials until so many have ended, over all processes and earlier calls together.
+
+    Results are written after each trial.
+
+    Returns:
+        The trials that have ended, by number.
+
+    Raises:
+        StorageError: the folder or the database cannot be used.
+        TfnerError: what ends any training, such as data that cannot be read.
+        KeyboardInterrupt, Terminated: the search was stopped; the same call goes on.
+    """
+    study = Study(folder, space, prunes=prunes)
+    with folder.working() as worker, progress.shown(study.records(), trials):
+        while claim := study.claim(trials, worker):
+            carry_out(study, claim, objective, progress)
+            records = study.records()
+            progress.end_trial(records, claim.number)
+            write_results(folder, space, records, study.importance())
+    return study.records()
+
+
+def carry_out(study: Study, claim: Claim, objective: Objective, progress: SearchProgress) -> None:
+    """Train one claimed trial and keep its result; a trial that is stopped is given back."""
+    if claim.settings is None:
+        study.finish(claim, None, 0.0, claim.reason)
+        return
+    if twin := study.find_twin(claim):
+        study.copy_result(claim, twin)
+        return
+    progress.begin_trial(claim.number, study.space.values_of(claim.settings))
+    settings = trial_settings(study.folder, claim)
+    start = time.monotonic()
+
+    def observe(epoch: int, epochs: int, f1: float) -> bool:
+        progress.show_epoch(epoch, epochs, f1)
+        return study.report(claim, epoch, epochs, f1)
+
+    try:
+        f1 = objective(settings, observe)
+    except (DivergedError, NoResultError) as error:
+        study.finish(claim, None, time.monotonic() - start, str(error))
+    except BaseException:
+        study.release(claim, time.monotonic() - start)
+        raise
+    else:
+        study.finish(claim, f1, time.monotonic() - start)
+
+
+def trial_settings(folder: SearchFolder, claim: Claim) -> RunSettings:
+    """Make the settings of a trial's own run: without test and export, with corpora kept.
+
+    A test split that is looked at in each trial would be no test any more.
+    """
+    settings = claim.settings
+    if settings is None:
+        raise ValueError(f"trial {claim.number}: {claim.reason}")
+    data: Any = {"test": None, "cache": settings.data.cache or str(folder.cache)}
+    changed = {
+        "name": number_folder(claim.number),
+        "runs_dir": str(folder.trials),
+        "note": "",
+        "data": settings.data.model_copy(update=data),
+        "export": settings.export.model_copy(update={"enabled": False}),
+    }
+    return settings.model_copy(update=changed)

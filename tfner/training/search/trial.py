@@ -1,0 +1,77 @@
+"""Train one trial of a search, as `tfner.train` trains any configuration."""
+
+from __future__ import annotations
+
+import gc
+
+import tensorflow as tf
+import tf_keras as keras
+from rich.console import Console
+
+from tfner.config import RunSettings
+from tfner.exceptions import ConfigError, ModelError
+from tfner.model.heads.head import HEADS
+from tfner.safeio.printable import first_line
+from tfner.training.run import train
+from tfner.training.search.search import NoResultError, Observe
+from tfner.training.search.space import Choices, SearchSpace
+from tfner.training.state.run_list import summarize_run
+
+HEAD = "model.head"
+
+
+class DevScores(keras.callbacks.Callback):
+    """Tell a search the dev F1 of each epoch, and end the training where it says so.
+
+    The end is that of early stopping, which checkpoints hold: a process that is killed right after
+    goes on to the same end.
+    """
+
+    def __init__(self, observe: Observe):
+        super().__init__()
+        self.observe = observe
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        f1 = float((logs or {})["val_entity_f1"])
+        epochs = self.params["epochs"]
+        if self.observe(epoch + 1, epochs, f1):
+            self.model.stop_training = True
+
+
+def train_trial(settings: RunSettings, observe: Observe) -> float:
+    """Train a configuration, and return the dev F1 of its best weights.
+
+    Raises:
+        NoResultError: the memory of the device is too small for it.
+        KeyboardInterrupt: Ctrl-C has stopped it; the state is saved.
+        TfnerError, Terminated: see `tfner.training.run.train`.
+    """
+    try:
+        outcome = train(settings, Console(quiet=True), callbacks=[DevScores(observe)])
+    except tf.errors.ResourceExhaustedError as error:
+        raise NoResultError(f"out of memory: {first_line(error)}") from None
+    finally:
+        # What Keras keeps of the models before would fill the memory.
+        keras.backend.clear_session()
+        gc.collect()
+    if outcome.state == "interrupted":
+        raise KeyboardInterrupt
+    # A run that an earlier process has brought to its end is only read.
+    f1 = summarize_run(outcome.folder.path).f1
+    if f1 is None:
+        raise ModelError(f"{outcome.folder.report}: expected the F1 on dev, found none")
+    return f1
+
+
+def check_heads(space: SearchSpace, source: str) -> None:
+    """Check that each head that is tried is there: their names are known once TensorFlow is loaded.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    heads = space.dimensions.get(HEAD)
+    names = heads.values if isinstance(heads, Choices) else ()
+    unknown = [name for name in names if name not in HEADS]
+    if unknown:
+        expected = f"expected heads of {', '.join(sorted(HEADS))}, got {unknown[0]}"
+        raise ConfigError(f"{source}: tune.space: {HEAD}: {expected}")

@@ -1,0 +1,96 @@
+"""`python -m tfner.tune CONFIG.yaml --trials N [key=value …]`: search for better settings."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfner.commands import load_tensorflow, messages, output, plain_console, run
+from tfner.config import RunSettings, load_with_tuning
+from tfner.exceptions import MissingExtraError, Terminated
+from tfner.training.search.folder import folder_of
+from tfner.training.search.progress import SearchProgress, said_once
+from tfner.training.search.results import print_results
+from tfner.training.search.space import SearchSpace, check_searchable, read_tuning
+from tfner.training.state.termination import terminable
+
+if TYPE_CHECKING:
+    from tfner.training.search.search import Observe
+
+TRIALS = 20
+PIPED_WIDTH = 240  # columns, so that no line of a table is broken
+TRIALS_HELP = "Trials in all, over every process and earlier call; pruned ones count."
+OVERWRITE_HELP = "Delete the search of this name and begin again."
+OVERRIDES_HELP = "Settings to replace: training.batching=padded."
+CONFIG_HELP = "YAML file with the settings of the run, and under tune what is tried."
+OVERRIDES = typer.Argument(metavar="[KEY=VALUE]...", help=OVERRIDES_HELP)
+
+
+def tune(
+    config: Annotated[Path, typer.Argument(help=CONFIG_HELP)],
+    overrides: Annotated[list[str] | None, OVERRIDES] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help=TRIALS_HELP)] = TRIALS,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE_HELP)] = False,
+) -> None:
+    """Search for the settings of the best dev F1, and write them as a configuration.
+
+    The same command goes on with a search that was stopped; in several processes at once they share
+    its trials.
+    """
+    require_optuna()
+    settings, tuning = load_with_tuning(config, overrides or ())
+    check_searchable(settings, str(config))
+    space, prunes = read_tuning(tuning, settings, str(config))
+    folder = folder_of(settings)
+    folder.create(space, overwrite=overwrite)
+    from tfner.training.search.search import search
+    from tfner.training.search.study import Study
+
+    objective = partial(train_with_tensorflow, space, str(config))
+    progress = SearchProgress(messages())
+    try:
+        with terminable(), said_once():
+            records = search(folder, space, objective, progress, trials=trials, prunes=prunes)
+    except KeyboardInterrupt:
+        messages().print(f"{folder.path}: the same command goes on with the search")
+        raise
+    except Terminated as stopped:
+        raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None
+    console = output()
+    if not console.is_terminal:
+        console = plain_console(width=PIPED_WIDTH)
+    print_results(console, folder, records, Study(folder, space).importance())
+
+
+def require_optuna() -> None:
+    """Check that the library is there, which is an extra.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise MissingExtraError("optuna", "tune", "python -m tfner.tune")
+
+
+def train_with_tensorflow(
+    space: SearchSpace, source: str, settings: RunSettings, observe: Observe
+) -> float:
+    """Train one trial; TensorFlow is imported here, before the first.
+
+    Raises:
+        ConfigError: a head that is to be tried is not there.
+        NoResultError, TfnerError: see `tfner.training.search.trial`.
+    """
+    load_tensorflow()
+    from tfner.training.search.trial import check_heads, train_trial
+
+    check_heads(space, source)
+    return train_trial(settings, observe)
+
+
+if __name__ == "__main__":
+    run(tune)
