@@ -2,7 +2,7 @@
 
 The four modes are those of SemEval-2013 task 9.1. nervaluate itself is the oracle in tests and not
 used here: it needs Python 3.11, compares each entity of a document with each other one (20,000 in
-one text take minutes), depends on the order in which entities are listed, and divides by zero where
+one text take two minutes), depends on the order in which entities are listed, and divides by zero where
 one has no length.
 """
 

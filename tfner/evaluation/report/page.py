@@ -32,7 +32,13 @@ MEANINGS = {
     "invalid_span": "a span outside its text or of no length",
 }
 FOLDER = Path(__file__).parent
-OPTIONAL = ("name", "split", "documents", "units", "errors", "f1_interval")
+MODE_MEANINGS = {
+    "strict": "the same span and label",
+    "exact": "the same span, whatever the label",
+    "partial": "the same span; an overlapping one counts half; whatever the label",
+    "ent_type": "an overlapping span of the same label",
+}
+OPTIONAL = ("name", "split", "documents", "units", "errors", "f1_interval", "partial_matches")
 ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
 ABSENT |= {key: {} for key in ("slices", "data_by_split", "seconds", "versions")}
 
@@ -43,6 +49,7 @@ def render(report: Mapping[str, Any]) -> str:
     types = sorted(report["entity"]["types"].items(), key=by_support)
     reasons = sorted(set().union(*report["data_by_split"].values()))
     values = {"report": report, "types": types, "reasons": reasons, "meanings": MEANINGS}
+    values["modes"] = MODE_MEANINGS
     if errors := report["errors"]:
         values["confusion_types"] = confusion_types(errors)
         examples = errors["examples"].items()

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tfner.evaluation.errors import ErrorAnalysis
 from tfner.evaluation.intervals import Interval
+from tfner.evaluation.partial_matches import PartialMatches
 from tfner.evaluation.report.page import percent, render
 from tfner.evaluation.scores import EntityScores, Score
 from tfner.safeio.printable import printable
@@ -39,6 +40,7 @@ class Report:
         splits: scores of the other splits of the same run.
         documents, units: how many were evaluated.
         interval: of the micro F1.
+        partial_matches: what the same predictions score where borders or types count less.
     """
 
     scores: EntityScores
@@ -53,6 +55,7 @@ class Report:
     documents: int | None = None
     units: int | None = None
     interval: Interval | None = None
+    partial_matches: PartialMatches | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `report.json` holds; `data` sums `dropped` over the splits.
@@ -70,6 +73,8 @@ class Report:
             values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
         values["f1_interval"] = self.interval.to_dict() if self.interval else None
+        matches = self.partial_matches
+        values["partial_matches"] = matches.to_dict() if matches else None
         filled = {key for key, value in values.items() if value not in (None, "", {})}
         return {key: values[key] for key in values if key in filled | ALWAYS_WRITTEN}
 
@@ -94,6 +99,8 @@ class Report:
         console.print(_score_table(self.scores, self.split))
         if self.interval:
             console.print(Text(describe_interval(self.interval), style="dim"))
+        if self.partial_matches:
+            console.print(Text(describe_matches(self.partial_matches), style="dim"))
         for name, scores in self.slices.items():
             micro = scores.micro
             score = f"micro F1 {percent(micro.f1)} on {micro.support:,} entities"
@@ -114,6 +121,21 @@ def describe_interval(interval: Interval) -> str:
     low, high = percent(interval.low), percent(interval.high)
     draws = f"{interval.level:.0%} of {interval.samples:,} draws of {interval.documents:,}"
     return f"micro F1 on other such documents: {low} to {high} in {draws}"
+
+
+def describe_matches(matches: PartialMatches) -> str:
+    """Write the micro F1 of the modes that are looser than the strict one as a line.
+
+    >>> from tfner.documents import Entity
+    >>> from tfner.evaluation.partial_matches import count_partial_matches
+    >>> describe_matches(count_partial_matches([([Entity(0, 8, "A")], [Entity(4, 8, "A")])]))
+    'looser F1: exact 0.0 (any type), partial 50.0, ent_type 100.0 (any overlap)'
+    """
+    micro = matches.micro
+    exact, partial = percent(micro["exact"].f1), percent(micro["partial"].f1)
+    ent_type = percent(micro["ent_type"].f1)
+    by_span = f"exact {exact} (any type), partial {partial}"
+    return f"looser F1: {by_span}, ent_type {ent_type} (any overlap)"
 
 
 def write_report(path: Path, content: str) -> None:
