@@ -43,10 +43,15 @@ def disjoint(entities):
 
 def of_nervaluate(pairs):
     """Results of the package, for entities in the order of the text; its ends are inclusive."""
-    nervaluate = pytest.importorskip("nervaluate", reason="needs nervaluate, on Python 3.11 or later")
+    nervaluate = pytest.importorskip(
+        "nervaluate", reason="needs nervaluate, on Python 3.11 or later"
+    )
     sides = [
         [
-            [{"label": each.label, "start": each.start, "end": each.end - 1} for each in by_key(side)]
+            [
+                {"label": each.label, "start": each.start, "end": each.end - 1}
+                for each in by_key(side)
+            ]
             for side in entities
         ]
         for entities in zip(*pairs, strict=True)
@@ -130,7 +135,10 @@ def test_it_goes_into_json_by_name():
     assert list(loaded["types"]["A"]) == list(MODES)
     assert loaded["micro"]["partial"] == {
         **dict.fromkeys(OUTCOMES, 0),
-        **{"partial": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5},
+        "partial": 1,
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
     }
 
 

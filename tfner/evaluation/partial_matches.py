@@ -1,9 +1,9 @@
 """Count partial and type-only matches as nervaluate does, beside the strict score.
 
-The four modes are those of SemEval-2013 task 9.1. nervaluate itself is the oracle in tests and not
+The four modes are those of SemEval-2013 task 9.1. nervaluate (1.2.1) is the oracle in tests and not
 used here: it needs Python 3.11, compares each entity of a document with each other one (20,000 in
-one text take two minutes), depends on the order in which entities are listed, and divides by zero where
-one has no length.
+one text take two minutes), gives other counts where entities are listed in another order, and
+divides by zero where one has no length.
 """
 
 from __future__ import annotations
