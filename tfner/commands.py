@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from rich.console import Console
 
-from tfner.exceptions import Terminated, TfnerError, WorkerLostError
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document, Entity
+from tfner.exceptions import DataError, Terminated, TfnerError, WorkerLostError
+from tfner.formats import read_documents
 from tfner.formats.registry import names_of, readable
+from tfner.formats.resume import Nothing
 from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
+from tfner.monitoring.progress import meter
 from tfner.safeio.printable import one_line
 from tfner.safeio.validation import validate
 
@@ -38,6 +43,8 @@ FILE_HELP = "Most bytes of a file that is held in memory whole (json, brat, docu
 STRICT_HELP = "Stop at what would otherwise be repaired and counted."
 SCHEME_HELP = "IO, IOB1, IOB2, BIOES, BILOU; auto finds out."
 COLUMN_HELP = "Column of the {}, from 0; negative from the end."
+DATA_HELP = "Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE."
+RAW_HELP = "Predict from the raw text, even where the data gives words."
 Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help=SCHEME_HELP)]
@@ -46,6 +53,7 @@ TagColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("tag"))]
 LogJson = Annotated[bool, typer.Option("--log-json", help=LOG_HELP)]
 MaxLine = Annotated[int, typer.Option("--max-line", help=LINE_HELP)]
 MaxFile = Annotated[int, typer.Option("--max-file", help=FILE_HELP)]
+Raw = Annotated[bool, typer.Option("--raw", help=RAW_HELP)]
 Strict = Annotated[bool, typer.Option("--strict", help=STRICT_HELP)]
 
 
@@ -53,6 +61,18 @@ def validate_reading(**values: Any) -> ReadSettings:
     """Validate a command line's options for reading files, like those of a configuration."""
     given = {name: value for name, value in values.items() if value is not None}
     return validate(given, ReadSettings, "command line")
+
+
+def read_marked(data: str, settings: ReadSettings, ledger: Ledger) -> list[Document]:
+    """Read a source of marked data whole.
+
+    Raises:
+        DataError: it cannot be read, or holds no document.
+    """
+    documents = list(read_documents(data, settings, ledger))
+    if not documents:
+        raise DataError(f"{data}: expected documents, found none")
+    return documents
 
 
 def output() -> Console:
@@ -129,6 +149,23 @@ def open_recognizer(path: Path) -> Recognizer:
 
     share_processors(count_processors())
     return open_model(path)
+
+
+def find_entities(
+    recognizer: Recognizer, documents: Sequence[Document], what: str = "documents"
+) -> list[list[Entity]]:
+    """Find the entities of all documents, and show what is done as the model answers."""
+    from tfner.serving.runtime.bulk import mark_all
+
+    found: list[list[Entity]] = []
+
+    def save(_: Document, entities: list[Entity] | None) -> None:
+        found.append(entities or [])
+
+    with meter(messages(), what, len(documents)) as shown:
+        for step in mark_all(recognizer, documents, save, Nothing()):
+            shown.advance(step.documents, step.words)
+    return found
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tfner.evaluation.report.page import percent, render_comparison, signed
 from tfner.evaluation.report.report import write_report
 from tfner.safeio.printable import one_line, printable
 
-COLUMNS = ("entities", "A", "B", "B-A", f"{LEVEL:.0%} of draws", "B≤A", "p", "Holm")
+COLUMNS = ("gold", "A", "B", "B-A", f"{LEVEL:.0%} of draws", "B≤A", "p", "Holm")
 STYLES = {"better": "green", "worse": "red", "different": "yellow"}
 
 
@@ -85,7 +85,7 @@ def difference_table(comparison: Comparison, title: str) -> Table:
     shown_title = Text(printable(title)) if title else None
     # Without borders: eight columns of numbers are to fit in 80 characters.
     table = Table(title=shown_title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("type")
+    table.add_column("type", overflow="fold")
     for column in COLUMNS:
         table.add_column(Text(column), justify="right", no_wrap=True)
     for name, difference in comparison.types.items():
@@ -105,16 +105,16 @@ def difference_cells(name: str, difference: F1Difference) -> list[Text]:
 
 def describe_draws(comparison: Comparison) -> str:
     """Write what the columns of the table mean."""
-    drawn = f"{comparison.groups:,} documents"
+    draws, groups = f"{comparison.draws:,}", f"{comparison.groups:,}"
+    lines = [
+        f"{LEVEL:.0%} of draws: B-A in {draws} draws of {groups} documents with replacement",
+        "B≤A: share of these draws in which B is not better",
+        f"p: share of {draws} swaps of A and B by document that differ as much, either way",
+        f"Holm: p of a type among {len(comparison.types)} that are tested together",
+    ]
     if comparison.groups < comparison.documents:
-        drawn = f"{comparison.documents:,} texts in {drawn}, each drawn and swapped as one"
-    draws = f"{comparison.draws:,}"
-    bootstrap = f"{LEVEL:.0%} of {draws} draws with replacement gave a B-A between these"
-    b_not_better = "B≤A: share of the draws in which B is not better"
-    swapped = f"p: share of {draws} swaps of A and B by document that differ as much, either way"
-    tests = len(comparison.types)
-    many = f"Holm: p where {tests} {'type is' if tests == 1 else 'types are'} tested together"
-    return f"{drawn}; {bootstrap}\n{b_not_better}\n{swapped}\n{many}"
+        lines.append(f"{comparison.documents:,} texts are of {groups} documents, drawn as such")
+    return "\n".join(lines)
 
 
 def describe_changes(changes: Changes) -> str:
