@@ -33,7 +33,8 @@ class Change:
     """Show a document in which A and B found different entities.
 
     `gold`, `a` and `b` hold the entities on which these three do not agree, with their spans in the
-    document. `context` is what stands around them, and begins at code point `offset`.
+    document. `context` is what stands around them, and begins at code point `offset`; where the text
+    goes on behind it, it is `cut_short`.
     """
 
     verdict: Verdict
@@ -42,6 +43,7 @@ class Change:
     errors: Errors
     context: str
     offset: int
+    cut_short: bool
     gold: tuple[Entity, ...]
     a: tuple[Entity, ...]
     b: tuple[Entity, ...]
@@ -133,8 +135,8 @@ def describe_change(
     offset = max(0, min(start for start, _ in spans) - CONTEXT)
     end = min(max(end for _, end in spans) + CONTEXT, offset + LONGEST_CONTEXT)
     context = document.text[offset:end]
-    where = (document.id, document.group, errors, context, offset)
-    return Change(verdict, *where, *disputed)
+    shown = (context, offset, end < len(document.text))
+    return Change(verdict, document.id, document.group, errors, *shown, *disputed)
 
 
 def entities_of(text: str, keys: Counter[tuple[int, int, str]]) -> Iterator[Entity]:

@@ -90,16 +90,16 @@ def match_scored(a: Sequence[ScoredSentence], b: Sequence[ScoredSentence]) -> It
         DataError: the files are of other text or gold entities, or one is shorter; the message
             opens with the line of B, or of A where B has ended.
     """
-    for one, other in zip_longest(a, b):
-        if one is None or other is None:
-            beyond = (one or other).sentence.where(0)
-            came = f"got one beyond the {min(len(a), len(b)):,} of the other file"
-            raise DataError(f"{beyond}: expected no further sentence, {came}")
+    for one, other in zip(a, b, strict=False):
         check_words(one.sentence, other.sentence)
         predicted = move_entities(other.predicted, other.document, one.document)
         gold = move_entities(other.document.entities, other.document, one.document)
         check_gold(one, other.sentence, gold)
         yield one.document, list(one.predicted), predicted
+    shorter = min(len(a), len(b))
+    for beyond in (*a[shorter:], *b[shorter:]):
+        got = f"got one beyond the {shorter:,} of the other file"
+        raise DataError(f"{beyond.sentence.where(0)}: expected no further sentence, {got}")
 
 
 def check_words(a: Sentence, b: Sentence) -> None:

@@ -135,7 +135,8 @@ def print_change(change: Change, console: Console) -> None:
     errors = change.errors
     heading = f"{change.verdict}: {errors.a} → {errors.b} errors"
     console.print(Text(f"\n{heading}  {printable(change.document)}", style=STYLES[change.verdict]))
-    console.print(Text(f"  {one_line(change.context)}"))
+    before, behind = "…" if change.offset else "", "…" if change.cut_short else ""
+    console.print(Text(f"  {before}{one_line(change.context)}{behind}"))
     for name, entities in (("gold", change.gold), ("A", change.a), ("B", change.b)):
         found = ", ".join(map(describe_entity, entities)) or "-"
         console.print(Text(f"  {name:<5}{found}"))
