@@ -120,9 +120,9 @@ def predict_both(
     shown = [replace(document, words=None) for document in documents] if raw else documents
     found: list[Found] = []
     seconds: dict[str, float] = {}
-    for name, recognizer in zip("AB", recognizers, strict=True):
+    for name, recognizer in zip("ab", recognizers, strict=True):
         start = time.perf_counter()
-        found.append(commands.find_entities(recognizer, shown, f"documents, {name}"))
+        found.append(commands.find_entities(recognizer, shown, f"documents, {name.upper()}"))
         seconds[f"prediction_{name}"] = time.perf_counter() - start
     found_a, found_b = found
     dropped = {data: ledger.counts}

@@ -88,14 +88,14 @@ def test_the_interval_is_that_of_a_slow_bootstrap_over_the_same_draws_for_both()
     triples = triples_of(documents, a, b)
     draw = random.Random(3)
     slow = []
-    for _ in range(2000):
+    for _ in range(1000):
         drawn = draw.choices(triples, k=len(triples))
         f1_a, f1_b = f1_scores(drawn)
         slow.append(f1_b - f1_a)
     found = differences(compare_predictions(documents, a, b))
     low, high = np.quantile(slow, [0.025, 0.975], axis=0)
-    assert [each.low for each in found] == pytest.approx(low, abs=0.02)
-    assert [each.high for each in found] == pytest.approx(high, abs=0.02)
+    assert [each.low for each in found] == pytest.approx(low, abs=0.03)
+    assert [each.high for each in found] == pytest.approx(high, abs=0.03)
     not_better = np.mean(np.array(slow) <= 0, axis=0)
     assert [each.not_better for each in found] == pytest.approx(not_better, abs=0.02)
 

@@ -33,8 +33,8 @@ class Change:
     """Show a document in which A and B found different entities.
 
     `gold`, `a` and `b` hold the entities on which these three do not agree, with their spans in the
-    document. `context` is what stands around them, and begins at code point `offset`; where the text
-    goes on behind it, it is `cut_short`.
+    document. `context` is what stands around them, and begins at code point `offset`; it is
+    `cut_short` where the text goes on behind it.
     """
 
     verdict: Verdict

@@ -123,7 +123,9 @@ def check_documents(documents: Sequence[Document], where: str) -> None:
         DataError: none has an entity, or there is only one to draw from.
     """
     if not any(document.entities for document in documents):
-        raise DataError(f"{where}: expected marked entities, found none in {len(documents):,}")
+        raise DataError(
+            f"{where}: expected marked entities, found none in {len(documents):,} documents"
+        )
     groups = {document.group or number for number, document in enumerate(documents)}
     if len(groups) < 2:
         expected = "expected two documents or more to draw from, of different groups"

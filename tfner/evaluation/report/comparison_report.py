@@ -122,12 +122,12 @@ def describe_changes(changes: Changes) -> str:
 
     >>> counts = {"better": 61, "worse": 48, "different": 12, "same": 1888}
     >>> describe_changes(Changes(counts, ()))
-    'Documents from A to B: 61 better, 48 worse, 12 different with as many errors, 1,888 the same'
+    'Documents: 61 better, 48 worse, 12 different with as many errors, 1,888 the same'
     """
     counts = {verdict: f"{count:,}" for verdict, count in changes.counts.items()}
     changed = f"{counts['better']} better, {counts['worse']} worse"
     others = f"{counts['different']} different with as many errors, {counts['same']} the same"
-    return f"Documents from A to B: {changed}, {others}"
+    return f"Documents: {changed}, {others}"
 
 
 def print_change(change: Change, console: Console) -> None:
