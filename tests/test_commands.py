@@ -16,7 +16,10 @@ import tfner
 from tfner.config import RunSettings, override_export
 from tfner.exceptions import ConfigError
 
-COMMANDS = ("train", "prepare", "evaluate", "predict", "beam", "export", "inspect", "runs", "serve")
+COMMANDS = (
+    *("train", "prepare", "evaluate", "compare", "predict", "beam", "export", "inspect", "runs"),
+    "serve",
+)
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -105,6 +108,14 @@ def test_an_old_setting_of_an_export_is_taken_with_a_notice(caplog):
         ),
         (["tfner.inspect", "none.conll"], "error: none.conll: no such file or folder\n"),
         (["tfner.evaluate", "none", "none.conll"], "error: none.conll: no such file or folder\n"),
+        (
+            ["tfner.compare", "none", "none", "none.conll"],
+            "error: none.conll: no such file or folder\n",
+        ),
+        (
+            ["tfner.compare", "none.txt", "none.txt"],
+            "error: none.txt: cannot be read: No such file or directory\n",
+        ),
         (
             ["tfner.inspect", "none.conll", "--scheme", "IOB3"],
             "error: command line: scheme: input should be 'auto', 'IO'",

@@ -12,6 +12,7 @@ import typer
 from tfner import __version__
 from tfner.beam import beam
 from tfner.commands import new_app, run_app, with_log_option
+from tfner.compare import compare
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
@@ -22,13 +23,26 @@ from tfner.serve import serve
 from tfner.train import train
 from tfner.tune import tune
 
+COMMANDS = (
+    train,
+    tune,
+    prepare,
+    evaluate,
+    compare,
+    predict,
+    beam,
+    export,
+    inspect,
+    runs,
+    serve,
+)
+
 
 def main() -> None:
     """Run the subcommand that the command line names."""
     app = new_app()
     app.callback(invoke_without_command=True)(greet)
-    working = (train, tune, prepare, evaluate, predict, beam, export, inspect, runs, serve)
-    for command in working:
+    for command in COMMANDS:
         app.command()(with_log_option(command))
     run_app(app)
 

@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,10 +17,15 @@ import typer
 from rich.console import Console
 
 from tfner.corpus.context import CONTEXTS, Context
-from tfner.exceptions import ConfigError, Terminated, TfnerError, WorkerLostError
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document, Entity
+from tfner.exceptions import ConfigError, DataError, Terminated, TfnerError, WorkerLostError
+from tfner.formats import read_documents
 from tfner.formats.registry import names_of, readable
+from tfner.formats.resume import Nothing
 from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
+from tfner.monitoring.progress import meter
 from tfner.safeio.printable import one_line, show
 from tfner.safeio.validation import validate
 
@@ -43,6 +48,8 @@ CONTEXT_HELP = (
     "was trained; of a model on a server nobody knows, so each alone."
 )
 COLUMN_HELP = "Column of the {}, from 0; negative from the end."
+DATA_HELP = "Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE."
+RAW_HELP = "Predict from the raw text, even where the data gives words."
 Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help=SCHEME_HELP)]
@@ -54,6 +61,7 @@ ContextName = Annotated[
 LogJson = Annotated[bool, typer.Option("--log-json", help=LOG_HELP)]
 MaxLine = Annotated[int, typer.Option("--max-line", help=LINE_HELP)]
 MaxFile = Annotated[int, typer.Option("--max-file", help=FILE_HELP)]
+Raw = Annotated[bool, typer.Option("--raw", help=RAW_HELP)]
 Strict = Annotated[bool, typer.Option("--strict", help=STRICT_HELP)]
 
 
@@ -72,6 +80,18 @@ def check_context(name: str | None, where: str) -> Context | None:
     if name is not None and name not in CONTEXTS:
         raise ConfigError(f"{where}: expected {' or '.join(CONTEXTS)}, got {show(name)}")
     return cast("Context | None", name)
+
+
+def read_marked(data: str, settings: ReadSettings, ledger: Ledger) -> list[Document]:
+    """Read a source of marked data whole.
+
+    Raises:
+        DataError: it cannot be read, or holds no document.
+    """
+    documents = list(read_documents(data, settings, ledger))
+    if not documents:
+        raise DataError(f"{data}: expected documents, found none")
+    return documents
 
 
 def output() -> Console:
@@ -155,6 +175,23 @@ def tell_cut(recognizer: Recognizer) -> None:
     if recognizer.entities_cut:
         count = f"{recognizer.entities_cut:,}"
         messages().print(f"cut where an entity ran over the end of a sentence: {count}")
+
+
+def find_entities(
+    recognizer: Recognizer, documents: Sequence[Document], what: str = "documents"
+) -> list[list[Entity]]:
+    """Find the entities of all documents, and show what is done as the model answers."""
+    from tfner.serving.runtime.bulk import mark_all
+
+    found: list[list[Entity]] = []
+
+    def save(_: Document, entities: list[Entity] | None) -> None:
+        found.append(entities or [])
+
+    with meter(messages(), what, len(documents)) as shown:
+        for step in mark_all(recognizer, documents, save, Nothing()):
+            shown.advance(step.documents, step.words)
+    return found
 
 
 @contextmanager

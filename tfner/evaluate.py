@@ -18,26 +18,21 @@ from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
-from tfner.exceptions import DataError
-from tfner.formats import read_documents
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import open_writer
-from tfner.monitoring.progress import track
 from tfner.safeio.validation import validate
 
 MODEL_HELP = "Exported folder (saved_models/NAME or a version of it) or run folder."
-DATA_HELP = "Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE."
 PREDICTIONS_HELP = "Write token, gold and predicted tag, as conlleval reads them."
-RAW_HELP = "Predict from the raw text, even where the data gives words."
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help=MODEL_HELP)],
-    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    data: Annotated[str, typer.Argument(help=commands.DATA_HELP)],
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
     predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS_HELP)] = None,
-    raw: Annotated[bool, typer.Option("--raw", help=RAW_HELP)] = False,
+    raw: commands.Raw = False,
     context: commands.ContextName = None,
     format: commands.Format = "auto",
     encoding: commands.Encoding = "utf-8",
@@ -74,17 +69,15 @@ def evaluate_model(
 ) -> Report:
     """Score a model on a source of marked data; write its predictions as a conlleval file too."""
     ledger = Ledger()
-    documents = list(read_documents(data, settings, ledger))
-    if not documents:
-        raise DataError(f"{data}: expected documents, found none")
+    documents = commands.read_marked(data, settings, ledger)
     recognizer = commands.open_recognizer(model)
     recognizer.context = context or recognizer.context
     card = recognizer.card
     shown = [replace(document, words=None) for document in documents] if raw else documents
 
     def recognize(batch: Iterable[Document]) -> Iterator[list[Entity]]:
-        found = recognizer.documents(batch)
-        return track(found, commands.messages(), "documents", len(documents))
+        found = commands.find_entities(recognizer, list(batch))
+        return iter(found)
 
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:

@@ -16,8 +16,9 @@ from rich.console import Console
 from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.errors import ERROR_KINDS, analyse_errors
+from tfner.evaluation.partial_matches import MODES, count_partial_matches
 from tfner.evaluation.report.examples import marked_pieces
-from tfner.evaluation.report.page import MEANINGS, duration, percent, render
+from tfner.evaluation.report.page import MEANINGS, MODE_MEANINGS, duration, percent, render
 from tfner.evaluation.report.report import Report, write_report
 from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.safeio.printable import printable
@@ -77,6 +78,7 @@ def make_report(**changes):
         seconds={"train": 65.0, "evaluate": 1.25},
         versions={"tfner": "0.1.0"},
         errors=analyse_errors(pairs),
+        partial_matches=count_partial_matches((gold.entities, found) for gold, found in pairs),
         documents=2,
         units=6,
     )
@@ -113,6 +115,30 @@ def test_json_holds_the_agreed_keys(tmp_path):
     )
     assert loaded["errors"]["counts"]["wrong_type"] == 1
     assert "slices" not in loaded
+
+
+def test_partial_matches_stand_beside_the_strict_score():
+    report = make_report()
+    matches = report.to_dict()["partial_matches"]
+    assert {mode: counts["f1"] for mode, counts in matches["micro"].items()} == {
+        "strict": pytest.approx(4 / 7),
+        "exact": pytest.approx(6 / 7),
+        "partial": pytest.approx(6 / 7),
+        "ent_type": pytest.approx(4 / 7),
+    }
+    assert matches["micro"]["strict"]["f1"] == report.scores.micro.f1
+    line = "looser F1: exact 85.7 (any type), partial 85.7, ent_type 57.1 (any overlap)"
+    assert line in printed(report)
+    text = Page(render(report.to_dict())).text
+    assert "F1 by typestrictexactpartialent_type" in text
+    assert all(f"{mode}{meaning}" in text for mode, meaning in MODE_MEANINGS.items())
+
+
+def test_a_report_without_partial_matches_shows_none():
+    report = make_report(partial_matches=None)
+    assert "partial_matches" not in report.to_dict()
+    assert "looser" not in printed(report)
+    assert "Partial matches" not in Page(render(report.to_dict())).text
 
 
 def test_the_least_report_has_the_keys_too(tmp_path):
@@ -195,6 +221,7 @@ def test_the_page_shows_scores_losses_and_examples():
 
 def test_every_reason_and_kind_of_error_has_a_meaning_on_the_page():
     assert {*REASONS, *ERROR_KINDS} <= set(MEANINGS)
+    assert tuple(MODE_MEANINGS) == MODES
 
 
 def test_text_of_the_data_stays_text():

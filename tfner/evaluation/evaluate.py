@@ -8,6 +8,7 @@ from typing import Any
 from tfner.documents import Document, Entity
 from tfner.evaluation.errors import analyse_errors
 from tfner.evaluation.intervals import f1_interval
+from tfner.evaluation.partial_matches import count_partial_matches
 from tfner.evaluation.reliability import judge, measure_reliability
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores, score_entities, score_slices
@@ -33,11 +34,13 @@ def evaluate_documents(
     """
     predicted = list(recognize(documents))
     pairs = list(zip(documents, predicted, strict=True))
-    scores = score_entities((document.entities, found) for document, found in pairs)
+    entity_pairs = [(document.entities, found) for document, found in pairs]
+    scores = score_entities(entity_pairs)
     units = sum(len(document.words or document.text.split()) for document in documents)
     report_fields |= {"documents": len(documents), "units": units}
     report_fields["interval"] = f1_interval(documents, predicted)
     judged = judge(documents, predicted)
     report_fields["reliability"] = measure_reliability(judged.score, judged.right)
+    report_fields["partial_matches"] = count_partial_matches(entity_pairs)
     errors, slices = analyse_errors(pairs), score_slices(pairs)
     return Report(scores=scores, errors=errors, slices=slices, **report_fields), predicted

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfner.documents import Document, Entity
+from tfner.evaluation.resampling import bootstrap_sums, f1_of, sum_groups
 from tfner.evaluation.scores import EntityPair, score_entities
 
 SAMPLES = 1000
@@ -38,18 +39,17 @@ def f1_interval(
 ) -> Interval | None:
     """Compute the interval of the micro F1 over documents; None of fewer than two.
 
-    Sentences of one longer document (`Document.group`) are drawn together: what is hard in one is
-    often hard in the next.
+    Sentences of one longer document (`Document.group`) are drawn together, see `sum_groups`.
     """
-    groups: dict[str | int, list[EntityPair]] = {}
-    for number, (document, found) in enumerate(zip(documents, predicted, strict=True)):
-        pair = (document.entities, found)
-        groups.setdefault(document.group or number, []).append(pair)
-    if len(groups) < 2:
+    counts = []
+    for document, found in zip(documents, predicted, strict=True):
+        counts.append(count_entities([(document.entities, found)]))
+    counts_N3 = np.array(counts).reshape(-1, 3)
+    counts_D3 = sum_groups(documents, counts_N3)
+    if len(counts_D3) < 2:
         return None
-    counts_D3 = np.array(list(map(count_entities, groups.values())))
     low, high = np.quantile(draw_f1(counts_D3), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high), len(groups))
+    return Interval(float(low), float(high), len(counts_D3))
 
 
 def count_entities(pairs: Iterable[EntityPair]) -> list[int]:
@@ -67,15 +67,11 @@ def draw_f1(counts_D3: np.ndarray) -> np.ndarray:
     """Draw as many documents as there are, SAMPLES times, and score each draw.
 
     Counts of `count_entities`, int [D, 3] -> micro F1, float64 [SAMPLES].
-    Documents with the same counts are alike, so it is drawn how many there are of each kind: a
-    draw costs the number of kinds, which is small however many documents there are.
 
         >>> f1 = draw_f1(np.array([[1, 1, 1], [1, 1, 0]]))
         >>> sorted(set(f1.tolist()))
         [0.0, 0.5, 1.0]
     """
-    kinds_U3, documents_U = np.unique(counts_D3, axis=0, return_counts=True)
     random = np.random.default_rng(SEED)
-    drawn_SU = random.multinomial(len(counts_D3), documents_U / len(counts_D3), size=SAMPLES)
-    true_S, predicted_S, correct_S = (drawn_SU @ kinds_U3).T
-    return 2 * correct_S / np.maximum(true_S + predicted_S, 1)
+    true_S, predicted_S, correct_S = bootstrap_sums(counts_D3, SAMPLES, random).T
+    return f1_of(true_S, predicted_S, correct_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +28,26 @@ def marked_pieces(example: Mapping[str, Any]) -> list[tuple[str, str]]:
     for start, end in pairwise(sorted(borders)):
         marks = (mark for mark, (first, last) in spans.items() if first <= start and end <= last)
         pieces.append((context[start:end], " ".join(marks)))
+    return pieces
+
+
+def marked_spans(
+    example: Mapping[str, Any], entities: Iterable[Mapping[str, Any]]
+) -> list[tuple[str, bool]]:
+    """Cut a context into (text, whether it is within one of some entities), which may overlap.
+
+    >>> context = {"context": "in New York", "offset": 7}
+    >>> marked_spans(context, [{"start": 10, "end": 18}, {"start": 14, "end": 18}])
+    [('in ', False), ('New ', True), ('York', True)]
+    """
+    context, offset = example["context"], example["offset"]
+    spans = [(entity["start"] - offset, entity["end"] - offset) for entity in entities]
+    within = [min(border, len(context)) for span in spans for border in span]
+    borders = {0, len(context), *within}
+    pieces = []
+    for start, end in pairwise(sorted(borders)):
+        is_marked = any(first <= start and end <= last for first, last in spans)
+        pieces.append((context[start:end], is_marked))
     return pieces
 
 

@@ -1,4 +1,4 @@
-"""Render the report as one HTML page that needs nothing from outside: what `report.json` holds."""
+"""Render reports as one HTML page that needs nothing from outside: what the JSON file holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from tfner.evaluation.report.examples import cut_short, marked_pieces
+from tfner.evaluation.report.examples import cut_short, marked_pieces, marked_spans
 from tfner.safeio.printable import printable
 
 MEANINGS = {
@@ -33,8 +33,21 @@ MEANINGS = {
 }
 FOLDER = Path(__file__).parent
 OPTIONAL = (
-    "name", "split", "documents", "units", "errors", "f1_interval", "reliability", "calibration",
-)  # fmt: skip
+    *("name", "split", "documents", "units", "errors", "f1_interval"),
+    *("partial_matches", "reliability", "calibration"),
+)
+MODE_MEANINGS = {
+    "strict": "the same span and label",
+    "exact": "the same span, whatever the label",
+    "partial": "the same span; an overlapping one counts half; whatever the label",
+    "ent_type": "an overlapping span of the same label",
+}
+VERDICT_MEANINGS = {
+    "better": "fewer errors",
+    "worse": "more errors",
+    "different": "other entities, as many errors",
+    "same": "the same entities",
+}
 ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
 ABSENT |= {key: {} for key in ("slices", "data_by_split", "taught", "seconds", "versions")}
 
@@ -46,11 +59,19 @@ def render(report: Mapping[str, Any]) -> str:
     reasons = sorted(set().union(*report["data_by_split"].values()))
     values = {"report": report, "types": types, "reasons": reasons, "meanings": MEANINGS}
     values["diagrams"] = list(diagrams(report))
+    values["modes"] = MODE_MEANINGS
     if errors := report["errors"]:
         values["confusion_types"] = confusion_types(errors)
         examples = errors["examples"].items()
         values["examples"] = {kind: items for kind, items in examples if items}
-    return load_template().render(values)
+    return load_template("page.html").render(values)
+
+
+def render_comparison(report: Mapping[str, Any]) -> str:
+    """Make the page for a comparison in its JSON form."""
+    types = sorted(report["f1"]["types"].items(), key=by_support)
+    values = {"report": report, "types": types, "verdicts": VERDICT_MEANINGS}
+    return load_template("comparison.html").render(values)
 
 
 def by_support(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
@@ -82,6 +103,16 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
+def signed(fraction: float) -> str:
+    """Write a difference of fractions in points, with its sign.
+
+    >>> [signed(fraction) for fraction in (0.0171, -0.002, 0.0, -0.00001)]
+    ['+1.7', '-0.2', '0.0', '0.0']
+    """
+    points = f"{100 * fraction:+.1f}"
+    return "0.0" if float(points) == 0 else points
+
+
 def duration(seconds: float) -> str:
     """Write seconds as people say them."""
     if seconds < 59.95:  # what three digits would round to 60
@@ -105,7 +136,10 @@ FILTERS = {
     "duration": duration,
     "marked_pieces": marked_pieces,
     "coordinate": "{:.2f}".format,
+    "marked_spans": marked_spans,
+    "p_value": "{:.4f}".format,
     "percent": percent,
+    "signed": signed,
     "share": "--v:{:.4f}".format,  # the style sheet draws bars and shades from it
     "thousands": "{:,}".format,
     "words": lambda name: name.replace("_", " "),
@@ -113,9 +147,9 @@ FILTERS = {
 
 
 @cache
-def load_template() -> Template:
-    """Compile the page."""
-    return page_environment(FOLDER).get_template("page.html")
+def load_template(name: str) -> Template:
+    """Compile a page."""
+    return page_environment(FOLDER).get_template(name)
 
 
 def page_environment(*folders: Path) -> Environment:

@@ -17,6 +17,7 @@ from rich.text import Text
 from tfner.evaluation.calibration import CalibrationFit
 from tfner.evaluation.errors import ErrorAnalysis
 from tfner.evaluation.intervals import Interval
+from tfner.evaluation.partial_matches import PartialMatches
 from tfner.evaluation.reliability import Reliability
 from tfner.evaluation.report.page import percent, render
 from tfner.evaluation.scores import EntityScores, Score
@@ -45,6 +46,7 @@ class Report:
         interval: of the micro F1.
         reliability: of the scores of predicted entities.
         calibration: what the scores of the run's model are calibrated with, fitted on dev.
+        partial_matches: what the same predictions score where borders or types count less.
     """
 
     scores: EntityScores
@@ -62,6 +64,7 @@ class Report:
     interval: Interval | None = None
     reliability: Reliability | None = None
     calibration: CalibrationFit | None = None
+    partial_matches: PartialMatches | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `report.json` holds; `data` sums `dropped` over the splits.
@@ -80,7 +83,7 @@ class Report:
             values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
         values["f1_interval"] = self.interval.to_dict() if self.interval else None
-        for key in ("reliability", "calibration"):
+        for key in ("partial_matches", "reliability", "calibration"):
             value = getattr(self, key)
             values[key] = value.to_dict() if value else None
         filled = {key for key, value in values.items() if value not in (None, "", {})}
@@ -107,6 +110,8 @@ class Report:
         console.print(_score_table(self.scores, self.split))
         if self.interval:
             console.print(Text(describe_interval(self.interval), style="dim"))
+        if self.partial_matches:
+            console.print(Text(describe_matches(self.partial_matches), style="dim"))
         if self.reliability:
             console.print(Text(describe_reliability(self.reliability), style="dim"))
         if self.calibration:
@@ -168,6 +173,21 @@ def describe_taught(split: str, counts: Mapping[str, int]) -> str:
     documents, taught, unseen = (f"{counts[name]:,}" for name in ("documents", "taught", "unseen"))
     labelled = f"{taught} units of {documents} documents"
     return f"Labelled by teachers in {split}: {labelled}; {unseen} were seen by none"
+
+
+def describe_matches(matches: PartialMatches) -> str:
+    """Write the micro F1 of the modes that are looser than the strict one as a line.
+
+    >>> from tfner.documents import Entity
+    >>> from tfner.evaluation.partial_matches import count_partial_matches
+    >>> describe_matches(count_partial_matches([([Entity(0, 8, "A")], [Entity(4, 8, "A")])]))
+    'looser F1: exact 0.0 (any type), partial 50.0, ent_type 100.0 (any overlap)'
+    """
+    micro = matches.micro
+    exact, partial = percent(micro["exact"].f1), percent(micro["partial"].f1)
+    ent_type = percent(micro["ent_type"].f1)
+    by_span = f"exact {exact} (any type), partial {partial}"
+    return f"looser F1: {by_span}, ent_type {ent_type} (any overlap)"
 
 
 def write_report(path: Path, content: str) -> None:

@@ -1,0 +1,160 @@
+"""A comparison as JSON, page and table: what was measured, and text of the data stays text."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+from rich.console import Console
+
+from tfner.documents import Document, entity_at
+from tfner.evaluation.changes import VERDICTS, find_changes
+from tfner.evaluation.comparison import compare_predictions
+from tfner.evaluation.report.comparison_report import ComparisonReport
+from tfner.evaluation.report.page import VERDICT_MEANINGS, render_comparison
+
+NASTY = "<script>alert('x')</script> & [bold]x[/bold] {{ 7 * 7 }}"
+TEXT = "Anna met Bo in Rome"
+ROWS = ("LOC", "PER", "micro")
+ANNA, BO, ROME = (0, 4, "PER"), (9, 11, "PER"), (15, 19, "LOC")
+
+
+class Page(HTMLParser):
+    """Collects tags, marks and text; fails where tags do not close in order."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.names, self.open, self.marks, self.text = [], [], [], ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "mark":
+            self.marks.append(data)
+        if "style" not in self.open:
+            self.text += data
+
+
+def make_report(text=TEXT, label="LOC", **fields):
+    document = Document(text, tuple(entity_at(text, *key) for key in (ANNA, (15, 19, label))))
+    documents = [replace(document, id=f"d{number}") for number in range(4)]
+    anna, bo, rome = (entity_at(text, *key) for key in (ANNA, BO, (15, 19, label)))
+    found_a = [[anna], [anna], [anna, rome], [anna, bo]]
+    found_b = [[anna, rome], [anna], [rome], [rome]]
+    found = (documents, found_a, found_b)
+    compared = compare_predictions(*found, draws=200)
+    return ComparisonReport(
+        **{
+            "comparison": compared,
+            "changes": find_changes(*found, most=5),
+            "a": "models/a",
+            "b": "models/b",
+            "data": "dev.conll",
+            "dropped": {"dev.conll": {"repaired": 2}},
+            "seconds": {"comparison": 0.5},
+            **fields,
+        }
+    )
+
+
+def printed(report, width=80):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    report.print_table(console)
+    return console.file.getvalue()
+
+
+def test_json_holds_scores_differences_and_changes(tmp_path):
+    report = make_report()
+    report.write_json(tmp_path / "comparison.json")
+    loaded = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
+    assert loaded["a"] == {"name": "models/a", "entity": report.comparison.scores_a.to_dict()}
+    assert loaded["b"]["name"] == "models/b"
+    micro = loaded["f1"]["micro"]
+    assert micro["a"] == loaded["a"]["entity"]["micro"]["f1"]
+    assert micro["difference"] == micro["b"] - micro["a"]
+    assert set(micro) == {"a", "b", "difference", "low", "high", "not_better", "p", "support"}
+    assert set(loaded["f1"]["types"]) == {"PER", "LOC"}
+    assert "p_holm" in loaded["f1"]["types"]["PER"]
+    size = {key: loaded[key] for key in ("documents", "groups", "draws", "seed", "level")}
+    assert size == {"documents": 4, "groups": 4, "draws": 200, "seed": 1, "level": 0.95}
+    assert loaded["changes"]["counts"] == {"better": 2, "worse": 1, "different": 0, "same": 1}
+    first = loaded["changes"]["listed"][0]
+    assert (first["document"], first["errors"]) == ("d2", {"a": 0, "b": 1})
+    assert [entity["text"] for entity in first["a"]] == ["Anna"]
+    assert loaded["dropped"] == {"dev.conll": {"repaired": 2}}
+
+
+def test_the_table_has_a_row_for_each_type_and_fits_a_terminal():
+    lines = [line.rstrip() for line in printed(make_report()).splitlines()]
+    table = lines[3:7]
+    assert max(map(len, table)) <= 80
+    rows = [re.split(r"\s{2,}", line.strip()) for line in table]
+    loc, per, micro = (next(row for row in rows if row[0] == name) for name in ROWS)
+    assert loc[1:5] == ["4", "40.0", "85.7", "+45.7"]
+    assert per[1:5] == ["4", "88.9", "66.7", "-22.2"]
+    assert len(loc) == len(per) == len(micro) + 1 == 9
+    for line in (
+        "A: models/a",
+        "dev.conll",
+        "95% of draws: B-A in 200 draws of 4 documents with replacement",
+        "Holm: p of a type among 2 that are tested together",
+        "Documents: 2 better, 1 worse, 0 different with as many errors, 1 the same",
+        "better: 1 → 0 errors  d0",
+        "  gold LOC [Rome]",
+        "  A    -",
+        "Dropped from dev.conll: 2 repaired",
+    ):
+        assert line in lines, line
+
+
+def test_texts_that_are_drawn_together_are_said_to_be():
+    comparison = replace(make_report().comparison, groups=2)
+    line = "4 texts are of 2 documents, drawn as such"
+    assert line in printed(make_report(comparison=comparison))
+    assert line not in printed(make_report())
+    html = render_comparison(make_report(comparison=comparison).to_dict())
+    assert "4 texts make up these documents" in Page(html).text
+
+
+def test_the_page_is_self_contained_and_shows_what_changed(tmp_path):
+    make_report().write_html(tmp_path / "comparison.html")
+    html = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.names)
+    assert not re.search(r"https?:|//|url\(|@import|\bsrc=|\bhref=", html)
+    assert "default-src 'none'" in html
+    for text in ("Comparison on dev.conll", "models/a", "2 better", "+45.7", "fewer errors", "d3"):
+        assert text in page.text, text
+    assert page.marks == [
+        *("Anna", "Anna"),  # of d2: in gold and found by A
+        *("Rome", "Rome"),  # of d0: in gold and found by B
+        *("Anna", "Rome", "Anna", "Bo", "Rome"),  # of d3: gold, A and B
+    ]
+
+
+def test_every_verdict_has_a_meaning_on_the_page():
+    assert tuple(VERDICT_MEANINGS) == VERDICTS
+
+
+def test_text_of_the_data_stays_text():
+    text = f"Anna met Bo in Rome{NASTY}"
+    report = make_report(text, label=NASTY, a=NASTY, data=NASTY, dropped={NASTY: {"repaired": 1}})
+    page = Page(render_comparison(report.to_dict()))
+    assert set(page.names).isdisjoint({"script", "bold"})
+    assert page.text.count(NASTY) == 7  # A, data, type, and that of five entities less one cut
+    shown = printed(report, width=400)
+    assert f"A: {NASTY}" in shown
+    assert f"  gold {NASTY} [Rome]" in shown
+    assert "\x1b" not in printed(make_report(a="\x1b[31mred"))

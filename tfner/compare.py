@@ -1,0 +1,169 @@
+"""`python -m tfner.compare A B [DATA]`: tell whether B is better than A by more than chance.
+
+A and B are models, which are scored on DATA, or without DATA two files of token, gold and predicted
+tag, as `python -m tfner.evaluate MODEL DATA --predictions FILE` writes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, NamedTuple
+
+import typer
+
+from tfner import commands
+from tfner.corpus.ledger import Ledger
+from tfner.documents import Document
+from tfner.evaluation.changes import find_changes
+from tfner.evaluation.comparison import (
+    DRAWS,
+    SEED,
+    Found,
+    check_documents,
+    compare_predictions,
+)
+from tfner.evaluation.report.comparison_report import ComparisonReport
+from tfner.exceptions import ConfigError, DataError
+from tfner.formats.scored_columns import match_scored, read_scored
+from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
+
+LISTED = 10
+MODEL_HELP = "Model (export or run folder), or without DATA a file of token, gold, predicted tag."
+DATA_HELP = f"{commands.DATA_HELP} Without it A and B are files."
+LIST_HELP = "Show so many of the documents that changed."
+DRAWS_HELP = "Draws of the bootstrap and of the randomization."
+System = Annotated[Path, typer.Argument(help=MODEL_HELP)]
+Data = Annotated[str | None, typer.Argument(help=DATA_HELP)]
+Listed = Annotated[int, typer.Option("--list", min=0, metavar="N", help=LIST_HELP)]
+Draws = Annotated[int, typer.Option(min=1, help=DRAWS_HELP)]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
+
+
+def compare(
+    a: System,
+    b: System,
+    data: Data = None,
+    listed: Listed = LISTED,
+    draws: Draws = DRAWS,
+    seed: Seed = SEED,
+    report: Annotated[Path | None, typer.Option(help="Write the comparison as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page.")] = None,
+    raw: commands.Raw = False,
+    format: commands.Format = "auto",
+    encoding: commands.Encoding = "utf-8",
+    scheme: commands.Scheme = "auto",
+    token_column: commands.TokenColumn = None,
+    tag_column: commands.TagColumn = None,
+    strict: commands.Strict = False,
+    max_line: commands.MaxLine = MAX_LINE,
+    max_file: commands.MaxFile = MAX_FILE,
+) -> None:
+    """Compare two models on marked data, or two files of predictions: is B better than A?"""
+    reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
+    columns = {"token_column": token_column, "tag_column": tag_column}
+    limits = {"max_line": max_line, "max_file": max_file}
+    settings = commands.validate_reading(**reading, **columns, **limits)
+    if data is None:
+        check_file_options({"--raw": raw, "--format": format != "auto", "--tag-column": tag_column})
+        predictions = read_predictions(a, b, settings)
+    else:
+        predictions = predict_both(a, b, data, settings, raw=raw)
+    result = make_report(predictions, listed, draws, seed)
+    if report:
+        result.write_json(report)
+    if html:
+        result.write_html(html)
+    result.print_table(commands.output())
+
+
+class Predictions(NamedTuple):
+    """Hold what A and B found in the same documents; other fields are those of the report."""
+
+    a: str
+    b: str
+    documents: Sequence[Document]
+    found_a: Found
+    found_b: Found
+    dropped: Mapping[str, Mapping[str, int]]
+    data: str = ""
+    seconds: Mapping[str, float] = MappingProxyType({})
+
+
+def check_file_options(given: Mapping[str, bool | int | None]) -> None:
+    """Refuse options that say how DATA is read where there is none.
+
+    Raises:
+        ConfigError: one was given.
+    """
+    for option, value in given.items():
+        if value is not None and value is not False:
+            raise ConfigError(f"{option}: expected DATA that A and B are scored on, got none")
+
+
+def predict_both(
+    a: Path, b: Path, data: str, settings: ReadSettings, *, raw: bool = False
+) -> Predictions:
+    """Find the entities of a source of marked data with two models.
+
+    Raises:
+        DataError: the data cannot be read, or holds too little to tell models apart.
+        ModelError: A or B is no model.
+    """
+    ledger = Ledger()
+    documents = commands.read_marked(data, settings, ledger)
+    check_documents(documents, data)
+    recognizers = [commands.open_recognizer(path) for path in (a, b)]  # before either predicts
+    shown = [replace(document, words=None) for document in documents] if raw else documents
+    found: list[Found] = []
+    seconds: dict[str, float] = {}
+    for name, recognizer in zip("ab", recognizers, strict=True):
+        start = time.perf_counter()
+        found.append(commands.find_entities(recognizer, shown, f"documents, {name.upper()}"))
+        seconds[f"prediction_{name}"] = time.perf_counter() - start
+    found_a, found_b = found
+    dropped = {data: ledger.counts}
+    return Predictions(str(a), str(b), documents, found_a, found_b, dropped, data, seconds)
+
+
+def read_predictions(a: Path, b: Path, settings: ReadSettings) -> Predictions:
+    """Read two files of token, gold and predicted tag.
+
+    Raises:
+        DataError: a file cannot be read, the two are of other text or gold entities, or hold too
+            little to tell predictions apart.
+    """
+    scored, dropped = [], {}
+    for path in (a, b):
+        if path.is_dir():
+            hint = "name DATA to compare models"
+            raise DataError(f"{path}: expected a file of predictions, got a folder; {hint}")
+        ledger = Ledger()
+        scored.append(read_scored(path, settings, ledger))
+        dropped[str(path)] = ledger.counts
+    pairs = list(match_scored(*scored))
+    documents = [document for document, _, _ in pairs]
+    check_documents(documents, str(a))
+    found_a = [entities for _, entities, _ in pairs]
+    found_b = [entities for _, _, entities in pairs]
+    return Predictions(str(a), str(b), documents, found_a, found_b, dropped)
+
+
+def make_report(
+    predictions: Predictions, listed: int = LISTED, draws: int = DRAWS, seed: int = SEED
+) -> ComparisonReport:
+    """Compare predictions, and list the documents that changed most."""
+    found = (predictions.documents, predictions.found_a, predictions.found_b)
+    start = time.perf_counter()
+    comparison = compare_predictions(*found, draws=draws, seed=seed)
+    changes = find_changes(*found, most=listed)
+    seconds = {**predictions.seconds, "comparison": time.perf_counter() - start}
+    about = {name: getattr(predictions, name) for name in ("a", "b", "data", "dropped")}
+    return ComparisonReport(comparison=comparison, changes=changes, seconds=seconds, **about)
+
+
+if __name__ == "__main__":
+    commands.run(compare)

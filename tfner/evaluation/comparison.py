@@ -1,0 +1,255 @@
+"""Tell whether the difference between two systems' F1 on the same documents is more than chance.
+
+Two questions, two answers. The paired bootstrap (Efron 1979; Koehn 2004) says how far the
+difference would move on other such documents. Approximate randomization (Noreen 1989; Yeh 2000)
+says how often two systems that are as good as each other would differ as much: it swaps their
+predictions of each document by coin. Both draw documents whole; sentences of one longer document
+(`Document.group`) are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfner.documents import Document, Entity
+from tfner.evaluation.resampling import bootstrap_sums, f1_of, sum_groups, swap_sums
+from tfner.evaluation.scores import EntityScores, score_entities
+from tfner.exceptions import DataError
+
+DRAWS = 10_000
+SEED = 1
+LEVEL = 0.95
+ROUNDING = 1e-12  # differences of the same fractions may differ in their last bit
+
+Found = Sequence[Sequence[Entity]]  # predictions, a sequence for each document
+
+
+class F1Difference(NamedTuple):
+    """Hold the F1 of two systems and what the draws say of the difference `b - a`.
+
+    Fractions in [0, 1]. In the share LEVEL of the bootstrap's draws the difference was between
+    `low` and `high`, in `not_better` of them B was not better than A. `p` is the two-sided p-value
+    of the randomization, `p_holm` the same where all types are tested together (Holm 1979); None
+    for all types as one.
+    """
+
+    a: float
+    b: float
+    support: int
+    low: float
+    high: float
+    not_better: float
+    p: float
+    p_holm: float | None = None
+
+    @property
+    def difference(self) -> float:
+        """Give what B has more than A."""
+        return self.b - self.a
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the numbers by name, `p_holm` only where there is one."""
+        values = {**self._asdict(), "difference": self.difference}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Hold how two systems compare over all types and in each.
+
+    Args:
+        scores_a, scores_b: counts over all documents.
+        micro: over all types as one.
+        types: by name.
+        documents: how many were read.
+        groups: how many were drawn from and swapped; less where several are one longer document.
+        draws: of the bootstrap, and as many of the randomization.
+        seed: of both.
+    """
+
+    scores_a: EntityScores
+    scores_b: EntityScores
+    micro: F1Difference
+    types: dict[str, F1Difference]
+    documents: int
+    groups: int
+    draws: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give differences by name, and how they were drawn."""
+        types = {name: difference.to_dict() for name, difference in self.types.items()}
+        size = {"documents": self.documents, "groups": self.groups}
+        drawn = {"draws": self.draws, "seed": self.seed, "level": LEVEL}
+        return {**size, **drawn, "f1": {"micro": self.micro.to_dict(), "types": types}}
+
+
+def compare_predictions(
+    documents: Sequence[Document],
+    found_a: Found,
+    found_b: Found,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Comparison:
+    """Compare two systems' predictions for the same documents.
+
+    The same predictions have the difference 0 and p = 1:
+
+        >>> mara = Document("Mara left", (Entity(0, 4, "PER"),))
+        >>> found = [[Entity(0, 4, "PER")], []]
+        >>> compare_predictions([mara, mara], found, found, draws=99).micro.p
+        1.0
+    """
+    systems = (found_a, found_b)
+    scores_a, scores_b = (score_found(documents, found) for found in systems)
+    labels = sorted({*scores_a.types, *scores_b.types})
+    counts_N23K = np.stack([count_types(documents, found, labels) for found in systems], axis=1)
+    counts_D23K = sum_groups(documents, counts_N23K)
+    micro, *of_types = measure_differences(counts_D23K, draws, seed)
+    types = dict(zip(labels, of_types, strict=True))
+    size = {"documents": len(documents), "groups": len(counts_D23K)}
+    drawn = {"draws": draws, "seed": seed}
+    return Comparison(scores_a, scores_b, micro, adjust_p_values(types), **size, **drawn)
+
+
+def check_documents(documents: Sequence[Document], where: str) -> None:
+    """Refuse documents that cannot tell two systems apart, before anything heavy runs.
+
+    Raises:
+        DataError: none has an entity, or there is only one to draw from.
+    """
+    if not any(document.entities for document in documents):
+        raise DataError(
+            f"{where}: expected marked entities, found none in {len(documents):,} documents"
+        )
+    groups = {document.group or number for number, document in enumerate(documents)}
+    if len(groups) < 2:
+        expected = "expected two documents or more to draw from, of different groups"
+        raise DataError(f"{where}: {expected}, got one of {len(documents):,} texts")
+
+
+def score_found(documents: Sequence[Document], found: Found) -> EntityScores:
+    """Count the predictions for all documents."""
+    gold = (document.entities for document in documents)
+    return score_entities(zip(gold, found, strict=True))
+
+
+def count_types(documents: Sequence[Document], found: Found, labels: Sequence[str]) -> np.ndarray:
+    """Count each document's gold, predicted and correct entities of K types.
+
+        >>> mara = Document("Mara left", (Entity(0, 4, "PER"),))
+        >>> found = [Entity(0, 4, "PER"), Entity(5, 9, "LOC")]
+        >>> count_types([mara], [found], ["LOC", "PER"]).tolist()
+        [[[0, 1], [1, 1], [0, 1]]]
+
+    Returns:
+        int32 [N, 3, K].
+    """
+    columns = {label: column for column, label in enumerate(labels)}
+    counts_N3K = np.zeros((len(documents), 3, len(labels)), np.int32)
+    for row_3K, document, entities in zip(counts_N3K, documents, found, strict=True):
+        scores = score_entities([(document.entities, entities)])
+        for row_K, counts in zip(
+            row_3K, (scores.true, scores.predicted, scores.correct), strict=True
+        ):
+            for label, count in counts.items():
+                row_K[columns[label]] = count
+    return counts_N3K
+
+
+def measure_differences(counts_D23K: np.ndarray, draws: int, seed: int) -> list[F1Difference]:
+    """Measure the difference over all K types as one, then in each of them.
+
+    `counts_D23K` are those of `count_types` of D groups and two systems. All types are drawn in the
+    same draws.
+    """
+    random = np.random.default_rng(seed)
+    total_23L = with_micro(counts_D23K.sum(axis=0))
+    f1_2L = f1_of_counts(total_23L)
+    drawn_SL = bootstrap_differences(counts_D23K, draws, random)
+    low_L, high_L = np.quantile(drawn_SL, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    not_better_L = np.mean(drawn_SL <= 0, axis=0)
+    p_L = randomization_p_values(counts_D23K, draws, random)
+    support_L = total_23L[0, 0].astype(int)
+    columns = (*f1_2L, support_L, low_L, high_L, not_better_L, p_L)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [F1Difference(*row) for row in rows]
+
+
+def bootstrap_differences(
+    counts_D23K: np.ndarray, draws: int, random: np.random.Generator
+) -> np.ndarray:
+    """Draw groups with replacement and measure how much better B is in each draw: float64 [S, L].
+
+    Both systems are scored on the same draw.
+    """
+    sums_S23L = with_micro(bootstrap_sums(counts_D23K, draws, random))
+    f1_S2L = f1_of_counts(sums_S23L)
+    return f1_S2L[:, 1] - f1_S2L[:, 0]
+
+
+def randomization_p_values(
+    counts_D23K: np.ndarray, draws: int, random: np.random.Generator
+) -> np.ndarray:
+    """Swap the systems on groups chosen by coin; count how often they differ as much: [L].
+
+    The p-value is (r + 1) / (n + 1): the predictions as they are count as one more draw, so that no
+    p-value is 0 (Phipson and Smyth 2010).
+    """
+    a_D3K, b_D3K = counts_D23K[:, 0], counts_D23K[:, 1]
+    gained_S3K = swap_sums(b_D3K - a_D3K, draws, random)
+    f1_a_SL = f1_of_counts(with_micro(a_D3K.sum(axis=0) + gained_S3K))
+    f1_b_SL = f1_of_counts(with_micro(b_D3K.sum(axis=0) - gained_S3K))
+    f1_2L = f1_of_counts(with_micro(counts_D23K.sum(axis=0)))
+    observed_L = np.abs(f1_2L[1] - f1_2L[0])
+    as_much_SL = np.abs(f1_b_SL - f1_a_SL) >= observed_L - ROUNDING
+    return (as_much_SL.sum(axis=0) + 1) / (draws + 1)
+
+
+def with_micro(counts_K: np.ndarray) -> np.ndarray:
+    """Put the sum over the K types of the last axis in front of them: [..., K] to [..., L].
+
+    >>> with_micro(np.array([[1, 2], [0, 3]])).tolist()
+    [[3, 1, 2], [3, 0, 3]]
+    """
+    return np.concatenate([counts_K.sum(axis=-1, keepdims=True), counts_K], axis=-1)
+
+
+def f1_of_counts(counts_3L: np.ndarray) -> np.ndarray:
+    """Divide gold, predicted and correct entities, [..., 3, L] to [..., L]."""
+    true_L, predicted_L, correct_L = np.moveaxis(counts_3L, -2, 0)
+    return f1_of(true_L, predicted_L, correct_L)
+
+
+def adjust_p_values(types: dict[str, F1Difference]) -> dict[str, F1Difference]:
+    """Add to each type the p-value for having tested all of them.
+
+    A type without a gold entity has no F1 that could differ and is no test.
+    """
+    tested = [name for name, difference in types.items() if difference.support]
+    adjusted = holm([types[name].p for name in tested])
+    p_holm = dict(zip(tested, adjusted, strict=True))
+    return {name: type_._replace(p_holm=p_holm.get(name, 1.0)) for name, type_ in types.items()}
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p-values of several tests, so that one false alarm in all is as rare as asked for.
+
+    The least is multiplied by the number of tests, the next by one less, and so on; none falls
+    below one before it (Holm 1979).
+
+    >>> holm([0.25, 0.0625, 0.125])
+    [0.25, 0.1875, 0.25]
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, index in enumerate(order):
+        tests_left = len(p_values) - rank
+        largest = max(largest, min(tests_left * p_values[index], 1.0))
+        adjusted[index] = largest
+    return adjusted
