@@ -79,19 +79,22 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
     if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         expected = "the vocabulary, vocab.txt or tokenizer.json, in this folder"
         raise ConfigError(f"{where}: expected {expected}, found neither")
-    positions = read_positions(folder / "config.json")
+    positions = read_size(folder / "config.json", "max_position_embeddings")
     if max_length > positions:
         most = f"at most {positions}, the positions of {folder}"
         raise ConfigError(f"encoder.max_length: {most}, got {max_length}")
 
 
-def read_positions(path: Path) -> int:
-    """Read how many positions the encoder of a config.json has."""
-    positions = read_json_object(path, ConfigError).get("max_position_embeddings")
-    if not isinstance(positions, int) or isinstance(positions, bool):
-        expected = "max_position_embeddings to be a whole number"
-        raise ConfigError(f"{path}: expected {expected}, got {show(positions)}")
-    return positions
+def read_size(path: Path, name: str) -> int:
+    """Read a size of an encoder from its config.json, such as max_position_embeddings.
+
+    Raises:
+        ConfigError: it is not there, or no whole number.
+    """
+    size = read_json_object(path, ConfigError).get(name)
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise ConfigError(f"{path}: expected {name} to be a whole number, got {show(size)}")
+    return size
 
 
 def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = ModelError) -> None:

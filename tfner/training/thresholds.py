@@ -16,7 +16,7 @@ from tfner.model.heads.decoder import thresholds_by_type
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.sources import check_source
 from tfner.training.calibrate import recognize_uncut
-from tfner.training.environment import describe_source, read_data
+from tfner.training.environment import describe_source, read_described
 from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
     documents = list(read_documents(source, settings.data, Ledger()))
     if not documents:
         raise DataError(f"{source}: expected documents for data.dev, found none")
-    then = read_data(folder.environment).get("dev", {}).get("sha256")
+    then = read_described(folder.environment, "data").get("dev", {}).get("sha256")
     if then not in (None, describe_source(source, documents).get("sha256")):
         logger.warning("data.dev: %s is not what it was when the run was last started", source)
     return documents

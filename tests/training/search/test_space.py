@@ -119,6 +119,16 @@ def test_without_a_space_values_around_those_of_the_configuration_are_tried():
     assert "training.epochs" not in auto.dimensions
 
 
+def test_a_rate_that_goes_by_the_encoder_is_searched_around_its_number(tmp_path):
+    (tmp_path / "config.json").write_text('{"hidden_size": 1536}')
+    for checkpoint, rate in ((f"{tmp_path}", 1.25e-5), ("someone/bert", 5e-5)):
+        settings = RunSettings.model_validate({"name": "a", "encoder": {"checkpoint": checkpoint}})
+        space, _ = read_tuning(None, settings, "run.yaml")
+        assert space.base_values()["training.learning_rate"] == pytest.approx(rate)
+        rates = space.dimensions["training.learning_rate"]
+        assert (rates.low, rates.high) == pytest.approx((rate / 4, 4 * rate))
+
+
 def test_values_of_the_configuration_that_lie_outside_are_left_out():
     space, _ = read(EXAMPLE, epochs="auto", learning_rate=1e-3, batch_size=16)
     assert space.base_values() == {"training.batch_size": 16, "model.head": "softmax"}

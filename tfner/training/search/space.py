@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfner.config import TUNING, RunSettings
+from tfner.config import TUNING, RunSettings, usual_rate
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import Settings
 from tfner.safeio.printable import show
+from tfner.safeio.sources import encoder_folder, read_size
 from tfner.safeio.validation import validate
 
 # Groups whose settings change what is learned. Other data or seeds would be no fair comparison.
@@ -24,6 +25,7 @@ DIGITS = 3  # of a number that is drawn: more would say more than a search can k
 PLAIN = (str, int, float, bool, type(None))
 SPREAD = 4  # of the default space: a quarter of the learning rate to four times as much
 DROPOUT = 0.3
+USUAL_WIDTH = 768  # of an encoder on the hub
 HEADS = ("softmax", "crf")
 
 
@@ -162,6 +164,7 @@ def read_tuning(tuning: Any, settings: RunSettings, source: str) -> tuple[Search
         ConfigError: a key is no setting that can be searched, a value none of the setting's, or a
             range is empty.
     """
+    settings = fix_rate(settings)
     given = {} if tuning is None else tuning
     tune = validate({TUNING: given}, Tuning, source).tune
     space = f"{source}: {TUNING}.space"
@@ -273,7 +276,7 @@ def default_dimensions(settings: RunSettings) -> dict[str, Dimension]:
     The head's learning rate is not among them: it follows the encoder's where it is `auto`.
     """
     training = settings.training
-    rate, size, epochs = training.learning_rate, training.batch_size, training.epochs
+    rate, size, epochs = float(training.learning_rate), training.batch_size, training.epochs
     sizes = {max(1, size // 2), size, 2 * size}
     heads = dict.fromkeys((settings.model.head, *HEADS))
     found: dict[str, Dimension] = {
@@ -285,6 +288,19 @@ def default_dimensions(settings: RunSettings) -> dict[str, Dimension]:
     if epochs != "auto":
         found["training.epochs"] = Numbers(max(1, epochs // 2), 2 * epochs, False, None, True)
     return found
+
+
+def fix_rate(settings: RunSettings) -> RunSettings:
+    """Put the number that a learning rate of `auto` stands for, so that there are others around it.
+
+    How wide an encoder on the hub is is not known here: it counts as a BERT-base.
+    """
+    if settings.training.learning_rate != "auto":
+        return settings
+    folder = encoder_folder(settings.encoder.checkpoint)
+    width = read_size(folder / "config.json", "hidden_size") if folder else USUAL_WIDTH
+    training = settings.training.model_copy(update={"learning_rate": usual_rate(width)})
+    return settings.model_copy(update={"training": training})
 
 
 def replace_settings(settings: RunSettings, values: Mapping[str, Any], source: str) -> RunSettings:
