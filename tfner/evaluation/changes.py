@@ -11,13 +11,13 @@ from typing import Any, Literal, NamedTuple, get_args
 from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.errors import CONTEXT
 
-Verdict = Literal[
+Direction = Literal[
     "better",  # B has fewer errors than A
     "worse",  # B has more
     "different",  # other entities, as many errors
     "same",  # the same entities
 ]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 SIDES = ("gold", "a", "b")
 LONGEST_CONTEXT = 400  # characters of a text that are shown
 
@@ -38,7 +38,7 @@ class Change:
     `cut_short` where the text goes on behind it.
     """
 
-    verdict: Verdict
+    direction: Direction
     document: str
     group: str
     errors: Errors
@@ -55,9 +55,9 @@ class Change:
 
 
 class Changes(NamedTuple):
-    """Count the documents of each verdict; `listed` are those that changed most."""
+    """Count the documents of each direction; `listed` are those that changed most."""
 
-    counts: dict[Verdict, int]
+    counts: dict[Direction, int]
     listed: tuple[Change, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,22 +84,22 @@ def find_changes(
         >>> changes.listed[0].errors
         Errors(a=1, b=0)
     """
-    verdicts = Counter[Verdict]()
+    directions = Counter[Direction]()
     changed = []
     for number, (document, a, b) in enumerate(zip(documents, found_a, found_b, strict=True)):
         errors = Errors(count_errors(document, a), count_errors(document, b))
-        verdict = judge(errors, a, b)
-        verdicts[verdict] += 1
-        if verdict != "same":
+        direction = judge(errors, a, b)
+        directions[direction] += 1
+        if direction != "same":
             size = abs(errors.b - errors.a)
-            key = -size, verdict != "worse", number
-            changed.append((key, verdict, errors))
+            key = -size, direction != "worse", number
+            changed.append((key, direction, errors))
     listed = []
-    for (*_, number), verdict, errors in sorted(changed)[:most]:
+    for (*_, number), direction, errors in sorted(changed)[:most]:
         found = found_a[number], found_b[number]
-        change = describe_change(documents[number], found, verdict, errors)
+        change = describe_change(documents[number], found, direction, errors)
         listed.append(change)
-    counts: dict[Verdict, int] = {verdict: verdicts[verdict] for verdict in VERDICTS}
+    counts: dict[Direction, int] = {direction: directions[direction] for direction in DIRECTIONS}
     return Changes(counts, tuple(listed))
 
 
@@ -123,7 +123,7 @@ def count_keys(entities: Iterable[Entity]) -> Counter[tuple[int, int, str]]:
     return Counter(entity.key for entity in entities)
 
 
-def judge(errors: Errors, a: Iterable[Entity], b: Iterable[Entity]) -> Verdict:
+def judge(errors: Errors, a: Iterable[Entity], b: Iterable[Entity]) -> Direction:
     """Tell whether B is better than A on a document."""
     if errors.b < errors.a:
         return "better"
@@ -134,7 +134,7 @@ def judge(errors: Errors, a: Iterable[Entity], b: Iterable[Entity]) -> Verdict:
 
 
 def describe_change(
-    document: Document, found: tuple[Iterable[Entity], ...], verdict: Verdict, errors: Errors
+    document: Document, found: tuple[Iterable[Entity], ...], direction: Direction, errors: Errors
 ) -> Change:
     """Cut what is not agreed on out of a document; `found` are the entities of A and B."""
     text = document.text
@@ -151,7 +151,7 @@ def describe_change(
     most = offset + LONGEST_CONTEXT
     end = min(last + CONTEXT, most)
     context, cut_short = text[offset:end], end < len(text)
-    about = verdict, document.id, document.group, errors
+    about = direction, document.id, document.group, errors
     return Change(*about, context, offset, cut_short, *disputed)
 
 

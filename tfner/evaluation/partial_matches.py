@@ -25,8 +25,8 @@ Mode = Literal[
     "ent_type",  # an overlapping span of the same label
 ]
 MODES: tuple[Mode, ...] = get_args(Mode)
-Outcome = Literal["correct", "incorrect", "partial", "missed", "spurious"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+Category = Literal["correct", "incorrect", "partial", "missed", "spurious"]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 LEAST_SHARED = 100  # an overlap is at least a hundredth of the gold entity, as nervaluate has it
 FAR = sys.maxsize
 
@@ -94,7 +94,7 @@ class MatchCounts(NamedTuple):
 
 
 ModeCounts = dict[Mode, MatchCounts]
-Tally = Counter[tuple[Mode, Outcome]]
+Tally = Counter[tuple[Mode, Category]]
 Sides = tuple[list[Entity], list[Entity]]  # gold and predicted entities, by key
 
 
@@ -169,13 +169,13 @@ def tabulate(tally: Tally) -> ModeCounts:
     """Make the counts of each mode; what did not occur is 0."""
     counts: ModeCounts = {}
     for mode in MODES:
-        of_mode = [tally[mode, outcome] for outcome in OUTCOMES]
+        of_mode = [tally[mode, category] for category in CATEGORIES]
         counts[mode] = MatchCounts(*of_mode)
     return counts
 
 
 def count_document(sides: Sides) -> Tally:
-    """Count the outcomes of one document in every mode."""
+    """Count the categories of one document in every mode."""
     gold, predicted = sides
     tally: Tally = Counter()
     if list(map(key_of, gold)) == list(map(key_of, predicted)):
@@ -186,8 +186,8 @@ def count_document(sides: Sides) -> Tally:
     for mode in MODES:
         taken = set[int]()
         for guess, near in zip(predicted, candidates, strict=True):
-            outcome = match_next(mode, guess, gold, near, taken)
-            tally[mode, outcome] += 1
+            category = match_next(mode, guess, gold, near, taken)
+            tally[mode, category] += 1
         missed = len(gold) - len(taken)
         tally[mode, "missed"] = missed
     return tally
@@ -195,7 +195,7 @@ def count_document(sides: Sides) -> Tally:
 
 def match_next(
     mode: Mode, guess: Entity, gold: Sequence[Entity], near: Sequence[int], taken: set[int]
-) -> Outcome:
+) -> Category:
     """Match a prediction with the nearest gold entity that no earlier one has taken.
 
     `near` are the indices of the gold entities that it overlaps; the one that is taken is added to

@@ -161,8 +161,8 @@ def describe_change(change: Change) -> Iterator[tuple[str, str]]:
     """
     before, after = change.errors
     yield "", ""
-    heading = f"{change.verdict}: {before} → {after} errors"
-    yield f"{heading}  {change.document}", STYLES[change.verdict]
+    heading = f"{change.direction}: {before} → {after} errors"
+    yield f"{heading}  {change.document}", STYLES[change.direction]
     context = one_line(change.context)
     opening = "…" if change.offset else ""
     ending = "…" if change.cut_short else ""
