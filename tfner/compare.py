@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -116,14 +116,17 @@ def predict_both(
     ledger = Ledger()
     documents = commands.read_marked(data, settings, ledger)
     check_documents(documents, data)
-    recognizers = [commands.open_recognizer(path) for path in (a, b)]  # before either predicts
+    models = [commands.open_recognizer(path) for path in (a, b)]  # both before one predicts
     shown = [replace(document, words=None) for document in documents] if raw else documents
     found: list[Found] = []
     seconds: dict[str, float] = {}
-    for name, recognizer in zip("ab", recognizers, strict=True):
+    for name, model in zip("ab", models, strict=True):
         start = time.perf_counter()
-        found.append(commands.find_entities(recognizer, shown, f"documents, {name.upper()}"))
-        seconds[f"prediction_{name}"] = time.perf_counter() - start
+        what = f"documents, {name.upper()}"
+        entities = commands.find_entities(model, shown, what)
+        found.append(entities)
+        taken = time.perf_counter() - start
+        seconds[f"prediction_{name}"] = taken
     found_a, found_b = found
     dropped = {data: ledger.counts}
     return Predictions(str(a), str(b), documents, found_a, found_b, dropped, data, seconds)
@@ -136,33 +139,36 @@ def read_predictions(a: Path, b: Path, settings: ReadSettings) -> Predictions:
         DataError: a file cannot be read, the two are of other text or gold entities, or hold too
             little to tell predictions apart.
     """
-    scored, dropped = [], {}
+    scored = []
+    dropped = {}
     for path in (a, b):
         if path.is_dir():
             hint = "name DATA to compare models"
             raise DataError(f"{path}: expected a file of predictions, got a folder; {hint}")
         ledger = Ledger()
-        scored.append(read_scored(path, settings, ledger))
-        dropped[str(path)] = ledger.counts
-    pairs = list(match_scored(*scored))
-    documents = [document for document, _, _ in pairs]
+        sentences = read_scored(path, settings, ledger)
+        scored.append(sentences)
+        name = str(path)
+        dropped[name] = ledger.counts
+    documents, found_a, found_b = [], [], []
+    for document, of_a, of_b in match_scored(*scored):
+        documents.append(document)
+        found_a.append(of_a)
+        found_b.append(of_b)
     check_documents(documents, str(a))
-    found_a = [entities for _, entities, _ in pairs]
-    found_b = [entities for _, _, entities in pairs]
     return Predictions(str(a), str(b), documents, found_a, found_b, dropped)
 
 
-def make_report(
-    predictions: Predictions, listed: int = LISTED, draws: int = DRAWS, seed: int = SEED
-) -> ComparisonReport:
+def make_report(predictions: Predictions, listed: int, draws: int, seed: int) -> ComparisonReport:
     """Compare predictions, and list the documents that changed most."""
-    found = (predictions.documents, predictions.found_a, predictions.found_b)
+    a, b, documents, found_a, found_b, dropped, data, seconds = predictions
     start = time.perf_counter()
-    comparison = compare_predictions(*found, draws=draws, seed=seed)
-    changes = find_changes(*found, most=listed)
-    seconds = {**predictions.seconds, "comparison": time.perf_counter() - start}
-    about = {name: getattr(predictions, name) for name in ("a", "b", "data", "dropped")}
-    return ComparisonReport(comparison=comparison, changes=changes, seconds=seconds, **about)
+    comparison = compare_predictions(documents, found_a, found_b, draws, seed)
+    changes = find_changes(documents, found_a, found_b, listed)
+    taken = time.perf_counter() - start
+    times = {**seconds, "comparison": taken}
+    about: dict[str, Any] = {"data": data, "dropped": dropped, "seconds": times}
+    return ComparisonReport(comparison=comparison, changes=changes, a=a, b=b, **about)
 
 
 if __name__ == "__main__":

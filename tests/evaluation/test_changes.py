@@ -1,4 +1,4 @@
-"""Every document has one verdict, and what is listed shows what is not agreed on."""
+"""Every document has one direction, and what is listed shows what is not agreed on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def changes_of(*sides, most=10):
     return find_changes(documents, found_a, found_b, most)
 
 
-def test_verdicts_go_by_the_number_of_errors():
+def test_directions_go_by_the_number_of_errors():
     gold = [ANNA, BO]
     changes = changes_of(
         (gold, [ANNA], [ANNA, BO]),
@@ -64,7 +64,7 @@ def test_the_largest_changes_come_first_then_the_worse_ones():
 
 def test_what_all_three_agree_on_is_left_out():
     (change,) = changes_of(([ANNA, BO], [ANNA, ROME], [ANNA, BO, ROME])).listed
-    assert change.verdict == "better"
+    assert change.direction == "better"
     assert [entity.text for entity in change.gold] == ["Bo"]
     assert [entity.text for entity in change.a] == ["Rome"]
     assert [entity.text for entity in change.b] == ["Bo", "Rome"]
@@ -83,7 +83,7 @@ def test_the_context_is_cut_around_what_is_not_agreed_on():
 
 
 @given(st.lists(st.tuples(ENTITIES, ENTITIES, ENTITIES), max_size=6))
-def test_every_document_has_one_verdict_and_every_change_shows_entities(triples):
+def test_every_document_has_one_direction_and_every_change_shows_entities(triples):
     documents = [Document("x" * 9, tuple(gold)) for gold, _, _ in triples]
     found = ([a for _, a, _ in triples], [b for _, _, b in triples])
     changes = find_changes(documents, *found, most=100)

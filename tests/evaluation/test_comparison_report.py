@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 from rich.console import Console
 
 from tfner.documents import Document, entity_at
-from tfner.evaluation.changes import VERDICTS, find_changes
+from tfner.evaluation.changes import DIRECTIONS, find_changes
 from tfner.evaluation.comparison import compare_predictions
 from tfner.evaluation.report.comparison_report import ComparisonReport
-from tfner.evaluation.report.page import VERDICT_MEANINGS, render_comparison
+from tfner.evaluation.report.page import DIRECTION_MEANINGS, render_comparison
 
 NASTY = "<script>alert('x')</script> & [bold]x[/bold] {{ 7 * 7 }}"
 TEXT = "Anna met Bo in Rome"
@@ -144,8 +144,8 @@ def test_the_page_is_self_contained_and_shows_what_changed(tmp_path):
     ]
 
 
-def test_every_verdict_has_a_meaning_on_the_page():
-    assert tuple(VERDICT_MEANINGS) == VERDICTS
+def test_every_direction_has_a_meaning_on_the_page():
+    assert tuple(DIRECTION_MEANINGS) == DIRECTIONS
 
 
 def test_text_of_the_data_stays_text():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tfner.documents import Entity
 from tfner.evaluation.partial_matches import (
+    CATEGORIES,
     MODES,
-    OUTCOMES,
     MatchCounts,
     count_partial_matches,
 )
@@ -61,7 +61,7 @@ def of_nervaluate(pairs):
 
 
 def check_equal(counts, expected):
-    assert counts._asdict() == {name: getattr(expected, name) for name in OUTCOMES}
+    assert counts._asdict() == {name: getattr(expected, name) for name in CATEGORIES}
     found = (counts.precision, counts.recall, counts.f1)
     assert found == pytest.approx((expected.precision, expected.recall, expected.f1), abs=1e-12)
 
@@ -96,7 +96,7 @@ def test_the_order_in_which_entities_are_listed_does_not_matter(pairs, shuffler)
 
 
 @given(ENTITIES, ENTITIES)
-def test_every_entity_has_one_outcome_and_looser_modes_give_no_less(gold, predicted):
+def test_every_entity_has_one_category_and_looser_modes_give_no_less(gold, predicted):
     micro = count_partial_matches([(gold, disjoint(predicted))]).micro
     for counts in micro.values():
         assert (counts.gold, counts.predicted) == (len(gold), len(disjoint(predicted)))
@@ -105,12 +105,12 @@ def test_every_entity_has_one_outcome_and_looser_modes_give_no_less(gold, predic
 
 
 def test_an_overlap_is_at_least_a_hundredth_of_the_gold_entity():
-    def outcome(gold_length):
+    def category(gold_length):
         pair = ([Entity(0, gold_length, "A")], [Entity(gold_length - 1, gold_length + 9, "A")])
         return count_partial_matches([pair]).micro["partial"]
 
-    assert outcome(100).partial == 1
-    assert outcome(101) == MatchCounts(missed=1, spurious=1)
+    assert category(100).partial == 1
+    assert category(101) == MatchCounts(missed=1, spurious=1)
 
 
 def test_entities_of_no_length_match_only_their_like():
@@ -124,7 +124,7 @@ def test_documents_without_entities_have_counts_and_fractions_of_0():
     assert matches.micro == dict.fromkeys(MODES, MatchCounts())
     assert matches.types == {}
     assert matches.micro["partial"].to_dict() == dict.fromkeys(
-        [*OUTCOMES, "precision", "recall", "f1"], 0
+        [*CATEGORIES, "precision", "recall", "f1"], 0
     )
 
 
@@ -134,7 +134,7 @@ def test_it_goes_into_json_by_name():
     assert list(loaded) == ["micro", "types"]
     assert list(loaded["types"]["A"]) == list(MODES)
     assert loaded["micro"]["partial"] == {
-        **dict.fromkeys(OUTCOMES, 0),
+        **dict.fromkeys(CATEGORIES, 0),
         "partial": 1,
         "precision": 0.5,
         "recall": 0.5,

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple, get_args
 
 from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.errors import CONTEXT
 
-Verdict = Literal[
+Direction = Literal[
     "better",  # B has fewer errors than A
     "worse",  # B has more
     "different",  # other entities, as many errors
     "same",  # the same entities
 ]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 SIDES = ("gold", "a", "b")
 LONGEST_CONTEXT = 400  # characters of a text that are shown
 
@@ -37,7 +38,7 @@ class Change:
     `cut_short` where the text goes on behind it.
     """
 
-    verdict: Verdict
+    direction: Direction
     document: str
     group: str
     errors: Errors
@@ -54,14 +55,15 @@ class Change:
 
 
 class Changes(NamedTuple):
-    """Count the documents of each verdict; `listed` are those that changed most."""
+    """Count the documents of each direction; `listed` are those that changed most."""
 
-    counts: dict[Verdict, int]
+    counts: dict[Direction, int]
     listed: tuple[Change, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts and lists, for JSON."""
-        return {"counts": self.counts, "listed": [change.to_dict() for change in self.listed]}
+        listed = [change.to_dict() for change in self.listed]
+        return {"counts": self.counts, "listed": listed}
 
 
 def find_changes(
@@ -82,61 +84,75 @@ def find_changes(
         >>> changes.listed[0].errors
         Errors(a=1, b=0)
     """
-    verdicts: Counter[Verdict] = Counter()
+    directions = Counter[Direction]()
     changed = []
     for number, (document, a, b) in enumerate(zip(documents, found_a, found_b, strict=True)):
-        errors = Errors(count_errors(document.entities, a), count_errors(document.entities, b))
-        verdict = judge(errors, a, b)
-        verdicts[verdict] += 1
-        if verdict != "same":
-            key = (-abs(errors.b - errors.a), verdict != "worse", number)
-            changed.append((key, verdict, errors))
+        errors = Errors(count_errors(document, a), count_errors(document, b))
+        direction = judge(errors, a, b)
+        directions[direction] += 1
+        if direction != "same":
+            size = abs(errors.b - errors.a)
+            key = -size, direction != "worse", number
+            changed.append((key, direction, errors))
     listed = []
-    for (*_, number), verdict, errors in sorted(changed)[:most]:
-        found = (found_a[number], found_b[number])
-        listed.append(describe_change(documents[number], *found, verdict, errors))
-    counts: dict[Verdict, int] = {verdict: verdicts[verdict] for verdict in VERDICTS}
+    for (*_, number), direction, errors in sorted(changed)[:most]:
+        found = found_a[number], found_b[number]
+        change = describe_change(documents[number], found, direction, errors)
+        listed.append(change)
+    counts: dict[Direction, int] = {direction: directions[direction] for direction in DIRECTIONS}
     return Changes(counts, tuple(listed))
 
 
-def count_errors(gold: Iterable[Entity], found: Iterable[Entity]) -> int:
+def count_errors(document: Document, found: Iterable[Entity]) -> int:
     """Count what was missed and what is spurious; a wrong border or label is both.
 
-    >>> count_errors([Entity(0, 8, "LOC")], [Entity(4, 8, "LOC")])
+    >>> document = Document("New York", (Entity(0, 8, "LOC"),))
+    >>> count_errors(document, [Entity(4, 8, "LOC")])
     2
     """
-    gold_keys = Counter(entity.key for entity in gold)
-    found_keys = Counter(entity.key for entity in found)
+    gold_keys = count_keys(document.entities)
+    found_keys = count_keys(found)
     missed = gold_keys - found_keys
     spurious = found_keys - gold_keys
-    return missed.total() + spurious.total()
+    both = missed + spurious
+    return both.total()
 
 
-def judge(errors: Errors, a: Iterable[Entity], b: Iterable[Entity]) -> Verdict:
+def count_keys(entities: Iterable[Entity]) -> Counter[tuple[int, int, str]]:
+    """Count how often each span and label occurs."""
+    return Counter(entity.key for entity in entities)
+
+
+def judge(errors: Errors, a: Iterable[Entity], b: Iterable[Entity]) -> Direction:
     """Tell whether B is better than A on a document."""
-    if errors.a != errors.b:
-        return "better" if errors.b < errors.a else "worse"
-    same = Counter(entity.key for entity in a) == Counter(entity.key for entity in b)
+    if errors.b < errors.a:
+        return "better"
+    if errors.b > errors.a:
+        return "worse"
+    same = count_keys(a) == count_keys(b)
     return "same" if same else "different"
 
 
 def describe_change(
-    document: Document,
-    a: Sequence[Entity],
-    b: Sequence[Entity],
-    verdict: Verdict,
-    errors: Errors,
+    document: Document, found: tuple[Iterable[Entity], ...], direction: Direction, errors: Errors
 ) -> Change:
-    """Cut what is not agreed on out of a document."""
-    keys = [Counter(entity.key for entity in side) for side in (document.entities, a, b)]
-    agreed = keys[0] & keys[1] & keys[2]
-    disputed = [tuple(entities_of(document.text, side - agreed)) for side in keys]
-    spans = [(entity.start, entity.end) for side in disputed for entity in side]
-    offset = max(0, min(start for start, _ in spans) - CONTEXT)
-    end = min(max(end for _, end in spans) + CONTEXT, offset + LONGEST_CONTEXT)
-    context = document.text[offset:end]
-    shown = (context, offset, end < len(document.text))
-    return Change(verdict, document.id, document.group, errors, *shown, *disputed)
+    """Cut what is not agreed on out of a document; `found` are the entities of A and B."""
+    text = document.text
+    gold, a, b = map(count_keys, (document.entities, *found))
+    agreed = gold & a & b
+    disputed = []
+    for side in (gold, a, b):
+        entities = entities_of(text, side - agreed)
+        disputed.append(tuple(entities))
+    spans = list(chain(*disputed))
+    first = min(entity.start for entity in spans)
+    last = max(entity.end for entity in spans)
+    offset = max(0, first - CONTEXT)
+    most = offset + LONGEST_CONTEXT
+    end = min(last + CONTEXT, most)
+    context, cut_short = text[offset:end], end < len(text)
+    about = direction, document.id, document.group, errors
+    return Change(*about, context, offset, cut_short, *disputed)
 
 
 def entities_of(text: str, keys: Counter[tuple[int, int, str]]) -> Iterator[Entity]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from tfner.exceptions import DataError
 DRAWS = 10_000
 SEED = 1
 LEVEL = 0.95
+BOUNDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 ROUNDING = 1e-12  # differences of the same fractions may differ in their last bit
 
 Found = Sequence[Sequence[Entity]]  # predictions, a sequence for each document
@@ -82,10 +84,13 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Give differences by name, and how they were drawn."""
+        values: dict[str, Any] = {}
+        for name in ("documents", "groups", "draws", "seed"):
+            values[name] = getattr(self, name)
+        values["level"] = LEVEL
         types = {name: difference.to_dict() for name, difference in self.types.items()}
-        size = {"documents": self.documents, "groups": self.groups}
-        drawn = {"draws": self.draws, "seed": self.seed, "level": LEVEL}
-        return {**size, **drawn, "f1": {"micro": self.micro.to_dict(), "types": types}}
+        values["f1"] = {"micro": self.micro.to_dict(), "types": types}
+        return values
 
 
 def compare_predictions(
@@ -104,16 +109,18 @@ def compare_predictions(
         >>> compare_predictions([mara, mara], found, found, draws=99).micro.p
         1.0
     """
-    systems = (found_a, found_b)
-    scores_a, scores_b = (score_found(documents, found) for found in systems)
+    scores_a = score_found(documents, found_a)
+    scores_b = score_found(documents, found_b)
     labels = sorted({*scores_a.types, *scores_b.types})
-    counts_N23K = np.stack([count_types(documents, found, labels) for found in systems], axis=1)
+    a_N3K = count_types(documents, found_a, labels)
+    b_N3K = count_types(documents, found_b, labels)
+    counts_N23K = np.stack([a_N3K, b_N3K], axis=1)
     counts_D23K = sum_groups(documents, counts_N23K)
     micro, *of_types = measure_differences(counts_D23K, draws, seed)
     types = dict(zip(labels, of_types, strict=True))
-    size = {"documents": len(documents), "groups": len(counts_D23K)}
-    drawn = {"draws": draws, "seed": seed}
-    return Comparison(scores_a, scores_b, micro, adjust_p_values(types), **size, **drawn)
+    adjusted = adjust_p_values(types)
+    size = len(documents), len(counts_D23K)
+    return Comparison(scores_a, scores_b, micro, adjusted, *size, draws, seed)
 
 
 def check_documents(documents: Sequence[Document], where: str) -> None:
@@ -122,14 +129,14 @@ def check_documents(documents: Sequence[Document], where: str) -> None:
     Raises:
         DataError: none has an entity, or there is only one to draw from.
     """
+    count = len(documents)
     if not any(document.entities for document in documents):
-        raise DataError(
-            f"{where}: expected marked entities, found none in {len(documents):,} documents"
-        )
+        found = f"found none in {count:,} documents"
+        raise DataError(f"{where}: expected marked entities, {found}")
     groups = {document.group or number for number, document in enumerate(documents)}
     if len(groups) < 2:
         expected = "expected two documents or more to draw from, of different groups"
-        raise DataError(f"{where}: {expected}, got one of {len(documents):,} texts")
+        raise DataError(f"{where}: {expected}, got one of {count:,} texts")
 
 
 def score_found(documents: Sequence[Document], found: Found) -> EntityScores:
@@ -150,14 +157,15 @@ def count_types(documents: Sequence[Document], found: Found, labels: Sequence[st
         int32 [N, 3, K].
     """
     columns = {label: column for column, label in enumerate(labels)}
-    counts_N3K = np.zeros((len(documents), 3, len(labels)), np.int32)
+    shape = (len(documents), 3, len(labels))
+    counts_N3K = np.zeros(shape, np.int32)
     for row_3K, document, entities in zip(counts_N3K, documents, found, strict=True):
         scores = score_entities([(document.entities, entities)])
-        for row_K, counts in zip(
-            row_3K, (scores.true, scores.predicted, scores.correct), strict=True
-        ):
+        counted = (scores.true, scores.predicted, scores.correct)
+        for row_K, counts in zip(row_3K, counted, strict=True):
             for label, count in counts.items():
-                row_K[columns[label]] = count
+                column = columns[label]
+                row_K[column] = count
     return counts_N3K
 
 
@@ -168,16 +176,18 @@ def measure_differences(counts_D23K: np.ndarray, draws: int, seed: int) -> list[
     same draws.
     """
     random = np.random.default_rng(seed)
-    total_23L = with_micro(counts_D23K.sum(axis=0))
-    f1_2L = f1_of_counts(total_23L)
+    total_23K = counts_D23K.sum(axis=0)
+    total_23L = with_micro(total_23K)
+    a_L, b_L = f1_of_counts(total_23L)
+    support_L = total_23L[0, 0]
     drawn_SL = bootstrap_differences(counts_D23K, draws, random)
-    low_L, high_L = np.quantile(drawn_SL, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    not_better_L = np.mean(drawn_SL <= 0, axis=0)
+    low_L, high_L = np.quantile(drawn_SL, BOUNDS, axis=0)
+    is_not_better_SL = drawn_SL <= 0
+    not_better_L = is_not_better_SL.mean(axis=0)
     p_L = randomization_p_values(counts_D23K, draws, random)
-    support_L = total_23L[0, 0].astype(int)
-    columns = (*f1_2L, support_L, low_L, high_L, not_better_L, p_L)
+    columns = (a_L, b_L, support_L, low_L, high_L, not_better_L, p_L)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [F1Difference(*row) for row in rows]
+    return list(starmap(F1Difference, rows))
 
 
 def bootstrap_differences(
@@ -187,9 +197,9 @@ def bootstrap_differences(
 
     Both systems are scored on the same draw.
     """
-    sums_S23L = with_micro(bootstrap_sums(counts_D23K, draws, random))
-    f1_S2L = f1_of_counts(sums_S23L)
-    return f1_S2L[:, 1] - f1_S2L[:, 0]
+    sums_S23K = bootstrap_sums(counts_D23K, draws, random)
+    sums_S23L = with_micro(sums_S23K)
+    return f1_difference(sums_S23L[:, 0], sums_S23L[:, 1])
 
 
 def randomization_p_values(
@@ -200,14 +210,23 @@ def randomization_p_values(
     The p-value is (r + 1) / (n + 1): the predictions as they are count as one more draw, so that no
     p-value is 0 (Phipson and Smyth 2010).
     """
-    a_D3K, b_D3K = counts_D23K[:, 0], counts_D23K[:, 1]
-    gained_S3K = swap_sums(b_D3K - a_D3K, draws, random)
-    f1_a_SL = f1_of_counts(with_micro(a_D3K.sum(axis=0) + gained_S3K))
-    f1_b_SL = f1_of_counts(with_micro(b_D3K.sum(axis=0) - gained_S3K))
-    f1_2L = f1_of_counts(with_micro(counts_D23K.sum(axis=0)))
-    observed_L = np.abs(f1_2L[1] - f1_2L[0])
-    as_much_SL = np.abs(f1_b_SL - f1_a_SL) >= observed_L - ROUNDING
-    return (as_much_SL.sum(axis=0) + 1) / (draws + 1)
+    counts_D23L = with_micro(counts_D23K)
+    a_3L, b_3L = counts_D23L.sum(axis=0)
+    differences_D3L = counts_D23L[:, 1] - counts_D23L[:, 0]
+    gained_S3L = swap_sums(differences_D3L, draws, random)
+    swapped_SL = f1_difference(a_3L + gained_S3L, b_3L - gained_S3L)
+    observed_L = f1_difference(a_3L, b_3L)
+    least_L = np.abs(observed_L) - ROUNDING
+    as_much_SL = np.abs(swapped_SL) >= least_L
+    count_L = as_much_SL.sum(axis=0)
+    return (count_L + 1) / (draws + 1)
+
+
+def f1_difference(a_3L: np.ndarray, b_3L: np.ndarray) -> np.ndarray:
+    """Give the F1 of B less that of A, of counts [..., 3, L]."""
+    f1_a_L = f1_of_counts(a_3L)
+    f1_b_L = f1_of_counts(b_3L)
+    return f1_b_L - f1_a_L
 
 
 def with_micro(counts_K: np.ndarray) -> np.ndarray:
@@ -216,7 +235,8 @@ def with_micro(counts_K: np.ndarray) -> np.ndarray:
     >>> with_micro(np.array([[1, 2], [0, 3]])).tolist()
     [[3, 1, 2], [3, 0, 3]]
     """
-    return np.concatenate([counts_K.sum(axis=-1, keepdims=True), counts_K], axis=-1)
+    total_1 = counts_K.sum(axis=-1, keepdims=True)
+    return np.concatenate([total_1, counts_K], axis=-1)
 
 
 def f1_of_counts(counts_3L: np.ndarray) -> np.ndarray:
@@ -230,10 +250,14 @@ def adjust_p_values(types: dict[str, F1Difference]) -> dict[str, F1Difference]:
 
     A type without a gold entity has no F1 that could differ and is no test.
     """
-    tested = [name for name, difference in types.items() if difference.support]
-    adjusted = holm([types[name].p for name in tested])
-    p_holm = dict(zip(tested, adjusted, strict=True))
-    return {name: type_._replace(p_holm=p_holm.get(name, 1.0)) for name, type_ in types.items()}
+    tested = {name: difference.p for name, difference in types.items() if difference.support}
+    p_values = list(tested.values())
+    adjusted = dict(zip(tested, holm(p_values), strict=True))
+    changed = {}
+    for name, difference in types.items():
+        p_holm = adjusted.get(name, 1.0)
+        changed[name] = difference._replace(p_holm=p_holm)
+    return changed
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -245,11 +269,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> holm([0.25, 0.0625, 0.125])
     [0.25, 0.1875, 0.25]
     """
-    adjusted = [1.0] * len(p_values)
+    tests = len(p_values)
+    adjusted = [1.0] * tests
     largest = 0.0
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    order = sorted(range(tests), key=p_values.__getitem__)
     for rank, index in enumerate(order):
-        tests_left = len(p_values) - rank
-        largest = max(largest, min(tests_left * p_values[index], 1.0))
-        adjusted[index] = largest
+        tests_left = tests - rank
+        multiplied = tests_left * p_values[index]
+        largest = max(largest, multiplied)
+        adjusted[index] = min(largest, 1.0)
     return adjusted

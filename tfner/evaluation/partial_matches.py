@@ -25,8 +25,8 @@ Mode = Literal[
     "ent_type",  # an overlapping span of the same label
 ]
 MODES: tuple[Mode, ...] = get_args(Mode)
-Outcome = Literal["correct", "incorrect", "partial", "missed", "spurious"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+Category = Literal["correct", "incorrect", "partial", "missed", "spurious"]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 LEAST_SHARED = 100  # an overlap is at least a hundredth of the gold entity, as nervaluate has it
 FAR = sys.maxsize
 
@@ -51,27 +51,36 @@ class MatchCounts(NamedTuple):
     @property
     def credit(self) -> float:
         """Sum up what the matches are worth."""
-        return self.correct + 0.5 * self.partial
+        halves = 0.5 * self.partial
+        return self.correct + halves
+
+    @property
+    def matched(self) -> int:
+        """Count the pairs of a gold and a predicted entity."""
+        hits = self.correct + self.partial
+        return hits + self.incorrect
 
     @property
     def gold(self) -> int:
         """Count the gold entities."""
-        return self.correct + self.incorrect + self.partial + self.missed
+        return self.matched + self.missed
 
     @property
     def predicted(self) -> int:
         """Count the predicted entities."""
-        return self.correct + self.incorrect + self.partial + self.spurious
+        return self.matched + self.spurious
 
     @property
     def precision(self) -> float:
         """Divide by the predicted entities."""
-        return self.credit / max(self.predicted, 1)
+        predicted = max(self.predicted, 1)
+        return self.credit / predicted
 
     @property
     def recall(self) -> float:
         """Divide by the gold entities."""
-        return self.credit / max(self.gold, 1)
+        gold = max(self.gold, 1)
+        return self.credit / gold
 
     @property
     def f1(self) -> float:
@@ -85,6 +94,8 @@ class MatchCounts(NamedTuple):
 
 
 ModeCounts = dict[Mode, MatchCounts]
+Tally = Counter[tuple[Mode, Category]]
+Sides = tuple[list[Entity], list[Entity]]  # gold and predicted entities, by key
 
 
 @dataclass(frozen=True)
@@ -123,58 +134,68 @@ def count_partial_matches(pairs: Iterable[EntityPair]) -> PartialMatches:
     partial 1 0 1
     ent_type 1 1 0
     """
-    micro: Counter[tuple[Mode, Outcome]] = Counter()
-    types: defaultdict[str, Counter[tuple[Mode, Outcome]]] = defaultdict(Counter)
+    micro: Tally = Counter()
+    types = defaultdict[str, Tally](Counter)
     for gold, predicted in pairs:
-        in_order = [sorted(entities, key=key_of) for entities in (gold, predicted)]
-        micro.update(count_document(*in_order))
-        for label, of_label in part_by_label(*in_order).items():
-            types[label].update(count_document(*of_label))
+        sides = sort_by_key(gold), sort_by_key(predicted)
+        micro += count_document(sides)
+        for label, of_label in group_by_label(sides).items():
+            types[label] += count_document(of_label)
     by_type = {name: tabulate(types[name]) for name in sorted(types)}
     return PartialMatches(tabulate(micro), by_type)
 
 
-def key_of(entity: Entity) -> tuple[int, int, str]:
+def sort_by_key(entities: Iterable[Entity]) -> list[Entity]:
     """Order entities by span, then label."""
+    return sorted(entities, key=key_of)
+
+
+def key_of(entity: Entity) -> tuple[int, int, str]:
+    """Give what entities are sorted by."""
     return entity.key
 
 
-def part_by_label(
-    gold: Sequence[Entity], predicted: Sequence[Entity]
-) -> dict[str, tuple[list[Entity], list[Entity]]]:
+def group_by_label(sides: Sides) -> dict[str, Sides]:
     """Group the entities of both sides by label, in their order."""
-    parted: defaultdict[str, tuple[list[Entity], list[Entity]]] = defaultdict(lambda: ([], []))
-    for side, entities in enumerate((gold, predicted)):
+    groups: dict[str, Sides] = {}
+    for side, entities in enumerate(sides):
         for entity in entities:
-            parted[entity.label][side].append(entity)
-    return parted
+            group = groups.setdefault(entity.label, ([], []))
+            group[side].append(entity)
+    return groups
 
 
-def tabulate(counts: Counter[tuple[Mode, Outcome]]) -> ModeCounts:
+def tabulate(tally: Tally) -> ModeCounts:
     """Make the counts of each mode; what did not occur is 0."""
-    return {mode: MatchCounts(*(counts[mode, outcome] for outcome in OUTCOMES)) for mode in MODES}
-
-
-def count_document(
-    gold: Sequence[Entity], predicted: Sequence[Entity]
-) -> Counter[tuple[Mode, Outcome]]:
-    """Count the outcomes of one document in every mode; both sides are sorted by key."""
-    if [entity.key for entity in gold] == [entity.key for entity in predicted]:
-        return Counter({(mode, "correct"): len(gold) for mode in MODES})
-    candidates = list_candidates(gold, predicted)
-    counts: Counter[tuple[Mode, Outcome]] = Counter()
+    counts: ModeCounts = {}
     for mode in MODES:
-        taken: set[int] = set()
-        for guess, near in zip(predicted, candidates, strict=True):
-            outcome = match_next(mode, guess, gold, near, taken)
-            counts[mode, outcome] += 1
-        counts[mode, "missed"] += len(gold) - len(taken)
+        of_mode = [tally[mode, category] for category in CATEGORIES]
+        counts[mode] = MatchCounts(*of_mode)
     return counts
+
+
+def count_document(sides: Sides) -> Tally:
+    """Count the categories of one document in every mode."""
+    gold, predicted = sides
+    tally: Tally = Counter()
+    if list(map(key_of, gold)) == list(map(key_of, predicted)):
+        for mode in MODES:
+            tally[mode, "correct"] = len(gold)
+        return tally
+    candidates = list_candidates(gold, predicted)
+    for mode in MODES:
+        taken = set[int]()
+        for guess, near in zip(predicted, candidates, strict=True):
+            category = match_next(mode, guess, gold, near, taken)
+            tally[mode, category] += 1
+        missed = len(gold) - len(taken)
+        tally[mode, "missed"] = missed
+    return tally
 
 
 def match_next(
     mode: Mode, guess: Entity, gold: Sequence[Entity], near: Sequence[int], taken: set[int]
-) -> Outcome:
+) -> Category:
     """Match a prediction with the nearest gold entity that no earlier one has taken.
 
     `near` are the indices of the gold entities that it overlaps; the one that is taken is added to
@@ -183,11 +204,11 @@ def match_next(
     open_indices = [index for index in near if index not in taken]
     if not open_indices:
         return "spurious"
-    distance = DISTANCES[mode]
-    distances = [distance(gold[index], guess) for index in open_indices]
+    distance_of = DISTANCES[mode]
+    distances = [distance_of(gold[index], guess) for index in open_indices]
     least = min(distances)
-    nearest = open_indices[distances.index(least)]
-    taken.add(nearest)
+    nearest = distances.index(least)
+    taken.add(open_indices[nearest])
     if least < FAR:
         return "correct"
     return "partial" if mode == "partial" else "incorrect"
@@ -195,19 +216,22 @@ def match_next(
 
 def strict_distance(gold: Entity, guess: Entity) -> int:
     """Give 0 for the same span and label."""
-    return 0 if gold.key == guess.key else FAR
+    same = gold.key == guess.key
+    return 0 if same else FAR
 
 
 def span_distance(gold: Entity, guess: Entity) -> int:
     """Give 0 for the same span."""
-    return 0 if (gold.start, gold.end) == (guess.start, guess.end) else FAR
+    return 0 if same_span(gold, guess) else FAR
 
 
 def type_distance(gold: Entity, guess: Entity) -> int:
     """Count the characters by which borders differ where the label is the same."""
     if gold.label != guess.label:
         return FAR
-    return abs(gold.start - guess.start) + abs(gold.end - guess.end)
+    at_start = abs(gold.start - guess.start)
+    at_end = abs(gold.end - guess.end)
+    return at_start + at_end
 
 
 DISTANCES: dict[Mode, Callable[[Entity, Entity], int]] = {
@@ -227,20 +251,35 @@ def list_candidates(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list
         [[0, 1]]
     """
     starts = [entity.start for entity in gold]
-    longest = max((entity.end - entity.start for entity in gold), default=0)
+    longest = max(map(length_of, gold), default=0)
     candidates = []
     for guess in predicted:
         # A gold entity that begins further left than the longest one is long cannot reach this one.
-        first = bisect_left(starts, guess.start - longest)
+        leftmost = guess.start - longest
+        first = bisect_left(starts, leftmost)
         behind = max(guess.end, guess.start + 1)
         last = bisect_left(starts, behind)
-        candidates.append([index for index in range(first, last) if meet(gold[index], guess)])
+        near = [index for index in range(first, last) if meet(gold[index], guess)]
+        candidates.append(near)
     return candidates
+
+
+def length_of(entity: Entity) -> int:
+    """Count the characters of an entity."""
+    return entity.end - entity.start
 
 
 def meet(gold: Entity, guess: Entity) -> bool:
     """Tell whether two spans are the same or share enough of the gold one."""
-    shared = min(gold.end, guess.end) - max(gold.start, guess.start)
-    if shared > 0:
-        return LEAST_SHARED * shared >= gold.end - gold.start
-    return (gold.start, gold.end) == (guess.start, guess.end)
+    start = max(gold.start, guess.start)
+    end = min(gold.end, guess.end)
+    if start < end:
+        shared = end - start
+        return LEAST_SHARED * shared >= length_of(gold)
+    return same_span(gold, guess)
+
+
+def same_span(gold: Entity, guess: Entity) -> bool:
+    """Tell whether both begin and end at the same characters."""
+    same_start = gold.start == guess.start
+    return same_start and gold.end == guess.end

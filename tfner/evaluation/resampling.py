@@ -32,9 +32,11 @@ def sum_groups(documents: Sequence[Document], counts_N: np.ndarray) -> np.ndarra
     rows: dict[str | int, int] = {}
     row_N = []
     for number, document in enumerate(documents):
-        row = rows.setdefault(document.group or number, len(rows))
+        group = document.group or number
+        row = rows.setdefault(group, len(rows))
         row_N.append(row)
-    sums_D = np.zeros((len(rows), *counts_N.shape[1:]), np.int64)
+    shape = counts_N.shape[1:]
+    sums_D = np.zeros((len(rows), *shape), np.int64)
     np.add.at(sums_D, row_N, counts_N)
     return sums_D
 
@@ -46,10 +48,11 @@ def bootstrap_sums(counts_D: np.ndarray, draws: int, random: np.random.Generator
         float64 [S, ...] of whole numbers.
     """
     kinds_U, groups_U = np.unique(counts_D, axis=0, return_counts=True)
-    share_U = groups_U / len(counts_D)
+    groups = len(counts_D)
+    share_U = groups_U / groups
 
     def draw(size: int) -> np.ndarray:
-        return random.multinomial(len(counts_D), share_U, size=size)
+        return random.multinomial(groups, share_U, size)
 
     return sum_kinds(draw, kinds_U, draws)
 
@@ -66,17 +69,23 @@ def swap_sums(differences_D: np.ndarray, draws: int, random: np.random.Generator
     kinds_U, groups_U = np.unique(differences_D, axis=0, return_counts=True)
 
     def draw(size: int) -> np.ndarray:
-        return random.binomial(groups_U, 0.5, size=(size, len(groups_U)))
+        shape = (size, len(groups_U))
+        return random.binomial(groups_U, 0.5, shape)
 
     return sum_kinds(draw, kinds_U, draws)
 
 
 def sum_kinds(draw: Callable[[int], np.ndarray], kinds_U: np.ndarray, draws: int) -> np.ndarray:
     """Add up the counts of the groups that `draw` gives, int [s, U] of s draws."""
-    counts_UC = kinds_U.reshape(len(kinds_U), -1)
-    as_float_UC = counts_UC.astype(np.float64)  # BLAS multiplies no integers; exact up to 2**53
-    sums = [draw(size) @ as_float_UC for size in block_sizes(draws, len(kinds_U))]
-    return np.concatenate(sums).reshape(draws, *kinds_U.shape[1:])
+    kinds, *shape = kinds_U.shape
+    as_float_U = kinds_U.astype(np.float64)  # BLAS multiplies no integers; exact up to 2**53
+    as_float_UC = as_float_U.reshape(kinds, -1)
+    blocks = []
+    for size in block_sizes(draws, kinds):
+        drawn_SU = draw(size)
+        blocks.append(drawn_SU @ as_float_UC)
+    sums_SC = np.concatenate(blocks)
+    return sums_SC.reshape(draws, *shape)
 
 
 def block_sizes(draws: int, kinds: int) -> Iterator[int]:
@@ -85,11 +94,14 @@ def block_sizes(draws: int, kinds: int) -> Iterator[int]:
     >>> list(block_sizes(10, kinds=DRAWN_AT_ONCE // 4))
     [4, 4, 2]
     """
-    most = max(DRAWN_AT_ONCE // max(kinds, 1), 1)
+    that_fit = DRAWN_AT_ONCE // max(kinds, 1)
+    most = max(that_fit, 1)
     for first in range(0, draws, most):
-        yield min(most, draws - first)
+        left = draws - first
+        yield min(most, left)
 
 
 def f1_of(true: np.ndarray, predicted: np.ndarray, correct: np.ndarray) -> np.ndarray:
     """Divide counts of any shape, whole numbers; 0 where there is no entity on either side."""
-    return 2 * correct / np.maximum(true + predicted, 1)
+    entities = true + predicted
+    return 2 * correct / np.maximum(entities, 1)

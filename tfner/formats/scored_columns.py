@@ -9,19 +9,20 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, zip_longest
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
-from tfner.formats.column_layout import Layout, detect_layout
+from tfner.formats.column_layout import detect_layout
 from tfner.formats.columns import Sentence, parse_sentences, spans_of, to_document
 from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import read_lines
 from tfner.safeio.printable import show
-from tfner.tagging.schemes import detect_scheme, is_tag
+from tfner.tagging.schemes import Scheme, detect_scheme, is_tag
 
 LEAST_COLUMNS = 3  # token, gold tag, predicted tag
 Pair = tuple[Document, list[Entity], list[Entity]]  # gold, and what A and B predicted
@@ -49,35 +50,50 @@ def read_scored(path: Path, settings: ReadSettings, ledger: Ledger) -> list[Scor
     if layout.width < LEAST_COLUMNS:
         expected = "expected token, gold tag and predicted tag in each line"
         raise DataError(f"{path}: {expected}, got {layout.width} columns in most")
-    gold = read_tagged(lines, replace(layout, tag=layout.width - 2), path, "gold")
-    predicted = read_tagged(lines, replace(layout, tag=layout.width - 1), path, "predicted")
-    tags = [tags for _, tags in chain(gold, predicted)]
-    scheme = detect_scheme(tags) if settings.scheme == "auto" else settings.scheme
+    sides = []
+    for what, from_the_end in (("gold", 2), ("predicted", 1)):
+        tag = layout.width - from_the_end
+        of_side = replace(layout, tag=tag)
+        sentences = list(parse_sentences(lines, of_side, path))
+        check_tags(sentences, what, tag)
+        sides.append(sentences)
+    scheme = scheme_of(chain(*sides), settings)
+    mark = partial(to_marked, scheme=scheme, strict=settings.strict, ledger=ledger)
     scored = []
-    for (sentence, gold_tags), (_, predicted_tags) in zip(gold, predicted, strict=True):
-        sides = [
-            to_document(sentence, spans_of(sentence, own, scheme, settings.strict, ledger))
-            for own in (gold_tags, predicted_tags)
-        ]
-        scored.append(ScoredSentence(sentence, sides[0], sides[1].entities))
+    for gold, predicted in zip(*sides, strict=True):
+        found = mark(predicted).entities
+        scored.append(ScoredSentence(gold, mark(gold), found))
     return scored
 
 
-def read_tagged(
-    lines: Iterable[str], layout: Layout, path: Path, what: str
-) -> list[tuple[Sentence, list[str]]]:
-    """Read the sentences with the tags of one column, none of which may be missing."""
-    tagged = []
-    for sentence in parse_sentences(lines, layout, path):
-        tags = []
+def check_tags(sentences: Iterable[Sentence], what: str, column: int) -> None:
+    """Refuse sentences in which a word has no tag, or something else."""
+    expected = f"expected a {what} tag, O or such as B-PER, in column {column}"
+    for sentence in sentences:
         for index, tag in enumerate(sentence.tags):
             if tag is None or not is_tag(tag):
-                expected = f"expected a {what} tag, O or such as B-PER, in column {layout.tag}"
+                where = sentence.where(index)
                 got = "none" if tag is None else show(tag)
-                raise DataError(f"{sentence.where(index)}: {expected}, got {got}")
-            tags.append(tag)
-        tagged.append((sentence, tags))
-    return tagged
+                raise DataError(f"{where}: {expected}, got {got}")
+
+
+def scheme_of(sentences: Iterable[Sentence], settings: ReadSettings) -> Scheme:
+    """Give the tag scheme that the settings name, or find it out."""
+    if settings.scheme != "auto":
+        return settings.scheme
+    return detect_scheme(map(tags_of, sentences))
+
+
+def tags_of(sentence: Sentence) -> list[str]:
+    """List the tags of a sentence in which every word has one."""
+    return [tag for tag in sentence.tags if tag is not None]
+
+
+def to_marked(sentence: Sentence, scheme: Scheme, strict: bool, ledger: Ledger) -> Document:
+    """Make a document of a sentence, with the entities of its tags."""
+    tags = tags_of(sentence)
+    spans = spans_of(sentence, tags, scheme, strict, ledger)
+    return to_document(sentence, spans)
 
 
 def match_scored(a: Sequence[ScoredSentence], b: Sequence[ScoredSentence]) -> Iterator[Pair]:
@@ -92,27 +108,29 @@ def match_scored(a: Sequence[ScoredSentence], b: Sequence[ScoredSentence]) -> It
     """
     for one, other in zip(a, b, strict=False):
         check_words(one.sentence, other.sentence)
-        predicted = move_entities(other.predicted, other.document, one.document)
-        gold = move_entities(other.document.entities, other.document, one.document)
+        move = partial(move_entities, of=other.document, to=one.document)
+        gold = move(other.document.entities)
         check_gold(one, other.sentence, gold)
-        yield one.document, list(one.predicted), predicted
+        yield one.document, list(one.predicted), move(other.predicted)
     shorter = min(len(a), len(b))
     for beyond in (*a[shorter:], *b[shorter:]):
+        where = beyond.sentence.where(0)
         got = f"got one beyond the {shorter:,} of the other file"
-        raise DataError(f"{beyond.sentence.where(0)}: expected no further sentence, {got}")
+        raise DataError(f"{where}: expected no further sentence, {got}")
 
 
 def check_words(a: Sentence, b: Sentence) -> None:
     """Refuse sentences of other characters."""
     if "".join(a.words) == "".join(b.words):
         return
-    pairs = enumerate(zip_longest(a.words, b.words))
-    index = next(index for index, (one, other) in pairs if one != other)
-    if index < min(len(a.words), len(b.words)):
-        expected = f"expected {show(a.words[index])} as in {a.where(index)}"
-        raise DataError(f"{b.where(index)}: {expected}, got {show(b.words[index])}")
-    expected = f"expected {len(a.words)} words in the sentence as in {a.where(0)}"
-    raise DataError(f"{b.where(0)}: {expected}, got {len(b.words)}")
+    for index, (one, other) in enumerate(zip(a.words, b.words, strict=False)):
+        if one != other:
+            where, where_a = b.where(index), a.where(index)
+            expected = f"expected {show(one)} as in {where_a}"
+            raise DataError(f"{where}: {expected}, got {show(other)}")
+    where, where_a = b.where(0), a.where(0)
+    expected = f"expected {len(a.words)} words in the sentence as in {where_a}"
+    raise DataError(f"{where}: {expected}, got {len(b.words)}")
 
 
 def check_gold(a: ScoredSentence, b: Sentence, gold: Iterable[Entity]) -> None:
@@ -121,15 +139,18 @@ def check_gold(a: ScoredSentence, b: Sentence, gold: Iterable[Entity]) -> None:
     got = {entity.key for entity in gold}
     if expected == got:
         return
-    start, end, label = min(expected ^ got)
-    entity = f"{label} {show(a.document.text[start:end])}"
+    differing = min(expected ^ got)
+    start, end, label = differing
+    text = a.document.text[start:end]
+    entity = f"{label} {show(text)}"
     starts = [first for first, _ in a.document.words or ()]
     index = bisect_right(starts, start) - 1
+    same_words = a.sentence.words == b.words
     where_a = a.sentence.where(index)
-    where_b = b.where(index if a.sentence.words == b.words else 0)
-    if (start, end, label) in expected:
-        raise DataError(f"{where_b}: expected the gold entity {entity} as in {where_a}, got none")
-    raise DataError(f"{where_b}: expected no gold entity {entity}, as in {where_a}, got one")
+    where = b.where(index if same_words else 0)
+    if differing in expected:
+        raise DataError(f"{where}: expected the gold entity {entity} as in {where_a}, got none")
+    raise DataError(f"{where}: expected no gold entity {entity}, as in {where_a}, got one")
 
 
 def move_entities(entities: Iterable[Entity], of: Document, to: Document) -> list[Entity]:
@@ -141,15 +162,21 @@ def move_entities(entities: Iterable[Entity], of: Document, to: Document) -> lis
     """
     if of.words == to.words:
         return list(entities)
-    before, after = word_characters(of), word_characters(to)
+    before = word_characters(of)
+    after = word_characters(to)
     moved = []
     for entity in entities:
         first = bisect_left(before, entity.start)
-        last = bisect_left(before, entity.end) - 1
-        moved.append(entity_at(to.text, after[first], after[last] + 1, entity.label))
+        behind = bisect_left(before, entity.end)
+        start = after[first]
+        end = after[behind - 1] + 1
+        moved.append(entity_at(to.text, start, end, entity.label))
     return moved
 
 
 def word_characters(document: Document) -> list[int]:
     """List the positions of all characters that are in words."""
-    return [position for start, end in document.words or () for position in range(start, end)]
+    positions = []
+    for start, end in document.words or ():
+        positions += range(start, end)
+    return positions

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,74 +48,95 @@ class ComparisonReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Give what the JSON file holds: fractions in [0, 1], differences as B - A."""
-        scores_a, scores_b = self.comparison.scores_a, self.comparison.scores_b
-        systems = {
-            "a": {"name": self.a, "entity": scores_a.to_dict()},
-            "b": {"name": self.b, "entity": scores_b.to_dict()},
-        }
-        dropped = {name: dict(counts) for name, counts in self.dropped.items()}
-        about = {"data": self.data, "dropped": dropped, "seconds": dict(self.seconds)}
-        return {**systems, **self.comparison.to_dict(), "changes": self.changes.to_dict(), **about}
+        comparison = self.comparison
+        values = comparison.to_dict()
+        values["a"] = {"name": self.a, "entity": comparison.scores_a.to_dict()}
+        values["b"] = {"name": self.b, "entity": comparison.scores_b.to_dict()}
+        values["changes"] = self.changes.to_dict()
+        values["data"] = self.data
+        values["dropped"] = {name: dict(counts) for name, counts in self.dropped.items()}
+        values["seconds"] = dict(self.seconds)
+        return values
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write `to_dict()` as UTF-8; a reader sees the old file or the whole new one."""
-        content = json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-        write_report(Path(path), content + "\n")
+        values = self.to_dict()
+        content = json.dumps(values, ensure_ascii=False, indent=2)
+        write_report(Path(path), f"{content}\n")
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
         """Write the page: one file, nothing from outside, no script."""
-        write_report(Path(path), render_comparison(self.to_dict()))
+        page = render_comparison(self.to_dict())
+        write_report(Path(path), page)
 
     def print_table(self, console: Console) -> None:
         """Print a row for each type, what its columns mean, and the documents that changed."""
-        console.print(Text(f"A: {printable(self.a)}\nB: {printable(self.b)}"))
-        console.print(difference_table(self.comparison, self.data))
-        console.print(Text(describe_draws(self.comparison), style="dim"))
-        console.print(Text(describe_changes(self.changes)))
+        say = partial(print_text, console)
+        say(f"A: {self.a}")
+        say(f"B: {self.b}")
+        table = difference_table(self.comparison, self.data)
+        console.print(table)
+        for line in describe_draws(self.comparison):
+            say(line, style="dim")
+        say(describe_changes(self.changes))
         for change in self.changes.listed:
-            print_change(change, console)
+            for line, style in describe_change(change):
+                say(line, style=style)
         for name, counts in self.dropped.items():
-            named = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in counts.items()]
-            if named:
-                dropped = f"Dropped from {printable(name)}: {', '.join(named)}"
-                console.print(Text(dropped, style="yellow"))
+            if counts:
+                say(describe_dropped(name, counts), style="yellow")
+
+
+def print_text(console: Console, text: str, style: str = "") -> None:
+    """Print a line: a label such as `[red]` in it is a label, not rich's markup."""
+    shown = printable(text)
+    console.print(Text(shown, style=style))
 
 
 def difference_table(comparison: Comparison, title: str) -> Table:
     """Make the table that is printed, with a row for each type and one for all."""
     shown_title = Text(printable(title)) if title else None
-    # Without borders: eight columns of numbers are to fit in 80 characters.
+    # Without borders: nine columns are to fit in 80 characters.
     table = Table(title=shown_title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("type", overflow="fold")
     for column in COLUMNS:
-        table.add_column(Text(column), justify="right", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True)
     for name, difference in comparison.types.items():
-        table.add_row(*difference_cells(name, difference))
-    table.add_row(*difference_cells("micro", comparison.micro), style="bold")
+        cells = difference_cells(name, difference)
+        table.add_row(*cells)
+    cells = difference_cells("micro", comparison.micro)
+    table.add_row(*cells, style="bold")
     return table
 
 
-def difference_cells(name: str, difference: F1Difference) -> list[Text]:
+def difference_cells(name: str, f1: F1Difference) -> list[Text]:
     """Write one row as Text objects: a label such as `[red]` is a label, not rich's markup."""
-    a, b, support, low, high, not_better, p, p_holm = difference
-    interval = f"{signed(low)} to {signed(high)}"
-    cells = [printable(name), f"{support:,}", percent(a), percent(b), signed(b - a), interval]
-    cells += [f"{not_better:.1%}", f"{p:.4f}", "" if p_holm is None else f"{p_holm:.4f}"]
-    return [Text(cell) for cell in cells]
+    cells = [printable(name), f"{f1.support:,}"]
+    cells += [percent(f1.a), percent(f1.b)]
+    cells.append(signed(f1.difference))
+    low, high = signed(f1.low), signed(f1.high)
+    cells.append(f"{low} to {high}")
+    cells.append(f"{f1.not_better:.1%}")
+    cells.append(f"{f1.p:.4f}")
+    if f1.p_holm is not None:
+        cells.append(f"{f1.p_holm:.4f}")
+    return list(map(Text, cells))
 
 
-def describe_draws(comparison: Comparison) -> str:
-    """Write what the columns of the table mean."""
-    draws, groups = f"{comparison.draws:,}", f"{comparison.groups:,}"
-    lines = [
-        f"{LEVEL:.0%} of draws: B-A in {draws} draws of {groups} documents with replacement",
-        "B≤A: share of these draws in which B is not better",
-        f"p: share of {draws} swaps of A and B by document that differ as much, either way",
-        f"Holm: p of a type among {len(comparison.types)} that are tested together",
-    ]
+def describe_draws(comparison: Comparison) -> list[str]:
+    """Write what the columns of the table mean, as lines."""
+    draws = f"{comparison.draws:,}"
+    groups = f"{comparison.groups:,} documents"
+    tested = f"{len(comparison.types)} that are tested together"
+    lines = [f"{LEVEL:.0%} of draws: B-A in {draws} draws of {groups} with replacement"]
+    lines.append("B≤A: share of these draws in which B is not better")
+    either_way = "that differ as much, either way"
+    lines.append(f"p: share of {draws} swaps of A and B by document {either_way}")
+    lines.append(f"Holm: p of a type among {tested}")
     if comparison.groups < comparison.documents:
-        lines.append(f"{comparison.documents:,} texts are of {groups} documents, drawn as such")
-    return "\n".join(lines)
+        texts = f"{comparison.documents:,} texts"
+        lines.append(f"{texts} are of {groups}, drawn as such")
+    return lines
 
 
 def describe_changes(changes: Changes) -> str:
@@ -124,22 +146,31 @@ def describe_changes(changes: Changes) -> str:
     >>> describe_changes(Changes(counts, ()))
     'Documents: 61 better, 48 worse, 12 different with as many errors, 1,888 the same'
     """
-    counts = {verdict: f"{count:,}" for verdict, count in changes.counts.items()}
-    changed = f"{counts['better']} better, {counts['worse']} worse"
-    others = f"{counts['different']} different with as many errors, {counts['same']} the same"
-    return f"Documents: {changed}, {others}"
+    counts = changes.counts
+    named = [f"{counts['better']:,} better", f"{counts['worse']:,} worse"]
+    named.append(f"{counts['different']:,} different with as many errors")
+    named.append(f"{counts['same']:,} the same")
+    shown = ", ".join(named)
+    return f"Documents: {shown}"
 
 
-def print_change(change: Change, console: Console) -> None:
-    """Print one document that changed: what stands in gold, A and B, where they do not agree."""
-    errors = change.errors
-    heading = f"{change.verdict}: {errors.a} → {errors.b} errors"
-    console.print(Text(f"\n{heading}  {printable(change.document)}", style=STYLES[change.verdict]))
-    before, behind = "…" if change.offset else "", "…" if change.cut_short else ""
-    console.print(Text(f"  {before}{one_line(change.context)}{behind}"))
+def describe_change(change: Change) -> Iterator[tuple[str, str]]:
+    """Write one document that changed, as lines with a style.
+
+    They hold what stands in gold, A and B, where these do not agree.
+    """
+    before, after = change.errors
+    yield "", ""
+    heading = f"{change.direction}: {before} → {after} errors"
+    yield f"{heading}  {change.document}", STYLES[change.direction]
+    context = one_line(change.context)
+    opening = "…" if change.offset else ""
+    ending = "…" if change.cut_short else ""
+    yield f"  {opening}{context}{ending}", ""
     for name, entities in (("gold", change.gold), ("A", change.a), ("B", change.b)):
-        found = ", ".join(map(describe_entity, entities)) or "-"
-        console.print(Text(f"  {name:<5}{found}"))
+        described = map(describe_entity, entities)
+        found = ", ".join(described)
+        yield f"  {name:<5}{found or '-'}", ""
 
 
 def describe_entity(entity: Entity) -> str:
@@ -148,4 +179,19 @@ def describe_entity(entity: Entity) -> str:
     >>> describe_entity(Entity(0, 8, "LOC", text="New York"))
     'LOC [New York]'
     """
-    return f"{printable(entity.label)} [{one_line(entity.text)}]"
+    text = one_line(entity.text)
+    return f"{entity.label} [{text}]"
+
+
+def describe_dropped(name: str, counts: Mapping[str, int]) -> str:
+    """Write what was dropped or repaired when a source was read.
+
+    >>> describe_dropped("dev.conll", {"repaired": 2, "unknown_label": 1})
+    'Dropped from dev.conll: 2 repaired, 1 unknown label'
+    """
+    named = []
+    for reason, count in counts.items():
+        words = reason.replace("_", " ")
+        named.append(f"{count:,} {words}")
+    dropped = ", ".join(named)
+    return f"Dropped from {name}: {dropped}"

@@ -42,7 +42,7 @@ MODE_MEANINGS = {
     "partial": "the same span; an overlapping one counts half; whatever the label",
     "ent_type": "an overlapping span of the same label",
 }
-VERDICT_MEANINGS = {
+DIRECTION_MEANINGS = {
     "better": "fewer errors",
     "worse": "more errors",
     "different": "other entities, as many errors",
@@ -70,7 +70,7 @@ def render(report: Mapping[str, Any]) -> str:
 def render_comparison(report: Mapping[str, Any]) -> str:
     """Make the page for a comparison in its JSON form."""
     types = sorted(report["f1"]["types"].items(), key=by_support)
-    values = {"report": report, "types": types, "verdicts": VERDICT_MEANINGS}
+    values = {"report": report, "types": types, "directions": DIRECTION_MEANINGS}
     return load_template("comparison.html").render(values)
 
 
