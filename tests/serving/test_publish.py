@@ -508,7 +508,7 @@ def test_the_command_exports_a_run_anew(tmp_path, folder, monkeypatch, capsys):
     (run / "config.yaml").touch()
     asked = []
 
-    def export_run(path, to, overrides):
+    def export_run(path, to, overrides, **options):
         asked.append((path, overrides))
         return make_version(to / "4")
 

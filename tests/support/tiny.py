@@ -221,7 +221,7 @@ def tagger_over(model: Any, labels: LabelSet, **options: Any):
     from tfner.model.heads.head import DecoderOptions
     from tfner.model.inference.tagger import Tagger
 
-    names = ("method", "threshold", "max_entities")
+    names = ("method", "threshold", "max_entities", "calibration")
     decoding = DecoderOptions(**{name: options.pop(name) for name in names if name in options})
     options = {"max_length": 32, "overlap": 8, **options}
     return Tagger(model, tokenizer(), labels, decoding=decoding, **options)
