@@ -56,7 +56,7 @@ def tune(
         with terminable(), said_once():
             records = search(folder, space, objective, progress, trials=trials, prunes=prunes)
     except KeyboardInterrupt:
-        messages().print(f"{folder.path}: the same command goes on with the search")
+        messages().print(f"interrupted: {folder.path}: the same command goes on")
         raise
     except Terminated as stopped:
         raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None

@@ -64,10 +64,12 @@ class SearchFolder:
                 if self.description.exists():
                     self._check_same(space)
                 else:
-                    write_text_whole(self.description, dump_yaml(describe(space)))
+                    text = dump_yaml(describe(space))
+                    write_text_whole(self.description, text)
         except OSError as error:
             path = error.filename or self.path
-            raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
+            reason = error.strerror or error
+            raise StorageError(f"{path}: cannot be written: {reason}") from None
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:
@@ -85,7 +87,7 @@ class SearchFolder:
     @contextmanager
     def working(self) -> Iterator[str]:
         """Let other processes see that this one works on the search; give the name for it."""
-        name = uuid.uuid4().hex[:12]
+        name = uuid.uuid4().hex
         with locked(self.workers / name):
             yield name
 
@@ -104,8 +106,8 @@ class SearchFolder:
 
     def _delete(self) -> None:
         """Remove all but the file that keeps others out; the description goes last."""
-        workers = self.workers.iterdir() if self.workers.exists() else ()
-        if any(self.works(path.name) for path in workers):
+        self.workers.mkdir(exist_ok=True)
+        if any(self.works(path.name) for path in self.workers.iterdir()):
             raise BusyError(f"{self.path}: another process works on this search")
         for path in self.path.iterdir():
             if path.is_dir():
@@ -116,9 +118,11 @@ class SearchFolder:
 
     def _check_same(self, space: SearchSpace) -> None:
         """Refuse a search among other trials: their dev F1 would be compared with these."""
-        changed = describe_changes(read_yaml(self.description), describe(space))
+        before = read_yaml(self.description)
+        now = describe(space)
+        changed = "; ".join(describe_changes(before, now))
         if changed:
-            other = f"holds a search with other settings ({'; '.join(changed)})"
+            other = f"holds a search with other settings ({changed})"
             raise ConfigError(f"{self.path} {other}; choose another name or add --overwrite")
 
 
@@ -132,4 +136,5 @@ def describe(space: SearchSpace) -> dict[str, Any]:
 def folder_of(settings: RunSettings) -> SearchFolder:
     """Find the folder of a configuration's search: beside its run's."""
     run = settings.run_dir
-    return SearchFolder(run.with_name(f"{run.name}-tune"))
+    path = run.with_name(f"{run.name}-tune")
+    return SearchFolder(path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Template
 
@@ -33,21 +35,29 @@ def render(
         logarithmic: settings whose axis is so.
     """
     names = list(records[0].settings) if records else []
-    by_share = sorted(names, key=lambda each: -(importance or {}).get(each, 0.0))
-    by_setting = [plot_setting(each, records, is_log=each in logarithmic) for each in by_share]
-    plots = {"in_order": plot_trials(records), "by_setting": by_setting}
-    states = ("finished", "pruned", "failed")
-    counts = {state: sum(each.state == state for each in records) for state in states}
-    scores = {"best": best_of(records), "base": base_of(records)}
-    tables = {"top": ranked(records)[:SHOWN], "names": names, "importance": importance}
-    failed = [each for each in records if each.state == "failed"]
-    about = {"name": name, "counts": counts, "failed": failed, "total": len(records)}
-    return load_template().render(**about, **scores, **plots, **tables)
+    shares = importance or {}
+    by_share = sorted(names, key=lambda each: -shares.get(each, 0.0))
+    by_setting = []
+    for each in by_share:
+        is_log = each in logarithmic
+        plot = plot_setting(each, records, is_log=is_log)
+        by_setting.append(plot)
+    values: dict[str, Any] = {"name": name, "names": names, "importance": importance}
+    values["in_order"] = plot_trials(records)
+    values["by_setting"] = by_setting
+    values["best"] = best_of(records)
+    values["base"] = base_of(records)
+    values["top"] = ranked(records)[:SHOWN]
+    values["total"] = len(records)
+    values["counts"] = Counter(record.state for record in records)
+    values["failed"] = [each for each in records if each.state == "failed"]
+    return load_template().render(values)
 
 
 @cache
 def load_template() -> Template:
     """Compile the page, which shares the style of the report's."""
     environment = page_environment(FOLDER, REPORT)
-    environment.filters |= {"plain": plain, "result": describe_result}
+    environment.filters["plain"] = plain
+    environment.filters["result"] = describe_result
     return environment.get_template("search.html")

@@ -17,6 +17,8 @@ LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 30.0  # margins, which hold the lab
 TICKS = 4
 MOST_NAMES = 8  # of a setting's values below one axis
 OUTLIER = 3.0  # finished trials so many times farther below the median than the best is above it
+FLOOR = HEIGHT - BOTTOM
+POINT = 0.01  # of F1: the least that an axis shows
 Position = Callable[[float], float]
 
 
@@ -56,7 +58,7 @@ class Plot:
     line: list[tuple[float, float]] = field(default_factory=list)  # corners of a stepped line
     height: float = HEIGHT
     left: float = LEFT
-    bottom: float = HEIGHT - BOTTOM
+    bottom: float = FLOOR
 
     @property
     def right(self) -> float:
@@ -72,8 +74,12 @@ def linear(low: float, high: float, begin: float, end: float) -> Position:
     """
 
     def position(value: float) -> float:
-        share = (value - low) / (high - low) if high > low else 0.5
-        return begin + min(max(share, 0.0), 1.0) * (end - begin)
+        share = 0.5
+        if high > low:
+            share = (value - low) / (high - low)
+        share = max(share, 0.0)
+        share = min(share, 1.0)
+        return begin + share * (end - begin)
 
     return position
 
@@ -84,25 +90,49 @@ def f1_axis(records: Sequence[TrialRecord]) -> tuple[Position, list[Tick]]:
     Trials below it, such as those that were pruned early, lie on its border.
     """
     scores = [record.f1 or 0.0 for record in ranked(records)] or [0.0]
-    best, median = max(scores), statistics.median(scores)
-    lowest = median - OUTLIER * max(best - median, 0.01)
+    best = max(scores)
+    median = statistics.median(scores)
+    spread = max(best - median, POINT)
+    lowest = median - OUTLIER * spread
     low = max(min(scores), lowest, 0.0)
-    low, high = (low, best) if best > low else (low - 0.01, best + 0.01)
-    position = linear(low, high, HEIGHT - BOTTOM, TOP)
-    values = [low + (high - low) * number / TICKS for number in range(TICKS + 1)]
-    return position, [Tick(position(value), percent(value)) for value in values]
+    if low == best:
+        low -= POINT
+    position = linear(low, best, FLOOR, TOP)
+    ticks = []
+    for value in between(low, best):
+        label = percent(value)
+        ticks.append(Tick(position(value), label))
+    return position, ticks
+
+
+def between(low: float, high: float) -> list[float]:
+    """List numbers at equal distances from one to another, both included.
+
+    >>> between(0.0, 8.0)
+    [0.0, 2.0, 4.0, 6.0, 8.0]
+    """
+    step = (high - low) / TICKS
+    numbers = [low + number * step for number in range(TICKS)]
+    return [*numbers, high]
 
 
 def plot_trials(records: Sequence[TrialRecord]) -> Plot:
     """Lay out the trials in their order, and the best until each."""
     y_position, y_ticks = f1_axis(records)
     last = max((record.number for record in records), default=1)
-    x_position = linear(1, last, LEFT, WIDTH - RIGHT)
-    points = [make_point(each, x_position(each.number), y_position, records) for each in records]
-    numbers = sorted({1 + round((last - 1) * step / TICKS) for step in range(TICKS + 1)})
-    x_ticks = [Tick(x_position(number), str(number)) for number in numbers]
-    line = [(x_position(number), y_position(f1)) for number, f1 in best_until(records)]
-    line = stepped(line, WIDTH - RIGHT)
+    right = WIDTH - RIGHT
+    x_position = linear(1, last, LEFT, right)
+    points, x_ticks, corners = [], [], []
+    for record in records:
+        x = x_position(record.number)
+        points.append(make_point(record, x, y_position, records))
+    for number in sorted(set(map(round, between(1, last)))):
+        x = x_position(number)
+        x_ticks.append(Tick(x, str(number)))
+    for number, f1 in best_until(records):
+        x = x_position(number)
+        corners.append((x, y_position(f1)))
+    line = stepped(corners, right)
     return Plot("Trials in their order", points, x_ticks, y_ticks, WIDTH, line)
 
 
@@ -111,8 +141,10 @@ def plot_setting(name: str, records: Sequence[TrialRecord], *, is_log: bool = Fa
     y_position, y_ticks = f1_axis(records)
     values = [record.settings.get(name) for record in records]
     x_position, x_ticks = value_axis(values, is_log=is_log)
-    pairs = zip(records, values, strict=True)
-    points = [make_point(each, x_position(value), y_position, records) for each, value in pairs]
+    points = []
+    for record, value in zip(records, values, strict=True):
+        x = x_position(value)
+        points.append(make_point(record, x, y_position, records))
     return Plot(name, points, x_ticks, y_ticks, SMALL)
 
 
@@ -120,31 +152,55 @@ def value_axis(values: Sequence[Any], *, is_log: bool) -> tuple[Callable[[Any], 
     """Choose the axis of a setting: numbers by size, few values or texts a column each."""
     distinct = list(dict.fromkeys(values))
     is_number = all(type(value) in (int, float) for value in distinct)
-    if not is_number or len(distinct) <= TICKS:
-        names = sorted(distinct) if is_number else distinct
-        spread = linear(-0.5, len(names) - 0.5, LEFT, SMALL - RIGHT)
-        positions = {value: spread(number) for number, value in enumerate(names)}
-        ticks = [Tick(positions[value], plain(value)) for value in names[:MOST_NAMES]]
-        return positions.__getitem__, ticks
-    low, high = min(distinct), max(distinct)
-    scale = math.log if is_log else float
-    spread = linear(scale(low), scale(high), LEFT + RIGHT, SMALL - 2 * RIGHT)
-    shares = [number / TICKS for number in range(TICKS + 1)]
-    shown = [low * (high / low) ** each if is_log else low + (high - low) * each for each in shares]
-    ticks = [Tick(spread(scale(value)), f"{value:.2g}") for value in shown]
-    return lambda value: spread(scale(value)), ticks
+    if is_number:
+        distinct.sort()
+    if is_number and len(distinct) > TICKS:
+        return number_axis(distinct, is_log=is_log)
+    last = len(distinct) - 0.5
+    spread = linear(-0.5, last, LEFT, SMALL - RIGHT)
+    positions = {value: spread(number) for number, value in enumerate(distinct)}
+    ticks = []
+    for value in distinct[:MOST_NAMES]:
+        label = plain(value)
+        ticks.append(Tick(positions[value], label))
+    return positions.__getitem__, ticks
+
+
+def number_axis(
+    numbers: Sequence[float], *, is_log: bool
+) -> tuple[Callable[[Any], float], list[Tick]]:
+    """Choose the axis of numbers that rise."""
+    scale, back = (math.log, math.exp) if is_log else (float, float)
+    low, high = scale(numbers[0]), scale(numbers[-1])
+    right = SMALL - 2 * RIGHT
+    spread = linear(low, high, LEFT + RIGHT, right)
+    ticks = []
+    for scaled in between(low, high):
+        label = f"{back(scaled):.2g}"
+        ticks.append(Tick(spread(scaled), label))
+
+    def position(value: float) -> float:
+        scaled = scale(value)
+        return spread(scaled)
+
+    return position, ticks
 
 
 def make_point(
     record: TrialRecord, x: float, y_position: Position, records: Sequence[TrialRecord]
 ) -> Point:
     """Make the point of a trial; one without a result lies at the bottom."""
-    y = HEIGHT - BOTTOM if record.f1 is None else y_position(record.f1)
-    kind = "base" if record.is_base else record.state
+    y = FLOOR
+    if record.f1 is not None:
+        y = y_position(record.f1)
+    kind = record.state
+    if record.is_base:
+        kind = "base"
     if record is best_of(records):
         kind = "best"
     result = describe_result(record)
-    title = f"trial {record.number}: {result} – {describe_settings(record.settings)}"
+    settings = describe_settings(record.settings)
+    title = f"trial {record.number}: {result} – {settings}"
     return Point(x, y, kind, title)
 
 
@@ -154,10 +210,13 @@ def best_until(records: Sequence[TrialRecord]) -> list[tuple[int, float]]:
     >>> best_until([TrialRecord(n, "finished", f1) for n, f1 in ((1, 0.5), (2, 0.4), (3, 0.6))])
     [(1, 0.5), (3, 0.6)]
     """
-    found: list[tuple[int, float]] = []
+    best = -1.0
+    found = []
     for record in sorted(ranked(records), key=lambda each: each.number):
-        if not found or (record.f1 or 0.0) > found[-1][1]:
-            found.append((record.number, record.f1 or 0.0))
+        f1 = record.f1 or 0.0
+        if f1 > best:
+            best = f1
+            found.append((record.number, f1))
     return found
 
 
@@ -167,9 +226,12 @@ def stepped(corners: Sequence[tuple[float, float]], end: float) -> list[tuple[fl
     >>> stepped([(1.0, 9.0), (3.0, 4.0)], end=5.0)
     [(1.0, 9.0), (3.0, 9.0), (3.0, 4.0), (5.0, 4.0)]
     """
-    line: list[tuple[float, float]] = []
-    for x, y in corners:
-        if line:
-            line.append((x, line[-1][1]))
-        line.append((x, y))
-    return [*line, (end, line[-1][1])] if line else []
+    line = []
+    height: float | None = None
+    for x, y in [*corners, (end, None)]:
+        if height is not None:
+            line.append((x, height))
+        if y is not None:
+            line.append((x, y))
+        height = y
+    return line

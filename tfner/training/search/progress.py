@@ -43,15 +43,17 @@ class SearchProgress:
         self._total = total
         if 0 < len(records) < total:
             counts = f"{len(records)} of {total} trials have ended"
-            self.console.print(f"going on: {counts}, {best_text(records)}")
+            best = best_text(records)
+            self.console.print(f"going on: {counts}, {best}")
         if self.console.quiet or not self.console.is_terminal:
             yield
             return
         title, epoch, rate = map(TextColumn, COLUMNS)
         columns = (title, BarColumn(), MofNCompleteColumn(), epoch, rate)
         with Progress(*columns, console=self.console, transient=True) as bar:
-            shown: Any = {"completed": len(records), "epoch": "", "rate": best_text(records)}
-            self._task = bar.add_task("trials", total=total, **shown)
+            best = best_text(records)
+            shown: Any = {"total": total, "completed": len(records)}
+            self._task = bar.add_task("trials", epoch="", rate=best, **shown)
             self._bar = bar
             try:
                 yield
@@ -61,14 +63,17 @@ class SearchProgress:
     def begin_trial(self, number: int, settings: Mapping[str, Any]) -> None:
         """Show what the trial that begins has drawn."""
         self._number = number
-        self.console.print(f"trial {number}: {describe_settings(settings)}")
+        drawn = describe_settings(settings)
+        self.console.print(f"trial {number}: {drawn}")
         log_event("trial_begin", trial=number, settings=dict(settings))
         if self._bar:
-            self._bar.update(self._task, description=f"trial {number}", epoch="")
+            title = f"trial {number}"
+            self._bar.update(self._task, description=title, epoch="")
 
     def show_epoch(self, epoch: int, epochs: int, f1: float) -> None:
         """Show the dev F1 of an epoch of the trial."""
-        text = f"epoch {epoch}/{epochs}  dev F1 {percent(f1)}"
+        score = percent(f1)
+        text = f"epoch {epoch}/{epochs}  dev F1 {score}"
         if self._bar:
             self._bar.update(self._task, epoch=text)
         else:
@@ -77,24 +82,29 @@ class SearchProgress:
     def end_trial(self, records: Sequence[TrialRecord], number: int) -> None:
         """Show what became of a trial, and how long the others will take."""
         record = next(each for each in records if each.number == number)
-        rate = self._rate(len(records))
+        done = len(records)
+        rate = self._rate(done)
         result = describe_result(record)
-        counts = f"{len(records)} of {self._total} done"
-        self.console.print(f"trial {number}: {result}; {best_text(records)}; {counts}{rate}")
-        best = best_of(records)
-        found = {"state": record.state, "f1": record.f1, "best_f1": best.f1 if best else None}
-        log_event("trial_end", trial=number, **found, done=len(records), total=self._total)
+        best = best_text(records)
+        counts = f"{done} of {self._total} done"
+        self.console.print(f"trial {number}: {result}; {best}; {counts}{rate}")
+        found: Any = {"trial": number, "state": record.state, "f1": record.f1}
+        leader = best_of(records)
+        found["best_f1"] = leader and leader.f1
+        log_event("trial_end", **found, done=done, total=self._total)
         if self._bar:
-            shown = {"completed": len(records), "rate": f"{best_text(records)}{rate}"}
-            self._bar.update(self._task, epoch="", **shown)
+            shown = f"{best}{rate}"
+            self._bar.update(self._task, epoch="", completed=done, rate=shown)
 
     def _rate(self, done: int) -> str:
         """Format the seconds a trial takes and the time left, over all processes together."""
         ended = done - self._before
         if ended < 1:
             return ""
-        seconds = (self._clock() - self._start) / ended
-        left = timedelta(seconds=round(seconds * max(self._total - done, 0)))
+        spent = self._clock() - self._start
+        seconds = spent / ended
+        trials = max(self._total - done, 0)
+        left = timedelta(seconds=round(seconds * trials))
         return f", {seconds:.3g} s a trial, {left} left"
 
 
@@ -106,15 +116,21 @@ def describe_result(record: TrialRecord) -> str:
     """
     if record.state == "failed":
         return f"no result: {record.reason}"
-    pruned = " when it was pruned" if record.state == "pruned" else ""
-    twin = f", as trial {record.twin}, which had the same settings" if record.twin else ""
-    return f"dev F1 {percent(record.f1)}{pruned}{twin}"
+    result = f"dev F1 {percent(record.f1)}"
+    if record.state == "pruned":
+        result += " when it was pruned"
+    if record.twin:
+        result += f", as trial {record.twin}, which had the same settings"
+    return result
 
 
 def best_text(records: Sequence[TrialRecord]) -> str:
     """Put into words which trial is the best until now."""
     best = best_of(records)
-    return f"best {percent(best.f1)} (trial {best.number})" if best else "none finished yet"
+    if best is None:
+        return "none finished yet"
+    score = percent(best.f1)
+    return f"best {score} (trial {best.number})"
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
@@ -130,12 +146,16 @@ def plain(value: Any) -> str:
     """Write a value as a person would type it."""
     if value is None:
         return "null"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
 
 
 def percent(f1: float | None) -> str:
     """Write F1 in points of a hundred, as papers do."""
-    return "" if f1 is None else f"{100 * f1:.2f}"
+    if f1 is None:
+        return ""
+    return f"{100 * f1:.2f}"
 
 
 @contextmanager

@@ -39,10 +39,13 @@ BEST_SHARE = 0.25  # a setting matters if the best quarter of the trials differ 
 def open_study(path: Path, *, prunes: bool) -> optuna.Study:
     """Open the study in a database, made where it is not there."""
     connection = {"connect_args": {"timeout": LOCKED_SECONDS}}
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=connection)
-    pruner = build_pruner() if prunes else optuna.pruners.NopPruner()
-    options: dict[str, Any] = {"storage": storage, "pruner": pruner, "load_if_exists": True}
-    return optuna.create_study(study_name=STUDY, direction="maximize", **options)
+    url = f"sqlite:///{path}"
+    storage = optuna.storages.RDBStorage(url, connection)
+    pruner = optuna.pruners.NopPruner()
+    if prunes:
+        pruner = build_pruner()
+    options: Any = {"direction": "maximize", "load_if_exists": True}
+    return optuna.create_study(study_name=STUDY, storage=storage, pruner=pruner, **options)
 
 
 def build_pruner() -> optuna.pruners.BasePruner:
@@ -55,8 +58,9 @@ def build_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
 
     So a search that goes on draws what it would have drawn without a break.
     """
-    (drawn,) = np.random.SeedSequence((seed, number)).generate_state(1)
-    options: dict[str, Any] = {"multivariate": True, "group": True, "constant_liar": True}
+    sequence = np.random.SeedSequence((seed, number))
+    (drawn,) = sequence.generate_state(1)
+    options = dict.fromkeys(("multivariate", "group", "constant_liar"), True)
     with quiet_warnings():
         return optuna.samplers.TPESampler(seed=int(drawn), **options)
 
@@ -65,10 +69,10 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     """Say in Optuna's terms what is tried of a setting."""
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.values)
-    low, high, step = dimension.low, dimension.high, dimension.step
-    if dimension.whole:
-        return IntDistribution(int(low), int(high), dimension.log, int(step or 1))
-    return FloatDistribution(low, high, dimension.log, step)
+    low, high, log, step, whole = vars(dimension).values()
+    if whole:
+        return IntDistribution(low, high, log, int(step or 1))
+    return FloatDistribution(low, high, log, step)
 
 
 def estimate_importance(trials: Sequence[FrozenTrial]) -> dict[str, float] | None:
@@ -119,5 +123,6 @@ def using(path: Path) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = first_line(Exception(getattr(error, "orig", None) or error))
+        cause = getattr(error, "orig", None) or error
+        reason = first_line(cause)
         raise StorageError(f"{path}: cannot be used: {reason}") from None

@@ -33,7 +33,8 @@ class TrialRecord:
 
 def best_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
     """Find the finished trial of the highest F1, of equal ones the first; None without any."""
-    return next(iter(ranked(records)), None)
+    best = ranked(records)[:1]
+    return best[0] if best else None
 
 
 def ranked(records: Sequence[TrialRecord]) -> list[TrialRecord]:

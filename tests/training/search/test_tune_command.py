@@ -1,0 +1,112 @@
+"""`python -m tfner.tune`: what it prints, how it ends, how it goes on; trials are stubs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+import searches
+from command_line import CommandLine, refused
+
+import tfner.tune
+from tfner.config import load_settings
+from tfner.exceptions import Terminated
+
+CONFIG = """
+name: mine
+encoder: {checkpoint: hub/name}
+data: {train: a.conll, dev: a.conll}
+training: {epochs: 4}
+tune: {space: {training.learning_rate: {low: 5e-5, high: 5e-4, log: true}}}
+"""
+
+
+@pytest.fixture
+def line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.conll").write_text("a O\n")
+    (tmp_path / "run.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(capsys, monkeypatch)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Trains in place of TensorFlow."""
+    stub = searches.Stub()
+
+    def train(space, source, settings, observe):
+        return stub(settings, observe)
+
+    monkeypatch.setattr(tfner.tune, "train_with_tensorflow", train)
+    return stub
+
+
+def test_without_optuna_the_command_says_what_installs_it(line, monkeypatch):
+    found = importlib.util.find_spec
+    without = {"optuna": None}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: without[name] if name in without else found(name)
+    )
+    message = "python -m tfner.tune needs the package optuna, which is not installed"
+    refused(line("tune", "run.yaml"), f"{message}: pip install 'tfner[tune]'")
+
+
+def test_results_go_to_standard_output_and_progress_to_the_other(line, stub):
+    ended = line("tune", "run.yaml", "--trials", 3, "training.epochs=2")
+    assert ended.code == 0
+    assert len(stub.asked) == 3
+    assert all(settings.training.epochs == 2 for settings in stub.asked)
+    best = max(stub.asked, key=searches.f1_of)
+    lines = ended.stdout.splitlines()
+    assert lines[0].split() == ["trial", "dev", "F1", "seconds", "training.learning_rate"]
+    assert "its configuration: runs/mine-tune/best.yaml" in lines
+    assert "3 of 3 done" in ended.stderr
+    assert load_settings("runs/mine-tune/best.yaml").training == best.training
+    again = line("tune", "run.yaml", "--trials", 3, "training.epochs=2")
+    assert (again.code, again.stdout, again.stderr) == (0, ended.stdout, "")
+    assert len(stub.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted: runs/mine-tune: the same command goes on\n"),
+        (Terminated(), 143, "terminated: runs/mine-tune: the same command goes on\n"),
+        (Terminated("saved at epoch 2"), 143, "terminated: saved at epoch 2\n"),
+    ],
+)  # fmt: skip
+def test_a_search_that_is_stopped_says_how_to_go_on(line, stub, monkeypatch, stop, code, said):
+    def stopped(space, source, settings, observe):
+        raise stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tfner.tune, "train_with_tensorflow", stopped)
+        ended = line("tune", "run.yaml", "--trials", 2)
+    assert ended.code == code
+    assert ended.stderr.endswith(said)
+    assert ended.stdout == ""
+    assert line("tune", "run.yaml", "--trials", 2).code == 0
+    assert [settings.name for settings in stub.asked] == ["001", "002"]
+
+
+def test_other_settings_need_overwrite(line, stub):
+    assert line("tune", "run.yaml", "--trials", 1).code == 0
+    other = ("tune", "run.yaml", "training.batch_size=8", "--trials", 1)
+    changed = "settings.training.batch_size: 32 → 8"
+    refused(
+        line(*other),
+        f"runs/mine-tune holds a search with other settings ({changed}); choose another name or "
+        "add --overwrite",
+    )
+    assert line(*other, "--overwrite").code == 0
+    assert [settings.training.batch_size for settings in stub.asked] == [32, 8]
+
+
+def test_the_log_of_programs_holds_a_line_a_trial_and_nothing_else(line, stub, monkeypatch):
+    monkeypatch.setenv("TFNER_LOG", "text")
+    ended = line("tune", "run.yaml", "--trials", 2, "--log-json")
+    events = [json.loads(each) for each in ended.stderr.splitlines()]
+    assert [event["event"] for event in events] == ["trial_begin", "trial_end"] * 2
+    assert [event["done"] for event in events[1::2]] == [1, 2]
+    assert events[0]["settings"] == {"training.learning_rate": 2e-4}
