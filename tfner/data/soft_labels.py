@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import starmap
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +22,7 @@ from tfner.data.encoded_corpus import (
 from tfner.data.labels import inside_tags
 from tfner.documents import Document
 from tfner.exceptions import ConfigError
-from tfner.tagging.schemes import LabelSet
+from tfner.tagging.schemes import LabelSet, split_tag
 from tfner.tokenizers.protocol import Tokenizer
 
 # The words of some texts -> probabilities of the K tags, float [W, K] each; a row of zeros where a
@@ -43,23 +46,41 @@ def tag_projection(teacher: LabelSet, student: LabelSet) -> np.ndarray:
         ConfigError: the student learns a type that the teacher does not know, or BIOES from a
             teacher of IOB2.
     """
-    missing = [name for name in student.types if name not in teacher.types]
+    check_teaches(teacher, student)
+    targets = [name_of_tag(tag, student) for tag in teacher.tags]
+    ids = list(map(student.id, targets))
+    identity_KK = np.eye(len(student), dtype=np.float32)
+    return identity_KK[ids]
+
+
+def check_teaches(teacher: LabelSet, student: LabelSet) -> None:
+    """Refuse a teacher that cannot teach all tags of a student: see `tag_projection`."""
+    known = set(teacher.types)
+    missing = [name for name in student.types if name not in known]
     if missing:
-        expected = f"expected one that knows all types that are learned, got none of {missing}"
-        raise ConfigError(f"{expected} (it knows {', '.join(teacher.types)})")
+        types = ", ".join(teacher.types)
+        expected = "expected one that knows all types that are learned"
+        raise ConfigError(f"{expected}, got none of {missing} (it knows {types})")
     if student.scheme == "BIOES" and teacher.scheme != "BIOES":
-        expected = f"expected tags in BIOES, as model.tag_scheme says, got {teacher.scheme}"
+        scheme = teacher.scheme
+        expected = "expected tags in BIOES, as model.tag_scheme says"
         reason = "whose probabilities do not tell where an entity ends"
-        raise ConfigError(f"{expected}, {reason}; model.tag_scheme=IOB2 learns from any teacher")
-    same_scheme = teacher.scheme == student.scheme
-    renamed = {} if same_scheme else IN_IOB2
-    projection = np.zeros((len(teacher), len(student)), np.float32)
-    for number, tag in enumerate(teacher.tags):
-        prefix, _, label = tag.partition("-")
-        is_learned = label in student.types
-        target = f"{renamed.get(prefix, prefix)}-{label}" if is_learned else "O"
-        projection[number, student.id(target)] = 1.0
-    return projection
+        advice = "model.tag_scheme=IOB2 learns from any teacher"
+        raise ConfigError(f"{expected}, got {scheme}, {reason}; {advice}")
+
+
+def name_of_tag(tag: str, student: LabelSet) -> str:
+    """Give a teacher's tag the name that it has for a student.
+
+    >>> [name_of_tag(tag, LabelSet(("PER",))) for tag in ("O", "S-PER", "E-PER", "B-LOC")]
+    ['O', 'B-PER', 'I-PER', 'O']
+    """
+    prefix, label = split_tag(tag)
+    if label not in student.types:
+        return "O"
+    if student.scheme == "IOB2":
+        prefix = IN_IOB2.get(prefix, prefix)
+    return f"{prefix}-{label}"
 
 
 def piece_probabilities(
@@ -78,17 +99,24 @@ def piece_probabilities(
     Returns:
         float16 [L, K]; a row of zeros where no teacher sees the unit.
     """
-    rows = [np.zeros((0, len(labels)), np.float16)]
+    tags = len(labels)
+    none = np.zeros((0, tags), np.float16)
+    rows = [none]
     tokenized = list(tokenize(documents, tokenizer))
-    answers = ask([unit_texts(document, tokens) for document, tokens in tokenized])
-    inside_KK = np.zeros((len(labels), len(labels)), np.float32)
-    inside_KK[np.arange(len(labels)), inside_tags(labels)] = 1.0
+    words = list(starmap(unit_texts, tokenized))
+    answers = ask(words)
+    identity_KK = np.eye(tags, dtype=np.float32)
+    inside_K = inside_tags(labels)
+    inside_KK = identity_KK[inside_K]
     for (_, tokens), answer_UK in zip(tokenized, answers, strict=True):
         labelled_T = labelled_pieces(tokens, labelling)
-        first_L1 = tokens.first_of_unit[labelled_T][:, None]
-        said_LK = answer_UK[tokens.unit[labelled_T]]
-        rows_LK = np.where(first_L1, said_LK, said_LK @ inside_KK)
-        rows.append(rows_LK.astype(np.float16))
+        is_first_L = tokens.first_of_unit[labelled_T]
+        unit_L = tokens.unit[labelled_T]
+        said_LK = answer_UK[unit_L]
+        further_LK = said_LK @ inside_KK
+        rows_LK = np.where(is_first_L[:, None], said_LK, further_LK)
+        rounded_LK = rows_LK.astype(np.float16)
+        rows.append(rounded_LK)
     return np.concatenate(rows)
 
 
@@ -96,8 +124,11 @@ def unit_texts(document: Document, tokens: TokenRow) -> list[str]:
     """Cut out the units of a tokenized document."""
     if document.words is not None:
         return document.word_texts()
-    spans = zip(tokens.unit_start.tolist(), tokens.unit_end.tolist(), strict=True)
-    return [document.text[start:end] for start, end in spans]
+    text = document.text
+    starts = tokens.unit_start.tolist()
+    ends = tokens.unit_end.tolist()
+    slices = map(slice, starts, ends)
+    return [text[span] for span in slices]
 
 
 def add_soft_labels(corpus: EncodedCorpus, rows_LK: np.ndarray, *, gold: bool) -> EncodedCorpus:
@@ -106,33 +137,68 @@ def add_soft_labels(corpus: EncodedCorpus, rows_LK: np.ndarray, *, gold: bool) -
     A piece that no teacher sees has its gold label as a soft one; without gold (`gold=False`) it
     has no label any more.
     """
-    flat_mask = corpus.label_mask.values.numpy()
-    labelled = np.flatnonzero(flat_mask)
-    if len(labelled) != len(rows_LK):
-        raise ValueError(f"expected soft labels of {len(labelled)} pieces, got {len(rows_LK)}")
-    is_seen_L = rows_LK.sum(axis=1, dtype=np.float32) > 0
+    label_mask = corpus.label_mask
+    mask_P = label_mask.values.numpy()
+    labelled_L = np.flatnonzero(mask_P)
+    pieces = len(labelled_L)
+    given = len(rows_LK)
+    if given != pieces:
+        raise ValueError(f"expected soft labels of {pieces} pieces, got {given}")
+    is_seen_L = is_seen(rows_LK)
     if gold:
-        unseen = np.flatnonzero(np.logical_not(is_seen_L))
-        tags = corpus.labels.values.numpy()[labelled[unseen]]
-        rows_LK = rows_LK.copy()
-        rows_LK[unseen, tags] = 1.0
+        tags_P = corpus.labels.values.numpy()
+        rows_LK = fill_unseen(rows_LK, tags_P[labelled_L])
     else:
         rows_LK = rows_LK[is_seen_L]
-        flat_mask = np.zeros_like(flat_mask)
-        flat_mask[labelled[is_seen_L]] = 1.0
-    label_mask = corpus.label_mask.with_values(tf.constant(flat_mask))
-    soft_labels = SoftLabels(rows_LK, np.full(len(rows_LK), gold))
+        seen_L = labelled_L[is_seen_L]
+        mask_P = np.zeros_like(mask_P)
+        mask_P[seen_L] = 1.0
+        label_mask = label_mask.with_values(tf.constant(mask_P))
+    is_gold_L = np.full(len(rows_LK), gold)
+    soft_labels = SoftLabels(rows_LK, is_gold_L)
     return replace(corpus, label_mask=label_mask, soft_labels=soft_labels)
+
+
+def is_seen(rows_LK: np.ndarray) -> np.ndarray:
+    """Tell of which pieces a teacher has said something; float16 [L, K] -> bool [L]."""
+    most_L = rows_LK.max(axis=1)
+    return most_L > 0
+
+
+def fill_unseen(rows_LK: np.ndarray, tags_L: np.ndarray) -> np.ndarray:
+    """Let gold tags, int32 [L], stand where no teacher has said anything.
+
+    >>> fill_unseen(np.array([[0.25, 0.75], [0.0, 0.0]]), np.array([0, 1])).tolist()
+    [[0.25, 0.75], [0.0, 1.0]]
+    """
+    tag_count = rows_LK.shape[1]
+    identity_KK = np.eye(tag_count, dtype=rows_LK.dtype)
+    gold_LK = identity_KK[tags_L]
+    is_seen_L = is_seen(rows_LK)
+    return np.where(is_seen_L[:, None], rows_LK, gold_LK)
 
 
 def join_taught(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
     """Put corpora with soft labels on end."""
-    input_ids = tf.concat([corpus.input_ids for corpus in corpora], axis=0)
-    labels = tf.concat([corpus.labels for corpus in corpora], axis=0)
-    label_mask = tf.concat([corpus.label_mask for corpus in corpora], axis=0)
-    pieces = np.concatenate([corpus.pieces for corpus in corpora])
+
+    def joined(name: str) -> Any:
+        members = map(attrgetter(name), corpora)
+        return tf.concat(list(members), axis=0)
+
+    input_ids = joined("input_ids")
+    labels = joined("labels")
+    label_mask = joined("label_mask")
+    pieces = [corpus.pieces for corpus in corpora]
+    soft = [corpus.soft_labels for corpus in corpora if corpus.soft_labels]
+    probabilities = [each.probabilities for each in soft]
+    is_gold = [each.is_gold for each in soft]
+    soft_labels = SoftLabels(np.concatenate(probabilities), np.concatenate(is_gold))
     passages = [corpus.passages for corpus in corpora if corpus.passages is not None]
-    together = np.concatenate(passages) if passages else None
-    soft = [corpus.soft_labels for corpus in corpora if corpus.soft_labels is not None]
-    joined = SoftLabels(*map(np.concatenate, zip(*soft, strict=True)))
-    return EncodedCorpus(input_ids, labels, label_mask, pieces, together, joined)
+    return EncodedCorpus(
+        input_ids,
+        labels,
+        label_mask,
+        np.concatenate(pieces),
+        np.concatenate(passages) if passages else None,
+        soft_labels,
+    )

@@ -104,9 +104,12 @@ def soft_cross_entropy_sum(
     logits_BTK = zero_unless(labelled_BT1, logits_BTK)
     targets_BTK = zero_unless(labelled_BT1, targets_BTK)
     losses_BT = tf.nn.softmax_cross_entropy_with_logits(targets_BTK, logits_BTK)
-    costs_BT = zero_unless(labelled_BT, label_mask * losses_BT)
+    costs_BT = label_mask * losses_BT
+    costs_BT = zero_unless(labelled_BT, costs_BT)
     weights_BT = zero_unless(labelled_BT, label_mask)
-    return tf.reduce_sum(costs_BT), tf.reduce_sum(weights_BT)
+    total = tf.reduce_sum(costs_BT)
+    weight = tf.reduce_sum(weights_BT)
+    return total, weight
 
 
 def zero_unless(kept: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

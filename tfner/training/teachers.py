@@ -72,12 +72,19 @@ def open_teachers(settings: RunSettings, labels: LabelSet) -> list[Teacher]:
             tag_projection(teacher.labels, labels)
         except ConfigError as error:
             raise ConfigError(f"training.teachers: {path}: {error}") from None
-        others = [name for name in teacher.labels.types if name not in labels.types]
-        if others:
-            names = ", ".join(others)
-            logger.warning("%s: knows types that are not learned, and count as O: %s", path, names)
+        warn_of_others(teacher, labels)
         teachers.append(teacher)
     return teachers
+
+
+def warn_of_others(teacher: Teacher, labels: LabelSet) -> None:
+    """Say which of a teacher's types are O to the student."""
+    known = teacher.labels.types
+    others = [name for name in known if name not in labels.types]
+    if others:
+        names = ", ".join(others)
+        message = "%s: knows types that are not learned, and count as O: %s"
+        logger.warning(message, teacher.path, names)
 
 
 def open_teacher(path: str) -> Teacher:
@@ -86,21 +93,23 @@ def open_teacher(path: str) -> Teacher:
     Raises:
         ModelError: `path` is neither, or was exported by a version that told no probabilities.
     """
-    if (Path(path) / "config.yaml").is_file():
-        folder = RunFolder(Path(path))
-        signatures = Signatures(restore_tagger(folder, folder.settings))
-        fingerprint = describe_folder(folder.best)["sha256"]
-        labels = signatures.tagger.labels
-        return Teacher(path, labels, fingerprint, signatures.word_probabilities, signatures)
-    version = find_version(Path(path))
-    model, card = load_model(version)
-    if not hasattr(model, "word_probabilities"):
+    folder = RunFolder(Path(path))
+    if folder.config.is_file():
+        tagger = restore_tagger(folder, folder.settings)
+        labels = tagger.labels
+        owner = Signatures(tagger)
+        content = folder.best
+    else:
+        content = find_version(folder.path)
+        owner, card = load_model(content)
+        labels = labels_of_card(content, card)
+    ask = getattr(owner, "word_probabilities", None)
+    if ask is None:
         expected = "expected an export that tells the probabilities of words, got an older one"
         advice = "export its run again (python -m tfner.export RUN), or name the run's folder"
-        raise ModelError(f"training.teachers: {version}: {expected}; {advice}")
-    fingerprint = describe_folder(version)["sha256"]
-    labels = labels_of_card(version, card)
-    return Teacher(path, labels, fingerprint, model.word_probabilities, model)
+        raise ModelError(f"training.teachers: {content}: {expected}; {advice}")
+    described = describe_folder(content)
+    return Teacher(path, labels, described["sha256"], ask, owner)
 
 
 def labels_of_card(version: Path, card: dict[str, Any]) -> LabelSet:
@@ -130,25 +139,30 @@ def ask_all(
     Returns:
         float32 [W, K] a sentence; zeros for a word that nobody sees.
     """
-    lengths = list(map(len, sentences))
-    words = sum(lengths)
-    total_WK = np.zeros((words, len(labels)), np.float32)
+    lengths = [len(words) for words in sentences]
+    if not lengths:
+        return []
+    ends = np.cumsum(lengths)
+    shape = (ends[-1], len(labels))
+    total_WK = np.zeros(shape, np.float32)
     for teacher in teachers:
-        said = kept_answers(teacher, sentences, cache).astype(np.float32)
-        total_WK += said @ tag_projection(teacher.labels, labels)
-    mass_W1 = total_WK.sum(axis=1, keepdims=True)  # as many as see the word, but for rounding
-    mean_WK = np.divide(total_WK, mass_W1, out=np.zeros_like(total_WK), where=mass_W1 > 0)
-    borders = np.cumsum(lengths)[:-1]
-    return np.split(mean_WK, borders) if lengths else []
+        said_WK = kept_answers(teacher, sentences, cache)
+        said_WK = said_WK.astype(np.float32)
+        projection = tag_projection(teacher.labels, labels)
+        total_WK += said_WK @ projection
+    mass_W = total_WK.sum(axis=1)  # as many as see the word, but for rounding
+    divisor_W = np.where(mass_W > 0, mass_W, 1.0)
+    mean_WK = total_WK / divisor_W[:, None]
+    return np.split(mean_WK.astype(np.float32), ends[:-1])
 
 
 def kept_answers(teacher: Teacher, sentences: Sentences, cache: Path | None) -> np.ndarray:
     """Read a teacher's answers from their file; ask, and write it, where there is none."""
     if cache is None:
         return answers(teacher, sentences)
-    content = json.dumps([ANSWERS, teacher.fingerprint, *map(list, sentences)])
-    key = hashlib.blake2b(content.encode(), digest_size=32).hexdigest()
-    path = cache / f"{key[:NAME_LENGTH]}.teacher"
+    key = key_of_answers(teacher, sentences)
+    name = key[:NAME_LENGTH]
+    path = cache / f"{name}.teacher"
     if path.exists():
         try:
             header, arrays = read_arrays(path)
@@ -162,8 +176,17 @@ def kept_answers(teacher: Teacher, sentences: Sentences, cache: Path | None) -> 
         cache.mkdir(parents=True, exist_ok=True)
         write_arrays(path, {"key": key}, {"answers": said})
     except OSError as error:
-        logger.warning("%s: answers cannot be kept: %s", path, error.strerror or error)
+        reason = error.strerror or error
+        logger.warning("%s: answers cannot be kept: %s", path, reason)
     return said
+
+
+def key_of_answers(teacher: Teacher, sentences: Sentences) -> str:
+    """Hash all that decides a teacher's answers, in hexadecimal digits."""
+    words = list(map(list, sentences))
+    content = json.dumps([ANSWERS, teacher.fingerprint, words])
+    digest = hashlib.blake2b(content.encode(), digest_size=32)
+    return digest.hexdigest()
 
 
 def answers(teacher: Teacher, sentences: Sentences) -> np.ndarray:
@@ -173,17 +196,24 @@ def answers(teacher: Teacher, sentences: Sentences) -> np.ndarray:
         ModelError: it answers with another number of tags than its card names.
     """
     tags = len(teacher.labels)
-    said: list[np.ndarray] = [np.zeros((0, tags), np.float16)] * len(sentences)
+    none = np.zeros((0, tags), np.float16)
+    said = {}
     for together in in_batches(sentences):
-        rows = padded_words([sentences[index] for index in together])
-        width = len(rows[0])
-        answer_BWK = teacher.ask(tf.constant(rows, tf.string, [len(rows), width])).numpy()
-        if answer_BWK.shape != (len(rows), width, tags):
+        texts = [sentences[index] for index in together]
+        rows = padded_words(texts)
+        shape = (len(rows), len(rows[0]))
+        question = tf.constant(rows, tf.string, shape)
+        answer_BWK = teacher.ask(question).numpy()
+        got = answer_BWK.shape
+        if got != (*shape, tags):
             expected = f"expected probabilities of {tags} tags"
-            raise ModelError(f"{teacher.path}: {expected}, got the shape {answer_BWK.shape}")
-        for index, answer_WK in zip(together, answer_BWK.astype(np.float16), strict=True):
-            said[index] = answer_WK[: len(sentences[index])]
-    return np.concatenate([np.zeros((0, tags), np.float16), *said])
+            raise ModelError(f"{teacher.path}: {expected}, got the shape {got}")
+        answer_BWK = answer_BWK.astype(np.float16)
+        for index, words, answer_WK in zip(together, texts, answer_BWK, strict=True):
+            count = len(words)
+            said[index] = answer_WK[:count]
+    in_order = map(said.__getitem__, sorted(said))
+    return np.concatenate([none, *in_order])
 
 
 def in_batches(sentences: Sentences) -> Iterator[list[int]]:
@@ -192,10 +222,14 @@ def in_batches(sentences: Sentences) -> Iterator[list[int]]:
     >>> list(in_batches([["a"], ["b", "c"], []]))
     [[1, 0, 2]]
     """
-    order = sorted(range(len(sentences)), key=lambda index: -len(sentences[index]))
-    start = 0
-    while start < len(order):
-        width = max(1, len(sentences[order[start]]))
-        rows = min(SENTENCES_AT_ONCE, max(1, WORDS_AT_ONCE // width))
-        yield order[start : start + rows]
-        start += rows
+    lengths = [len(words) for words in sentences]
+    falling = np.argsort(lengths, kind="stable")[::-1]
+    order = falling.tolist()
+    while order:
+        longest = order[0]
+        width = max(1, lengths[longest])
+        fitting = WORDS_AT_ONCE // width
+        rows = max(1, fitting)
+        rows = min(SENTENCES_AT_ONCE, rows)
+        yield order[:rows]
+        order = order[rows:]

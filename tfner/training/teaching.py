@@ -13,7 +13,7 @@ import numpy as np
 
 from tfner.data.batching.batch_by_size import batch_by_size
 from tfner.data.encoded_corpus import EncodedCorpus
-from tfner.data.soft_labels import add_soft_labels, join_taught, piece_probabilities
+from tfner.data.soft_labels import add_soft_labels, is_seen, join_taught, piece_probabilities
 from tfner.documents import Document
 from tfner.monitoring.progress import meter
 from tfner.training.run_inputs import RunInputs
@@ -32,24 +32,36 @@ def teach(inputs: RunInputs, *, writes: bool = True) -> None:
         writes: whether this process may keep the answers in the run folder; a cache that the
             settings name is used by all.
     """
-    cache = Path(inputs.settings.data.cache) if inputs.settings.data.cache else None
-    if cache is None and writes:
-        cache = inputs.folder.soft_labels
+    cache = answers_folder(inputs, writes=writes)
+    corpora = inputs.corpora
     taught = []
     for split in ("train", "unlabelled"):
-        documents = inputs.splits.documents.get(split)
-        corpus = inputs.corpora.pop(split, None)
-        if documents is None or not isinstance(corpus, EncodedCorpus):
-            continue
-        rows = soft_label_rows(inputs, documents, cache)
-        found = add_soft_labels(corpus, rows, gold=split == "train")
-        is_unseen = rows.sum(axis=1, dtype=np.float32) == 0
-        unseen = np.count_nonzero(is_unseen)
-        counts = {"documents": len(documents), "taught": len(rows) - unseen, "unseen": unseen}
-        inputs.taught[split] = {name: int(count) for name, count in counts.items()}
-        taught.append(found)
-    inputs.corpora["train"] = join_taught(taught)
+        corpus = corpora.pop(split, None)
+        if isinstance(corpus, EncodedCorpus):
+            documents = inputs.splits.documents[split]
+            rows = soft_label_rows(inputs, documents, cache)
+            inputs.taught[split] = count_taught(documents, rows)
+            is_gold = split == "train"
+            corpus = add_soft_labels(corpus, rows, gold=is_gold)
+            taught.append(corpus)
+    corpora["train"] = join_taught(taught)
     inputs.teachers.clear()
+
+
+def answers_folder(inputs: RunInputs, *, writes: bool) -> Path | None:
+    """Choose where the teachers' answers are kept; None = nowhere."""
+    cache = inputs.settings.data.cache
+    if cache is not None:
+        return Path(cache)
+    return inputs.folder.soft_labels if writes else None
+
+
+def count_taught(documents: Sequence[Document], rows_LK: np.ndarray) -> dict[str, int]:
+    """Count what the teachers labelled, for the report."""
+    is_seen_L = is_seen(rows_LK)
+    taught = int(is_seen_L.sum())
+    unseen = len(is_seen_L) - taught
+    return {"documents": len(documents), "taught": taught, "unseen": unseen}
 
 
 def soft_label_rows(
@@ -57,12 +69,15 @@ def soft_label_rows(
 ) -> np.ndarray:
     """Ask the teachers for all documents, in blocks; float16 [L, K], a row a labelled piece."""
     labels = inputs.labels
+    tokenizer = inputs.tokenizer
     labelling = inputs.settings.model.labelling
     ask = partial(ask_all, inputs.teachers, labels, cache=cache)
     sizes = {"count": DOCUMENTS_IN_BLOCK, "characters": CHARACTERS_IN_BLOCK}
-    rows = [np.zeros((0, len(labels)), np.float16)]
+    none = np.zeros((0, len(labels)), np.float16)
+    rows = [none]
     with meter(inputs.console, "documents taught", len(documents)) as shown:
         for block in batch_by_size(documents, **sizes):
-            rows.append(piece_probabilities(block, inputs.tokenizer, labels, labelling, ask))
+            found = piece_probabilities(block, tokenizer, labels, labelling, ask)
+            rows.append(found)
             shown.advance(len(block))
     return np.concatenate(rows)

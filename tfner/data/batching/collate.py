@@ -167,8 +167,11 @@ def scatter_soft_labels(soft: SoftLabels | None, mask_BT: np.ndarray) -> dict[st
         return {}
     labelled_BT = mask_BT > 0
     rows_LK = soft.probabilities.astype(np.float32)
-    soft_BTK = np.zeros((*mask_BT.shape, rows_LK.shape[1]), np.float32)
-    soft_BTK[labelled_BT] = rows_LK / rows_LK.sum(axis=1, keepdims=True)
+    mass_L1 = rows_LK.sum(axis=1, keepdims=True)
+    tags = rows_LK.shape[1]
+    shape = (*mask_BT.shape, tags)
+    soft_BTK = np.zeros(shape, np.float32)
+    soft_BTK[labelled_BT] = rows_LK / mass_L1
     gold_BT = np.zeros(mask_BT.shape, np.float32)
     gold_BT[labelled_BT] = soft.is_gold
     return {"soft_labels": soft_BTK, "gold_mask": gold_BT}

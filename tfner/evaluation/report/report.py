@@ -170,9 +170,11 @@ def describe_taught(split: str, counts: Mapping[str, int]) -> str:
     >>> describe_taught("unlabelled", {"documents": 1200, "taught": 34000, "unseen": 2})
     'Labelled by teachers in unlabelled: 34,000 units of 1,200 documents; 2 were seen by none'
     """
-    documents, taught, unseen = (f"{counts[name]:,}" for name in ("documents", "taught", "unseen"))
-    labelled = f"{taught} units of {documents} documents"
-    return f"Labelled by teachers in {split}: {labelled}; {unseen} were seen by none"
+    documents = counts["documents"]
+    taught = counts["taught"]
+    unseen = counts["unseen"]
+    labelled = f"{taught:,} units of {documents:,} documents"
+    return f"Labelled by teachers in {split}: {labelled}; {unseen:,} were seen by none"
 
 
 def describe_matches(matches: PartialMatches) -> str:

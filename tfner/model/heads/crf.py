@@ -85,15 +85,23 @@ class CrfHead(SoftmaxHead):
         """
         is_unit_BT = mask_BT > 0
         position_BU, chains = align_units(is_unit_BT, segments_BT)
-        share_BT = targets.teachers_share(self.loss.teacher_weight)
-        values = (logits_BTK, targets.y, targets.soft_labels, share_BT)
-        aligned = (tf.gather(value, position_BU, batch_dims=1) for value in values)
-        emissions_BUK, tags_BU, soft_BUK, share_BU = aligned
+
+        def aligned(values: tf.Tensor) -> tf.Tensor:
+            return tf.gather(values, position_BU, batch_dims=1)
+
+        teacher_weight = self.loss.teacher_weight
+        share_BT = targets.teachers_share(teacher_weight)
+        tags_BU = aligned(targets.y)
         tags_BU = tf.where(chains.is_unit, tags_BU, 0)
-        soft_tags = SoftTags(tags_BU, soft_BUK, share_BU)
-        costs_B = soft_chain_costs(emissions_BUK, soft_tags, self.transitions, chains)
-        weight = tf.reduce_sum(tf.cast(is_unit_BT, tf.float32))
-        return LossSums(tf.reduce_sum(costs_B), weight)
+        soft_BUK = aligned(targets.soft_labels)
+        soft_tags = SoftTags(tags_BU, soft_BUK, aligned(share_BT))
+        emissions_BUK = aligned(logits_BTK)
+        transitions_KK = self.transitions
+        costs_B = soft_chain_costs(emissions_BUK, soft_tags, transitions_KK, chains)
+        total = tf.reduce_sum(costs_B)
+        counted_BT = tf.cast(is_unit_BT, tf.float32)
+        weight = tf.reduce_sum(counted_BT)
+        return LossSums(total, weight)
 
     def decoder(self, options: DecoderOptions) -> ChainDecoder:
         """Build the decoder of a text's units as one chain."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfner.model.heads.chain import Chains, chain_costs
+from tfner.model.losses import zero_unless
 
 
 class SoftTags(NamedTuple):
@@ -41,22 +42,36 @@ def soft_chain_costs(
         >>> print(cost_B.numpy().round(3))       # of each unit, (log(3 / 2) + log(3)) / 2
         [1.504]
     """
-    costs_B = chain_costs(emissions_BUK, soft_tags.tags, transitions_KK, chains)
-    is_unit_BU1 = tf.expand_dims(chains.is_unit, -1)
-    emissions_BUK = tf.where(is_unit_BU1, emissions_BUK, 0.0)
-    gold_BUK = tf.one_hot(soft_tags.tags, tf.shape(transitions_KK)[0])
-    soft_BUK = tf.where(is_unit_BU1, soft_tags.soft, 0.0)
-    surplus_BUK = gold_BUK - soft_BUK
-    surplus_BU = tf.reduce_sum(surplus_BUK * emissions_BUK, axis=-1)
-    of_pairs_BU = _pair_scores(gold_BUK, transitions_KK) - _pair_scores(soft_BUK, transitions_KK)
-    has_left_BU = chains.is_unit & tf.logical_not(chains.is_first)
-    surplus_BU += tf.where(has_left_BU, of_pairs_BU, 0.0)
-    surplus_BU = tf.where(chains.is_unit, soft_tags.share * surplus_BU, 0.0)
-    return costs_B + tf.reduce_sum(surplus_BU, axis=1)
+    tags_BU, soft_BUK, share_BU = soft_tags
+    is_unit_BU, is_first_BU = chains
+    costs_B = chain_costs(emissions_BUK, tags_BU, transitions_KK, chains)
+    is_unit_BU1 = tf.expand_dims(is_unit_BU, -1)
+    emissions_BUK = zero_unless(is_unit_BU1, emissions_BUK)
+    soft_BUK = zero_unless(is_unit_BU1, soft_BUK)
+    tag_count = tf.shape(transitions_KK)[0]
+    gold_BUK = tf.one_hot(tags_BU, tag_count)
+    drawn_BU = _dot(soft_BUK, emissions_BUK)
+    surplus_BU = _dot(gold_BUK, emissions_BUK) - drawn_BU
+    drawn_pairs_BU = _pair_scores(soft_BUK, transitions_KK)
+    of_pairs_BU = _pair_scores(gold_BUK, transitions_KK) - drawn_pairs_BU
+    is_later_BU = tf.logical_not(is_first_BU)
+    has_left_BU = is_unit_BU & is_later_BU
+    surplus_BU += zero_unless(has_left_BU, of_pairs_BU)
+    shared_BU = share_BU * surplus_BU
+    shared_BU = zero_unless(is_unit_BU, shared_BU)
+    return costs_B + tf.reduce_sum(shared_BU, axis=1)
 
 
 def _pair_scores(tags_BUK: tf.Tensor, transitions_KK: tf.Tensor) -> tf.Tensor:
     """Compute the expected transition from each unit's left neighbour; float32 [B, U]."""
-    left_BUK = tf.pad(tags_BUK, [[0, 0], [1, 0], [0, 0]])[:, :-1]
+    before = [[0, 0], [1, 0], [0, 0]]
+    padded_BUK = tf.pad(tags_BUK, before)
+    left_BUK = padded_BUK[:, :-1]
     onward_BUK = tf.einsum("buj,jk->buk", left_BUK, transitions_KK)
-    return tf.reduce_sum(onward_BUK * tags_BUK, axis=-1)
+    return _dot(onward_BUK, tags_BUK)
+
+
+def _dot(one_BUK: tf.Tensor, other_BUK: tf.Tensor) -> tf.Tensor:
+    """Multiply and sum over tags; [B, U, K] -> [B, U]."""
+    products_BUK = one_BUK * other_BUK
+    return tf.reduce_sum(products_BUK, axis=-1)

@@ -74,10 +74,17 @@ class SoftmaxHead(Head):
         It is the mixture of both cross entropies, (1 - share) of gold's and share of the teachers',
         because cross entropy is linear in its target.
         """
-        share_BT1 = tf.expand_dims(targets.teachers_share(self.loss.teacher_weight), -1)
-        gold_BTK = tf.one_hot(targets.y, len(self.labels))
-        mixed_BTK = (1.0 - share_BT1) * gold_BTK + share_BT1 * targets.soft_labels
-        return LossSums(*soft_cross_entropy_sum(mixed_BTK, logits_BTK, mask_BT))
+        teacher_weight = self.loss.teacher_weight
+        share_BT = targets.teachers_share(teacher_weight)
+        share_BT1 = tf.expand_dims(share_BT, -1)
+        tag_count = len(self.labels)
+        gold_BTK = tf.one_hot(targets.y, tag_count)
+        gold_share_BT1 = 1.0 - share_BT1
+        of_gold_BTK = gold_share_BT1 * gold_BTK
+        of_teachers_BTK = share_BT1 * targets.soft_labels
+        mixed_BTK = of_gold_BTK + of_teachers_BTK
+        sums = soft_cross_entropy_sum(mixed_BTK, logits_BTK, mask_BT)
+        return LossSums(*sums)
 
     def export_copy(self) -> ExportCopy:
         """Copy kernel and bias, in float32."""

@@ -84,13 +84,18 @@ class Signatures(tf.Module):
             float32 [B, W, K], in the order of the card's tags; zeros for a word that the model does
             not see, and behind a row's last word.
         """
-        ragged = tf.RaggedTensor.from_tensor(words, lengths=count_words(words))
-        tokens = self.tagger.tokenizer.tokenize_words(ragged)
-        unit, probabilities_MK = self.tagger.tag_probabilities(tokens)
-        rows = tf.cast(unit.value_rowids(), tf.int32)
+        tagger = self.tagger
+        counts = count_words(words)
+        ragged = tf.RaggedTensor.from_tensor(words, lengths=counts)
+        tokens = tagger.tokenizer.tokenize_words(ragged)
+        unit, probabilities_MK = tagger.tag_probabilities(tokens)
+        rows = unit.value_rowids()
+        rows = tf.cast(rows, tf.int32)
         index_M2 = tf.stack([rows, unit.values], 1)
-        shape = [*tf.unstack(tf.shape(words)), len(self.tagger.labels)]
-        return tf.scatter_nd(index_M2, probabilities_MK, shape)
+        shape = tf.shape(words)
+        tag_count = len(tagger.labels)
+        shape_BWK = tf.concat([shape, [tag_count]], 0)
+        return tf.scatter_nd(index_M2, probabilities_MK, shape_BWK)
 
     @tf.function(input_signature=input_specs(FEATURES), autograph=False)
     def features(self, input_ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
