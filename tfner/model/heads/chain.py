@@ -75,9 +75,13 @@ def chain_costs(
     """
     is_unit_BU1 = tf.expand_dims(chains.is_unit, -1)
     emissions_BUK = tf.where(is_unit_BU1, emissions_BUK, 0.0)
-    tag_count = tf.shape(transitions_KK)[0]
-    has_left_BU = chains.is_unit & tf.logical_not(chains.is_first)
-    pair_BU = _from_the_left(tags_BU) * tag_count + tags_BU
+    shape_KK = tf.shape(transitions_KK)
+    tag_count = shape_KK[0]
+    pair_count = tag_count * tag_count
+    is_later_BU = tf.logical_not(chains.is_first)
+    has_left_BU = chains.is_unit & is_later_BU
+    first_pair_BU = _from_the_left(tags_BU) * tag_count
+    pair_BU = first_pair_BU + tags_BU
     pair_BU = tf.where(has_left_BU, pair_BU, 0)
 
     @tf.custom_gradient
@@ -86,21 +90,27 @@ def chain_costs(
         log_partition_B = tf.reduce_sum(sums.log_norm, axis=0)
         log_partition_B = tf.cast(log_partition_B, tf.float32)
         gold_BU = tf.gather(emissions_BUK, tags_BU, batch_dims=2)
-        of_pairs_BU = tf.gather(tf.reshape(transitions_KK, [-1]), pair_BU)
+        of_pairs = tf.reshape(transitions_KK, [-1])
+        of_pairs_BU = tf.gather(of_pairs, pair_BU)
         gold_BU += tf.where(has_left_BU, of_pairs_BU, 0.0)
         gold_BU = tf.where(chains.is_unit, gold_BU, 0.0)
 
         def gradient(upstream_B: tf.Tensor):
             expected_BUK = unit_marginals(sums)
             gold_BUK = tf.one_hot(tags_BU, tag_count)
-            surplus_BUK = tf.where(is_unit_BU1, expected_BUK - gold_BUK, 0.0)
-            weight_BU = tf.where(has_left_BU, upstream_B[:, None], 0.0)
+            surplus_BUK = expected_BUK - gold_BUK
+            surplus_BUK = tf.where(is_unit_BU1, surplus_BUK, 0.0)
+            upstream_B1 = tf.expand_dims(upstream_B, 1)
+            upstream_B11 = tf.expand_dims(upstream_B1, 2)
+            weight_BU = tf.where(has_left_BU, upstream_B1, 0.0)
             pairs_KK = expected_pairs(transitions_KK, sums, weight_BU)
-            gold = tf.math.unsorted_segment_sum(weight_BU, pair_BU, tag_count * tag_count)
-            surplus_KK = pairs_KK - tf.reshape(gold, tf.shape(transitions_KK))
-            return upstream_B[:, None, None] * surplus_BUK, surplus_KK
+            gold = tf.math.unsorted_segment_sum(weight_BU, pair_BU, pair_count)
+            gold_KK = tf.reshape(gold, shape_KK)
+            surplus_KK = pairs_KK - gold_KK
+            return upstream_B11 * surplus_BUK, surplus_KK
 
-        return log_partition_B - tf.reduce_sum(gold_BU, axis=1), gradient
+        gold_B = tf.reduce_sum(gold_BU, axis=1)
+        return log_partition_B - gold_B, gradient
 
     return costs(emissions_BUK, transitions_KK)
 
@@ -121,7 +131,8 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     factors_UDBK = tf.maximum(factors_UDBK, LEAST)
     onward_KK, most_onward = _exponentials(transitions_KK)
     onward_DKK = tf.stack([onward_KK, tf.transpose(onward_KK)])
-    units = tf.shape(factors_UDBK)[0]
+    sizes = tf.shape(factors_UDBK)
+    units = sizes[0]
     shape = factors_UDBK.shape[1:]
     arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
     paths = tf.TensorArray(tf.float64, units, element_shape=shape)
@@ -131,24 +142,35 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
         return unit < units
 
     def step(unit, before_DBK, arriving, paths, norms):
-        arriving_DBK = tf.maximum(tf.matmul(before_DBK, onward_DKK), LEAST)
-        arriving_DBK = tf.where(begins_UDB1[unit], one, arriving_DBK)
-        after_DBK = arriving_DBK * factors_UDBK[unit]
+        arriving_DBK = tf.matmul(before_DBK, onward_DKK)
+        arriving_DBK = tf.maximum(arriving_DBK, LEAST)
+        begins_DB1 = begins_UDB1[unit]
+        arriving_DBK = tf.where(begins_DB1, one, arriving_DBK)
+        factors_DBK = factors_UDBK[unit]
+        after_DBK = arriving_DBK * factors_DBK
         norm_DB1 = tf.reduce_sum(after_DBK, axis=-1, keepdims=True)
         after_DBK /= norm_DB1
         arriving = arriving.write(unit, arriving_DBK)
         paths = paths.write(unit, after_DBK)
-        return unit + 1, after_DBK, arriving, paths, norms.write(unit, norm_DB1)
+        norms = norms.write(unit, norm_DB1)
+        return unit + 1, after_DBK, arriving, paths, norms
 
     one = tf.ones([], tf.float64)
-    start = (0, tf.ones_like(factors_UDBK[0]), arriving, paths, norms)
+    before_DBK = tf.ones_like(factors_UDBK[0])
+    start = (0, before_DBK, arriving, paths, norms)
     _, _, arriving, paths, norms = tf.while_loop(is_left, step, start)
-    arriving_left, arriving_right = _apart(arriving.stack(), units_B)
-    left, right = _apart(paths.stack(), units_B)
-    log_norm_UB = tf.math.log(norms.stack()[:, 0, :, 0]) + most_UDB1[:, 0, :, 0]
+    arriving_UDBK = arriving.stack()
+    arriving_left, arriving_right = _apart(arriving_UDBK, units_B)
+    paths_UDBK = paths.stack()
+    left, right = _apart(paths_UDBK, units_B)
+    norm_UDB1 = norms.stack()
+    log_norm_UDB1 = tf.math.log(norm_UDB1) + most_UDB1
+    log_norm_UB = log_norm_UDB1[:, 0, :, 0]
     nothing = tf.zeros([], tf.float64)
-    log_norm_UB += tf.where(begins_UDB[:, 0], nothing, most_onward)
-    log_norm_UB = tf.where(tf.transpose(chains.is_unit), log_norm_UB, nothing)
+    begins_UB = begins_UDB[:, 0]
+    log_norm_UB += tf.where(begins_UB, nothing, most_onward)
+    is_unit_UB = tf.transpose(chains.is_unit)
+    log_norm_UB = tf.where(is_unit_UB, log_norm_UB, nothing)
     return PathSums(arriving_left, left, arriving_right, right, log_norm_UB)
 
 

@@ -102,16 +102,18 @@ def sum_sequences(
         emissions_RLK = forbid(emissions_RLK, chains.is_first, allowed_first)
         emissions_RLK = forbid(emissions_RLK, chains.is_last, allowed_last)
         sums = sum_paths(emissions_RLK, transitions_KK, chains)
-        log_marginals_RLK = tf.math.log(unit_marginals(sums))
-        log_marginals_LRK = tf.transpose(log_marginals_RLK, [1, 0, 2])
-        log_norm_LR1 = tf.cast(tf.expand_dims(sums.log_norm, -1), tf.float32)
+        marginals_RLK = unit_marginals(sums)
+        marginals_LRK = tf.transpose(marginals_RLK, [1, 0, 2])
+        log_marginals_LRK = tf.math.log(marginals_LRK)
+        log_norm_LR = tf.cast(sums.log_norm, tf.float32)
+        log_norm_LR1 = tf.expand_dims(log_norm_LR, -1)
         return tf.concat([log_marginals_LRK, log_norm_LR1], axis=-1)
 
     has_units_B = lengths_B > 0
     length_S = lengths_B[has_units_B]
     first_S = tf.cumsum(length_S, exclusive=True)
-    empty_M1 = tf.zeros_like(scores_MK[:, :1])
-    solved_M = tf.concat([scores_MK, empty_M1], axis=-1)  # K + 1 columns
+    one_column_M1 = scores_MK[:, :1]
+    solved_M = tf.concat([scores_MK, one_column_M1], axis=-1)  # K + 1 columns
     solved_M = update_runs(solve, scores_MK, first_S, length_S, solved_M)
     return SequenceSums(solved_M[:, :-1], solved_M[:, -1])
 
@@ -132,11 +134,17 @@ def path_scores(
     """
     transitions_KK = tf.where(allowed_next, transitions_KK, -np.inf)
     own_M = select_columns(clean(scores_MK), tags_M)
-    before_M = pad_line(tags_M, before=1)[:-1]
-    pair_M = before_M * len(allowed_next) + tags_M
-    of_pairs_M = tf.gather(tf.reshape(transitions_KK, [-1]), pair_M)
-    is_first_M = tf.ragged.range(lengths_B).values == 0
-    return own_M + tf.where(is_first_M, 0.0, of_pairs_M)
+    padded_M = pad_line(tags_M, before=1)
+    before_M = padded_M[:-1]
+    tag_count = len(allowed_next)
+    first_pair_M = before_M * tag_count
+    pair_M = first_pair_M + tags_M
+    of_pairs = tf.reshape(transitions_KK, [-1])
+    of_pairs_M = tf.gather(of_pairs, pair_M)
+    number_BU = tf.ragged.range(lengths_B)
+    is_first_M = number_BU.values == 0
+    of_pairs_M = tf.where(is_first_M, 0.0, of_pairs_M)
+    return own_M + of_pairs_M
 
 
 def are_best(
@@ -152,12 +160,17 @@ def are_best(
         path_M: what each tag adds to the score of the sequence; minus infinity if it is forbidden.
     """
     rows = tf.size(lengths_B)
-    row_M = tf.repeat(tf.range(rows), lengths_B)
-    log_probability_B = tf.math.unsorted_segment_sum(path_M - sums.log_norms, row_M, rows)
-    probability_B = SURE * tf.exp(log_probability_B) - ROUNDING
-    others_M = 1.0 - tf.exp(select_columns(sums.log_marginals, tags_M))
+    number_B = tf.range(rows)
+    row_M = tf.repeat(number_B, lengths_B)
+    log_share_M = path_M - sums.log_norms
+    log_probability_B = tf.math.unsorted_segment_sum(log_share_M, row_M, rows)
+    probability_B = tf.exp(log_probability_B)
+    bound_B = SURE * probability_B - ROUNDING
+    log_marginal_M = select_columns(sums.log_marginals, tags_M)
+    others_M = 1.0 - tf.exp(log_marginal_M)
     most_B = tf.math.unsorted_segment_max(others_M, row_M, rows)
-    return tf.gather(most_B < probability_B, row_M)
+    is_best_B = most_B < bound_B
+    return tf.gather(is_best_B, row_M)
 
 
 def one_chain_a_row(is_unit_BU: tf.Tensor) -> Chains:
