@@ -36,16 +36,17 @@ MODEL_HELP = "Model (export or run folder), or without DATA a file of token, gol
 DATA_HELP = f"{commands.DATA_HELP} Without it A and B are files."
 LIST_HELP = "Show so many of the documents that changed."
 DRAWS_HELP = "Draws of the bootstrap and of the randomization."
-System = Annotated[Path, typer.Argument(help=MODEL_HELP)]
-Data = Annotated[str | None, typer.Argument(help=DATA_HELP)]
+SystemA = Annotated[Path, typer.Argument(metavar="A", help=MODEL_HELP)]
+SystemB = Annotated[Path, typer.Argument(metavar="B", help="The same.")]
+Data = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Listed = Annotated[int, typer.Option("--list", min=0, metavar="N", help=LIST_HELP)]
 Draws = Annotated[int, typer.Option(min=1, help=DRAWS_HELP)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 
 
 def compare(
-    a: System,
-    b: System,
+    a: SystemA,
+    b: SystemB,
     data: Data = None,
     listed: Listed = LISTED,
     draws: Draws = DRAWS,
