@@ -56,7 +56,7 @@ def test_ties_are_kept_or_left_out_together():
 
 
 def test_of_no_entity_nothing_is_chosen():
-    with pytest.raises(PrecisionError, match="found none"):
+    with pytest.raises(PrecisionError, match="got none"):
         lowest_threshold(np.zeros(0), np.zeros(0, bool), 0.5)
 
 
@@ -92,5 +92,5 @@ def test_all_types_together_have_one():
 def test_a_type_out_of_reach_is_named():
     with pytest.raises(PrecisionError, match=r"^B: .* of at least 0\.9, got at most 0\.5000"):
         choose_thresholds(*corpus(), {"B": 0.9}, ["A", "B", "C"])
-    with pytest.raises(PrecisionError, match=r"^C: .* found none"):
+    with pytest.raises(PrecisionError, match=r"^C: .* got none"):
         choose_thresholds(*corpus(), {"C": 0.9}, ["A", "B", "C"])

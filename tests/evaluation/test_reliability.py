@@ -79,3 +79,9 @@ def test_every_evaluation_reports_it():
     assert report.reliability.entities == 2
     assert report.reliability.ece == 0.0
     assert report.to_dict()["reliability"]["bins"] == [{"entities": 2, "score": 0.5, "right": 0.5}]
+
+
+def test_an_evaluation_that_finds_nothing_reports_none():
+    report, _ = evaluate_documents(lambda _: iter([[]]), [Document("Bo", (Entity(0, 2, "A"),))])
+    assert report.reliability is None
+    assert "reliability" not in report.to_dict()

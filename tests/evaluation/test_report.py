@@ -15,8 +15,10 @@ from rich.console import Console
 
 from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document, Entity, entity_at
+from tfner.evaluation.calibration import Calibration, CalibrationFit
 from tfner.evaluation.errors import ERROR_KINDS, analyse_errors
 from tfner.evaluation.partial_matches import MODES, count_partial_matches
+from tfner.evaluation.reliability import Bin, Reliability
 from tfner.evaluation.report.examples import marked_pieces
 from tfner.evaluation.report.page import MEANINGS, MODE_MEANINGS, duration, percent, render
 from tfner.evaluation.report.report import Report, write_report
@@ -353,3 +355,27 @@ def test_duration(seconds, text):
 
 def test_percent():
     assert [percent(fraction) for fraction in (0, 0.5671, 1)] == ["0.0", "56.7", "100.0"]
+
+
+def test_the_page_draws_scores_against_shares_by_bin():
+    before = Reliability(300, 0.1, 0.03, (Bin(150, 0.7, 0.5), Bin(150, 0.9, 0.8)))
+    after = Reliability(300, 0.02, 0.03, (Bin(150, 0.52, 0.5), Bin(150, 0.8, 0.82)))
+    fit = CalibrationFit(Calibration(0.5, 0.1), 60, before, after)
+    report = make_report(split="test", reliability=before, calibration=fit)
+    loaded = json.loads(json.dumps(report.to_dict()))
+    assert loaded["calibration"]["after"]["bins"][0] == {
+        "entities": 150,
+        "score": 0.52,
+        "right": 0.5,
+    }
+    page = render(loaded)
+    assert page.count("<svg") == 2
+    for corner in ('cx="70.00" cy="50.00"', 'cx="80.00" cy="18.00"', 'points="52.00,50.00 80.00,'):
+        assert corner in page
+    assert "150 entities score 90.0 on average; 80.0% are right" in page
+    assert "ECE 2.0 over 300 entities" in " ".join(page.split())
+    own = render(make_report(reliability=after, calibration=fit).to_dict())
+    assert own.count("<svg") == 1  # what dev says is said once
+    assert "<svg" not in render(make_report().to_dict())
+    assert "calibrated on dev: ECE 10.0 → 2.0" in printed(report, width=120)
+    assert "scores of entities: ECE 10.0 over 300" in printed(report, width=120)

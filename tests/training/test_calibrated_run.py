@@ -45,14 +45,14 @@ def write_sentences(path: Path, count: int, seed: int, unmarked: float) -> None:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("calibrated")
-    write_sentences(folder / "train.conll", 40, 1, unmarked=0.3)
+    write_sentences(folder / "train.conll", 80, 1, unmarked=0.15)
     write_sentences(folder / "dev.conll", 40, 2, unmarked=0.3)
     write_sentences(folder / "test.conll", 10, 3, unmarked=0.3)
     values = {
         "name": "run",
         "data": {split: str(folder / f"{split}.conll") for split in ("train", "dev", "test")},
         "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 16, "overlap": 4},
-        "training": {"epochs": 2, "batch_size": 4, "learning_rate": 2e-3, "batching": "padded"},
+        "training": {"epochs": 4, "batch_size": 4, "learning_rate": 5e-3},
         "runs_dir": str(folder / "runs"),
         "exports_dir": str(folder / "exports"),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ MARGIN = 2.0**-24
 # Of a normal prior of both parameters around the identity, of standard deviation 1: it keeps them
 # finite where a score tells right from wrong without an error, and near 1 and 0 of few entities.
 PRIOR_PRECISION = 1.0
+IDENTITY = np.array([1.0, 0.0])  # slope and intercept that change no score
 STEPS = 100
 TOLERANCE = 1e-10
 FOLDS_SEED = 1
@@ -51,15 +52,19 @@ class Calibration:
             raise ValueError(f"expected a slope above 0 and an intercept, both finite, {came}")
 
     def __call__(self, scores: Any) -> np.ndarray:
-        """Calibrate float scores [N] of any shape, in float64."""
-        logits = logit(np.asarray(scores, np.float64))
-        return sigmoid(self.slope * logits + self.intercept)
+        """Calibrate float scores of any shape, in float64."""
+        logits = logit(scores)
+        logits *= self.slope
+        logits += self.intercept
+        return sigmoid(logits)
 
     def apply(self, entities: Sequence[Entity]) -> list[Entity]:
         """Give the same entities with calibrated scores, of float32's precision as a graph's."""
-        scores = self([entity.score for entity in entities]).astype(np.float32).tolist()
-        pairs = zip(entities, scores, strict=True)
-        return [Entity(e.start, e.end, e.label, score, e.text) for e, score in pairs]
+        raw = [entity.score for entity in entities]
+        chances = self(raw)
+        scores = chances.astype(np.float32)
+        pairs = zip(entities, scores.tolist(), strict=True)
+        return [replace(entity, score=score) for entity, score in pairs]
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `read` reads."""
@@ -74,11 +79,12 @@ class Calibration:
         """
         if not isinstance(values, Mapping) or values.get("method") != "platt":
             raise ValueError(f"expected a calibration of the method platt, got {values!r}")
-        slope, intercept = values.get("slope"), values.get("intercept")
+        slope = values.get("slope")
+        intercept = values.get("intercept")
         if not isinstance(slope, float | int) or not isinstance(intercept, float | int):
             came = f"got {slope!r} and {intercept!r}"
             raise ValueError(f"expected numbers as slope and intercept, {came}")
-        return cls(float(slope), float(intercept))
+        return cls(slope, intercept)
 
 
 @dataclass(frozen=True)
@@ -112,20 +118,24 @@ def fit_calibration(
         CalibrationError: there are too few, all are right or wrong, or scores do not rank them.
     """
     judged = judge(documents, predicted)
-    count, right = len(judged.right), int(judged.right.sum())
+    score = judged.score
+    right = judged.right
+    count = right.size
     if count < LEAST_ENTITIES:
         raise CalibrationError(f"{count} entities were predicted, fewer than {LEAST_ENTITIES}")
-    if right in (0, count):
-        raise CalibrationError(
-            f"all {count} predicted entities are {'right' if right else 'wrong'}"
-        )
-    slope, intercept = fit_line(logit(judged.score), judged.right)
-    if slope < LEAST_SLOPE:
+    if len(set(right)) == 1:
+        outcome = "right" if right[0] else "wrong"
+        raise CalibrationError(f"all {count} predicted entities are {outcome}")
+    logits = logit(score)
+    line = fit_line(logits, right)
+    if line[0] < LEAST_SLOPE:
         raise CalibrationError("entities of higher scores are not right more often")
-    before = measure_reliability(judged.score, judged.right)
-    after = measure_reliability(calibrate_apart(judged), judged.right)
-    in_documents = len(np.unique(judged.document))
-    return CalibrationFit(Calibration(slope, intercept), in_documents, before, after)
+    calibration = Calibration(*line)
+    apart = calibrate_apart(judged)
+    before = measure_reliability(score, right)
+    after = measure_reliability(apart, right)
+    numbers = set(judged.document)
+    return CalibrationFit(calibration, len(numbers), before, after)
 
 
 def calibrate_apart(judged: Judged) -> np.ndarray:
@@ -133,15 +143,22 @@ def calibrate_apart(judged: Judged) -> np.ndarray:
 
     Where a half cannot be fitted, the other keeps its scores.
     """
-    documents = int(judged.document.max()) + 1
-    shuffled = np.random.default_rng(FOLDS_SEED).permutation(documents)
-    fold = shuffled[judged.document] % 2
-    calibrated = judged.score.copy()
-    for number in (0, 1):
-        held, fitted = fold == number, fold != number
-        slope, intercept = fit_line(logit(judged.score[fitted]), judged.right[fitted])
-        if slope >= LEAST_SLOPE:
-            calibrated[held] = Calibration(slope, intercept)(judged.score[held])
+    score = judged.score
+    right = judged.right
+    document = judged.document
+    logits = logit(score)
+    random = np.random.default_rng(FOLDS_SEED)
+    shuffled = random.permutation(document.max() + 1)
+    number = shuffled[document]
+    fold = number % 2
+    calibrated = score.copy()
+    for half in (0, 1):
+        held = fold == half
+        fitted = fold != half
+        line = fit_line(logits[fitted], right[fitted])
+        if line[0] >= LEAST_SLOPE:
+            calibration = Calibration(*line)
+            calibrated[held] = calibration(score[held])
     return calibrated
 
 
@@ -151,36 +168,58 @@ def fit_line(logits: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     It is what is likeliest after a normal prior around slope 1 and intercept 0, found by Newton's
     method; the function is convex, and a step that overshoots is halved.
     """
-    inputs = np.stack([logits, np.ones_like(logits)], axis=1)
-    identity = np.array([1.0, 0.0])
-
-    def cost(line: np.ndarray) -> float:
-        z = inputs @ line
-        prior = PRIOR_PRECISION / 2 * np.sum((line - identity) ** 2)
-        return float(np.sum(np.logaddexp(0, z) - right * z) + prior)
-
-    line = identity
+    one = np.ones_like(logits)
+    inputs_N2 = np.column_stack([logits, one])
+    line = IDENTITY
     for _ in range(STEPS):
-        chance = sigmoid(inputs @ line)
-        gradient = inputs.T @ (chance - right) + PRIOR_PRECISION * (line - identity)
-        weighted = inputs * (chance * (1 - chance))[:, None]
-        curvature = inputs.T @ weighted + PRIOR_PRECISION * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        while cost(line - step) > cost(line) and np.abs(step).max() > TOLERANCE:
-            step /= 2
+        step = newton_step(inputs_N2, right, line)
+        size = np.abs(step).max()
+        cost = minus_log_posterior(inputs_N2, right, line)
+        while size > TOLERANCE and minus_log_posterior(inputs_N2, right, line - step) > cost:
+            step = step / 2
+            size = size / 2
         line = line - step
-        if np.abs(step).max() <= TOLERANCE:
+        if size <= TOLERANCE:
             break
-    return float(line[0]), float(line[1])
+    slope, intercept = line.tolist()
+    return slope, intercept
 
 
-def logit(scores: np.ndarray) -> np.ndarray:
-    """Compute log odds, finite for scores of 0 and 1 too."""
+def newton_step(inputs_N2: np.ndarray, right: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Compute how far Newton's method moves a line, float64 [2], against its sign."""
+    logits = inputs_N2 @ line
+    chance = sigmoid(logits)
+    miss = chance - right
+    variance = chance * (1 - chance)
+    moved = line - IDENTITY
+    gradient = inputs_N2.T @ miss
+    gradient += PRIOR_PRECISION * moved
+    weighted_2N = inputs_N2.T * variance
+    curvature_22 = weighted_2N @ inputs_N2
+    curvature_22 += PRIOR_PRECISION * np.eye(2)
+    return np.linalg.solve(curvature_22, gradient)
+
+
+def minus_log_posterior(inputs_N2: np.ndarray, right: np.ndarray, line: np.ndarray) -> float:
+    """Compute what a fit makes small, but for what is the same of all lines."""
+    logits = inputs_N2 @ line
+    moved = line - IDENTITY
+    prior = PRIOR_PRECISION / 2 * moved @ moved
+    costs = np.logaddexp(0, logits)
+    gains = logits[right]
+    return costs.sum() - gains.sum() + prior
+
+
+def logit(scores: Any) -> np.ndarray:
+    """Compute log odds in float64, finite for scores of 0 and 1 too."""
+    scores = np.float64(scores)
     inner = np.clip(scores, MARGIN, 1 - MARGIN)
-    return np.log(inner) - np.log1p(-inner)
+    log_right = np.log(inner)
+    log_wrong = np.log1p(-inner)
+    return log_right - log_wrong
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Compute chances of log odds; exp of no positive number, which could overflow."""
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1.0, small) / (1 + small)
+    """Compute chances of log odds, without overflow."""
+    costs = np.logaddexp(0, -logits)
+    return np.exp(-costs)

@@ -40,7 +40,8 @@ def evaluate_documents(
     report_fields |= {"documents": len(documents), "units": units}
     report_fields["interval"] = f1_interval(documents, predicted)
     judged = judge(documents, predicted)
-    report_fields["reliability"] = measure_reliability(judged.score, judged.right)
+    if judged.score.size:
+        report_fields["reliability"] = measure_reliability(judged.score, judged.right)
     report_fields["partial_matches"] = count_partial_matches(entity_pairs)
     errors, slices = analyse_errors(pairs), score_slices(pairs)
     return Report(scores=scores, errors=errors, slices=slices, **report_fields), predicted

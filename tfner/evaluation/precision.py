@@ -5,6 +5,7 @@ A threshold is the lowest that does, so it costs the least recall.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -56,24 +57,33 @@ def choose_thresholds(
         PrecisionError: no threshold reaches a precision.
     """
     judged = judge(documents, predicted)
-    gold = [entity.label for document in documents for entity in document.entities]
+    gold = Counter(entity.label for document in documents for entity in document.entities)
+    others = [name for name in types if name not in at_least]
     chosen = []
     for name, precision in at_least.items():
-        group = (name,) if name else tuple(each for each in types if each not in at_least)
-        if not group:
-            continue
+        group = [name] if name else others
         members = np.isin(judged.label, group)
-        support = sum(label in group for label in gold)
-        score, right = judged.score[members], judged.right[members]
+        score = judged.score[members]
+        right = judged.right[members]
+        support = sum(map(gold.__getitem__, group))
         try:
             threshold = lowest_threshold(score, right, precision)
         except PrecisionError as error:
-            raise PrecisionError(f"{', '.join(group)}: {error}") from None
-        kept = score >= threshold
-        before = Score.of(support, len(score), int(right.sum()))
-        after = Score.of(support, int(kept.sum()), int(right[kept].sum()))
-        chosen.append(ChosenThreshold(group, precision, threshold, before, after))
+            names = ", ".join(group)
+            raise PrecisionError(f"{names}: {error}") from None
+        kept = right[score >= threshold]
+        before = score_right(right, support)
+        after = score_right(kept, support)
+        one = ChosenThreshold(tuple(group), precision, threshold, before, after)
+        chosen.append(one)
     return chosen
+
+
+def score_right(right: np.ndarray, support: int) -> Score:
+    """Score predicted entities of which it is known whether they are right; bool [N]."""
+    predicted = right.size
+    correct = right.sum()
+    return Score.of(support, predicted, correct.item())
 
 
 def lowest_threshold(score: np.ndarray, right: np.ndarray, at_least: float) -> float:
@@ -87,24 +97,28 @@ def lowest_threshold(score: np.ndarray, right: np.ndarray, at_least: float) -> f
     Raises:
         PrecisionError: there is none that keeps an entity.
     """
+    count = score.size
+    if not count:
+        raise PrecisionError(f"expected entities to reach a precision of {at_least} with, got none")
     order = np.argsort(-score, kind="stable")
     falling = score[order]
-    kept = np.arange(1, len(score) + 1)
-    precision = np.cumsum(right[order]) / kept
-    if not len(score):
-        raise PrecisionError(
-            f"expected entities to reach a precision of {at_least} with, found none"
-        )
-    is_cut = np.append(falling[:-1] - falling[1:] > TIE, True)
-    reached = np.flatnonzero(is_cut & (precision >= at_least))
-    if not len(reached):
-        best = np.flatnonzero(is_cut)[np.argmax(precision[is_cut])]
-        highest = f"at most {precision[best]:.4f}, with {kept[best]} of {len(score)} entities"
+    kept = np.arange(1, count + 1)
+    correct = np.cumsum(right[order])
+    precision = correct / kept
+    gap = falling[:-1] - falling[1:]
+    is_cut = np.append(gap > TIE, True)
+    reached = is_cut & (precision >= at_least)
+    if not reached.any():
+        precision = np.where(is_cut, precision, -1)
+        best = np.argmax(precision)
+        highest = f"at most {precision[best]:.4f}, with {kept[best]} of {count} entities"
         raise PrecisionError(f"expected a precision of at least {at_least}, got {highest}")
-    last = int(reached[-1])
-    if last == len(score) - 1:
+    (ranks,) = np.nonzero(reached)
+    last = ranks[-1]
+    if last == count - 1:
         return 0.0
-    return between(float(falling[last + 1]), float(falling[last]))
+    low, high = falling[last + 1], falling[last]
+    return between(low.item(), high.item())
 
 
 def between(low: float, high: float) -> float:
@@ -114,6 +128,11 @@ def between(low: float, high: float) -> float:
     (0.74, 0.7313)
     """
     margin = (high - low) / 4
+    lowest = low + margin
+    highest = high - margin
     middle = (low + high) / 2
-    rounded = (round(middle, digits) for digits in range(1, 8))
-    return next((value for value in rounded if low + margin <= value <= high - margin), middle)
+    for digits in range(1, 8):
+        short = round(middle, digits)
+        if lowest <= short <= highest:
+            return short
+    return middle

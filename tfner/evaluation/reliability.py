@@ -19,6 +19,9 @@ MOST_BINS = 15
 ENTITIES_IN_BIN = 100  # fewer, and chance alone moves their share by more than 4 points
 
 
+KINDS = (np.float64, bool, np.int64, str)  # of the columns of Judged
+
+
 class Judged(NamedTuple):
     """Hold N predicted entities that were compared with gold ones."""
 
@@ -61,19 +64,20 @@ def judge(documents: Sequence[Document], predicted: Sequence[Sequence[Entity]]) 
     >>> judge([gold], [found]).right.tolist()
     [True, False]
     """
-    scores, rights, numbers, labels = [], [], [], []
+    rows = []
     groups: dict[str | int, int] = {}
     for position, (document, found) in enumerate(zip(documents, predicted, strict=True)):
-        number = groups.setdefault(document.group or position, len(groups))
+        group = document.group or position
+        number = groups.setdefault(group, len(groups))
         left = Counter(entity.key for entity in document.entities)
         for entity in found:
-            rights.append(left[entity.key] > 0)
-            left[entity.key] -= 1
-            scores.append(entity.score)
-            numbers.append(number)
-            labels.append(entity.label)
-    score, right = np.array(scores, np.float64), np.array(rights, bool)
-    return Judged(score, right, np.array(numbers, np.int64), np.array(labels, str))
+            key = entity.key
+            is_right = left[key] > 0
+            left[key] -= 1
+            rows.append((entity.score, is_right, number, entity.label))
+    columns = zip(*rows, strict=True) if rows else [()] * len(KINDS)
+    arrays = map(np.array, columns, KINDS)
+    return Judged(*arrays)
 
 
 def measure_reliability(score: np.ndarray, right: np.ndarray) -> Reliability:
@@ -88,15 +92,21 @@ def measure_reliability(score: np.ndarray, right: np.ndarray) -> Reliability:
     entities = len(score)
     if not entities:
         return Reliability(0, 0.0, 0.0, ())
-    count = int(np.clip(entities // ENTITIES_IN_BIN, 1, MOST_BINS))
+    count = np.clip(entities // ENTITIES_IN_BIN, 1, MOST_BINS)
     order = np.argsort(score, kind="stable")
-    bins, distance, by_chance = [], 0.0, 0.0
+    bins = []
+    distance, by_chance = 0.0, 0.0
     for members in np.array_split(order, count):
-        scores, rights = score[members], right[members]
-        distance += abs(scores.sum() - rights.sum())
+        scores = score[members]
+        rights = right[members]
+        one = Bin(len(members), scores.mean().item(), rights.mean().item())
+        bins.append(one)
+        difference = scores - rights
+        distance += abs(difference.sum())
         # The sum of coins that fall with these chances is nearly normal around their sum.
-        variance = np.sum(scores * (1 - scores))
+        variances = scores * (1 - scores)
+        variance = variances.sum()
         by_chance += np.sqrt(variance * 2 / np.pi)
-        bins.append(Bin(len(members), float(scores.mean()), float(rights.mean())))
-    ece, by_chance = float(distance / entities), float(by_chance / entities)
-    return Reliability(entities, ece, by_chance, tuple(bins))
+    ece = distance / entities
+    by_chance = by_chance / entities
+    return Reliability(entities, float(ece), float(by_chance), tuple(bins))

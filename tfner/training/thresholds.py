@@ -12,7 +12,6 @@ from tfner.evaluation.precision import ChosenThreshold, PrecisionError, choose_t
 from tfner.evaluation.report.page import percent
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
-from tfner.model.heads.decoder import thresholds_by_type
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.sources import check_source
 from tfner.training.calibrate import recognize_uncut
@@ -46,11 +45,15 @@ def reach_precision(
         chosen = choose_thresholds(documents, found, at_least, types)
     except PrecisionError as error:
         raise ConfigError(f"{OPTION}: on {settings.data.dev}: {error}") from None
-    before = thresholds_by_type(settings.export.threshold, types)
-    thresholds = {name: float(value) for name, value in zip(types, before, strict=True)}
+    former = settings.export.threshold
+    thresholds = dict.fromkeys(types, 0.0 if isinstance(former, dict) else former)
+    if isinstance(former, dict):
+        thresholds.update(former)
     for one in chosen:
-        thresholds |= dict.fromkeys(one.types, one.threshold)
-    export = settings.export.model_copy(update={"threshold": thresholds})
+        new = dict.fromkeys(one.types, one.threshold)
+        thresholds.update(new)
+    changed = {"threshold": thresholds}
+    export = settings.export.model_copy(update=changed)
     return settings.model_copy(update={"export": export}), chosen
 
 
@@ -64,8 +67,10 @@ def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
     documents = list(read_documents(source, settings.data, Ledger()))
     if not documents:
         raise DataError(f"{source}: expected documents for data.dev, found none")
-    then = read_described(folder.environment, "data").get("dev", {}).get("sha256")
-    if then not in (None, describe_source(source, documents).get("sha256")):
+    environment = read_described(folder.environment, "data")
+    then = environment.get("dev", {})
+    now = describe_source(source, documents)
+    if then.get("sha256") not in (None, now["sha256"]):
         logger.warning("data.dev: %s is not what it was when the run was last started", source)
     return documents
 
@@ -78,10 +83,10 @@ def describe_choice(chosen: ChosenThreshold) -> str:
     >>> describe_choice(ChosenThreshold(("PER",), 0.95, 0.74, before, after))
     'PER: threshold 0.74: precision 70.0 → 95.2, recall 60.0 → 45.1 (14.9 lost) on dev'
     """
-    before, after = chosen.before, chosen.after
+    before = chosen.before
+    after = chosen.after
+    loss = percent(before.recall - after.recall)
     precision = f"precision {percent(before.precision)} → {percent(after.precision)}"
-    lost = f"({percent(before.recall - after.recall)} lost)"
-    recall = f"recall {percent(before.recall)} → {percent(after.recall)} {lost}"
-    return (
-        f"{', '.join(chosen.types)}: threshold {chosen.threshold:g}: {precision}, {recall} on dev"
-    )
+    recall = f"recall {percent(before.recall)} → {percent(after.recall)} ({loss} lost) on dev"
+    names = ", ".join(chosen.types)
+    return f"{names}: threshold {chosen.threshold:g}: {precision}, {recall}"
