@@ -19,7 +19,7 @@ from tfner.training.search.folder import SearchFolder
 from tfner.training.search.page import render
 from tfner.training.search.progress import percent, plain
 from tfner.training.search.records import TrialRecord, base_of, best_of, number_folder, ranked
-from tfner.training.search.space import Numbers, SearchSpace
+from tfner.training.search.space import SearchSpace
 from tfner.training.state.run_folder import RunFolder
 
 SHOWN = 10  # trials of the table
@@ -39,10 +39,10 @@ def write_results(
     best = best_of(records)
     with folder.one_at_a_time():
         if best is not None:
-            write_text_whole(folder.best, best_yaml(folder, space, records, best))
-        numbers = {key: each for key, each in space.dimensions.items() if isinstance(each, Numbers)}
-        logarithmic = {key for key, each in numbers.items() if each.log}
-        page = render(space.base.name, records, importance, logarithmic)
+            text = best_yaml(folder, space, records, best)
+            write_text_whole(folder.best, text)
+        name = space.base.name
+        page = render(name, records, importance, space.logarithmic())
         write_text_whole(folder.page, page)
         for record in records:
             remove_checkpoints(folder, record, is_best=record is best)
@@ -52,18 +52,26 @@ def best_yaml(
     folder: SearchFolder, space: SearchSpace, records: Sequence[TrialRecord], best: TrialRecord
 ) -> str:
     """Write the best configuration as YAML that `tfner.train` runs, and what it may be worth."""
+    command = f"python -m tfner.train {folder.best}"
+    found = f"Dev F1 {percent(best.f1)}, trial {best.number} of {len(records)}"
     base = base_of(records)
-    before = f"; the configuration as it stood: {percent(base.f1)}" if base else ""
-    found = f"Dev F1 {percent(best.f1)}, trial {best.number} of {len(records)}{before}."
-    lines = [f"python -m tfner.train {folder.best}", "", found, *CAUTION]
-    comments = "".join(f"# {line}".rstrip() + "\n" for line in lines)
-    return comments + best_settings(space, best).to_yaml()
+    if base is not None:
+        found += f"; the configuration as it stood: {percent(base.f1)}"
+    text = ""
+    for line in (command, "", f"{found}.", *CAUTION):
+        comment = f"# {line}"
+        text += comment.rstrip() + "\n"
+    settings = best_settings(space, best)
+    return text + settings.to_yaml()
 
 
 def best_settings(space: SearchSpace, best: TrialRecord) -> RunSettings:
     """Make the configuration of the best trial, of a name of its own."""
-    settings = space.base if best.is_base else space.settings(best.settings)
-    return settings.model_copy(update={"name": f"{settings.name}-best"})
+    settings = space.base
+    if not best.is_base:
+        settings = space.settings(best.settings)
+    name = f"{settings.name}-best"
+    return settings.model_copy(update={"name": name})
 
 
 def remove_checkpoints(folder: SearchFolder, record: TrialRecord, *, is_best: bool) -> None:
@@ -71,8 +79,11 @@ def remove_checkpoints(folder: SearchFolder, record: TrialRecord, *, is_best: bo
 
     The states to go on from are of no use to a trial that has ended.
     """
-    run = RunFolder(folder.trials / number_folder(record.number))
-    useless = run.last if is_best else run.last.parent
+    name = number_folder(record.number)
+    run = RunFolder(folder.trials / name)
+    useless = run.last.parent
+    if is_best:
+        useless = run.last
     shutil.rmtree(useless, ignore_errors=True)
 
 
@@ -87,15 +98,20 @@ def print_results(
     if best is None:
         console.print(f"no trial has finished: {folder.path}")
         return
-    console.print(make_table(ranked(records)[:SHOWN]))
+    top = ranked(records)[:SHOWN]
+    console.print(make_table(top))
     if importance:
-        shares = ", ".join(f"{key} {share:.0%}" for key, share in importance.items())
-        console.print(f"what mattered: {shares}")
+        shares = [f"{key} {share:.0%}" for key, share in importance.items()]
+        listed = ", ".join(shares)
+        console.print(f"what mattered: {listed}")
+    result = f"best: trial {best.number}, dev F1 {percent(best.f1)}"
     base = base_of(records)
-    gain = f", {percent(base.f1)} as the configuration stood" if base else ""
-    console.print(f"best: trial {best.number}, dev F1 {percent(best.f1)}{gain}")
+    if base is not None:
+        result += f", {percent(base.f1)} as the configuration stood"
+    console.print(result)
     console.print(f"its configuration: {folder.best}")
-    console.print(f"its run: {folder.trials / number_folder(best.number)}")
+    name = number_folder(best.number)
+    console.print(f"its run: {folder.trials / name}")
     console.print(f"all trials: {folder.page}")
     for line in CAUTION:
         console.print(line)
@@ -104,12 +120,19 @@ def print_results(
 def make_table(records: Sequence[TrialRecord]) -> Table:
     """Make a table with a line a trial."""
     table = Table(box=None, pad_edge=False)
-    names = list(records[0].settings)
+    first = records[0]
+    names = list(first.settings)
     for name in ("trial", "dev F1", "seconds", *names):
         table.add_column(name, justify="right", overflow="fold")
     for record in records:
-        number = f"{record.number} (as it stood)" if record.is_base else str(record.number)
-        values = [printable(plain(record.settings[name])) for name in names]
-        cells = [number, percent(record.f1), f"{record.seconds:.3g}", *values]
-        table.add_row(*map(Text, cells))
+        number = str(record.number)
+        if record.is_base:
+            number += " (as it stood)"
+        score = percent(record.f1)
+        cells = [number, score, f"{record.seconds:.3g}"]
+        for name in names:
+            value = plain(record.settings[name])
+            cells.append(printable(value))
+        texts = map(Text, cells)
+        table.add_row(*texts)
     return table

@@ -64,7 +64,8 @@ def search(
             carry_out(study, claim, objective, progress)
             records = study.records()
             progress.end_trial(records, claim.number)
-            write_results(folder, space, records, study.importance())
+            importance = study.importance()
+            write_results(folder, space, records, importance)
     return study.records()
 
 
@@ -76,9 +77,13 @@ def carry_out(study: Study, claim: Claim, objective: Objective, progress: Search
     if twin := study.find_twin(claim):
         study.copy_result(claim, twin)
         return
-    progress.begin_trial(claim.number, study.space.values_of(claim.settings))
+    values = study.space.values_of(claim.settings)
+    progress.begin_trial(claim.number, values)
     settings = trial_settings(study.folder, claim)
     start = time.monotonic()
+
+    def seconds() -> float:
+        return time.monotonic() - start
 
     def observe(epoch: int, epochs: int, f1: float) -> bool:
         progress.show_epoch(epoch, epochs, f1)
@@ -87,12 +92,12 @@ def carry_out(study: Study, claim: Claim, objective: Objective, progress: Search
     try:
         f1 = objective(settings, observe)
     except (DivergedError, NoResultError) as error:
-        study.finish(claim, None, time.monotonic() - start, str(error))
+        study.finish(claim, None, seconds(), str(error))
     except BaseException:
-        study.release(claim, time.monotonic() - start)
+        study.release(claim, seconds())
         raise
     else:
-        study.finish(claim, f1, time.monotonic() - start)
+        study.finish(claim, f1, seconds())
 
 
 def trial_settings(folder: SearchFolder, claim: Claim) -> RunSettings:
@@ -103,12 +108,9 @@ def trial_settings(folder: SearchFolder, claim: Claim) -> RunSettings:
     settings = claim.settings
     if settings is None:
         raise ValueError(f"trial {claim.number}: {claim.reason}")
-    data: Any = {"test": None, "cache": settings.data.cache or str(folder.cache)}
-    changed = {
-        "name": number_folder(claim.number),
-        "runs_dir": str(folder.trials),
-        "note": "",
-        "data": settings.data.model_copy(update=data),
-        "export": settings.export.model_copy(update={"enabled": False}),
-    }
+    cache = settings.data.cache or str(folder.cache)
+    changed: dict[str, Any] = {"note": "", "runs_dir": str(folder.trials)}
+    changed["name"] = number_folder(claim.number)
+    changed["data"] = settings.data.model_copy(update={"test": None, "cache": cache})
+    changed["export"] = settings.export.model_copy(update={"enabled": False})
     return settings.model_copy(update=changed)

@@ -5,6 +5,7 @@ The group `tune` of a configuration is no setting of a run: `python -m tfner.tra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -92,8 +93,10 @@ class Numbers:
             return False
         if not self.low <= value <= self.high:
             return False
-        steps = (value - self.low) / self.step if self.step else 0.0
-        return abs(steps - round(steps)) < 1e-9
+        if not self.step:
+            return True
+        steps = (value - self.low) / self.step
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
 
     def rounded(self, value: float) -> float:
         """Round a number that was drawn, without leaving the bounds.
@@ -103,8 +106,9 @@ class Numbers:
         """
         if self.whole:
             return int(value)
-        short = float(f"{value:.{DIGITS}g}")
-        return min(max(short, self.low), self.high)
+        digits = f"{value:.{DIGITS}g}"
+        short = max(float(digits), self.low)
+        return min(short, self.high)
 
 
 Dimension = Choices | Numbers
@@ -126,8 +130,9 @@ class SearchSpace:
         values = {}
         for key, value in drawn.items():
             dimension = self.dimensions[key]
-            is_number = isinstance(dimension, Numbers)
-            values[key] = dimension.rounded(value) if is_number else value
+            values[key] = value
+            if isinstance(dimension, Numbers):
+                values[key] = dimension.rounded(value)
         return replace_settings(self.base, values, "trial")
 
     def values_of(self, settings: RunSettings) -> dict[str, Any]:
@@ -139,13 +144,18 @@ class SearchSpace:
         values = self.values_of(self.base)
         return {key: value for key, value in values.items() if self.dimensions[key].holds(value)}
 
+    def logarithmic(self) -> set[str]:
+        """Name the settings whose numbers are drawn by their logarithm."""
+        return {key for key, each in self.dimensions.items() if getattr(each, "log", False)}
+
     def describe(self) -> dict[str, Any]:
         """Describe the space as plain values, to be written down and compared."""
         described = {}
         for key, dimension in self.dimensions.items():
-            values = vars(dimension)
-            plain = list(values["values"]) if isinstance(dimension, Choices) else dict(values)
-            described[key] = plain
+            if isinstance(dimension, Choices):
+                described[key] = list(dimension.values)
+            else:
+                described[key] = dict(vars(dimension))
         return described
 
 
@@ -251,22 +261,22 @@ def check_value(key: str, value: Any, settings: RunSettings, source: str) -> Any
 
 def read_numbers(key: str, bounds: Bounds, settings: RunSettings, source: str) -> Numbers:
     """Check that a setting takes numbers between two, and find out which: a float takes halves."""
-    low, high = (
-        check_value(key, int(value) if value.is_integer() else value, settings, source)
-        for value in (bounds.low, bounds.high)
-    )
+    ends = []
+    for value in (bounds.low, bounds.high):
+        number = int(value) if value.is_integer() else value
+        ends.append(check_value(key, number, settings, source))
     middle = (bounds.low + bounds.high) / 2
     if middle.is_integer():
-        middle = (bounds.low + middle) / 2
-    if middle.is_integer():
         middle = bounds.low + 0.5
+    whole = False
     try:
-        whole = type(check_value(key, middle, settings, source)) is int
+        check_value(key, middle, settings, source)
     except ConfigError:
         whole = True
     step = bounds.step
     if whole and step is not None and not step.is_integer():
         raise ConfigError(f"{source}: {key}: step: expected a whole number, got {step:g}")
+    low, high = ends
     return Numbers(low, high, bounds.log, step, whole)
 
 
@@ -275,18 +285,23 @@ def default_dimensions(settings: RunSettings) -> dict[str, Dimension]:
 
     The head's learning rate is not among them: it follows the encoder's where it is `auto`.
     """
-    training = settings.training
-    rate, size, epochs = float(training.learning_rate), training.batch_size, training.epochs
-    sizes = {max(1, size // 2), size, 2 * size}
-    heads = dict.fromkeys((settings.model.head, *HEADS))
-    found: dict[str, Dimension] = {
-        "training.learning_rate": Numbers(rate / SPREAD, rate * SPREAD, True, None, False),
-        "training.batch_size": Choices(tuple(sorted(sizes))),
-        "model.head": Choices(tuple(heads)),
-        "model.dropout": Numbers(0.0, max(DROPOUT, settings.model.dropout), False, None, False),
-    }
+    training, model = settings.training, settings.model
+    found: dict[str, Dimension] = {}
+    rate = float(training.learning_rate)
+    low, high = rate / SPREAD, rate * SPREAD
+    found["training.learning_rate"] = Numbers(low, high, True, None, False)
+    size = training.batch_size
+    smaller = max(1, size // 2)
+    sizes = dict.fromkeys((smaller, size, 2 * size))
+    found["training.batch_size"] = Choices(tuple(sizes))
+    heads = dict.fromkeys((model.head, *HEADS))
+    found["model.head"] = Choices(tuple(heads))
+    most = max(DROPOUT, model.dropout)
+    found["model.dropout"] = Numbers(0.0, most, False, None, False)
+    epochs = training.epochs
     if epochs != "auto":
-        found["training.epochs"] = Numbers(max(1, epochs // 2), 2 * epochs, False, None, True)
+        fewer = max(1, epochs // 2)
+        found["training.epochs"] = Numbers(fewer, 2 * epochs, False, None, True)
     return found
 
 

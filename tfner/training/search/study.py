@@ -75,7 +75,8 @@ class Study:
     def _queue_base(self) -> None:
         """Let the first trial be the configuration as it stands."""
         if not any(BASE in trial.user_attrs for trial in self._alive()):
-            self._queue(self.space.base_values(), {BASE: True}, {})
+            values = self.space.base_values()
+            self._queue(values, {BASE: True}, {})
 
     def _queue(
         self, values: Mapping[str, Any], attributes: dict[str, Any], scores: dict[int, float]
@@ -105,7 +106,8 @@ class Study:
             if len(alive) - len(waiting) >= most:
                 return None
             number = 1 + sum(NUMBER in trial.user_attrs for trial in alive)
-            self.study.sampler = build_sampler(self.space.base.seed, number)
+            seed = self.space.base.seed
+            self.study.sampler = build_sampler(seed, number)
             is_base = bool(waiting) and BASE in waiting[0].user_attrs
             trial = self.study.ask({} if is_base else self.distributions)
             trial.set_user_attr(WORKER, worker)
@@ -114,9 +116,10 @@ class Study:
         if is_base:
             return Claim(number, trial, self.space.base, is_base=True)
         try:
-            return Claim(number, trial, self.space.settings(trial.params))
+            settings = self.space.settings(trial.params)
         except ConfigError as error:
             return Claim(number, trial, None, reason=str(error))
+        return Claim(number, trial, settings)
 
     def _requeue_dead(self) -> None:
         """Queue the trials of processes that have ended without a word."""
@@ -130,7 +133,8 @@ class Study:
         """Mark a trial as failed, which does not count, and queue it once more."""
         self.study.tell(trial.number, state=TrialState.FAIL)
         attributes = {key: value for key, value in trial.user_attrs.items() if key != WORKER}
-        self._queue(trial.params, attributes, trial.intermediate_values)
+        scores = trial.intermediate_values
+        self._queue(trial.params, attributes, scores)
         self._queue_base()
 
     def release(self, claim: Claim, seconds: float) -> None:
@@ -212,9 +216,11 @@ class Study:
         if trial.state == TrialState.PRUNED:
             state = "pruned" if PRUNED in kept else "failed"
         f1 = None if state == "failed" else trial.value
-        seconds, reason = kept.get(SECONDS, 0.0), kept.get(REASON, "")
-        about = {"is_base": BASE in kept, "reason": reason, "twin": kept.get(TWIN)}
-        return TrialRecord(kept[NUMBER], state, f1, seconds, values, **about)
+        about: dict[str, Any] = {"seconds": kept.get(SECONDS, 0.0)}
+        about["is_base"] = BASE in kept
+        about["reason"] = kept.get(REASON, "")
+        about["twin"] = kept.get(TWIN)
+        return TrialRecord(kept[NUMBER], state, f1, settings=values, **about)
 
     def importance(self) -> dict[str, float] | None:
         """Estimate what share each setting has in how good a trial is; None of too few trials.
@@ -224,9 +230,11 @@ class Study:
         keys = set(self.distributions)
         with using(self.folder.storage):
             trials = [each for each in self._trials() if each.state == TrialState.COMPLETE]
-        return estimate_importance([trial for trial in trials if set(trial.params) == keys])
+        comparable = [trial for trial in trials if set(trial.params) == keys]
+        return estimate_importance(comparable)
 
 
 def add_seconds(trial: optuna.Trial, seconds: float) -> None:
     """Add to the seconds that a trial has taken."""
-    trial.set_user_attr(SECONDS, trial.user_attrs.get(SECONDS, 0.0) + seconds)
+    before = trial.user_attrs.get(SECONDS, 0.0)
+    trial.set_user_attr(SECONDS, before + seconds)

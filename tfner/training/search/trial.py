@@ -32,7 +32,8 @@ class DevScores(keras.callbacks.Callback):
         self.observe = observe
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        f1 = float((logs or {})["val_entity_f1"])
+        scores = logs or {}
+        f1 = float(scores["val_entity_f1"])
         epochs = self.params["epochs"]
         if self.observe(epoch + 1, epochs, f1):
             self.model.stop_training = True
@@ -47,7 +48,8 @@ def train_trial(settings: RunSettings, observe: Observe) -> float:
         TfnerError, Terminated: see `tfner.training.run.train`.
     """
     try:
-        outcome = train(settings, Console(quiet=True), callbacks=[DevScores(observe)])
+        console = Console(quiet=True)
+        outcome = train(settings, console, callbacks=[DevScores(observe)])
     except tf.errors.ResourceExhaustedError as error:
         raise NoResultError(f"out of memory: {first_line(error)}") from None
     finally:
@@ -57,10 +59,10 @@ def train_trial(settings: RunSettings, observe: Observe) -> float:
     if outcome.state == "interrupted":
         raise KeyboardInterrupt
     # A run that an earlier process has brought to its end is only read.
-    f1 = summarize_run(outcome.folder.path).f1
-    if f1 is None:
+    run = summarize_run(outcome.folder.path)
+    if run.f1 is None:
         raise ModelError(f"{outcome.folder.report}: expected the F1 on dev, found none")
-    return f1
+    return run.f1
 
 
 def check_heads(space: SearchSpace, source: str) -> None:
@@ -73,5 +75,6 @@ def check_heads(space: SearchSpace, source: str) -> None:
     names = heads.values if isinstance(heads, Choices) else ()
     unknown = [name for name in names if name not in HEADS]
     if unknown:
-        expected = f"expected heads of {', '.join(sorted(HEADS))}, got {unknown[0]}"
+        known = ", ".join(sorted(HEADS))
+        expected = f"expected heads of {known}, got {unknown[0]}"
         raise ConfigError(f"{source}: tune.space: {HEAD}: {expected}")
