@@ -195,9 +195,10 @@ def run_task(runner: Runner, results: Results) -> None:
         if not results.has(key, settings) or not runner.export_of(seed).is_dir():
             results.add(key, settings, lambda s=settings, n=seed: runner.train(s, n))
     models = [str(runner.export_of(seed)) for seed in options.seeds]
+    settings = [*models, *options.set]
     key = (runner.name, "ensemble", 0)
-    if not results.has(key, models):
-        results.add(key, models, lambda: runner.average(models))
+    if not results.has(key, settings):
+        results.add(key, settings, lambda: runner.average(models))
     for seed in options.students:
         for weight in options.weights:
             settings = runner.student(weight)

@@ -125,7 +125,8 @@ def test_an_answer_of_another_number_of_tags_is_refused(teacher):
 
 def test_an_export_that_tells_no_probabilities_is_refused_with_a_way_out(monkeypatch):
     older = SimpleNamespace(signatures={})
-    monkeypatch.setattr(asked_here, "load_model", lambda folder: (older, {}))
+    card = {"labels": ["PER"], "tag_scheme": "IOB2"}
+    monkeypatch.setattr(asked_here, "load_model", lambda folder: (older, card))
     with pytest.raises(ModelError, match=r"got an older one; export its run again"):
         open_teacher(str(tiny.exported()))
     for card in ({}, {"labels": "PER"}, {"labels": [1], "tag_scheme": "IOB2"}):
@@ -164,7 +165,18 @@ def test_a_run_reports_what_teachers_labelled_and_keeps_their_answers(finished):
     assert len(list(finished.folder.soft_labels.iterdir())) == 2
 
 
-def test_a_run_folder_teaches_too_a_student_with_a_crf_and_other_batches(home, finished):
+def test_a_run_folder_teaches_too(finished):
+    student = open_teacher(str(finished.folder.path))
+    assert student.labels.types == ("LOC", "PER")
+    for found, words in zip(
+        ask_all([student], student.labels, SENTENCES, None), SENTENCES, strict=True
+    ):
+        seen = [word != "\u200e" for word in words]
+        assert_allclose(found.sum(axis=1), seen, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_runs_and_exports_teach_a_student_with_a_crf_and_other_batches(home, finished):
     changes = ("model.head=crf", "training.batching=bucketed", f"data.cache={home / 'cache'}")
     source = f"training.teachers=[{finished.folder.path}, {tiny.exported()}]"
     outcome = train(settings_for(home, "second", source, *changes), quiet())
@@ -182,7 +194,10 @@ def test_a_run_folder_teaches_too_a_student_with_a_crf_and_other_batches(home, f
         (["model.tag_scheme=BIOES"], "^training.teachers: .*expected tags in BIOES"),
     ],
 )
-def test_what_a_teacher_cannot_teach_is_refused_before_a_run_begins(home, overrides, message):
+def test_what_a_teacher_cannot_teach_is_refused_before_a_run_begins(
+    home, teacher, monkeypatch, overrides, message
+):
+    monkeypatch.setattr(asked_here, "open_teacher", lambda path: teacher)
     with pytest.raises(ConfigError, match=message):
         train(settings_for(home, "refused", *overrides), quiet())
     assert not (home / "runs" / "refused" / "config.yaml").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 import tiny
 from numpy.testing import assert_allclose
+from replicas import two_replicas
 
 from tfner.exceptions import ConfigError
 from tfner.model.classifier import TokenClassifier
@@ -172,25 +174,37 @@ def batch(seed: int = 0):
     return x, y, mask.astype(np.float32)
 
 
+WAYS = {"whole": 1, "micro-batches": 4, "replicas": 1}  # and micro-batches in each
+
+
 @functools.cache
-def moves(kind: str, micro_batches: int) -> tuple[dict[str, float], list[np.ndarray]]:
+def moves(kind: str, way: str) -> tuple[dict[str, float], list[np.ndarray]]:
     """What a step logs, and by how much it moves the weights: minus the gradient."""
-    head = HEADS[kind](tiny.LABELS, LossOptions(teacher_weight=WEIGHT))
-    keras.utils.set_random_seed(3)
-    encoder = build_encoder(tiny.checkpoint())
-    model = TokenClassifier(encoder, head, dropout=0.0, gradient_accumulation=micro_batches)
-    model.build_for_any_shape()
+    with two_replicas().scope() if way == "replicas" else contextlib.nullcontext():
+        head = HEADS[kind](tiny.LABELS, LossOptions(teacher_weight=WEIGHT))
+        keras.utils.set_random_seed(3)
+        encoder = build_encoder(tiny.checkpoint())
+        model = TokenClassifier(encoder, head, dropout=0.0, gradient_accumulation=WAYS[way])
+        model.build_for_any_shape()
+        model.compile(keras.optimizers.SGD(1.0), label_metrics=[MaskedAccuracy()])
     before = [value.numpy() for value in model.trainable_variables]
-    model.compile(keras.optimizers.SGD(1.0), label_metrics=[MaskedAccuracy()])
     history = model.fit(tf.data.Dataset.from_tensors(batch()), verbose=0).history
     after = model.trainable_variables
     moved = [value.numpy() - old for value, old in zip(after, before, strict=True)]
     return {name: values[0] for name, values in history.items()}, moved
 
 
-@pytest.mark.parametrize("kind", HEADS)
-def test_micro_batches_update_as_the_whole_batch_does(kind):
-    (logs, whole), (logs_apart, apart) = moves(kind, 1), moves(kind, 4)
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        ("softmax", "replicas"),
+        ("crf", "micro-batches"),
+        pytest.param("softmax", "micro-batches", marks=pytest.mark.slow),
+        pytest.param("crf", "replicas", marks=pytest.mark.slow),
+    ],
+)
+def test_micro_batches_and_replicas_update_as_the_whole_batch_does(kind, way):
+    (logs, whole), (logs_apart, apart) = moves(kind, "whole"), moves(kind, way)
     assert logs_apart["loss"] == pytest.approx(logs["loss"], rel=1e-5)
     for one, other in zip(whole, apart, strict=True):
         assert_allclose(one, other, atol=1e-5)
