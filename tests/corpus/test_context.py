@@ -156,18 +156,8 @@ class TestPassagesForTraining:
         cuts = {tuple(passages_for_training(list(each))) for _, each in by_group(self.STREAM)}
         assert len(cuts) > 50
 
-    def test_without_groups_are_of_neighbours_as_they_come(self):
-        counts = list(passages_for_training([Document("Bo left.")] * 500))
-        assert sum(counts) == 500
-        assert {1, context.MOST_SENTENCES} <= set(counts)
-
-    def test_a_document_is_not_joined_with_sentences_of_no_group_nor_with_another(self):
-        stream = [Document("Bo", group=group) for group in ("a", "", "b", "")] * 20
-        assert set(passages_for_training(stream)) == {1}
-
-    def test_a_text_too_long_for_a_sentence_is_one_by_itself(self):
-        long = "word " * context.LONGEST_SENTENCE
-        assert set(passages_for_training([Document(long), Document("Bo")] * 20)) == {1}
+    def test_without_groups_are_lone_sentences(self):
+        assert list(passages_for_training([Document("Bo")] * 5)) == [1] * 5
 
 
 def by_group(documents):

@@ -281,13 +281,14 @@ class TestContext:
         assert 1 in people
         assert max(people) > 4
 
-    def test_without_context_groups_change_nothing(self):
+    def test_without_context_or_without_groups_nothing_changes(self):
         documents = [Document.from_words(["anna", "met", "boris"], [(0, 1, "PER")])] * 10
         alone = encoded(documents)
-        corpus = encoded(self.grouped(documents, 5), context="none")
-        assert rows_of(corpus) == rows_of(alone)
-        assert corpus.passages is None
-        assert corpus.piece_counts.tolist() == corpus.pieces.tolist() == alone.pieces.tolist()
+        assert alone.passages is None
+        for grouped, context in ((self.grouped(documents, 5), "none"), (documents, "document")):
+            corpus = encoded(grouped, context=context)
+            assert rows_of(corpus) == rows_of(alone)
+            assert corpus.piece_counts.tolist() == alone.pieces.tolist()
 
     def test_the_ledger_names_the_sentence(self):
         ledger = Ledger()

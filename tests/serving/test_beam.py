@@ -27,6 +27,7 @@ import typer
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.options.pipeline_options import PipelineOptions
+from fake_server import TOY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -419,6 +420,22 @@ def append_json(path: Path, pair: tuple) -> None:
 
 
 # Faults -------------------------------------------------------------------------------------------
+
+
+def test_documents_of_a_collection_which_has_no_order_are_read_each_by_itself():
+    asked = []
+
+    def ask_texts(texts):
+        asked.extend(texts)
+        return TOY._ask_texts(texts)
+
+    card = {"context": "document"}
+    keyed = marking.MarkKeyed("unused")
+    keyed._recognizer = recognizer_module.Recognizer(ask_texts, TOY._ask_words, card)
+    batch = [(name, Document(f"{name} left", group="same")) for name in ("Anna", "Bo")]
+    found = dict(keyed.process(batch))
+    assert sorted(asked) == [b"Anna left", b"Bo left"]
+    assert [found[name][0].text for name in ("Anna", "Bo")] == ["Anna", "Bo"]
 
 
 def test_a_part_appears_whole_or_not_at_all_and_again_as_the_same(tmp_path, monkeypatch):

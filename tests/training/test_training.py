@@ -299,6 +299,14 @@ class TestContext:
             tfner.evaluate(finished.export, dev, context="book")
 
 
+def test_data_that_name_no_documents_are_said(home, caplog):
+    chosen = ("data.context=document", "training.epochs=1", "export.enabled=false")
+    load_run_inputs(settings_for(home, "no-documents", *chosen), RunFolder(home / "no"), quiet())
+    for split in ("train", "dev"):
+        said = f"data.{split}: names no documents, so that data.context: document changes nothing"
+        assert said in caplog.text
+
+
 def test_a_finished_run_is_only_reported(finished, home):
     before = (home / "runs" / "whole" / "report.json").stat().st_mtime_ns
     assert train(settings_for(home, "whole"), quiet()).state == "finished before"

@@ -7,7 +7,7 @@ windows hold neighbouring sentences, as those of a long text do.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal, get_args
@@ -18,7 +18,6 @@ from tfner.tagging.borders import trim_span
 Context = Literal["none", "document"]
 CONTEXTS: tuple[str, ...] = get_args(Context)
 CHARACTERS = 1 << 16  # of a passage; a longer document is read as several
-LONGEST_SENTENCE = 1000  # characters; what is longer and has no group is no sentence
 SEPARATOR = "\n"  # between sentences: white space, which has no piece
 LONE_SHARE = 0.5  # of what training cuts a document into: one sentence; the others have 2 to
 MOST_SENTENCES = 12
@@ -91,33 +90,25 @@ def join_sentences(documents: Iterable[Document], context: Context) -> Iterator[
 
 
 def runs_of_group(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Cut a stream where its group changes or there is none."""
-    return runs_of(documents, lambda one, other: bool(one.group) and one.group == other.group)
-
-
-def runs_of(
-    documents: Iterable[Document], belong_together: Callable[[Document, Document], bool]
-) -> Iterator[list[Document]]:
-    """Cut a stream where neighbours do not belong together, or CHARACTERS are reached.
-
-    All of a run have given words, or none has.
-    """
+    """Cut a stream where the group changes, words begin or cease, or CHARACTERS are reached."""
     run: list[Document] = []
     held = 0
     for document in documents:
         size = len(document.text)
-        if run:
-            last = run[-1]
-            same_kind = (last.words is None) == (document.words is None)
-            fits = held + size <= CHARACTERS
-            if not (fits and same_kind and belong_together(last, document)):
-                yield run
-                run = []
-                held = 0
+        if run and not (belong_together(run[-1], document) and held + size <= CHARACTERS):
+            yield run
+            run = []
+            held = 0
         run.append(document)
         held += size + len(SEPARATOR)
     if run:
         yield run
+
+
+def belong_together(one: Document, other: Document) -> bool:
+    """Tell whether two documents in a row are sentences of the same longer one."""
+    same_kind = (one.words is None) == (other.words is None)
+    return bool(one.group) and one.group == other.group and same_kind
 
 
 def join(sentences: Sequence[Document]) -> Passage:
@@ -146,17 +137,16 @@ def shifted(entity: Entity, by: int) -> Entity:
 
 
 def passages_for_training(documents: Iterable[Document]) -> Iterator[int]:
-    """Cut a corpus into passages for training; yield how many sentences each has.
+    """Cut each document into passages for training; yield how many sentences each has.
 
     Half of them are lone sentences, so that a model reads those as well; the others have 2 to
-    MOST_SENTENCES, of one document, or where none is named of neighbours as they come: whoever
-    asks will have texts of several sentences. Where the cuts are depends on the documents alone.
+    MOST_SENTENCES. Where the cuts are depends on the documents alone.
 
         >>> sentences = [Document("Mara left.", group="a")] * 10
         >>> list(passages_for_training(sentences))
         [1, 1, 1, 5, 1, 1]
     """
-    for run in runs_of(documents, are_neighbours):
+    for run in runs_of_group(documents):
         random = Random(f"{run[0].group} {run[0].id}").random
         left = len(run)
         while left:
@@ -164,13 +154,3 @@ def passages_for_training(documents: Iterable[Document]) -> Iterator[int]:
             count = min(left, 1 if random() < LONE_SHARE else longer)
             yield count
             left -= count
-
-
-def are_neighbours(one: Document, other: Document) -> bool:
-    """Tell whether training may read two documents in a row together.
-
-    Those of no group may be anything; what is long is a document by itself.
-    """
-    if one.group or other.group:
-        return one.group == other.group
-    return max(len(one.text), len(other.text)) <= LONGEST_SENTENCE

@@ -127,8 +127,19 @@ def load_run_inputs(
     inputs.teachers = teachers
     if writes:
         splits.warn_dropped()
+        warn_without_documents(settings, splits)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
+
+
+def warn_without_documents(settings: RunSettings, splits: Splits) -> None:
+    """Log splits that name no documents although their sentences are to be read together."""
+    if settings.data.context == "none":
+        return
+    for split, documents in splits.documents.items():
+        if not any(document.group for document in documents):
+            message = "data.%s: names no documents, so that data.context: %s changes nothing there"
+            logger.warning(message, split, settings.data.context)
 
 
 def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:

@@ -110,7 +110,8 @@ class Recognizer:
     ) -> Iterator[list[Entity]]:
         """Find the entities of a stream of documents, in order: on given words, or else in text.
 
-        A block of documents is read before the first entities come; see `in_blocks`.
+        Where `context` is `document`, sentences with one `group` that follow each other are read
+        together. A block of documents is read before the first entities come; see `in_blocks`.
         """
         keep = Thresholds(threshold, self.labels).keep
         found = self._recognize_stream(documents_of(documents))
