@@ -193,4 +193,5 @@ def join_taught(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
     probabilities = [each.probabilities for each in soft]
     is_gold = [each.is_gold for each in soft]
     soft_labels = SoftLabels(np.concatenate(probabilities), np.concatenate(is_gold))
-    return EncodedCorpus(input_ids, labels, label_mask, np.concatenate(pieces), soft_labels)
+    tensors = input_ids, labels, label_mask
+    return EncodedCorpus(*tensors, np.concatenate(pieces), soft_labels=soft_labels)
