@@ -194,11 +194,6 @@ def join_taught(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
     is_gold = [each.is_gold for each in soft]
     soft_labels = SoftLabels(np.concatenate(probabilities), np.concatenate(is_gold))
     passages = [corpus.passages for corpus in corpora if corpus.passages is not None]
-    return EncodedCorpus(
-        input_ids,
-        labels,
-        label_mask,
-        np.concatenate(pieces),
-        np.concatenate(passages) if passages else None,
-        soft_labels,
-    )
+    joined_passages = np.concatenate(passages) if passages else None
+    tensors = input_ids, labels, label_mask
+    return EncodedCorpus(*tensors, np.concatenate(pieces), joined_passages, soft_labels)
