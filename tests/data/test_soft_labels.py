@@ -203,6 +203,22 @@ def test_a_window_has_the_same_soft_labels_however_it_is_batched(kind):
         assert_allclose(found[key], rows, atol=1e-6)
 
 
+def test_sentences_that_are_read_together_have_the_soft_labels_of_their_units():
+    documents = [Document.from_words(["anna", "met"], group="a"), Document("in oslo", group="a")]
+    options = {**OPTIONS, "labelling": "word", "context": "document"}
+    corpora = []
+    for gold in (True, False):
+        corpus = encode(documents, tiny.tokenizer(), LABELS, Ledger(), **options)
+        rows = piece_probabilities(documents, tiny.tokenizer(), LABELS, "word", ask)
+        corpora.append(add_soft_labels(corpus, rows, gold=gold))
+    joined = join_taught(corpora)
+    assert joined.passages.sum() == len(joined.pieces) == 4
+    assert joined.piece_counts.sum() == joined.pieces.sum()
+    wanted = [answer(word) for word in ["anna", "met", "in", "oslo"] * 2]
+    windows = range(len(joined.lengths))
+    assert_allclose(joined.pieces_of(windows).soft_labels.probabilities, wanted)
+
+
 def test_replicas_without_a_row_have_soft_labels_of_the_same_shape():
     batches = batches_of(taught(DOCUMENTS[:1]), "packed")
     dataset = batches.training(1, replicas=ReplicaRange(0, 3, 3))
