@@ -23,6 +23,8 @@ class Finder:
 
     def __init__(self, words):
         self.card = {}
+        self.context = "none"
+        self.entities_cut = 0
         self.asked: list[Document] = []
         self._words = words
 

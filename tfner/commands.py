@@ -191,6 +191,7 @@ def find_entities(
     with meter(messages(), what, len(documents)) as shown:
         for step in mark_all(recognizer, documents, save, Nothing()):
             shown.advance(step.documents, step.words)
+    tell_cut(recognizer)
     return found
 
 

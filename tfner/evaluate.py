@@ -87,7 +87,6 @@ def evaluate_model(
         for document, entities in zip(documents, found, strict=True):
             if writer:
                 writer.write(document, entities)
-    commands.tell_cut(recognizer)
     return replace(report, seconds={"prediction": time.perf_counter() - start})
 
 

@@ -62,8 +62,9 @@ def decode(
     tags_M = decoder(log_probs_MK, lengths_B).tags.numpy()
     borders = np.cumsum(lengths_B)[:-1]
     for document, ids in zip(documents, np.split(tags_M, borders), strict=True):
-        tagged = ([labels.tags[id] for id in ids], [1.0] * len(ids))
-        yield entities_on_words([document], [tagged])[0]
+        names = [labels.tags[number].encode() for number in ids]
+        answer = {"tag": np.array([names], object), "score": np.ones([1, len(ids)])}
+        yield entities_on_words([document], answer)[0]
 
 
 if __name__ == "__main__":

@@ -78,11 +78,11 @@ FILES = [
         "training: {batch_size: 0}\n", "run.yaml: training.batch_size: input should be greater "
                                        "than or equal to 1, got 0"),
     ("nan", HEAD +
-        "training: {learning_rate: .nan}\n", "run.yaml: training.learning_rate: input should be "
-                                             "a finite number, got nan"),
+        "training: {learning_rate: .nan}\n", "run.yaml: training.learning_rate: expected auto "
+                                             "or a number above 0, got nan"),
     ("infinity", HEAD +
-        "training: {learning_rate: .inf}\n", "run.yaml: training.learning_rate: input should be "
-                                             "a finite number, got inf"),
+        "training: {learning_rate: .inf}\n", "run.yaml: training.learning_rate: expected auto "
+                                             "or a number above 0, got inf"),
     ("huge", HEAD + "seed: 100000000000000000000000000000\n",
      "run.yaml: seed: input should be less than 2147483648, got 100000000000000000000000000000"),
     ("group", HEAD +

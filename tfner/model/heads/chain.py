@@ -33,6 +33,11 @@ class Chains(NamedTuple):
         ends = tf.logical_not(next_is_unit) | next_is_first
         return self.is_unit & ends
 
+    @property
+    def has_left(self) -> tf.Tensor:
+        """Mark the units behind another one of their chain; bool [B, U]."""
+        return self.is_unit & tf.logical_not(self.is_first)
+
 
 class PathSums(NamedTuple):
     """Hold sums over the paths to each unit from either end, units first; float64.
@@ -77,11 +82,8 @@ def chain_costs(
     emissions_BUK = tf.where(is_unit_BU1, emissions_BUK, 0.0)
     shape_KK = tf.shape(transitions_KK)
     tag_count = shape_KK[0]
-    pair_count = tag_count * tag_count
-    is_later_BU = tf.logical_not(chains.is_first)
-    has_left_BU = chains.is_unit & is_later_BU
-    first_pair_BU = _from_the_left(tags_BU) * tag_count
-    pair_BU = first_pair_BU + tags_BU
+    has_left_BU = chains.has_left
+    pair_BU = _number_pairs(tags_BU, tag_count)
     pair_BU = tf.where(has_left_BU, pair_BU, 0)
 
     @tf.custom_gradient
@@ -104,7 +106,7 @@ def chain_costs(
             upstream_B11 = tf.expand_dims(upstream_B1, 2)
             weight_BU = tf.where(has_left_BU, upstream_B1, 0.0)
             pairs_KK = expected_pairs(transitions_KK, sums, weight_BU)
-            gold = tf.math.unsorted_segment_sum(weight_BU, pair_BU, pair_count)
+            gold = tf.math.unsorted_segment_sum(weight_BU, pair_BU, tag_count * tag_count)
             gold_KK = tf.reshape(gold, shape_KK)
             surplus_KK = pairs_KK - gold_KK
             return upstream_B11 * surplus_BUK, surplus_KK
@@ -239,6 +241,16 @@ def _apart(both_UDBK: tf.Tensor, units_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     """Take rows and mirrored rows apart again, these in the order of the rows' units."""
     left_UBK, right_UBK = tf.unstack(both_UDBK, axis=1)
     return left_UBK, tf.reverse_sequence(right_UBK, units_B, seq_axis=0, batch_axis=1)
+
+
+def _number_pairs(tags_BU: tf.Tensor, tag_count: tf.Tensor) -> tf.Tensor:
+    """Number the pair of each unit's left neighbour's tag and its own: int32 [B, U] -> [B, U].
+
+    >>> _number_pairs(tf.constant([[0, 2, 1]]), tf.constant(3)).numpy().tolist()
+    [[0, 2, 7]]
+    """
+    first_pair_BU = _from_the_left(tags_BU) * tag_count
+    return first_pair_BU + tags_BU
 
 
 def _from_the_left(values_BU: tf.Tensor) -> tf.Tensor:

@@ -43,7 +43,7 @@ def soft_chain_costs(
         [1.504]
     """
     tags_BU, soft_BUK, share_BU = soft_tags
-    is_unit_BU, is_first_BU = chains
+    is_unit_BU = chains.is_unit
     costs_B = chain_costs(emissions_BUK, tags_BU, transitions_KK, chains)
     is_unit_BU1 = tf.expand_dims(is_unit_BU, -1)
     emissions_BUK = zero_unless(is_unit_BU1, emissions_BUK)
@@ -54,9 +54,7 @@ def soft_chain_costs(
     surplus_BU = _dot(gold_BUK, emissions_BUK) - drawn_BU
     drawn_pairs_BU = _pair_scores(soft_BUK, transitions_KK)
     of_pairs_BU = _pair_scores(gold_BUK, transitions_KK) - drawn_pairs_BU
-    is_later_BU = tf.logical_not(is_first_BU)
-    has_left_BU = is_unit_BU & is_later_BU
-    surplus_BU += zero_unless(has_left_BU, of_pairs_BU)
+    surplus_BU += zero_unless(chains.has_left, of_pairs_BU)
     shared_BU = share_BU * surplus_BU
     shared_BU = zero_unless(is_unit_BU, shared_BU)
     return costs_B + tf.reduce_sum(shared_BU, axis=1)
