@@ -115,8 +115,20 @@ class Tagger(tf.Module):
 
     def tag(self, tokens: Tokens) -> TaggedUnits:
         """Tag the units of B texts; a unit without a piece is absent from the result."""
+        return self.decode(*self.read(tokens))
+
+    def read(self, tokens: Tokens) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Run the classifier over B texts, and leave what it says of their units undecoded.
+
+        Returns:
+            The units that have a piece, int32 [B, (V)], and log probabilities of their tags,
+            float32 [M, K].
+        """
         unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
-        log_probs_MK = self.unit_log_probabilities(tokens)
+        return unit, self.unit_log_probabilities(tokens)
+
+    def decode(self, unit: tf.RaggedTensor, log_probs_MK: tf.Tensor) -> TaggedUnits:
+        """Decode what `read` gives."""
         lengths_B = count_pieces(unit)  # the first piece of each
         decoded = self.decoder(log_probs_MK, lengths_B)
         tag = unit.with_values(decoded.tags)
@@ -125,17 +137,14 @@ class Tagger(tf.Module):
         entity_score = None if scores_M is None else unit.with_values(scores_M)
         return TaggedUnits(unit, tag, probability, decoded.spans, entity_score)
 
-    def tag_probabilities(self, tokens: Tokens) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        """Compute the probability of each tag for the units of B texts, before anything is decoded.
+    def tag_probabilities(self, unit: tf.RaggedTensor, log_probs_MK: tf.Tensor) -> tf.Tensor:
+        """Compute the probability of each tag for the units of `read`; float32 [M, K].
 
-        Returns:
-            The units that have a piece, int32 [B, (V)], and their probabilities, float32 [M, K]:
-            marginals where the head knows which tags follow each other.
+        They are marginals where the head knows which tags follow each other.
         """
-        unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
-        log_probs_MK = self.unit_log_probabilities(tokens)
-        log_marginals_MK = self.decoder.log_marginals(log_probs_MK, count_pieces(unit))
-        return unit, tf.exp(log_marginals_MK)
+        lengths_B = count_pieces(unit)
+        log_marginals_MK = self.decoder.log_marginals(log_probs_MK, lengths_B)
+        return tf.exp(log_marginals_MK)
 
     def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
         """Compute a distribution for every first piece, in order of texts and pieces.

@@ -59,14 +59,12 @@ class Signatures(tf.Module):
         A word that BERT's text cleaning leaves without a piece is not seen by the model: its score
         is 0, its tag O, or inside the entity where both neighbours belong to the same one.
         """
-        counts = count_words(words)
-        ragged = tf.RaggedTensor.from_tensor(words, lengths=counts)
-        tokens = self.tagger.tokenizer.tokenize_words(ragged)
-        tagged = self.tagger.tag(tokens)
+        unit, log_probs_MK = self._read_words(words)
+        tagged = self.tagger.decode(unit, log_probs_MK)
         shape = tf.shape(words)
         tag_ids, score = scatter_to_words(tagged, shape, self.bridge_KK)
         tag = tf.gather(self.tags, tag_ids)
-        present = tf.sequence_mask(counts, shape[1])
+        present = tf.sequence_mask(count_words(words), shape[1])
         entity_score = None
         if tagged.entity_score is not None:
             entity_score = at_words(tagged, tagged.entity_score, shape)
@@ -84,18 +82,26 @@ class Signatures(tf.Module):
             float32 [B, W, K], in the order of the card's tags; zeros for a word that the model does
             not see, and behind a row's last word.
         """
-        tagger = self.tagger
-        counts = count_words(words)
-        ragged = tf.RaggedTensor.from_tensor(words, lengths=counts)
-        tokens = tagger.tokenizer.tokenize_words(ragged)
-        unit, probabilities_MK = tagger.tag_probabilities(tokens)
+        unit, log_probs_MK = self._read_words(words)
+        probabilities_MK = self.tagger.tag_probabilities(unit, log_probs_MK)
         rows = unit.value_rowids()
         rows = tf.cast(rows, tf.int32)
         index_M2 = tf.stack([rows, unit.values], 1)
         shape = tf.shape(words)
-        tag_count = len(tagger.labels)
+        tag_count = len(self.tagger.labels)
         shape_BWK = tf.concat([shape, [tag_count]], 0)
         return tf.scatter_nd(index_M2, probabilities_MK, shape_BWK)
+
+    @tf.function(input_signature=input_specs(WORDS), autograph=False)
+    def _read_words(self, words: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Run the classifier over the words of B sentences; see Tagger.read.
+
+        This is a function of its own, so that it stands once in an export, whichever calls it.
+        """
+        counts = count_words(words)
+        ragged = tf.RaggedTensor.from_tensor(words, lengths=counts)
+        tokens = self.tagger.tokenizer.tokenize_words(ragged)
+        return self.tagger.read(tokens)
 
     @tf.function(input_signature=input_specs(FEATURES), autograph=False)
     def features(self, input_ids: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
