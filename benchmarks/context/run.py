@@ -21,11 +21,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 from benchmarks.recipes.corpora import CORPORA, columns, documents_of, micro_f1, read, split
-from benchmarks.recipes.run import DECODERS, train
-from tfner.config import RunSettings, apply_override
+from benchmarks.recipes.run import recognizers, settings_of, train
+from tfner.config import RunSettings
 from tfner.corpus.context import Context, join
 from tfner.documents import Document
-from tfner.safeio.validation import validate
 
 DOCUMENT_LINE = "-DOCSTART- O\n\n"
 Way = tuple[list[Document], Context]  # what is asked, and with what context
@@ -37,17 +36,7 @@ def main(corpus: str, encoder: str, data: str, seed: str, *overrides: str) -> No
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "train.conll"
         path.write_text(with_documents(learned), encoding="utf-8")
-        values = {
-            "name": corpus,
-            "seed": int(seed),
-            "data": {"train": str(path)},
-            "encoder": {"checkpoint": encoder},
-            "export": {"enabled": False},
-            "runs_dir": scratch,
-        }
-        for override in overrides:
-            apply_override(values, override)
-        settings = validate(values, RunSettings, corpus)
+        settings = settings_of(corpus, encoder, path, seed, scratch, overrides)
         seconds = train(settings)
         scores = dict(score(settings, corpus, scored))
     print(json.dumps({"scores": scores, "seconds": seconds}))
@@ -101,17 +90,8 @@ def score(
     settings: RunSettings, corpus: str, sentences: list[Document]
 ) -> Iterator[tuple[str, float]]:
     """Score the weights of the run in each way, with each decoder."""
-    from tfner.serving.export.bundle import live_recognizer
-    from tfner.training.restore import restore_card, restore_tagger
-    from tfner.training.state.run_folder import RunFolder
-
-    folder = RunFolder(settings.run_dir)
     ways = ways_of(sentences)
-    for decoder, ending in DECODERS.items():
-        model = settings.model.model_copy(update={"decoder": decoder})
-        decoding = settings.model_copy(update={"model": model})
-        tagger = restore_tagger(folder, decoding)
-        recognizer = live_recognizer(tagger, restore_card(folder, decoding, tagger))
+    for ending, recognizer in recognizers(settings):
         for name, (gold, context) in ways.items():
             recognizer.context = context
             found: Iterable = recognizer.documents(gold)

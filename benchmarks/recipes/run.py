@@ -14,8 +14,9 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -26,6 +27,9 @@ from benchmarks.recipes.corpora import lay_out, micro_f1, read
 from tfner.config import RunSettings, apply_override
 from tfner.safeio.validation import validate
 
+if TYPE_CHECKING:
+    from tfner.serving.runtime.recognizer import Recognizer
+
 DECODERS = {"viterbi": "", "greedy": " greedy"}  # and what they add to the name of a score
 
 
@@ -33,20 +37,27 @@ def main(corpus: str, encoder: str, data: str, folder: str, seed: str, *override
     """Train, score and print."""
     files = lay_out(corpus, Path(data), Path(folder))
     with tempfile.TemporaryDirectory() as scratch:
-        values = {
-            "name": corpus,
-            "seed": int(seed),
-            "data": {"train": str(files.train)},
-            "encoder": {"checkpoint": encoder},
-            "export": {"enabled": False},
-            "runs_dir": scratch,
-        }
-        for override in overrides:
-            apply_override(values, override)
-        settings = validate(values, RunSettings, corpus)
+        settings = settings_of(corpus, encoder, files.train, seed, scratch, overrides)
         seconds = train(settings)
         scores = dict(score(settings, corpus, files.texts))
     print(json.dumps({"scores": scores, "seconds": seconds}))
+
+
+def settings_of(
+    corpus: str, encoder: str, train: Path, seed: str, scratch: str, overrides: Sequence[str]
+) -> RunSettings:
+    """Make the settings of a run without dev split and export, in a folder that is thrown away."""
+    values = {
+        "name": corpus,
+        "seed": int(seed),
+        "data": {"train": str(train)},
+        "encoder": {"checkpoint": encoder},
+        "export": {"enabled": False},
+        "runs_dir": scratch,
+    }
+    for override in overrides:
+        apply_override(values, override)
+    return validate(values, RunSettings, corpus)
 
 
 def train(settings: RunSettings) -> float:
@@ -60,20 +71,25 @@ def train(settings: RunSettings) -> float:
 
 def score(settings: RunSettings, home: str, texts: dict[str, Path]) -> Iterator[tuple[str, float]]:
     """Score the weights of the run on each text, with each decoder."""
+    documents = {name: read(path) for name, path in texts.items()}
+    for ending, recognizer in recognizers(settings):
+        for name, gold in documents.items():
+            found = recognizer.documents(gold)
+            yield name + ending, micro_f1(gold, found, all_types=name == home)
+
+
+def recognizers(settings: RunSettings) -> Iterator[tuple[str, Recognizer]]:
+    """Restore the model of a run with each decoder; and what that adds to a score's name."""
     from tfner.serving.export.bundle import live_recognizer
     from tfner.training.restore import restore_card, restore_tagger
     from tfner.training.state.run_folder import RunFolder
 
     folder = RunFolder(settings.run_dir)
-    documents = {name: read(path) for name, path in texts.items()}
     for decoder, ending in DECODERS.items():
         model = settings.model.model_copy(update={"decoder": decoder})
         decoding = settings.model_copy(update={"model": model})
         tagger = restore_tagger(folder, decoding)
-        recognizer = live_recognizer(tagger, restore_card(folder, decoding, tagger))
-        for name, gold in documents.items():
-            found = recognizer.documents(gold)
-            yield name + ending, micro_f1(gold, found, all_types=name == home)
+        yield ending, live_recognizer(tagger, restore_card(folder, decoding, tagger))
 
 
 if __name__ == "__main__":
