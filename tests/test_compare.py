@@ -55,7 +55,7 @@ def sentences(count=24):
 
 @pytest.fixture
 def line(capsys, monkeypatch, tmp_path):
-    """The command line in a folder with `dev.conll`; KNOWN names its models."""
+    """Open the command line in a folder with `dev.conll`; KNOWN names its models."""
     monkeypatch.chdir(tmp_path)
     with open_writer("columns", "dev.conll") as writer:
         for document in sentences():

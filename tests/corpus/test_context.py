@@ -18,7 +18,7 @@ WORDS = ("Mara", "left", "U.S.", "東京", "é", "\u200b", "")
 
 @st.composite
 def sentences(draw, group: str, *, worded: bool):
-    """A sentence with entities whose borders are no blanks, as readers give them."""
+    """Draw a sentence with entities whose borders are no blanks, as readers give them."""
     words = draw(st.lists(st.sampled_from(WORDS), max_size=6))
     document = Document.from_words(words, group=group)
     if not worded:

@@ -162,7 +162,7 @@ def test_soft_labels_of_another_number_of_pieces_are_refused():
 
 
 def both():
-    """A corpus with gold, and one without, on end."""
+    """Join a corpus with gold and one without."""
     return join_taught([taught(), taught(DOCUMENTS[1:], gold=False)])
 
 

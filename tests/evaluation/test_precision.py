@@ -61,7 +61,7 @@ def test_of_no_entity_nothing_is_chosen():
 
 
 def corpus():
-    """Two documents: of A the two best of three are right, of B one of two, C is never found."""
+    """Make two documents: of A the best two of three are right, of B one of two, of C none."""
     gold = (Entity(0, 1, "A"), Entity(2, 3, "B"), Entity(4, 5, "C"))
     first = [Entity(0, 1, "A", 0.9), Entity(2, 3, "B", 0.6), Entity(4, 5, "A", 0.3)]
     second = [Entity(0, 1, "A", 0.7), Entity(2, 3, "A", 0.2), Entity(6, 7, "B", 0.8)]

@@ -76,7 +76,7 @@ def test_probabilities_of_tags_stay_as_they_are(loaded):
 
 
 def test_thresholds_hold_for_calibrated_scores_on_both_ways(loaded):
-    """In the graph, and in the call."""
+    """Check thresholds in the graph and in the call."""
     threshold = float(np.median(scores(loaded.batch(TEXTS)))) + 1e-4
     tagger = tiny.tagger(calibration=CURVE, threshold=threshold)
     cut = live_recognizer(tagger, make_card(tagger))

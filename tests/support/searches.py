@@ -20,7 +20,7 @@ from tfner.training.search.space import SearchSpace, read_tuning
 
 @event.listens_for(Engine, "connect")
 def wait_for_no_disk(connection, _):
-    """A database of a test outlives no loss of power."""
+    """Write faster: a database of a test need not outlive a loss of power."""
     connection.execute("PRAGMA synchronous=OFF")
 
 
@@ -54,13 +54,13 @@ def new_folder(space: SearchSpace) -> SearchFolder:
 
 
 def f1_of(settings: RunSettings) -> float:
-    """The further a learning rate is from 3e-4 and a dropout from 0.2, the worse."""
+    """Score worse the further a learning rate is from 3e-4 and a dropout from 0.2."""
     rate, dropout = settings.training.learning_rate, settings.model.dropout
     return round(0.6 - 300 * abs(rate - 3e-4) - 0.2 * abs(dropout - 0.2), 6)
 
 
 class Stub:
-    """An objective of one epoch that notes what it was asked for."""
+    """Stands for an objective of one epoch, and notes what it was asked for."""
 
     def __init__(self):
         self.asked: list[RunSettings] = []

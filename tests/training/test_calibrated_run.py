@@ -90,7 +90,7 @@ def scores(found):
 
 @pytest.fixture(scope="module")
 def plain(run, dev, tmp_path_factory):
-    """The scores that a run of a version before calibrations gives."""
+    """Give the scores of a run of a version before calibrations."""
     older = shutil.copytree(run, tmp_path_factory.mktemp("older") / "run")
     values = yaml.safe_load((older / "config.yaml").read_text())
     assert values["export"].pop("calibrate") is True
@@ -158,7 +158,7 @@ def test_a_damaged_calibration_is_an_error_with_its_place(run, tmp_path):
 
 
 def reachable(judged, label):
-    """A precision that some of a type's entities reach, and all of them do not."""
+    """Find a precision that some of a type's entities reach, and all of them do not."""
     mine = judged.label == label
     cuts = np.unique(judged.score[mine].round(3))
     kept = [judged.right[mine & (judged.score >= cut)] for cut in cuts]

@@ -239,7 +239,7 @@ def test_predictions_are_written_in_order_from_any_input(finished, home, tmp_pat
 
 @pytest.fixture(scope="module")
 def together(home):
-    """A run whose sentences were read together with those of their document."""
+    """Train on sentences that are read together with those of their document."""
     for name in ("train", "dev"):
         sentences = (home / f"{name}.conll").read_text().split("\n\n")
         documents = ["\n\n".join(sentences[n : n + 8]) for n in range(0, len(sentences), 8)]

@@ -156,7 +156,7 @@ def test_packed_texts_cost_what_they_cost_apart_and_poison_stays_out(kind):
 
 
 def batch(seed: int = 0):
-    """A batch of six rows with soft labels; the last two have no gold."""
+    """Make a batch of six rows with soft labels; the last two have no gold."""
     random = np.random.default_rng(seed)
     shape = (6, 8)
     lengths = np.array([8, 5, 7, 3, 8, 6])[:, None]
@@ -179,7 +179,7 @@ WAYS = {"whole": 1, "micro-batches": 4, "replicas": 1}  # and micro-batches in e
 
 @functools.cache
 def moves(kind: str, way: str) -> tuple[dict[str, float], list[np.ndarray]]:
-    """What a step logs, and by how much it moves the weights: minus the gradient."""
+    """Give what a step logs, and by how much it moves the weights: minus the gradient."""
     with two_replicas().scope() if way == "replicas" else contextlib.nullcontext():
         head = HEADS[kind](tiny.LABELS, LossOptions(teacher_weight=WEIGHT))
         keras.utils.set_random_seed(3)

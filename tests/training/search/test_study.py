@@ -58,7 +58,7 @@ def test_a_trial_looks_at_no_test_split_and_exports_nothing(space, folder):
 
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory):
-    """The trials of a search that nothing has stopped."""
+    """Carry out a search that nothing stops; give its trials."""
     space = searches.stub_space(tmp_path_factory.mktemp("alone"))
     return searches.run_search(space, searches.Stub(), 5)
 
