@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import print_machine
 from benchmarks.processes import module_command, run_for_json
-from benchmarks.recipes.compare import Recipe, append, print_tables, read_results
+from benchmarks.recipes.compare import Recipe, print_tables, run_missing
 from benchmarks.recipes.corpora import CORPORA
 
 BASELINE = "sentences"
@@ -39,14 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing, then print the tables."""
     options = parse(arguments)
     contexts = [Recipe(name, [*CONTEXTS[name], *options.settings]) for name in options.contexts]
-    results = read_results(options.results, contexts)
-    for seed in [] if options.table else options.seeds:
-        for corpus in options.corpora:
-            for context in contexts:
-                if (corpus, context.name, seed) not in results:
-                    line = run_line(options, corpus, context, seed)
-                    append(options.results, line)
-                    results[corpus, context.name, seed] = line
+    results = run_missing(options, contexts, partial(run, options))
     print_machine(("tensorflow", "tf-keras", "transformers"))
     print_tables(results, contexts, options)
 
@@ -68,18 +61,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run_line(
-    options: argparse.Namespace, corpus: str, context: Recipe, seed: int
-) -> dict[str, Any]:
-    """Run once; give the line of results."""
+def run(options: argparse.Namespace, corpus: str, context: Recipe, seed: int) -> dict[str, Any]:
+    """Train and ask once."""
     files = (options.encoder, options.data, seed)
     command = module_command(sys.executable, "context.run", corpus, *files, *context.settings)
-    begin = time.perf_counter()
-    result = run_for_json(command)
-    wall = round(time.perf_counter() - begin, 1)
-    print(f"seed {seed}, {corpus}, {context.name}: {result['scores']} in {wall} s", flush=True)
-    about = {"corpus": corpus, "recipe": context.name, "seed": seed}
-    return {**about, "settings": context.settings, **result, "wall": wall}
+    return run_for_json(command)
 
 
 if __name__ == "__main__":

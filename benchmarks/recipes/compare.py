@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +50,9 @@ class Recipe(NamedTuple):
 
     name: str
     settings: list[str]
+
+
+Run = Callable[[str, Recipe, int], dict[str, Any]]  # corpus, recipe, seed -> scores and seconds
 
 
 class Runner:
@@ -101,18 +104,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing, then print the tables."""
     options = parse(arguments)
     recipes = choose_recipes(options)
-    results = read_results(options.results, recipes)
     with tempfile.TemporaryDirectory() as scratch:
         runner = Runner(options, Path(scratch))
-        for seed in [] if options.table else options.seeds:
-            for corpus in options.corpora:
-                for recipe in recipes:
-                    if (corpus, recipe.name, seed) not in results:
-                        line = run_line(runner, corpus, recipe, seed)
-                        append(options.results, line)
-                        results[corpus, recipe.name, seed] = line
+        results = run_missing(options, recipes, runner.run)
     print_machine(("tensorflow", "tf-keras", "transformers"))
     print_tables(results, recipes, options)
+
+
+def run_missing(
+    options: argparse.Namespace, recipes: Sequence[Recipe], run: Run
+) -> dict[Key, dict[str, Any]]:
+    """Run what has no result yet, seed by seed, and add a line for each; give all results."""
+    results = read_results(options.results, recipes)
+    for seed in [] if options.table else options.seeds:
+        for corpus in options.corpora:
+            for recipe in recipes:
+                if (corpus, recipe.name, seed) not in results:
+                    line = run_line(run, corpus, recipe, seed)
+                    append(options.results, line)
+                    results[corpus, recipe.name, seed] = line
+    return results
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -146,10 +157,10 @@ def choose_recipes(options: argparse.Namespace) -> list[Recipe]:
     return [Recipe(name, known[name]) for name in names]
 
 
-def run_line(runner: Runner, corpus: str, recipe: Recipe, seed: int) -> dict[str, Any]:
+def run_line(run: Run, corpus: str, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Run once; give the line of results."""
     begin = time.perf_counter()
-    result = runner.run(corpus, recipe, seed)
+    result = run(corpus, recipe, seed)
     wall = round(time.perf_counter() - begin, 1)
     about = {"corpus": corpus, "recipe": recipe.name, "seed": seed, "settings": recipe.settings}
     print(f"seed {seed}, {corpus}, {recipe.name}: {result['scores']} in {wall} s", flush=True)
