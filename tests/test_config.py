@@ -98,6 +98,10 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             "training.head_learning_rate: expected auto, a number above 0 or null, got 0",
         ),
         (
+            ["training.transition_learning_rate=-1"],
+            "training.transition_learning_rate: expected auto, a number above 0 or null, got -1",
+        ),
+        (
             ["training.precision=float64"],
             "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got "
             "'float64'",
@@ -227,7 +231,7 @@ def test_an_old_and_a_new_key_together_are_refused(write):
 
 def test_a_run_folder_of_an_earlier_version_has_its_settings_without_a_notice(write, caplog):
     path = write()
-    settings = load_settings(path)
+    settings = load_settings(path, ["model.head=softmax"])
     folder = RunFolder(path.parent / "run")
     folder.create(settings, path.parent / "encoder", {})
     values = yaml.safe_load(folder.config.read_text())
@@ -265,6 +269,20 @@ def test_the_head_learns_ten_times_as_fast_unless_told_otherwise(write):
         assert settings.training.optimizer_options(384)["head_learning_rate"] == wanted
     settings = load_settings(path, ["training.learning_rate=5e-5"])
     assert settings.training.optimizer_options(384)["head_learning_rate"] == pytest.approx(5e-4)
+
+
+def test_transitions_learn_ten_times_as_fast_as_the_head_unless_told_otherwise(write):
+    path = write()
+
+    def rate_of(*overrides: str) -> float | None:
+        settings = load_settings(path, [f"training.{override}" for override in overrides])
+        return settings.training.optimizer_options(384)["transition_learning_rate"]
+
+    assert rate_of() == pytest.approx(2e-2)
+    assert rate_of("head_learning_rate=1e-3") == pytest.approx(1e-2)
+    assert rate_of("head_learning_rate=null") == pytest.approx(2e-3)
+    assert rate_of("transition_learning_rate=3e-3") == 3e-3
+    assert rate_of("transition_learning_rate=null") is None
 
 
 def test_a_wide_encoder_learns_more_slowly_unless_told_otherwise(write):

@@ -34,15 +34,22 @@ TUNING = "tune"  # the group of a search for settings
 # The learning rate of an encoder of WIDEST dimensions and less; wider ones diverge at it.
 FULL_RATE, WIDEST = 2e-4, 384
 HEAD_RATE = 10
+TRANSITION_RATE = 10
 # What earlier versions took where a key was not given; their runs go on with it.
 FORMER_DEFAULTS = {
     "training.epochs": 3,
     "training.learning_rate": FULL_RATE,
     "training.head_learning_rate": None,
+    "training.transition_learning_rate": None,
     "export.calibrate": False,
+    "model.head": "softmax",
 }
 # What versions did that wrote no such key into the config.yaml of a run.
-BEFORE_THE_KEY = {"export.calibrate": False}
+BEFORE_THE_KEY = {
+    "export.calibrate": False,
+    "model.head": "softmax",
+    "training.transition_learning_rate": None,
+}
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -145,7 +152,7 @@ class EncoderSettings(Settings):
 class ModelSettings(Settings):
     """Say what is learned and how tags become entities."""
 
-    head: str = "softmax"  # what turns hidden states into tags: a name of the registry of heads
+    head: str = "crf"  # what turns hidden states into tags: a name of the registry of heads
     labelling: Literal["word", "pretoken", "piece"] = "word"
     tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
     decoder: Literal["viterbi", "greedy"] = "viterbi"
@@ -192,6 +199,9 @@ class TrainingSettings(Settings):
     learning_rate: Rate = "auto"
     # auto: HEAD_RATE times learning_rate, because a head begins from nothing; null: the same.
     head_learning_rate: HeadRate = "auto"
+    # Of a CRF's transitions. auto: TRANSITION_RATE times the head's, because they begin at 0 and
+    # must become large; null: the same.
+    transition_learning_rate: HeadRate = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_ratio: float = Field(default=0.1, ge=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -222,12 +232,17 @@ class TrainingSettings(Settings):
             hidden_size: of the encoder.
         """
         names = {"schedule", "warmup_ratio", "weight_decay", "clip_norm"}
-        rate, head_rate = self.learning_rate, self.head_learning_rate
+        rate = self.learning_rate
+        head_rate = self.head_learning_rate
+        transition_rate = self.transition_learning_rate
         if rate == "auto":
             rate = usual_rate(hidden_size)
         if head_rate == "auto":
             head_rate = HEAD_RATE * rate
+        if transition_rate == "auto":
+            transition_rate = TRANSITION_RATE * (head_rate or rate)
         rates = {"learning_rate": rate, "head_learning_rate": head_rate}
+        rates["transition_learning_rate"] = transition_rate
         return {**self.model_dump(include=names), **rates}
 
     @model_validator(mode="after")
@@ -427,8 +442,8 @@ def add_former_values(values: dict[str, Any]) -> None:
 
     >>> values = {"export": {"xla": True}}
     >>> add_former_values(values)
-    >>> values
-    {'export': {'xla': True, 'calibrate': False}}
+    >>> values["export"]
+    {'xla': True, 'calibrate': False}
     """
     for key, former in BEFORE_THE_KEY.items():
         group_name, name = key.split(".")

@@ -23,10 +23,12 @@ NAMES = (  # as TFBertModel and Keras name them
     "tf_bert_model/bert/encoder/layer_._0/output/LayerNorm/beta:0",
     "token_classifier/head/kernel:0",
     "token_classifier/head/bias:0",
+    "token_classifier/head/transitions:0",
 )
-SHAPES = ((11, 3), (3, 4), (4,), (4,), (4,), (3, 5), (5,))
-DECAYED = {0, 1, 5}
-OF_HEAD = {5, 6}
+SHAPES = ((11, 3), (3, 4), (4,), (4,), (4,), (3, 5), (5,), (5, 5))
+DECAYED = {0, 1, 5, 7}
+OF_HEAD = {5, 6, 7}
+TRANSITIONS = 7
 
 
 def make_variables(seed: int = 1) -> list[tf.Variable]:
@@ -62,17 +64,15 @@ class SlowAdamW:
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
+        transition_factor=None,
     ):
+        self.factors = [head_factor if i in OF_HEAD else 1.0 for i in range(len(values))]
+        if transition_factor:
+            self.factors[TRANSITIONS] = transition_factor
         self.values = [value.astype(np.float64) for value in values]
         self.m = [np.zeros_like(value) for value in self.values]
         self.v = [np.zeros_like(value) for value in self.values]
-        self.step, self.rate, self.head_factor, self.decay, self.clip = (
-            0,
-            rate,
-            head_factor,
-            decay,
-            clip,
-        )
+        self.step, self.rate, self.decay, self.clip = 0, rate, decay, clip
         self.betas, self.epsilon = (beta_1, beta_2), epsilon
 
     def update(self, gradients) -> None:
@@ -80,7 +80,7 @@ class SlowAdamW:
         beta_1, beta_2 = self.betas
         correction_1, correction_2 = 1 - beta_1 ** (self.step + 1), 1 - beta_2 ** (self.step + 1)
         for i, gradient in enumerate(gradients):
-            rate = self.rate(self.step) * (self.head_factor if i in OF_HEAD else 1.0)
+            rate = self.rate(self.step) * self.factors[i]
             if i in DECAYED:
                 self.values[i] *= 1 - rate * self.decay
             self.m[i] = beta_1 * self.m[i] + (1 - beta_1) * shrink * gradient
@@ -97,12 +97,11 @@ class SlowAdamW:
 
 
 @pytest.mark.parametrize("clip", [None, 1.0, 1000.0])
-@pytest.mark.parametrize("head_rate", [None, 0.1])
-def test_fifty_steps_equal_slow_adamw(clip, head_rate):
+@pytest.mark.parametrize(("head_rate", "transition_rate"), [(None, None), (0.1, None), (0.1, 0.3)])
+def test_fifty_steps_equal_slow_adamw(clip, head_rate, transition_rate):
     variables = make_variables()
-    optimizer = build_optimizer(
-        0.01, 50, warmup_steps=5, clip_norm=clip, weight_decay=0.3, head_learning_rate=head_rate
-    )
+    rates = {"head_learning_rate": head_rate, "transition_learning_rate": transition_rate}
+    optimizer = build_optimizer(0.01, 50, warmup_steps=5, clip_norm=clip, weight_decay=0.3, **rates)
     values = [variable.numpy() for variable in variables]
     slow = SlowAdamW(
         values,
@@ -110,6 +109,7 @@ def test_fifty_steps_equal_slow_adamw(clip, head_rate):
         (head_rate or 0.01) / 0.01,
         0.3,
         clip,
+        transition_factor=transition_rate and transition_rate / 0.01,
     )
     apply = tf.function(
         lambda *gradients: optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -226,7 +226,13 @@ def test_a_ratio_of_warmup_rounds_up_and_steps_win():
 
 def test_is_rebuilt_from_its_config():
     optimizer = build_optimizer(
-        1e-3, 100, warmup_ratio=0.1, head_learning_rate=0.1, schedule="cosine", clip_norm=0.5
+        1e-3,
+        100,
+        warmup_ratio=0.1,
+        head_learning_rate=0.1,
+        transition_learning_rate=0.2,
+        schedule="cosine",
+        clip_norm=0.5,
     )
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(again, FusedAdamW)

@@ -20,6 +20,7 @@ from tfner.model.keras_internals import AdamWSteps
 # Biases, and the scale and shift of normalization layers.
 NO_DECAY = (r"(^|/)(\w*bias|gamma|beta)(_\d+)?(:|$)",)
 HEAD = (r"(^|/|_)(head|classifier|crf)(_\d+)?(/|:|$)",)
+TRANSITIONS = (r"(^|/)transitions(_\d+)?(:|$)",)  # of a CRF
 SCHEDULES = ("linear", "cosine", "constant")
 
 
@@ -88,7 +89,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("tfner")
 class FusedAdamW(AdamWSteps):
-    """Run tf_keras' AdamW with a fused kernel and a learning rate of its own for the head.
+    """Run tf_keras' AdamW with a fused kernel and learning rates of their own for the head.
 
     The numbers are those of `keras.optimizers.AdamW` given dense gradients. An IndexedSlices
     gradient is summed over its repeated rows before its norm is taken, and updates all rows, as a
@@ -104,6 +105,7 @@ class FusedAdamW(AdamWSteps):
         global_clipnorm: gradients are scaled down so that the norm of all of them together is at
             most this; None = never.
         head_scale: factor on the learning rate of variables whose name matches one of `head_names`.
+        transition_scale: factor on that of a CRF's transitions; None = `head_scale`.
         head_names, no_decay_names: regular expressions searched in variable names such as
             `tagger/head/kernel:0`.
     """
@@ -117,6 +119,7 @@ class FusedAdamW(AdamWSteps):
         epsilon: float = 1e-8,
         *,
         head_scale: float = 1.0,
+        transition_scale: float | None = None,
         head_names: Sequence[str] = HEAD,
         no_decay_names: Sequence[str] = NO_DECAY,
         name: str = "FusedAdamW",
@@ -125,6 +128,7 @@ class FusedAdamW(AdamWSteps):
         options["jit_compile"] = False  # one kernel a variable needs no compiler
         super().__init__(learning_rate, weight_decay, beta_1, beta_2, epsilon, name=name, **options)
         self.head_scale = head_scale
+        self.transition_scale = transition_scale
         self.head_names = tuple(head_names)
         self.no_decay_names = tuple(no_decay_names)
         self.exclude_from_weight_decay(var_names=list(no_decay_names))
@@ -148,7 +152,12 @@ class FusedAdamW(AdamWSteps):
         if self.head_scale != 1.0 and not any(is_head):
             names = " or ".join(self.head_names)
             raise ConfigError(f"head_learning_rate: no variable has a name that matches {names}")
-        return [self.head_scale if head else 1.0 for head in is_head]
+        return list(map(self._scale_of, variables, is_head))
+
+    def _scale_of(self, variable, is_head: bool) -> float:
+        if self.transition_scale is not None and is_named(variable, TRANSITIONS):
+            return self.transition_scale
+        return self.head_scale if is_head else 1.0
 
     def _decay_of(self, variable) -> float:
         return self.weight_decay if self.decays(variable) else 0.0
@@ -215,7 +224,8 @@ class FusedAdamW(AdamWSteps):
         """Return what `from_config` needs."""
         config = super().get_config()
         names = {"head_names": list(self.head_names), "no_decay_names": list(self.no_decay_names)}
-        return {**config, "head_scale": self.head_scale, **names}
+        scales = {"head_scale": self.head_scale, "transition_scale": self.transition_scale}
+        return {**config, **scales, **names}
 
 
 def build_optimizer(
@@ -228,6 +238,7 @@ def build_optimizer(
     weight_decay: float = 0.01,
     clip_norm: float | None = 1.0,
     head_learning_rate: float | None = None,
+    transition_learning_rate: float | None = None,
     **options: Any,
 ) -> FusedAdamW:
     """Build the optimizer of a run of `total_steps` updates.
@@ -240,6 +251,7 @@ def build_optimizer(
         clip_norm: largest global norm of the gradient; None = no clipping.
         head_learning_rate: peak for variables whose name matches `head_names`; None = as the
             others. Same schedule.
+        transition_learning_rate: peak for the transitions of a CRF; None = as the head.
         options: other arguments of FusedAdamW.
 
     Raises:
@@ -253,6 +265,9 @@ def build_optimizer(
     if head_learning_rate is not None:
         head_scale = head_learning_rate / learning_rate
         options["head_scale"] = head_scale
+    if transition_learning_rate is not None:
+        transition_scale = transition_learning_rate / learning_rate
+        options["transition_scale"] = transition_scale
     rate = WarmupDecay(learning_rate, total_steps, warmup_steps, schedule)
     return FusedAdamW(rate, weight_decay, global_clipnorm=clip_norm, **options)
 

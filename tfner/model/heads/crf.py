@@ -20,6 +20,8 @@ from tfner.model.heads.soft_chain import SoftTags, soft_chain_costs
 from tfner.model.heads.softmax import SoftmaxHead
 from tfner.tagging.schemes import LabelSet
 
+WITH_CRF = "with model.head crf; model.head softmax takes it"
+
 
 class CrfHead(SoftmaxHead):
     """Learn the tags of a text as a whole (Lafferty et al. 2001, Lample et al. 2016).
@@ -42,9 +44,9 @@ class CrfHead(SoftmaxHead):
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
     ):
         if loss.label_smoothing:
-            raise ConfigError("training.label_smoothing: expected 0 with model.head crf")
+            raise ConfigError(f"training.label_smoothing: expected 0 {WITH_CRF}")
         if loss.class_weights is not None:
-            raise ConfigError("training.class_weights: expected none with model.head crf")
+            raise ConfigError(f"training.class_weights: expected none {WITH_CRF}")
         super().__init__(labels, loss, initializer_range=initializer_range)
 
     def build(self, input_shape: tf.TensorShape) -> None:
