@@ -32,13 +32,13 @@ VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
 TUNING = "tune"  # the group of a search for settings
 # The learning rate of an encoder of WIDEST dimensions and less; wider ones diverge at it.
-FULL_RATE, WIDEST = 2e-4, 384
-HEAD_RATE = 10
-TRANSITION_RATE = 10
+FULL_RATE, WIDEST = 1.2e-4, 384
+HEAD_RATE = 15
+TRANSITION_RATE = 2e-2  # for any encoder: transitions are added to logits, not to its values
 # What earlier versions took where a key was not given; their runs go on with it.
 FORMER_DEFAULTS = {
     "training.epochs": 3,
-    "training.learning_rate": FULL_RATE,
+    "training.learning_rate": 2e-4,
     "training.head_learning_rate": None,
     "training.transition_learning_rate": None,
     "export.calibrate": False,
@@ -172,7 +172,7 @@ def usual_rate(hidden_size: int) -> float:
     It falls with the square of the width, which gives what is usual for BERT-base and BERT-large.
 
     >>> [f"{usual_rate(width):.1e}" for width in (128, 384, 768, 1024)]
-    ['2.0e-04', '2.0e-04', '5.0e-05', '2.8e-05']
+    ['1.2e-04', '1.2e-04', '3.0e-05', '1.7e-05']
     """
     share = min(1.0, WIDEST / hidden_size)
     return FULL_RATE * share * share
@@ -199,8 +199,8 @@ class TrainingSettings(Settings):
     learning_rate: Rate = "auto"
     # auto: HEAD_RATE times learning_rate, because a head begins from nothing; null: the same.
     head_learning_rate: HeadRate = "auto"
-    # Of a CRF's transitions. auto: TRANSITION_RATE times the head's, because they begin at 0 and
-    # must become large; null: the same.
+    # Of a CRF's transitions. auto: TRANSITION_RATE, because they begin at 0 and must become large;
+    # null: as the head's.
     transition_learning_rate: HeadRate = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_ratio: float = Field(default=0.1, ge=0, le=1)
@@ -240,7 +240,7 @@ class TrainingSettings(Settings):
         if head_rate == "auto":
             head_rate = HEAD_RATE * rate
         if transition_rate == "auto":
-            transition_rate = TRANSITION_RATE * (head_rate or rate)
+            transition_rate = TRANSITION_RATE
         rates = {"learning_rate": rate, "head_learning_rate": head_rate}
         rates["transition_learning_rate"] = transition_rate
         return {**self.model_dump(include=names), **rates}

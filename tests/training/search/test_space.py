@@ -121,7 +121,7 @@ def test_without_a_space_values_around_those_of_the_configuration_are_tried():
 
 def test_a_rate_that_goes_by_the_encoder_is_searched_around_its_number(tmp_path):
     (tmp_path / "config.json").write_text('{"hidden_size": 1536}')
-    for checkpoint, rate in ((f"{tmp_path}", 1.25e-5), ("someone/bert", 5e-5)):
+    for checkpoint, rate in ((f"{tmp_path}", 7.5e-6), ("someone/bert", 3e-5)):
         settings = RunSettings.model_validate({"name": "a", "encoder": {"checkpoint": checkpoint}})
         space, _ = read_tuning(None, settings, "run.yaml")
         assert space.base_values()["training.learning_rate"] == pytest.approx(rate)
