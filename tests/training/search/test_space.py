@@ -131,7 +131,7 @@ def test_a_rate_that_goes_by_the_encoder_is_searched_around_its_number(tmp_path)
 
 def test_values_of_the_configuration_that_lie_outside_are_left_out():
     space, _ = read(EXAMPLE, epochs="auto", learning_rate=1e-3, batch_size=16)
-    assert space.base_values() == {"training.batch_size": 16, "model.head": "softmax"}
+    assert space.base_values() == {"training.batch_size": 16, "model.head": "crf"}
     stepped = Numbers(0.0, 0.5, log=False, step=0.1, whole=False)
     assert stepped.holds(0.3)
     assert not stepped.holds(0.25)
