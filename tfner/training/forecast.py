@@ -9,8 +9,9 @@ from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
-from tfner.corpus.verdicts.verdict import Verdict, count_of
-from tfner.data.encoded_corpus import encode
+from tfner.corpus.verdicts.verdict import Kind, Verdict, count_of
+from tfner.data.encoded_corpus import EncodedCorpus, encode
+from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
@@ -32,7 +33,7 @@ def forecast_schedule(
     corpus = encode(documents, tokenizer, labels, Ledger(), **settings.encoding_options())
     folder = RunFolder(settings.run_dir)
     checkpoint = Path(settings.encoder.checkpoint)
-    corpora = {"train": corpus}
+    corpora: dict[str, EncodedCorpus | ShardedCorpus] = {"train": corpus}
     silent = Console(quiet=True)
     inputs = RunInputs(settings, folder, Splits(), labels, checkpoint, tokenizer, corpora, silent)
     batches = make_batches(inputs)
@@ -55,13 +56,9 @@ def describe_schedule(schedule: Schedule) -> str:
 def judge_schedule(schedule: Schedule) -> Iterator[Verdict]:
     """Find a training that is too short to teach anything."""
     if schedule.updates < FEW_UPDATES:
+        updates = count_of(schedule.updates, "update")
+        taught = f"fewer than {FEW_UPDATES}, which have taught no corpus anything of use"
         epochs = enough_epochs(schedule)
-        yield Verdict(
-            name="few updates",
-            severity="error",
-            finding=f"The settings make {count_of(schedule.updates, 'update')}, fewer than "
-            f"{FEW_UPDATES}, which have taught no corpus anything of use",
-            advice=f"Set training.epochs to auto, or to at least {epochs:,}.",
-            count=1,
-            cases=(),
-        )
+        advice = f"Set training.epochs to auto, or to at least {epochs:,}."
+        kind = Kind("few updates", "error", advice)
+        yield kind.verdict(f"The settings make {updates}, {taught}")

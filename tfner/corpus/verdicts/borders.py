@@ -7,35 +7,42 @@ from collections.abc import Iterator, Mapping
 from unicodedata import category
 
 from tfner.corpus.ledger import Ledger
+from tfner.corpus.verdicts.dropped import entered
 from tfner.corpus.verdicts.verdict import (
     Case,
+    Kind,
     Splits,
     Verdict,
     add_location,
     count_of,
-    first_cases,
+    grade,
     locate,
+    marked_texts,
     quote,
 )
 from tfner.tagging.borders import trim_span
 
-PAIRS = {
-    "(": ")",
-    "[": "]",
-    "{": "}",
-    "«": "»",
-    "“": "”",
-    "「": "」",
-    "『": "』",
-    "（": "）",
-    "《": "》",
-}
+PAIRS = dict(zip("([{«「『（《", ")]}»」』）》", strict=True))
 OPENERS = {closing: opening for opening, closing in PAIRS.items()}
-QUOTES = "\"'`’"  # open and close, or stand for letters that are left out
+DOUBLE_QUOTES = '"“”„'  # which of them opens and which closes differs by language
 FOREIGN_ENDS = frozenset(",;:、，；：،؛")  # no name ends so
 # Names do, `Yahoo!` and `Mr.`; they are wrong where the name is mostly marked without.
 SENTENCE_ENDS = frozenset(".!?。！？।")
-OWN_STARTS = frozenset("@#&$£€.%¡¿*/\\'’`_-–—~+§")
+OWN_STARTS = frozenset(DOUBLE_QUOTES).union(PAIRS, "@#&$£€.%¡¿*/\\'’`_-–—~+§")
+
+
+MANY = 0.01  # of the entities
+BEGIN = "entity begins or ends", "entities begin or end"
+BLANKS = Kind(
+    "borders on blanks",
+    "hint",
+    "Move the borders; they are trimmed here, but other programs count them.",
+)
+PUNCTUATION = Kind(
+    "borders on punctuation",
+    "warning",
+    "Move the borders: a model learns them, and each is an error on what is right.",
+)
 
 
 def judge_borders(splits: Splits, ledgers: Mapping[str, Ledger]) -> Iterator[Verdict]:
@@ -50,56 +57,39 @@ def judge_borders(splits: Splits, ledgers: Mapping[str, Ledger]) -> Iterator[Ver
 
 def judge_blanks(splits: Splits, ledgers: Mapping[str, Ledger]) -> Iterator[Verdict]:
     """Find entities with blanks at a border, whether or not a reader has trimmed them."""
-    cases = []
-    for ledger in ledgers.values():
-        entries = (entry for entry in ledger.entries if entry.reason == "trimmed_border")
-        cases += [Case(entry.detail, (entry.where,)) for entry in entries]
+    cases = entered(ledgers, "trimmed_border")
     for _, where, document in locate(splits):
-        text = document.text
-        for entity in document.entities:
+        for entity, text in marked_texts(document):
             borders = entity.start, entity.end
-            if trim_span(text, *borders, document.words) != borders:
-                quoted = quote(text[entity.start : entity.end])
-                cases.append(Case(f"{entity.label} {quoted}", (where,)))
+            trimmed = trim_span(document.text, *borders, document.words)
+            if trimmed != borders:
+                what = f"{entity.label} {quote(text)}"
+                cases.append(Case(what, (where,)))
     if cases:
-        entities = count_of(len(cases), "entity begins or ends", "entities begin or end")
-        yield Verdict(
-            name="borders on blanks",
-            severity="hint",
-            finding=f"{entities} with a blank or a character without a sign",
-            advice="Move the borders; they were trimmed here, but other programs count them.",
-            count=len(cases),
-            cases=first_cases(cases),
-        )
+        begin = count_of(len(cases), *BEGIN)
+        yield BLANKS.verdict(f"{begin} with a blank or a character without a sign", cases)
 
 
 def judge_punctuation(splits: Splits) -> Iterator[Verdict]:
     """Find entities with punctuation at a border that belongs to the sentence."""
     texts = Counter()
     for _, _, document in locate(splits):
-        spans = ((entity.start, entity.end) for entity in document.entities)
-        texts.update(document.text[start:end] for start, end in spans)
-    wrong = {text for text in texts if is_wrong(text, texts)}
-    if not wrong:
+        texts.update(text for _, text in marked_texts(document))
+    where: dict[str, list[str]] = {text: [] for text in texts if is_wrong(text, texts)}
+    if not where:
         return
-    where: dict[str, list[str]] = {text: [] for text in wrong}
     for _, name, document in locate(splits):
-        for entity in document.entities:
-            text = document.text[entity.start : entity.end]
-            if text in wrong:
+        for _, text in marked_texts(document):
+            if text in where:
                 add_location(where[text], name)
-    count = sum(texts[text] for text in wrong)
-    ordered = sorted(wrong, key=lambda text: (-texts[text], text))
-    cases = first_cases(Case(quote(text), tuple(where[text])) for text in ordered)
-    begin = count_of(count, "entity begins or ends", "entities begin or end")
-    yield Verdict(
-        name="borders on punctuation",
-        severity="warning",
-        finding=f"{begin} with punctuation of the sentence, {count_of(len(wrong), 'string')}",
-        advice="Move the borders: a model learns them, and each is an error on what is right.",
-        count=len(wrong),
-        cases=cases,
-    )
+    entities = sum(texts[text] for text in where)
+    frequent = sorted(where, key=lambda text: (-texts[text], text))
+    cases = [Case(quote(text), tuple(where[text])) for text in frequent]
+    begin = count_of(entities, *BEGIN)
+    strings = count_of(len(where), "string")
+    finding = f"{begin} with punctuation of the sentence, {strings}"
+    severity = grade(entities, texts.total(), MANY)
+    yield PUNCTUATION.verdict(finding, cases, severity=severity)
 
 
 def is_wrong(text: str, marked: Mapping[str, int]) -> bool:
@@ -118,14 +108,16 @@ def is_wrong(text: str, marked: Mapping[str, int]) -> bool:
     """
     if not any(map(str.isalnum, text)):
         return False
-    first, last = text[0], text[-1]
+    first = text[0]
+    last = text[-1]
     if last in FOREIGN_ENDS or lacks_partner(text, first) or lacks_partner(text, last):
         return True
-    bare = text[:-1].rstrip()
-    if last in SENTENCE_ENDS and last not in bare and marked.get(bare, 0) > marked.get(text, 0):
-        return True
-    is_known = first in OWN_STARTS or first in QUOTES or first in PAIRS
-    return category(first) == "Po" and not is_known
+    if last in SENTENCE_ENDS:
+        bare = text[:-1].rstrip()
+        is_rare = marked.get(bare, 0) > marked.get(text, 0)
+        if is_rare and last not in bare:
+            return True
+    return category(first) == "Po" and first not in OWN_STARTS
 
 
 def lacks_partner(text: str, character: str) -> bool:
@@ -134,8 +126,12 @@ def lacks_partner(text: str, character: str) -> bool:
     >>> lacks_partner("(a) b)", ")"), lacks_partner("a)", ")"), lacks_partner("'90s", "'")
     (True, True, False)
     """
-    if character == '"':
-        return text.count(character) % 2 == 1
+    if character in DOUBLE_QUOTES:
+        quotes = sum(map(text.count, DOUBLE_QUOTES))
+        return quotes % 2 == 1
     opening = OPENERS.get(character, character)
     closing = PAIRS.get(opening)
-    return closing is not None and text.count(opening) != text.count(closing)
+    if closing is None:
+        return False
+    opened = text.count(opening)
+    return opened != text.count(closing)

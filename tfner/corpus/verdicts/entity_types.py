@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
-from tfner.corpus.verdicts.verdict import (
-    Case,
-    Splits,
-    Verdict,
-    add_location,
-    count_of,
-    first_cases,
-    locate,
-)
+from tfner.corpus.verdicts.verdict import Case, Kind, Splits, Verdict, count_of, locate
 
 FEW_EXAMPLES = 50  # marked entities of a type in the split that is learned from
 SEPARATORS = re.compile(r"[\s_.-]+")
 SHORTEST_SINGULAR = 3  # letters; GAS is no plural of GA
 
 Counts = Mapping[str, Counter[str]]  # split -> type -> entities
-Examples = Mapping[tuple[str, str], Sequence[str]]  # (split, type) -> the first documents
+Examples = Mapping[str, Mapping[str, str]]  # split -> type -> the first document
+
+
+NO_ENTITIES = Kind(
+    "no entities", "error", "Check the format, the scheme and the columns that were read."
+)
+UNLEARNED = Kind(
+    "unlearned types",
+    "error",
+    "Mark them in {split} too, or drop them: each of their entities counts as a miss.",
+)
+UNSCORED = Kind(
+    "unscored types",
+    "warning",
+    "Add texts with them to {split}: its score says nothing of them.",
+)
+FEW = Kind(
+    "few examples", "warning", "Mark more of them, or make them one with a type that is near."
+)
+NAMES = Kind("type names", "warning", "Give each one name, or a model learns to tell them apart.")
 
 
 def judge_types(splits: Splits) -> Iterator[Verdict]:
@@ -30,133 +41,100 @@ def judge_types(splits: Splits) -> Iterator[Verdict]:
     The first split is the one that is learned from.
     """
     counts, examples = count_types(splits)
-    learned, *scored = counts
-    yield from judge_unlearned(learned, scored, counts, examples)
-    yield from judge_unscored(learned, scored, counts, examples)
+    learned = next(iter(splits))
+    if not counts[learned]:
+        yield NO_ENTITIES.verdict(f"{learned} has no entity to learn from")
+        return
+    yield from judge_unlearned(learned, counts, examples)
+    yield from judge_unscored(learned, counts, examples)
     yield from judge_few(learned, counts, examples)
     yield from judge_names(counts, examples)
 
 
 def count_types(splits: Splits) -> tuple[Counts, Examples]:
-    """Count entities by split and type, and name the first documents of each."""
+    """Count entities by split and type, and name the first document of each."""
     counts = {split: Counter() for split in splits}
-    examples = defaultdict(list)
+    examples = {split: {} for split in splits}
     for split, where, document in locate(splits):
         for entity in document.entities:
             counts[split][entity.label] += 1
-            add_location(examples[split, entity.label], where)
+            examples[split].setdefault(entity.label, where)
     return counts, examples
 
 
-def judge_unlearned(
-    learned: str, scored: Sequence[str], counts: Counts, examples: Examples
-) -> Iterator[Verdict]:
-    """Find types that only stand where nothing is learned from, each entity of which is a miss."""
-    if not counts[learned]:
-        finding = f"{learned} has no entity to learn from"
-        advice = "Check the format, the scheme and the columns that were read."
-        named = {"name": "no entities", "count": 1, "cases": ()}
-        yield Verdict(severity="error", finding=finding, advice=advice, **named)
-        return
+def judge_unlearned(learned: str, counts: Counts, examples: Examples) -> Iterator[Verdict]:
+    """Find types that only stand where nothing is learned from."""
+    known = counts[learned]
     missing = Counter()
-    for split in scored:
-        missing.update(counts[split])
-    missing = Counter({label: missing[label] for label in missing if label not in counts[learned]})
+    where: dict[str, str] = {}
+    for split, own in counts.items():
+        missing += without(own, known)
+        where = {**examples[split], **where}
     if missing:
-        types = count_of(len(missing), "type")
         entities = count_of(missing.total(), "entity", "entities")
-        stand = "stands" if len(missing) == 1 else "stand"
-        finding = f"{types} with {entities} {stand} in no text of {learned}"
-        yield Verdict(
-            name="unlearned types",
-            severity="error",
-            finding=finding,
-            advice=f"Mark them in {learned} too, or drop them: each of these counts as a miss.",
-            count=len(missing),
-            cases=list_types(missing, scored, examples),
-        )
+        types = count_of(len(missing), "type stands", "types stand")
+        cases = list_types(missing, where)
+        finding = f"{types} in no text of {learned}, with {entities}"
+        yield UNLEARNED.verdict(finding, cases, split=learned)
 
 
-def judge_unscored(
-    learned: str, scored: Sequence[str], counts: Counts, examples: Examples
-) -> Iterator[Verdict]:
-    """Find types that a split which is scored lacks."""
-    for split in scored:
-        if not counts[split]:
-            continue
-        lacking = {label: n for label, n in counts[learned].items() if label not in counts[split]}
-        if lacking:
-            stand = "stands" if len(lacking) == 1 else "stand"
-            types = count_of(len(lacking), "type")
-            yield Verdict(
-                name="unscored types",
-                severity="warning",
-                finding=f"{types} of {learned} {stand} nowhere in {split}",
-                advice=f"Add texts with them to {split}: its score says nothing of them.",
-                count=len(lacking),
-                cases=list_types(Counter(lacking), [learned], examples),
-            )
+def without(counts: Counter[str], others: Counter[str]) -> Counter[str]:
+    """Keep the counts of types that others lack.
+
+    >>> without(Counter(PER=3, LOC=2), Counter(PER=1))
+    Counter({'LOC': 2})
+    """
+    kept = {label: count for label, count in counts.items() if label not in others}
+    return Counter(kept)
+
+
+def judge_unscored(learned: str, counts: Counts, examples: Examples) -> Iterator[Verdict]:
+    """Find types that a split with entities lacks."""
+    known = counts[learned]
+    for split, own in counts.items():
+        lacking = without(known, own)
+        if own and lacking:
+            types = count_of(len(lacking), "type", "types")
+            cases = list_types(lacking, examples[learned])
+            finding = f"{split} has nothing of {types} of {learned}"
+            yield UNSCORED.verdict(finding, cases, split=split)
 
 
 def judge_few(learned: str, counts: Counts, examples: Examples) -> Iterator[Verdict]:
     """Find types with less than FEW_EXAMPLES entities to learn from."""
-    few = Counter({label: n for label, n in counts[learned].items() if n < FEW_EXAMPLES})
+    own = counts[learned]
+    frequent = {label for label, count in own.items() if count >= FEW_EXAMPLES}
+    few = without(own, Counter(frequent))
     if few:
-        types = count_of(len(few), "type")
-        have = "has" if len(few) == 1 else "have"
-        yield Verdict(
-            name="few examples",
-            severity="warning",
-            finding=f"{types} of {learned} {have} less than {FEW_EXAMPLES} examples",
-            advice="Mark more of them, or make them one with a type that is near.",
-            count=len(few),
-            cases=list_types(few, [learned], examples),
-        )
+        types = count_of(len(few), "type has", "types have")
+        cases = list_types(few, examples[learned])
+        yield FEW.verdict(f"{types} less than {FEW_EXAMPLES} examples in {learned}", cases)
 
 
-def list_types(totals: Counter[str], splits: Sequence[str], examples: Examples) -> tuple[Case, ...]:
+def list_types(counts: Counter[str], where: Mapping[str, str]) -> list[Case]:
     """Make a case of each type, the rarest first."""
-    cases = []
-    for label, count in sorted(totals.items(), key=rarest_first):
-        where = [name for split in splits for name in examples.get((split, label), ())]
-        cases.append(Case(f"{label} {count:,}", tuple(where[:1])))
-    return first_cases(cases)
-
-
-def rarest_first(item: tuple[str, int]) -> tuple[int, str]:
-    """Sort types by their number of entities, then by name."""
-    label, count = item
-    return count, label
+    by_name = sorted(counts)
+    rarest_first = sorted(by_name, key=counts.__getitem__)
+    return [Case(f"{label} {counts[label]:,}", (where[label],)) for label in rarest_first]
 
 
 def judge_names(counts: Counts, examples: Examples) -> Iterator[Verdict]:
     """Find types whose names differ in case, in a separator or by a plural."""
     totals = Counter()
-    for split in counts.values():
-        totals.update(split)
-    groups = same_names(totals)
-    if groups:
-        cases = []
-        for names in groups:
-            counted = ", ".join(f"{name} {totals[name]:,}" for name in names)
-            where = tuple(examples_of(names, counts, examples))
-            cases.append(Case(counted, where))
-        pairs = count_of(len(groups), "type has", "types have")
-        yield Verdict(
-            name="type names",
-            severity="warning",
-            finding=f"{pairs} names that differ in case, in a separator or by a plural alone",
-            advice="Give each one name, or a model learns to tell them apart.",
-            count=len(groups),
-            cases=first_cases(cases),
-        )
-
-
-def examples_of(names: Sequence[str], counts: Counts, examples: Examples) -> Iterator[str]:
-    """Name the first document of each type."""
-    for name in names:
-        found = [where for split in counts for where in examples.get((split, name), ())]
-        yield from found[:1]
+    where: dict[str, str] = {}
+    for split, own in counts.items():
+        totals += own
+        where = {**examples[split], **where}
+    cases = []
+    for names in same_names(totals):
+        counted = [f"{name} {totals[name]:,}" for name in names]
+        shown = [where[name] for name in names]
+        what = ", ".join(counted)
+        cases.append(Case(what, tuple(shown)))
+    if cases:
+        types = count_of(len(cases), "type has", "types have")
+        finding = f"{types} names that differ in case, in a separator or by a plural alone"
+        yield NAMES.verdict(finding, cases)
 
 
 def same_names(names: Iterable[str]) -> list[tuple[str, ...]]:
@@ -174,9 +152,12 @@ def same_names(names: Iterable[str]) -> list[tuple[str, ...]]:
         for singular in singulars(key) & by_key.keys():
             joined = groups[key] | groups[singular]
             groups |= dict.fromkeys(joined, joined)
-    distinct = {frozenset(keys) for keys in groups.values()}
-    found = (tuple(sorted(name for key in keys for name in by_key[key])) for keys in distinct)
-    return sorted(names for names in found if len(names) > 1)
+    found = set()
+    for keys in groups.values():
+        names = sorted(name for key in keys for name in by_key[key])
+        if len(names) > 1:
+            found.add(tuple(names))
+    return sorted(found)
 
 
 def singulars(name: str) -> set[str]:

@@ -34,7 +34,8 @@ def judge_corpus(
         ledgers: by split, what was dropped, trimmed and repaired when it was read and labelled.
         token_stats: by split, what a tokenizer makes of it.
     """
-    return worst_first(_judge(splits, ledgers or {}, token_stats or {}))
+    verdicts = _judge(splits, ledgers or {}, token_stats or {})
+    return worst_first(verdicts)
 
 
 def _judge(
@@ -47,7 +48,7 @@ def _judge(
         yield from judge_texts(splits)
         yield from judge_strings(splits)
         yield from judge_borders(splits, ledgers)
-        yield from judge_dropped(ledgers)
+        yield from judge_dropped(splits, ledgers)
         yield from judge_vocabulary(splits, token_stats)
 
 

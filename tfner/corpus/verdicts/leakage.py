@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -11,12 +10,12 @@ from tfner.corpus.verdicts.minhash import near_duplicates, normalize
 from tfner.corpus.verdicts.texts import digest_of
 from tfner.corpus.verdicts.verdict import (
     Case,
+    Kind,
     Located,
     Severity,
     Splits,
     Verdict,
     count_of,
-    first_cases,
     locate,
     quote,
 )
@@ -29,9 +28,19 @@ MANY, SOME = 0.1, 0.01
 class Leak(NamedTuple):
     """Hold a document of a split, the one of an earlier split, and how similar they are."""
 
-    document: Located
+    located: Located
     source: Located
-    similarity: float  # 1 where the texts are the same
+    similarity: float
+    is_same: bool = True  # word for word
+
+    @property
+    def has_entities(self) -> bool:
+        return bool(self.located.document.entities)
+
+
+LEAKAGE = Kind(
+    "leakage", "error", "Take them out of one: the score on {split} is that of memory there."
+)
 
 
 def judge_leakage(splits: Splits) -> Iterator[Verdict]:
@@ -39,25 +48,31 @@ def judge_leakage(splits: Splits) -> Iterator[Verdict]:
 
     A document that stands there word for word is compared no further.
     """
-    by_split: dict[str, list[Located]] = defaultdict(list)
+    by_split: dict[str, list[Located]] = {split: [] for split in splits}
     for located in locate(splits):
         if located.document.text.strip():
             by_split[located.split].append(located)
     for earlier, later in combinations(splits, 2):
         leaks = find_leaks(by_split[earlier], by_split[later])
         if leaks:
-            yield judge_leaks(leaks, earlier, later, len(splits[later]))
+            documents = len(splits[later])
+            finding = count_leaks(leaks, documents, earlier, later)
+            severity = severity_of(len(leaks) / documents)
+            cases = list(map(describe, marked_first(leaks)))
+            yield LEAKAGE.verdict(finding, cases, severity=severity, split=later)
 
 
 def find_leaks(earlier: Sequence[Located], later: Sequence[Located]) -> list[Leak]:
-    """Find the documents of a later split that stand in an earlier one, in their order."""
-    first_of = {}
+    """Find the documents of a later split that stand in an earlier one, the same texts first."""
+    first_of: dict[bytes, Located] = {}
     for located in earlier:
-        first_of.setdefault(digest_of(located.document.text), located)
+        digest = digest_of(located.document.text)
+        first_of.setdefault(digest, located)
     leaks = []
     others = []
     for located in later:
-        source = first_of.get(digest_of(located.document.text))
+        digest = digest_of(located.document.text)
+        source = first_of.get(digest)
         if source is None:
             others.append(located)
         else:
@@ -65,7 +80,9 @@ def find_leaks(earlier: Sequence[Located], later: Sequence[Located]) -> list[Lea
     sources = list(first_of.values())
     near = near_duplicates(normalized(sources), normalized(others), NEAR)
     for row, (source_row, similarity) in near.items():
-        leaks.append(Leak(others[row], sources[source_row], similarity))
+        source = sources[source_row]
+        leak = Leak(others[row], source, similarity, is_same=False)
+        leaks.append(leak)
     return leaks
 
 
@@ -74,32 +91,30 @@ def normalized(documents: Sequence[Located]) -> list[str]:
     return [normalize(located.document.text) for located in documents]
 
 
-def judge_leaks(leaks: Sequence[Leak], earlier: str, later: str, documents: int) -> Verdict:
-    """Count what leaks from one split into a later one; documents with entities come first."""
-    exact = sum(leak.similarity == 1 for leak in leaks)
-    marked = sum(bool(leak.document.document.entities) for leak in leaks)
-    ways = f"{exact:,} word for word, {len(leaks) - exact:,} nearly, {marked:,} with entities"
+def count_leaks(leaks: Sequence[Leak], documents: int, earlier: str, later: str) -> str:
+    """Say how many documents leak, in which way, and how many of them have entities."""
+    exact = sum(leak.is_same for leak in leaks)
+    near = len(leaks) - exact
+    marked = sum(leak.has_entities for leak in leaks)
+    ways = f"{exact:,} word for word, {near:,} nearly, {marked:,} with entities"
     of_all = f"{len(leaks):,} of {count_of(documents, 'document')} of {later}"
-    stand = "stands" if len(leaks) == 1 else "stand"
-    ordered = sorted(leaks, key=lambda leak: not leak.document.document.entities)
-    return Verdict(
-        name="leakage",
-        severity=grade(len(leaks) / documents),
-        finding=f"{of_all} {stand} in {earlier} too ({ways})",
-        advice=f"Take them out of one: the score on {later} is that of memory there.",
-        count=len(leaks),
-        cases=first_cases(map(describe, ordered)),
-    )
+    return f"{of_all} are in {earlier} too ({ways})"
+
+
+def marked_first(leaks: Sequence[Leak]) -> list[Leak]:
+    """Sort leaks so that documents with entities come first."""
+    return sorted(leaks, key=lambda leak: not leak.has_entities)
 
 
 def describe(leak: Leak) -> Case:
     """Name both documents, and how similar they are where they are not the same."""
-    sign = "=" if leak.similarity == 1 else f"≈ {leak.similarity:.2f}"
-    where = f"{leak.document.where} {sign} {leak.source.where}"
-    return Case(quote(leak.document.document.text), (where,))
+    sign = "=" if leak.is_same else f"≈ {leak.similarity:.2f}"
+    where = f"{leak.located.where} {sign} {leak.source.where}"
+    what = quote(leak.located.document.text)
+    return Case(what, (where,))
 
 
-def grade(share: float) -> Severity:
+def severity_of(share: float) -> Severity:
     """Choose a severity by the share of documents that leak."""
     if share >= MANY:
         return "error"

@@ -18,6 +18,12 @@ CHARACTERS_AT_ONCE = 1 << 16  # what fits in the processor's cache
 PAIRS_AT_ONCE = 1 << 16
 MOST_COMPARED = 20  # earlier texts that a text is compared with in a band
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, 2^64 / golden ratio
+HALF = np.uint64(32)
+SHIFTS = HALF, np.uint64(29)
+RANDOM = np.random.default_rng(1)
+# A hash of a hash is the upper half of multiplier * it + offset; an odd multiplier loses nothing.
+MULTIPLIERS = RANDOM.integers(1 << 63, size=HASHES, dtype=np.uint64) * 2 + 1
+OFFSETS = RANDOM.integers(1 << 63, size=HASHES, dtype=np.uint64)
 
 
 def normalize(text: str) -> str:
@@ -41,8 +47,10 @@ def shingles(text: str) -> set[str]:
 
 def jaccard(one: str, other: str) -> float:
     """Divide the shingles that two normalized texts share by those that either has."""
-    first, second = shingles(one), shingles(other)
-    return len(first & second) / len(first | second)
+    first = shingles(one)
+    second = shingles(other)
+    shared = len(first & second)
+    return shared / len(first | second)
 
 
 def signatures(texts: Iterable[str]) -> np.ndarray:
@@ -52,9 +60,6 @@ def signatures(texts: Iterable[str]) -> np.ndarray:
     >>> bool((one == other).mean() > 0.4), bool((one == third).mean() < 0.1)
     (True, True)
     """
-    random = np.random.default_rng(1)
-    most = np.iinfo(np.uint64).max
-    multipliers, offsets = random.integers(most, size=(2, HASHES), dtype=np.uint64, endpoint=True)
     found = [np.zeros((0, HASHES), np.uint32)]
     block: list[str] = []
     held = 0
@@ -62,50 +67,53 @@ def signatures(texts: Iterable[str]) -> np.ndarray:
         block.append(text)
         held += len(text)
         if held >= CHARACTERS_AT_ONCE:
-            found.append(_signatures_of_block(block, multipliers | np.uint64(1), offsets))
-            block, held = [], 0
+            found.append(_signatures_of_block(block))
+            block = []
+            held = 0
     if block:
-        found.append(_signatures_of_block(block, multipliers | np.uint64(1), offsets))
+        found.append(_signatures_of_block(block))
     return np.concatenate(found)
 
 
-def _signatures_of_block(
-    texts: Sequence[str], multipliers: np.ndarray, offsets: np.ndarray
-) -> np.ndarray:
+def _signatures_of_block(texts: Sequence[str]) -> np.ndarray:
     """Take the least of each hash over the shingles of each text."""
     padded = [text.ljust(SHINGLE, "\0") for text in texts]
-    runs = np.array([len(text) - SHINGLE + 1 for text in padded])
+    lengths = np.array(list(map(len, padded)))
     hashed = _hash_shingles("".join(padded))
-    lengths = runs + SHINGLE - 1
     is_within = np.ones(lengths.sum(), np.bool_)
     ends = np.cumsum(lengths)
     for i in range(1, SHINGLE):  # shingles that begin in one text and end in the next
         is_within[ends - i] = False
-    hashed = hashed[is_within[: len(hashed)]]
-    begins = np.cumsum(runs) - runs
+    own = hashed[is_within[: len(hashed)]]
+    shingle_counts = lengths - SHINGLE + 1
+    begins = np.cumsum(shingle_counts) - shingle_counts
     found = np.empty((len(texts), HASHES), np.uint32)
     for i in range(HASHES):
-        permuted = (hashed * multipliers[i] + offsets[i]) >> np.uint64(32)
-        found[:, i] = np.minimum.reduceat(permuted, begins)
+        permuted = own * MULTIPLIERS[i] + OFFSETS[i]
+        upper = permuted >> HALF
+        found[:, i] = np.minimum.reduceat(upper, begins)
     return found
 
 
 def _hash_shingles(text: str) -> np.ndarray:
     """Hash each run of SHINGLE characters; uint64 [len(text) - SHINGLE + 1]."""
     encoded = text.encode("utf-32-le", "surrogatepass")
-    codes = np.frombuffer(encoded, np.uint32).astype(np.uint64)
+    codes = np.frombuffer(encoded, np.uint32)
     runs = len(codes) - SHINGLE + 1
     hashed = np.zeros(runs, np.uint64)
     for i in range(SHINGLE):
-        hashed = _mix(hashed + codes[i : i + runs])
+        following = codes[i : i + runs]
+        hashed = _mix(hashed + following)
     return hashed
 
 
 def _mix(hashed: np.ndarray) -> np.ndarray:
     """Let every bit change all others."""
-    hashed = (hashed ^ (hashed >> np.uint64(32))) * FACTOR
-    hashed = (hashed ^ (hashed >> np.uint64(29))) * FACTOR
-    return hashed ^ (hashed >> np.uint64(32))
+    for shift in SHIFTS:
+        upper = hashed >> shift
+        hashed = (hashed ^ upper) * FACTOR
+    upper = hashed >> HALF
+    return hashed ^ upper
 
 
 def candidate_pairs(earlier_EH: np.ndarray, later_LH: np.ndarray) -> np.ndarray:
@@ -123,24 +131,36 @@ def candidate_pairs(earlier_EH: np.ndarray, later_LH: np.ndarray) -> np.ndarray:
     for first in range(0, HASHES, BAND):
         earlier = _band_keys(earlier_EH, first)
         later = _band_keys(later_LH, first)
-        order = np.argsort(earlier, kind="stable")
-        ordered = earlier[order]
-        left = np.searchsorted(ordered, later, "left")
-        right = np.searchsorted(ordered, later, "right")
-        partners = np.minimum(right - left, MOST_COMPARED)
-        rows = np.arange(len(later)).repeat(partners)
-        begins = np.cumsum(partners) - partners
-        nth = np.arange(len(rows)) - begins.repeat(partners)
-        found = order[left.repeat(partners) + nth]
-        pairs.append(np.stack([rows, found], axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)
+        pairs.append(equal_pairs(earlier, later))
+    joined = np.concatenate(pairs)
+    return np.unique(joined, axis=0)
+
+
+def equal_pairs(earlier_E: np.ndarray, later_L: np.ndarray) -> np.ndarray:
+    """Pair each later key with the first MOST_COMPARED earlier ones that equal it; int [P, 2].
+
+    >>> equal_pairs(np.array([7, 5, 7]), np.array([7, 6])).tolist()
+    [[0, 0], [0, 2]]
+    """
+    order = np.argsort(earlier_E, kind="stable")
+    ordered = earlier_E[order]
+    left = np.searchsorted(ordered, later_L, "left")
+    right = np.searchsorted(ordered, later_L, "right")
+    partners = np.minimum(right - left, MOST_COMPARED)
+    rows = np.arange(len(later_L)).repeat(partners)
+    begins = np.cumsum(partners) - partners
+    shifts = left - begins  # from where a row's pairs begin to where its partners do
+    partner_numbers = np.arange(len(rows)) + shifts.repeat(partners)
+    found = order[partner_numbers]
+    return np.stack([rows, found], axis=1)
 
 
 def _band_keys(signatures_DH: np.ndarray, first: int) -> np.ndarray:
     """Hash a band of each signature to one number; uint64 [D]."""
     keys = np.zeros(len(signatures_DH), np.uint64)
     for i in range(first, first + BAND):
-        keys = _mix(keys + signatures_DH[:, i])
+        hashes = signatures_DH[:, i]
+        keys = _mix(keys + hashes)
     return keys
 
 
@@ -148,9 +168,11 @@ def estimate(earlier_EH: np.ndarray, later_LH: np.ndarray, pairs_P2: np.ndarray)
     """Estimate the Jaccard similarity of pairs of texts; float [P]."""
     found = [np.zeros(0)]
     for begin in range(0, len(pairs_P2), PAIRS_AT_ONCE):
-        rows, others = pairs_P2[begin : begin + PAIRS_AT_ONCE].T
+        block = pairs_P2[begin : begin + PAIRS_AT_ONCE]
+        rows, others = block.T
         is_same = later_LH[rows] == earlier_EH[others]
-        found.append(is_same.mean(axis=1))
+        share = is_same.mean(axis=1)
+        found.append(share)
     return np.concatenate(found)
 
 
@@ -170,14 +192,17 @@ def near_duplicates(
         {row of later: (row of earlier, similarity)}, of each the first that is found, in the order
         of what was estimated.
     """
-    earlier_EH, later_LH = signatures(earlier), signatures(later)
+    earlier_EH = signatures(earlier)
+    later_LH = signatures(later)
     pairs = candidate_pairs(earlier_EH, later_LH)
     estimates = estimate(earlier_EH, later_LH, pairs)
-    slack = 3 * (least * (1 - least) / HASHES) ** 0.5  # three standard deviations
-    order = np.lexsort((-estimates, pairs[:, 0]))
-    is_likely = estimates[order] >= least - slack
+    deviation = (least * (1 - least) / HASHES) ** 0.5
+    is_likely = estimates >= least - 3 * deviation
+    likely = pairs[is_likely]
+    order = np.lexsort((-estimates[is_likely], likely[:, 0]))
     found: dict[int, tuple[int, float]] = {}
-    for row, other in pairs[order[is_likely]].tolist():
+    ordered: list[tuple[int, int]] = likely[order].tolist()
+    for row, other in ordered:
         if row not in found:
             similarity = jaccard(earlier[other], later[row])
             if similarity >= least:

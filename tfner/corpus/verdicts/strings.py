@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tfner.corpus.verdicts.verdict import (
+    LOCATIONS_KEPT,
     Case,
-    Severity,
+    Kind,
     Splits,
     Verdict,
     add_location,
     count_of,
-    first_cases,
+    grade,
     locate,
+    marked_texts,
     quote,
 )
 from tfner.documents import Document, Entity
@@ -29,6 +31,7 @@ from tfner.tagging.word_tags import covered_words
 
 Words = tuple[str, ...]
 MANY = 0.05  # of the marks of a corpus
+UNMARKED_LABEL = ""  # among the labels of examples
 # Scripts without spaces between words: each character is a word, so that a name is found in them.
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 # In raw text a word begins and ends with a letter or digit, or is one character of punctuation.
@@ -52,7 +55,8 @@ class Usage:
     @property
     def odd_labels(self) -> int:
         """Count the marks whose label is not its most frequent one."""
-        return self.marked - max(self.labels.values())
+        most = max(self.labels.values())
+        return self.marked - most
 
     @property
     def odd_marks(self) -> int:
@@ -68,85 +72,83 @@ class WordRow(NamedTuple):
     ends: list[int]
 
 
+SEVERAL_LABELS = Kind(
+    "several labels",
+    "warning",
+    "Look at the rarer label of each: it is a mistake, or the context must tell it.",
+)
+UNMARKED = Kind(
+    "unmarked strings",
+    "warning",
+    "Mark them everywhere or nowhere, but where the context tells the difference.",
+)
+
+
 def judge_strings(splits: Splits) -> Iterator[Verdict]:
     """Find strings with several labels, and strings that are marked here and unmarked there."""
-    usages = count_usages(splits)
-    marks = sum(usage.marked for usage in usages.values())
-    yield from judge_labels(usages.values(), marks)
-    yield from judge_unmarked(usages.values(), marks)
+    usages = list(count_usages(splits).values())
+    usages.sort(key=lambda usage: usage.text)
+    yield from judge_labels(usages)
+    yield from judge_unmarked(usages)
 
 
-def judge_labels(usages: Iterable[Usage], marks: int) -> Iterator[Verdict]:
+def judge_labels(usages: Sequence[Usage]) -> Iterator[Verdict]:
     """Find strings with several labels, those first that have the most marks of a rarer one."""
     found = [usage for usage in usages if usage.odd_labels]
-    if not found:
-        return
-    found.sort(key=lambda usage: (-usage.odd_labels, usage.text))
-    odd = sum(usage.odd_labels for usage in found)
-    strings = count_of(len(found), "string has", "strings have")
-    yield Verdict(
-        name="several labels",
-        severity=grade(odd, marks),
-        finding=f"{strings} several labels, {share_of(odd, marks)} not the string's usual one",
-        advice="Look at the rarer label of each: it is a mistake, or the context must tell it.",
-        count=len(found),
-        cases=first_cases(map(case_of_labels, found)),
-    )
+    if found:
+        found.sort(key=lambda usage: -usage.odd_labels)
+        odd = sum(usage.odd_labels for usage in found)
+        marks = sum(usage.marked for usage in usages)
+        strings = count_of(len(found), "string has", "strings have")
+        finding = f"{strings} several labels, {odd:,} of {marks:,} marks not the usual one"
+        severity = grade(odd, marks, MANY)
+        cases = list(map(case_of_labels, found))
+        yield SEVERAL_LABELS.verdict(finding, cases, severity=severity)
 
 
-def judge_unmarked(usages: Iterable[Usage], marks: int) -> Iterator[Verdict]:
+def judge_unmarked(usages: Sequence[Usage]) -> Iterator[Verdict]:
     """Find strings that are marked here and unmarked there, the most undecided first."""
     found = [usage for usage in usages if usage.odd_marks]
-    if not found:
-        return
-    found.sort(key=lambda usage: (-usage.odd_marks, usage.text))
-    odd = sum(usage.odd_marks for usage in found)
-    strings = count_of(len(found), "string is", "strings are")
-    unmarked = sum(usage.unmarked for usage in found)
-    times = count_of(unmarked, "time", "times")
-    agree = f"to agree, {count_of(odd, 'mark')} would change"
-    yield Verdict(
-        name="unmarked strings",
-        severity=grade(odd, marks),
-        finding=f"{strings} marked here and unmarked there, {times}; {agree}",
-        advice="Mark them everywhere or nowhere, but where the context tells the difference.",
-        count=len(found),
-        cases=first_cases(map(case_of_marks, found)),
-    )
-
-
-def grade(odd: int, marks: int) -> Severity:
-    """Choose a warning where the share of marks at odds is large, else a hint."""
-    return "warning" if odd >= MANY * marks else "hint"
-
-
-def share_of(odd: int, marks: int) -> str:
-    """Write so many of all marks.
-
-    >>> share_of(1, 200)
-    '1 of 200 marks'
-    """
-    return f"{odd:,} of {count_of(marks, 'mark')}"
+    if found:
+        found.sort(key=lambda usage: -usage.odd_marks)
+        odd = sum(usage.odd_marks for usage in found)
+        marks = sum(usage.marked for usage in usages)
+        strings = count_of(len(found), "string is", "strings are")
+        times = count_of(sum(usage.unmarked for usage in found), "time")
+        agree = f"{count_of(odd, 'mark')} would change for them to agree"
+        finding = f"{strings} marked here and unmarked there, {times}; {agree}"
+        severity = grade(odd, marks, MANY)
+        cases = list(map(case_of_marks, found))
+        yield UNMARKED.verdict(finding, cases, severity=severity)
 
 
 def case_of_labels(usage: Usage) -> Case:
     """Say how often a string has each label, and where it has the rarer ones."""
-    by_frequency = sorted(usage.labels.items(), key=lambda item: (-item[1], item[0]))
-    counted = ", ".join(f"{label} {count:,}" for label, count in by_frequency)
-    rarer = [label for label, _ in by_frequency[1:]]
+    counts = sorted(usage.labels.items(), key=most_frequent_first)
+    counted = [f"{label} {count:,}" for label, count in counts]
+    rarer = [label for label, _ in counts[1:]]
     where = [name for label in rarer for name in usage.examples[label]]
-    return Case(f"{quote(usage.text)} {counted}", tuple(where[:3]))
+    shown = where[:LOCATIONS_KEPT]
+    listed = ", ".join(counted)
+    return Case(f"{quote(usage.text)} {listed}", tuple(shown))
+
+
+def most_frequent_first(item: tuple[str, int]) -> tuple[int, str]:
+    """Sort labels by how often they are given, then by name."""
+    label, count = item
+    return -count, label
 
 
 def case_of_marks(usage: Usage) -> Case:
     """Say how often a string is marked and not, and where it is as it rarely is."""
     counted = f"marked {usage.marked:,}, unmarked {usage.unmarked:,}"
+    names = usage.examples[UNMARKED_LABEL]
+    way = "unmarked"
     if usage.marked < usage.unmarked:
-        label = max(usage.labels, key=lambda label: usage.labels[label])
-        rarer = f"marked in {usage.examples[label][0]}"
-    else:
-        rarer = f"unmarked in {', '.join(usage.examples[''])}"
-    return Case(f"{quote(usage.text)} {counted}", (rarer,))
+        names = [name for label in usage.labels for name in usage.examples[label]]
+        way = "marked"
+    listed = ", ".join(names[:LOCATIONS_KEPT])
+    return Case(f"{quote(usage.text)} {counted}", (f"{way} in {listed}",))
 
 
 def count_usages(splits: Splits) -> dict[Words, Usage]:
@@ -161,20 +163,22 @@ def count_usages(splits: Splits) -> dict[Words, Usage]:
         for words in find_unmarked(row, document.entities, lengths, usages):
             usage = usages[words]
             usage.unmarked += 1
-            add_location(usage.examples[""], where)
+            names = usage.examples[UNMARKED_LABEL]
+            add_location(names, where)
     return usages
 
 
 def add_marks(document: Document, where: str, usages: dict[Words, Usage]) -> None:
     """Count the marks of a document."""
     row = split_words(document)
-    for entity in document.entities:
-        words = words_of(entity, document, row)
-        if any(map(str.isalnum, "".join(words))):
-            text = document.text[entity.start : entity.end]
-            usage = usages.setdefault(words, Usage(text))
+    for entity, text in marked_texts(document):
+        if any(map(str.isalnum, text)):
+            words = words_of(entity, document, row)
+            new = Usage(text)
+            usage = usages.setdefault(words, new)
             usage.labels[entity.label] += 1
-            add_location(usage.examples[entity.label], where)
+            names = usage.examples[entity.label]
+            add_location(names, where)
 
 
 def split_words(document: Document) -> WordRow:
@@ -211,9 +215,10 @@ def lengths_by_first_word(usages: Iterable[Words]) -> dict[str, list[int]]:
     """
     lengths = defaultdict(set)
     for words in usages:
-        is_character = len(words) == 1 and re.fullmatch(f"[{UNSPACED}]", words[0])
+        first = words[0]
+        is_character = len(words) == 1 and re.fullmatch(f"[{UNSPACED}]", first)
         if not is_character:  # which is within many a longer word
-            lengths[words[0]].add(len(words))
+            lengths[first].add(len(words))
     return {first: sorted(counts, reverse=True) for first, counts in lengths.items()}
 
 
@@ -230,8 +235,9 @@ def find_unmarked(
     while i < len(words):
         step = 1
         for length in lengths.get(words[i], ()):
-            candidate = tuple(words[i : i + length])
-            if candidate in usages and all(is_free[i : i + length]):
+            end = i + length
+            candidate = tuple(words[i:end])
+            if candidate in usages and all(is_free[i:end]):
                 yield candidate
                 step = length
                 break
@@ -245,5 +251,6 @@ def free_words(row: WordRow, entities: Sequence[Entity]) -> list[bool]:
         first = bisect_right(row.ends, entity.start)
         last = bisect_left(row.starts, entity.end)
         if first < last:
-            is_free[first:last] = [False] * (last - first)
+            covered = last - first
+            is_free[first:last] = [False] * covered
     return is_free

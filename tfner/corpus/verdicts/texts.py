@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from tfner.corpus.verdicts.verdict import (
+    LOCATIONS_KEPT,
     Case,
+    Kind,
     Splits,
     Verdict,
     add_location,
     count_of,
-    first_cases,
     locate,
     quote,
 )
@@ -31,44 +32,61 @@ class Marking:
     where: list[str] = field(default_factory=list)
 
 
+CONTRADICTORY = Kind(
+    "contradictory texts",
+    "warning",
+    "Make their marks the same: of each text one set of marks is right at most.",
+)
+
+
 def judge_texts(splits: Splits) -> Iterator[Verdict]:
     """Find texts that stand in several documents with different marks."""
+    found = []
+    documents = 0
+    for markings in markings_of_repeated(splits):
+        if len(markings) > 1:
+            documents += sum(marking.documents for marking in markings)
+            case = describe(markings)
+            found.append(case)
+    if found:
+        texts = count_of(len(found), "text stands", "texts stand")
+        finding = f"{texts} in {documents:,} documents with different marks"
+        yield CONTRADICTORY.verdict(finding, found)
+
+
+def markings_of_repeated(splits: Splits) -> Iterator[list[Marking]]:
+    """Give the ways in which each text that stands in several documents is marked."""
     digests = Counter(digest_of(located.document.text) for located in locate(splits))
-    repeated = {digest for digest, count in digests.items() if count > 1}
     markings: dict[bytes, dict[Marks, Marking]] = defaultdict(dict)
     for _, where, document in locate(splits):
         digest = digest_of(document.text)
-        if digest in repeated and document.text.strip():
+        is_blank = not document.text.strip()
+        if digests[digest] > 1 and not is_blank:
             marks = marks_of(document)
-            marking = markings[digest].setdefault(marks, Marking(document.text))
+            new = Marking(document.text)
+            marking = markings[digest].setdefault(marks, new)
             marking.documents += 1
             add_location(marking.where, where)
-    found = [list(each.values()) for each in markings.values() if len(each) > 1]
-    if found:
-        texts = count_of(len(found), "text stands", "texts stand")
-        documents = sum(marking.documents for each in found for marking in each)
-        yield Verdict(
-            name="contradictory texts",
-            severity="warning",
-            finding=f"{texts} in {documents:,} documents with different marks",
-            advice="Make their marks the same: of each text one set of marks is right at most.",
-            count=len(found),
-            cases=first_cases(map(describe, found)),
-        )
+    for by_marks in markings.values():
+        yield list(by_marks.values())
 
 
 def digest_of(text: str) -> bytes:
     """Hash a text, so that no other is kept for it."""
     content = text.encode("utf-8", "surrogatepass")
-    return blake2b(content, digest_size=16).digest()
+    hashed = blake2b(content, digest_size=16)
+    return hashed.digest()
 
 
 def marks_of(document: Document) -> Marks:
     """Collect the entities of a document, in order."""
-    return tuple(sorted(entity.key for entity in document.entities))
+    keys = sorted(entity.key for entity in document.entities)
+    return tuple(keys)
 
 
 def describe(markings: list[Marking]) -> Case:
     """Quote a text and name a document of each way in which it is marked."""
-    where = tuple(marking.where[0] for marking in markings[:3])
-    return Case(quote(markings[0].text), where)
+    first = markings[0]
+    shown = markings[:LOCATIONS_KEPT]
+    where = [marking.where[0] for marking in shown]
+    return Case(quote(first.text), tuple(where))

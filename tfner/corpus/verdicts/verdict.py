@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from tfner.documents import Document
+from tfner.documents import Document, Entity
 from tfner.safeio.printable import one_line
 
 Severity = Literal["error", "warning", "hint"]
@@ -31,7 +30,7 @@ class Case(NamedTuple):
         return f"{self.what} ({where})" if where else self.what
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Verdict:
     """Hold what is wrong with a corpus.
 
@@ -56,18 +55,41 @@ class Verdict:
         """Say what, how often, and where the first few stand.
 
         >>> cases = (Case("PER 3", ("a.conll:1",)), Case("LOC 4"), Case("ORG 5"))
-        >>> named = {"name": "few examples", "severity": "hint", "advice": "Mark more."}
-        >>> Verdict(finding="9 types are few", count=9, cases=cases, **named).sentence
-        '9 types are few: PER 3 (a.conll:1); LOC 4; ORG 5; and 6 others'
+        >>> Verdict("few", "hint", "9 types are rare", "Mark more.", 9, cases).sentence
+        '9 types are rare: PER 3 (a.conll:1); LOC 4; ORG 5; and 6 others'
         """
-        named = list(map(str, self.cases[:CASES_NAMED]))
-        if not named:
+        shown = self.cases[:CASES_NAMED]
+        if not shown:
             return self.finding
+        named = list(map(str, shown))
         others = self.count - len(named)
-        if others > 0:
-            named.append(f"and {others:,} {'other' if others == 1 else 'others'}")
+        if others:
+            counted = count_of(others, "other")
+            named.append(f"and {counted}")
         listed = "; ".join(named)
         return f"{self.finding}: {listed}"
+
+
+class Kind(NamedTuple):
+    """Hold what the verdicts of a kind have in common; `advice` may name a `{split}`."""
+
+    name: str
+    severity: Severity
+    advice: str
+
+    def verdict(
+        self,
+        finding: str,
+        cases: Sequence[Case] = (),
+        *,
+        severity: Severity | None = None,
+        split: str = "",
+    ) -> Verdict:
+        """Make a verdict of this kind, with all its cases in the order of their weight."""
+        advice = self.advice.replace("{split}", split)
+        kept = tuple(cases[:CASES_KEPT])
+        severity = severity or self.severity
+        return Verdict(self.name, severity, finding, advice, len(cases), kept)
 
 
 class Located(NamedTuple):
@@ -85,21 +107,30 @@ def locate(splits: Splits) -> Iterator[Located]:
     >>> [located.where for located in locate(splits)]
     ['train.conll:1', 'dev document 1']
     """
-    files = Counter(Path(split).name for split in splits)
+    names = {split: Path(split).name for split in splits}
+    is_unique = len(set(names.values())) == len(names)
     for split, documents in splits.items():
-        file = Path(split).name
-        is_one = files[file] == 1
+        name = names[split] if is_unique else split
         for number, document in enumerate(documents, 1):
-            name = document.id or f"document {number}"
-            says_split = is_one and name.startswith(file)
-            where = name if says_split else f"{file if is_one else split} {name}"
+            where = document.id or f"document {number}"
+            if not where.startswith(name):
+                where = f"{name} {where}"
             yield Located(split, where, document)
 
 
-def first_cases(cases: Iterable[Case]) -> tuple[Case, ...]:
-    """Keep the first CASES_KEPT."""
-    kept = [case for case, _ in zip(cases, range(CASES_KEPT), strict=False)]
-    return tuple(kept)
+def marked_texts(document: Document) -> Iterator[tuple[Entity, str]]:
+    """Give each entity with the characters that it spans."""
+    for entity in document.entities:
+        yield entity, document.text[entity.start : entity.end]
+
+
+def grade(count: int, total: int, many: float) -> Severity:
+    """Choose a warning where the share of what is found is large, else a hint.
+
+    >>> grade(2, 100, many=0.05), grade(5, 100, many=0.05)
+    ('hint', 'warning')
+    """
+    return "warning" if count >= many * total else "hint"
 
 
 def add_location(locations: list[str], where: str) -> None:
@@ -114,10 +145,10 @@ def quote(text: str) -> str:
     >>> quote("New York")
     '"New York"'
     """
-    shown = one_line(text[: LONGEST_QUOTE + 1], LONGEST_QUOTE)
-    if len(text) > LONGEST_QUOTE:
-        shown = f"{shown.partition('…')[0]}…"
-    return f'"{shown}"'
+    cut = text[:LONGEST_QUOTE]
+    shown = one_line(cut)
+    ending = "…" if len(text) > LONGEST_QUOTE else ""
+    return f'"{shown}{ending}"'
 
 
 def count_of(count: int, one: str, many: str = "") -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from unicodedata import category, name
 
 from tfner.corpus.statistics import TokenStats
 from tfner.corpus.verdicts.verdict import (
+    LOCATIONS_KEPT,
     Case,
-    Severity,
+    Kind,
     Splits,
     Verdict,
     add_location,
     count_of,
-    first_cases,
+    grade,
     locate,
+    marked_texts,
 )
 from tfner.safeio.printable import printable
 
@@ -29,6 +32,21 @@ SHORTEST = 5  # words of a document that is an example
 UNSPACED = frozenset(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"))
 MANY_UNKNOWN = 0.001  # of the characters that are not blank
 MANY_ENTITIES = 0.01  # of the entities
+
+
+SCRIPTS_NAMED = 3
+OTHER = "OTHER"
+CLASSES = {"S": "SYMBOL", "P": "PUNCTUATION", "N": "NUMBER"}
+UNKNOWN = Kind(
+    "unknown characters",
+    "warning",
+    "Choose an encoder whose vocabulary has them: to it they are all the same.",
+)
+CUT_UP = Kind(
+    "pieces per word",
+    "warning",
+    "It was made for other text: choose an encoder of this language or domain.",
+)
 
 
 def judge_vocabulary(splits: Splits, token_stats: Mapping[str, TokenStats]) -> Iterator[Verdict]:
@@ -47,94 +65,120 @@ def judge_vocabulary(splits: Splits, token_stats: Mapping[str, TokenStats]) -> I
 
 def judge_unknown(splits: Splits, unknown: Counter[str]) -> Verdict:
     """Count unknown characters by script, and the entities that hold one."""
-    characters, entities, unknown_entities = 0, 0, 0
+    characters = 0
+    entities = Counter()  # by whether a character is unknown
     examples: dict[str, list[str]] = {character: [] for character in unknown}
     for _, where, document in locate(splits):
-        characters += len("".join(document.text.split()))
-        entities += len(document.entities)
-        for character in unknown.keys() & set(document.text):
+        shown = "".join(document.text.split())
+        characters += len(shown)
+        for character in unknown.keys() & set(shown):
             add_location(examples[character], where)
-        spans = ((entity.start, entity.end) for entity in document.entities)
-        marked = [document.text[start:end] for start, end in spans]
-        unknown_entities += sum(not unknown.keys().isdisjoint(text) for text in marked)
-    frequent = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
-    scripts = Counter()
-    for character, count in frequent:
-        scripts[script_of(character)] += count
-    listed = ", ".join(f"{script.lower()} {count:,}" for script, count in scripts.most_common(3))
-    held = f"{unknown_entities:,} of {count_of(entities, 'entity', 'entities')}"
-    many = unknown_entities > MANY_ENTITIES * entities
-    severity: Severity = "hint"
-    if many or unknown.total() > MANY_UNKNOWN * characters:
-        severity = "warning"
+        for _, text in marked_texts(document):
+            is_known = unknown.keys().isdisjoint(text)
+            entities[is_known] += 1
+    frequent = sorted(unknown, key=lambda character: (-unknown[character], character))
+    cases = []
+    for character in frequent:
+        what = f"{printable(character)} U+{ord(character):04X} {unknown[character]:,}"
+        where = examples[character]
+        cases.append(Case(what, tuple(where)))
     kinds = count_of(len(unknown), "character")
-    times = f"{kinds}, which stand {count_of(unknown.total(), 'time')} ({listed})"
-    return Verdict(
-        name="unknown characters",
-        severity=severity,
-        finding=f"The vocabulary does not know {times} and in {held}",
-        advice="Choose an encoder whose vocabulary has them: to it they are all the same.",
-        count=len(unknown),
-        cases=first_cases(
-            Case(f"{printable(each)} U+{ord(each):04X} {count:,}", tuple(examples[each]))
-            for each, count in frequent
-        ),
-    )
+    times = count_of(unknown.total(), "time")
+    marked = f"{entities[False]:,} of {count_of(entities.total(), 'entity', 'entities')}"
+    stand = f"{times} ({count_scripts(unknown)}), and in {marked}"
+    finding = f"The vocabulary does not know {kinds}, which stand {stand}"
+    severity = grade(unknown.total(), characters, MANY_UNKNOWN)
+    if entities[False] > MANY_ENTITIES * entities.total():
+        severity = "warning"
+    return UNKNOWN.verdict(finding, cases, severity=severity)
+
+
+def count_scripts(characters: Counter[str]) -> str:
+    """Say which scripts some characters are mostly of.
+
+    >>> count_scripts(Counter({"я": 2, "ю": 1, "☃": 1}))
+    'cyrillic 3, symbol 1'
+    """
+    scripts = Counter()
+    for character, count in characters.items():
+        script = script_of(character)
+        scripts[script] += count
+    frequent = scripts.most_common(SCRIPTS_NAMED)
+    return ", ".join(f"{script.lower()} {count:,}" for script, count in frequent)
+
+
+@dataclass
+class ScriptLengths:
+    """Count the words and pieces of the documents of a script."""
+
+    words: int = 0
+    pieces: int = 0
+    documents: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Divide pieces by words."""
+        return self.pieces / self.words
+
+    @property
+    def is_cut_up(self) -> bool:
+        """Tell whether there are words enough to say that a word has many pieces."""
+        return self.words >= FEW_WORDS and self.ratio >= MANY_PIECES
+
+    def add(self, where: str, words: int, pieces: int) -> None:
+        """Count a document; one of a few words is no example."""
+        self.words += words
+        self.pieces += pieces
+        if words >= SHORTEST:
+            ratio = pieces / words
+            self.documents.append((ratio, where))
 
 
 def judge_pieces(splits: Splits, token_stats: Mapping[str, TokenStats]) -> Iterator[Verdict]:
     """Find scripts whose words a vocabulary cuts into many pieces."""
-    words, pieces = Counter(), Counter()
-    ratios: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    for where, script, units, own_pieces in lengths_by_script(splits, token_stats):
-        words[script] += units
-        pieces[script] += own_pieces
-        if units >= SHORTEST:
-            ratios[script].append((own_pieces / units, where))
-    enough = [script for script in words if words[script] >= FEW_WORDS and script not in UNSPACED]
-    means = {script: pieces[script] / words[script] for script in enough}
-    cut_up = sorted((script for script in means if means[script] >= MANY_PIECES), key=means.get)
-    if not cut_up:
-        return
-    cut_up.reverse()
-    cases = []
-    for script in cut_up:
-        worst = sorted(ratios[script], reverse=True)[:3]
-        counted = f"{script.lower()} {means[script]:.2f} over {count_of(words[script], 'word')}"
-        cases.append(Case(counted, tuple(where for _, where in worst)))
-    total = sum(words[script] for script in cut_up)
-    mean = sum(pieces[script] for script in cut_up) / total
-    of_words = f"{count_of(total, 'word')} of {count_of(len(cut_up), 'script')}"
-    yield Verdict(
-        name="pieces per word",
-        severity="warning",
-        finding=f"The tokenizer makes {mean:.1f} pieces of a word, in {of_words}",
-        advice="It was made for other text: choose an encoder of this language or domain.",
-        count=len(cut_up),
-        cases=first_cases(cases),
-    )
+    scripts = lengths_by_script(splits, token_stats)
+    cut_up = {script: lengths for script, lengths in scripts.items() if lengths.is_cut_up}
+    if cut_up:
+        found = cut_up.values()
+        words = sum(lengths.words for lengths in found)
+        pieces = sum(lengths.pieces for lengths in found)
+        of_words = f"{count_of(words, 'word')} of {count_of(len(cut_up), 'script')}"
+        finding = f"The tokenizer makes {pieces / words:.1f} pieces of a word, in {of_words}"
+        worst_first = sorted(cut_up, key=lambda script: -cut_up[script].ratio)
+        cases = [case_of(script, cut_up[script]) for script in worst_first]
+        yield CUT_UP.verdict(finding, cases)
+
+
+def case_of(script: str, lengths: ScriptLengths) -> Case:
+    """Say how many pieces a word of a script has, and in which documents it has most."""
+    words = count_of(lengths.words, "word")
+    worst_first = sorted(lengths.documents, reverse=True)
+    shown = worst_first[:LOCATIONS_KEPT]
+    where = [name for _, name in shown]
+    return Case(f"{script.lower()} {lengths.ratio:.2f} over {words}", tuple(where))
 
 
 def lengths_by_script(
     splits: Splits, token_stats: Mapping[str, TokenStats]
-) -> Iterator[tuple[str, str, int, int]]:
-    """Give each document's name, script, number of words and number of pieces, where counted."""
-    counted = {split: documents for split, documents in splits.items() if split in token_stats}
-    numbers: dict[str, Iterator[tuple[int, int]]] = {}
-    for split in counted:
-        numbers[split] = zip_lengths(token_stats[split])
+) -> dict[str, ScriptLengths]:
+    """Count words and pieces by the script of the document, but for scripts without spaces."""
+    scripts: dict[str, ScriptLengths] = defaultdict(ScriptLengths)
+    lengths = {split: paired_lengths(stats) for split, stats in token_stats.items()}
+    none = iter(())
     for split, where, document in locate(splits):
-        lengths = next(numbers[split], None) if split in numbers else None
-        script = dominant_script(document.text) if lengths else None
-        if lengths and script:
-            yield where, script, *lengths
+        counted = next(lengths.get(split, none), None)
+        script = dominant_script(document.text)
+        if counted and script and script not in UNSPACED:
+            words, pieces = counted
+            scripts[script].add(where, words, pieces)
+    return scripts
 
 
-def zip_lengths(stats: TokenStats) -> Iterator[tuple[int, int]]:
+def paired_lengths(stats: TokenStats) -> Iterator[tuple[int, int]]:
     """Pair the words and pieces of each document; nothing where they are not known."""
-    units: Sequence[int] = () if stats.units is None else stats.units
-    pieces: Sequence[int] = () if stats.pieces is None else stats.pieces
-    return zip(units, pieces, strict=False)
+    if stats.units is None or stats.pieces is None:
+        return iter(())
+    return zip(stats.units, stats.pieces, strict=True)
 
 
 def dominant_script(text: str) -> str | None:
@@ -148,8 +192,10 @@ def dominant_script(text: str) -> str | None:
     scripts = Counter()
     for character, count in Counter(text).items():
         if character.isalpha():
-            scripts[script_of(character)] += count
-    return max(scripts, key=lambda script: scripts[script]) if scripts else None
+            script = script_of(character)
+            scripts[script] += count
+    frequent = scripts.most_common(1)
+    return frequent[0][0] if frequent else None
 
 
 @lru_cache(maxsize=1 << 14)
@@ -161,5 +207,6 @@ def script_of(character: str) -> str:
     """
     kind = category(character)
     if kind[0] in "LM":
-        return name(character, "OTHER").split()[0]
-    return {"S": "SYMBOL", "P": "PUNCTUATION", "N": "NUMBER"}.get(kind[0], "OTHER")
+        words = name(character, OTHER).split()
+        return words[0]
+    return CLASSES.get(kind[0], OTHER)
