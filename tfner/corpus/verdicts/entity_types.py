@@ -101,14 +101,14 @@ def judge_unscored(learned: str, counts: Counts, examples: Examples) -> Iterator
 
 
 def judge_few(learned: str, counts: Counts, examples: Examples) -> Iterator[Verdict]:
-    """Find types with less than FEW_EXAMPLES entities to learn from."""
+    """Find types with fewer than FEW_EXAMPLES entities to learn from."""
     own = counts[learned]
     frequent = {label for label, count in own.items() if count >= FEW_EXAMPLES}
     few = without(own, Counter(frequent))
     if few:
         types = count_of(len(few), "type has", "types have")
         cases = list_types(few, examples[learned])
-        yield FEW.verdict(f"{types} less than {FEW_EXAMPLES} examples in {learned}", cases)
+        yield FEW.verdict(f"{types} fewer than {FEW_EXAMPLES} examples in {learned}", cases)
 
 
 def list_types(counts: Counter[str], where: Mapping[str, str]) -> list[Case]:

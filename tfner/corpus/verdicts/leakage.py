@@ -98,7 +98,8 @@ def count_leaks(leaks: Sequence[Leak], documents: int, earlier: str, later: str)
     marked = sum(leak.has_entities for leak in leaks)
     ways = f"{exact:,} word for word, {near:,} nearly, {marked:,} with entities"
     of_all = f"{len(leaks):,} of {count_of(documents, 'document')} of {later}"
-    return f"{of_all} are in {earlier} too ({ways})"
+    verb = "is" if len(leaks) == 1 else "are"
+    return f"{of_all} {verb} in {earlier} too ({ways})"
 
 
 def marked_first(leaks: Sequence[Leak]) -> list[Leak]:

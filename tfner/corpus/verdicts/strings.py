@@ -31,6 +31,7 @@ from tfner.tagging.word_tags import covered_words
 
 Words = tuple[str, ...]
 MANY = 0.05  # of the marks of a corpus
+MOST_WORDS = 30  # of a string that is looked for
 UNMARKED_LABEL = ""  # among the labels of examples
 # Scripts without spaces between words: each character is a word, so that a name is found in them.
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -217,7 +218,8 @@ def lengths_by_first_word(usages: Iterable[Words]) -> dict[str, list[int]]:
     for words in usages:
         first = words[0]
         is_character = len(words) == 1 and re.fullmatch(f"[{UNSPACED}]", first)
-        if not is_character:  # which is within many a longer word
+        # A character is within many a longer word; the time of a search grows with its length.
+        if not is_character and len(words) <= MOST_WORDS:
             lengths[first].add(len(words))
     return {first: sorted(counts, reverse=True) for first, counts in lengths.items()}
 
