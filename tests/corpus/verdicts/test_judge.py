@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+
 import pytest
 from corpora import clean, marked, names_of
 
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.statistics import TokenStats
+from tfner.corpus.verdicts.dropped import MEANINGS
 from tfner.corpus.verdicts.judge import at_least, judge_corpus, worst_first
-from tfner.corpus.verdicts.verdict import SEVERITIES, Verdict
+from tfner.corpus.verdicts.verdict import SEVERITIES, Kind, Verdict
 from tfner.documents import Document, entity_at
 
 
@@ -74,3 +78,18 @@ def test_documents_without_ids_are_numbered():
     splits = {"train": [*clean()["train"], Document("Peraaa left")]}
     (found,) = judge_corpus(splits)
     assert found.cases[0].where == ("unmarked in train document 151",)
+
+
+def test_the_page_names_every_verdict_and_its_example_runs(pytestconfig, capsys):
+    page = (pytestconfig.rootpath / "docs" / "verdicts.md").read_text("utf-8")
+    table = page.partition("| verdict |")[2].partition("\n\n")[0]
+    folder = pytestconfig.rootpath / "tfner" / "corpus" / "verdicts"
+    modules = [
+        importlib.import_module(f"tfner.corpus.verdicts.{p.stem}") for p in folder.glob("*.py")
+    ]
+    kinds = [each for module in modules for each in vars(module).values() if isinstance(each, Kind)]
+    names = {kind.name for kind in kinds} | {name.replace("_", " ") for name in MEANINGS}
+    assert len(names) > 15
+    assert [name for name in sorted(names) if name not in table] == []
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], {})
+    assert capsys.readouterr().out.startswith("warning 50 entities begin or end with punctuation")

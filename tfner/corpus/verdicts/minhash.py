@@ -13,7 +13,7 @@ import numpy as np
 
 SHINGLE = 5  # characters
 HASHES = 64  # the estimate's standard deviation is at most 1 / (2 √64) = 0.06
-BAND = 4  # hashes; 16 bands let one pair in 5,000 escape at a similarity of 0.8, a third at 0.5
+BAND = 4  # hashes; 16 bands let one pair in 4,500 escape at a similarity of 0.8, a third at 0.5
 CHARACTERS_AT_ONCE = 1 << 16  # what fits in the processor's cache
 PAIRS_AT_ONCE = 1 << 16
 MOST_COMPARED = 20  # earlier texts that a text is compared with in a band
