@@ -72,6 +72,12 @@ def test_case_and_blanks_alone_are_near_and_not_word_for_word():
     assert "0 word for word, 1 nearly" in found.finding
 
 
+def test_of_a_text_that_stands_twice_the_first_is_named():
+    train = [Document("the same", id=f"train:{number}") for number in range(2)]
+    (found,) = judge_leakage({"train": train, "dev": [Document("the same", id="dev:1")]})
+    assert found.cases[0].where == ("dev:1 = train:0",)
+
+
 def test_each_pair_of_splits_has_a_verdict_and_empty_texts_have_none():
     text = Document("the same")
     splits = {"train": [text, Document("")], "dev": [Document(" "), text], "test": [text]}

@@ -132,6 +132,16 @@ def test_near_duplicates_are_those_of_comparing_every_pair():
         assert similarity == jaccard(texts[other], changed[row])
 
 
+def test_the_most_similar_text_is_compared_first():
+    texts, _ = made_texts(40, seed=6)
+    (longest,) = sorted(texts, key=len)[-1:]
+    near, nearer = f"{longest} and further words", f"{longest} and"
+    assert jaccard(longest, near) > 0.5
+    for earlier in ([near, nearer], [nearer, near]):
+        found = near_duplicates(earlier, [longest], least=0.5)
+        assert found[0] == (earlier.index(nearer), jaccard(longest, nearer))
+
+
 def test_case_and_blanks_make_no_difference():
     assert normalize("\tAnna  MET\nBo ") == "anna met bo"
     assert normalize("STRASSE") == normalize("Straße")

@@ -79,6 +79,14 @@ def test_few_words_say_nothing_and_scripts_without_spaces_are_not_judged():
     assert list(judge_vocabulary(japanese, counted(japanese, 2))) == []
 
 
+def test_a_document_of_a_few_words_is_no_example():
+    splits = {"train": [marked("снег", "и", id="short"), *[marked(*RUSSIAN, id="long")] * 30]}
+    stats = counted(splits, 2)
+    short = TokenStats(units=stats["train"].units, pieces=[99, *stats["train"].pieces[1:]])
+    (found,) = judge_vocabulary(splits, {"train": short})
+    assert set(found.cases[0].where) == {"train long"}
+
+
 def test_without_an_encoder_nothing_is_said():
     splits = clean()
     stats = {split: TokenStats(units=[3] * len(each)) for split, each in splits.items()}
