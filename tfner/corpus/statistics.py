@@ -120,9 +120,15 @@ class CorpusStatistics:
 
         A column has the split's size, its lengths, what was dropped and its entity types.
         """
-        sizes = _size_table(self.splits)
+        sizes = _table("", self.splits)
+        for section in size_rows(self.splits):
+            for row in section:
+                _add_row(sizes, row)
+            sizes.add_section()
         console.print(sizes)
-        types = _type_table(self.splits)
+        types = _table("entities", self.splits)
+        for row in type_rows(self.splits):
+            _add_row(types, row)
         console.print(types)
         for name, others in self.shared.items():
             for other, count in others.items():
@@ -242,29 +248,50 @@ class _Tally:
         return self.words if len(self.words) == self.documents else None
 
 
-def _size_table(splits: Mapping[str, SplitStatistics]) -> Table:
-    table = _table("", splits)
-    for section in (SIZES, LENGTHS):
-        for attribute, name in section.items():
-            values = [getattr(split, attribute) for split in splits.values()]
-            _add_row(table, name, values)
-        table.add_section()
+Row = tuple[str, list[str]]  # a name, and a cell for each split
+
+
+def size_rows(splits: Mapping[str, SplitStatistics]) -> list[list[Row]]:
+    """Make the rows of the table in three sections: sizes, lengths, and what was dropped.
+
+    What nothing is known of has no row.
+    """
+    sections = []
+    for names in (SIZES, LENGTHS):
+        values = ((name, values_of(splits, attribute)) for attribute, name in names.items())
+        sections.append([_row(name, each) for name, each in values if any_known(each)])
+    dropped = []
     for reason in dict.fromkeys(reason for split in splits.values() for reason in split.dropped):
         counts = [split.dropped.get(reason, 0) for split in splits.values()]
         name = reason.replace("_", " ")
-        _add_row(table, name, counts)
-    return table
+        dropped.append(_row(name, counts))
+    return [*sections, dropped]
 
 
-def _type_table(splits: Mapping[str, SplitStatistics]) -> Table:
+def values_of(splits: Mapping[str, SplitStatistics], attribute: str) -> list[int | Lengths | None]:
+    """Collect what each split has of one kind."""
+    return [getattr(split, attribute) for split in splits.values()]
+
+
+def any_known(values: Iterable[int | Lengths | None]) -> bool:
+    """Tell whether something is known of any split."""
+    return any(value is not None for value in values)
+
+
+def type_rows(splits: Mapping[str, SplitStatistics]) -> list[Row]:
+    """Make a row for each entity type, the most frequent first."""
     total = Counter()
     for split in splits.values():
         total.update(split.types)
-    table = _table("entities", splits)
+    rows = []
     for label, _ in sorted(total.items(), key=_most_frequent_first):
         counts = [split.types.get(label, 0) for split in splits.values()]
-        _add_row(table, label, counts)
-    return table
+        rows.append(_row(label, counts))
+    return rows
+
+
+def _row(name: str, values: Iterable[int | Lengths | None]) -> Row:
+    return name, list(map(_cell, values))
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
@@ -276,18 +303,16 @@ def _table(title: str, columns: Iterable[str]) -> Table:
     return table
 
 
-def _add_row(table: Table, name: str, values: Sequence[int | Lengths | None]) -> None:
-    """Add a row, unless nothing is known; in Text, because a label in brackets is no markup."""
-    if any(value is not None for value in values):
-        table.add_row(Text(printable(name)), *map(_cell, values))
+def _add_row(table: Table, row: Row) -> None:
+    """Add a row of Text objects, because a label in brackets is no markup."""
+    name, cells = row
+    table.add_row(Text(printable(name)), *map(Text, cells))
 
 
-def _cell(value: int | Lengths | None) -> Text:
+def _cell(value: int | Lengths | None) -> str:
     if value is None:
-        return Text("–")
-    if isinstance(value, int):
-        return Text(f"{value:,}")
-    return Text(str(value))
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _list_characters(counts: Mapping[str, int]) -> str:

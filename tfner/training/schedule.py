@@ -66,6 +66,11 @@ def choose_schedule(settings: TrainingSettings, steps_per_pass: int) -> Schedule
     return Schedule(epochs, passes, steps_per_pass)
 
 
+def enough_epochs(schedule: Schedule) -> int:
+    """Count the epochs of one pass that would make FEW_UPDATES."""
+    return -(-FEW_UPDATES // max(1, schedule.steps_per_pass))
+
+
 def log_schedule(schedule: Schedule) -> None:
     """Say how many passes an epoch has where it has several, and warn of a training too short."""
     if schedule.passes > 1:
@@ -73,5 +78,4 @@ def log_schedule(schedule: Schedule) -> None:
         logger.info(message, schedule.epochs, schedule.passes, schedule.updates)
     if schedule.updates < FEW_UPDATES:
         message = "%d updates in all are few: set training.epochs to auto, or to at least %d"
-        enough = -(-FEW_UPDATES // max(1, schedule.steps_per_pass))
-        logger.warning(message, schedule.updates, enough)
+        logger.warning(message, schedule.updates, enough_epochs(schedule))

@@ -74,6 +74,11 @@ def render_comparison(report: Mapping[str, Any]) -> str:
     return load_template("comparison.html").render(values)
 
 
+def render_corpus(report: Mapping[str, Any]) -> str:
+    """Make the page for what `inspect` found in a corpus."""
+    return load_template("corpus.html").render({"report": report})
+
+
 def by_support(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
     """Sort types by their number of gold entities, the most frequent first, then by name."""
     name, score = item
