@@ -47,14 +47,18 @@ CONTEXT_HELP = (
     "document: read sentences of one document together; none: each alone. By default as the model "
     "was trained; of a model on a server nobody knows, so each alone."
 )
-COLUMN_HELP = "Column of the {}, from 0; negative from the end."
+COLUMN_HELP = "Column of {}: a number from 0, negative from the end, or a name of the header."
 DATA_HELP = "Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE."
 RAW_HELP = "Predict from the raw text, even where the data gives words."
 Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help=SCHEME_HELP)]
-TokenColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("token"))]
-TagColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("tag"))]
+TOKENS_HELP = COLUMN_HELP.format("tokens or texts")
+TAGS_HELP = COLUMN_HELP.format("tags or entities")
+SENTENCES_HELP = COLUMN_HELP.format("what numbers the sentences of a csv file")
+TokenColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=TOKENS_HELP)]
+TagColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=TAGS_HELP)]
+SentenceColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=SENTENCES_HELP)]
 ContextName = Annotated[
     str | None, typer.Option("--context", metavar="none|document", help=CONTEXT_HELP)
 ]

@@ -59,6 +59,7 @@ def compare(
     scheme: commands.Scheme = "auto",
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -66,10 +67,12 @@ def compare(
     """Compare two models on marked data, or two files of predictions: is B better than A?"""
     reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
     columns = {"token_column": token_column, "tag_column": tag_column}
+    columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
     settings = commands.validate_reading(**reading, **columns, **limits)
     if data is None:
-        check_file_options({"--raw": raw, "--format": format != "auto", "--tag-column": tag_column})
+        of_data = {"--tag-column": tag_column, "--sentence-column": sentence_column}
+        check_file_options({"--raw": raw, "--format": format != "auto", **of_data})
         predictions = read_predictions(a, b, settings)
     else:
         predictions = predict_both(a, b, data, settings, raw=raw)
@@ -94,7 +97,7 @@ class Predictions(NamedTuple):
     seconds: Mapping[str, float] = MappingProxyType({})
 
 
-def check_file_options(given: Mapping[str, bool | int | None]) -> None:
+def check_file_options(given: Mapping[str, bool | str | None]) -> None:
     """Refuse options that say how DATA is read where there is none.
 
     Raises:

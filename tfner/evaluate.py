@@ -39,6 +39,7 @@ def evaluate(
     scheme: commands.Scheme = "auto",
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -46,6 +47,7 @@ def evaluate(
     """Score a model on marked data: a table per type, averages, and what was dropped."""
     reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
     columns = {"token_column": token_column, "tag_column": tag_column}
+    columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
     settings = commands.validate_reading(**reading, **columns, **limits)
     asked_context = commands.check_context(context, "--context")

@@ -44,6 +44,7 @@ def inspect(
     scheme: commands.Scheme = "auto",
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -58,6 +59,7 @@ def inspect(
         encoder = encoder or run_settings.encoder.checkpoint
     else:
         columns = {"token_column": token_column, "tag_column": tag_column}
+        columns["sentence_column"] = sentence_column
         limits = {"max_line": max_line, "max_file": max_file}
         settings = commands.validate_reading(
             format=format, encoding=encoding, scheme=scheme, strict=strict, **columns, **limits

@@ -72,6 +72,7 @@ def predict(
     context: commands.ContextName = None,
     encoding: commands.Encoding = "utf-8",
     token_column: commands.TokenColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
@@ -79,8 +80,9 @@ def predict(
     read_thresholds(threshold)  # before anything heavy loads
     asked_context = commands.check_context(context, "--context")
     open_recognizer, source = model_and_input(model, source, server, text)
+    columns = {"token_column": token_column, "sentence_column": sentence_column}
     settings = commands.validate_reading(
-        encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
+        encoding=encoding, max_line=max_line, max_file=max_file, **columns
     )
     if text is not None:
         document = Document(text, id="text")

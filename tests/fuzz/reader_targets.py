@@ -24,6 +24,7 @@ from tfner.exceptions import ConfigError, DataError, TfnerError
 from tfner.formats import read_documents
 from tfner.formats.columns import stream_words
 from tfner.formats.counts import count_documents
+from tfner.formats.csv_table import read_unmarked_csv
 from tfner.formats.plain import read_line_file, read_whole_files
 from tfner.formats.writers import open_writer
 
@@ -43,7 +44,8 @@ ENCODINGS = (
 )
 NO_ENCODINGS = ("hex", "undefined", "idna", "punycode", "no\0ne", "")
 SCHEMES = ("auto", "auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU")
-COLUMNS = (None, None, None, 0, 1, -1, 10**30)
+COLUMNS = (None, None, None, 0, 1, -1, 10**30, "tag")
+SENTENCES = (None, None, None, 0, "Sentence #", None)
 
 
 @functools.cache
@@ -73,8 +75,10 @@ def all_settings() -> tuple[ReadSettings, ...]:
         COLUMNS[1:],
         ("auto", "auto", "tab", "blanks", "tab"),
         (False, False, True),
+        SENTENCES,
     )
     names = ("encoding", "scheme", "token_column", "tag_column", "separator", "strict")
+    names = (*names, "sentence_column")
     drawn = zip(*map(itertools.cycle, choices), strict=False)
     return (
         *first,
@@ -164,6 +168,21 @@ def columns(data: bytes) -> None:
         assert [document.words for document in streamed] == [document.words for document in tagged]
         comes_back(tagged)
     counts(path, settings, "columns")
+
+
+def csv(data: bytes) -> None:
+    """A table with its tags or entities and, as for prediction, without: the words are the same."""
+    settings, content = split_settings(data)
+    path = put("a.csv", content)
+    tagged = read(path, settings, "csv")
+    streamed = attempt(lambda: read_unmarked_csv(path, settings), path)
+    if tagged is not None:
+        assert streamed is not None, "its words alone were refused"
+        assert [(document.text, document.words) for document in streamed] == [
+            (document.text, document.words) for document in tagged
+        ]
+        comes_back(tagged)
+    counts(path, settings, "csv")
 
 
 def json_lines(data: bytes) -> None:

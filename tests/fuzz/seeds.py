@@ -29,6 +29,19 @@ COLUMNS = (
     " O\nx\xa0y\tB-two words\n\t\tI-X\n#\tO\n# file\tpage 2\n",
 )
 
+TABLES = (
+    'Sentence #,Word,POS,Tag\nSentence: 1,Ada,NNP,B-PER\n,",",",",O\n,met,VBD,O\nSentence: '
+    '2,"""",\'\',O\n',
+    'sentence_id\ttoken\tner\n1\tParis\tB-LOC\n1\t"\tO\n\n2\tfell\tO\n',
+    'text;entities;id\nAda met;[[0, 3, "PER"]];7\n"a\nb";"[(0, 1, \'X\')]";8\n',
+    "text,labels\nAda met,B-PER O\nSo,O\n",
+    "tokens|ner_tags\n['Ada' 'met']|['B-PER' 'O']\n[\"So\"]|[\"O\"]\n",
+    "Ada,B-PER\nmet,O\n\nSo,O\n",
+    "'word', 'tag'\n'a, b', 'B-X'\n'it''s', 'O'\n",
+    "text\nAda met\n",
+    '"word","tag"\n"a \\"b\\"","B-X"\n',
+)
+
 RECORDS: tuple[Any, ...] = (
     {"text": TEXT, "entities": SPANS},
     {
@@ -157,6 +170,13 @@ VALUES = (
     '{"a":' * 100,
 )
 
+TABLE_WORDS = (
+    *TAG_WORDS,
+    *SPACES,
+    *("word,tag\n", "text;entities\n", "Sentence #", ",", ";", "|", ", "),
+    *('"', '""', "'", '\\"'),
+    *("[]", '[[0, 1, "X"]]', "[(0, 1, 'X')]", "{", "(" * 60, "-" * 60, "f'", "\r", "\0"),
+)
 COLUMN_WORDS = (*TAG_WORDS, *SPACES, *COMMENTS)
 JSON_WORDS = (*(f'"{key}":' for key in KEYS.split()), *VALUES, "\ufeff")
 BRAT_WORDS = (

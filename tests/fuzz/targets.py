@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-READERS = ("columns", "jsonl", "json", "brat", "plain", "datasets", "writers", "checkpoint")
+READERS = (
+    *("columns", "csv", "jsonl", "json", "brat", "plain", "datasets"),
+    *("writers", "checkpoint"),
+)
 TEXT = ("text", "words")
 
 
@@ -91,6 +94,7 @@ def load_reader(name: str) -> Target:
         )
     check, contents, words = {
         "columns": (reader_targets.columns, seeds.COLUMNS, seeds.COLUMN_WORDS),
+        "csv": (reader_targets.csv, seeds.TABLES, seeds.TABLE_WORDS),
         "jsonl": (reader_targets.json_lines, seeds.LINES, seeds.JSON_WORDS),
         "json": (reader_targets.json_array, seeds.ARRAYS, seeds.JSON_WORDS),
         "brat": (reader_targets.brat, seeds.BRAT, seeds.BRAT_WORDS),

@@ -10,9 +10,17 @@ from pathlib import Path
 from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
+from tfner.formats.column_choices import warn_of_columns
 from tfner.formats.hub import read_hub
-from tfner.formats.registry import find_format, format_of_name, guess_unmarked, readable
+from tfner.formats.registry import (
+    find_format,
+    format_of_header,
+    format_of_name,
+    guess_unmarked,
+    readable,
+)
 from tfner.formats.settings import ReadSettings
+from tfner.formats.text_files import check_encoding
 from tfner.safeio.printable import show
 from tfner.safeio.sources import PREPARED, embedded_path
 from tfner.tagging.borders import trim_span
@@ -44,7 +52,11 @@ def read_unmarked(path: Path, settings: ReadSettings, name: str = "auto") -> Ite
         settings: by which files are read; its format does not count.
         name: of the format; `auto` goes by the file's name.
     """
-    name = guess_unmarked(path) if name == "auto" else name
+    if name == "auto":
+        name = guess_unmarked(path)
+        if name == "lines":
+            check_encoding(settings.encoding)
+            warn_of_columns(path, settings)
     format = find_format(name)
     if format is not None and format.read_unmarked:
         return format.read_unmarked(path, settings)
@@ -91,7 +103,7 @@ def pick_format(path: Path) -> str:
     if path.is_dir():
         expected = "a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset"
         raise DataError(f"{path}: expected {expected}, found neither")
-    return format_of_name(path.name, readable(), otherwise="columns")
+    return format_of_header(path) or format_of_name(path.name, readable(), otherwise="columns")
 
 
 def trim_borders(document: Document, source: str, strict: bool, ledger: Ledger) -> Document:
