@@ -20,6 +20,7 @@ from tfner.exceptions import DataError
 from tfner.formats import read_documents
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.printable import printable
+from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
 from tfner.tagging.schemes import LabelSet
 
@@ -27,7 +28,7 @@ from tfner.tagging.schemes import LabelSet
 DEFAULT_TOKENIZER = "embedded:quickstart/encoder"
 CONFIGURATIONS = (".yaml", ".yml")
 
-DATA_HELP = "Files or folders, a split each; or one configuration, whose splits are read."
+DATA_HELP = "Files, folders or patterns, a split each; or one configuration, whose splits are read."
 ENCODER_HELP = "Checkpoint whose vocabulary counts pieces; default: a configuration's own."
 LIST_HELP = "Name everything that is dropped, trimmed, repaired or misaligned."
 Data = Annotated[list[str], typer.Argument(help=DATA_HELP)]
@@ -64,7 +65,7 @@ def inspect(
         settings = commands.validate_reading(
             format=format, encoding=encoding, scheme=scheme, strict=strict, **columns, **limits
         )
-        sources = {source: source for source in data}
+        sources: dict[str, Source] = {source: source for source in data}
     statistics, ledgers = inspect_sources(sources, settings, encoder)
     statistics.print_table(output())
     if encoder is None:
@@ -75,7 +76,7 @@ def inspect(
 
 
 def inspect_sources(
-    sources: Mapping[str, str], settings: ReadSettings, encoder: str | None = None
+    sources: Mapping[str, Source], settings: ReadSettings, encoder: str | None = None
 ) -> tuple[CorpusStatistics, dict[str, Ledger]]:
     """Count some splits, with a ledger of each; without an encoder no lengths in pieces."""
     ledgers = {name: Ledger() for name in sources}
@@ -84,7 +85,7 @@ def inspect_sources(
         documents = read_documents(source, settings, ledgers[name])
         splits[name] = list(documents)
     if not any(splits.values()):
-        where = ", ".join(sources.values())
+        where = ", ".join(map(name_source, sources.values()))
         raise DataError(f"{where}: expected documents, found none")
     load_tensorflow()
     from tfner.data.token_stats import collect_token_stats

@@ -77,6 +77,7 @@ RECORDS: tuple[Any, ...] = (
     {"tokens": ["Ada", "met"], "ner_tags": ["U-PER", "O"], "text": "Ada met"},
     {"tokens": ["a", "b"], "labels": ["I-X", "E-X"]},
     {"text": "\ud83d", "entities": []},
+    {"tokenized_text": ["Ada", "met"], "ner": [[0, 0, "PER"], [0, 9, "X"]]},
     {
         "text": "a",
         "meta": {"id": "m"},
@@ -151,7 +152,7 @@ COMMENTS = (
 )
 KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end
 start_offset begin end_char type span name word tokens answer annotations completions result value
-was_cancelled relations group slice"""
+was_cancelled relations group slice tokenized_text ner"""
 VALUES = (
     '"\\ud83d"',
     "null",
