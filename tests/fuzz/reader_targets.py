@@ -22,10 +22,10 @@ from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, TfnerError
 from tfner.formats import read_documents
-from tfner.formats.columns import stream_words
 from tfner.formats.counts import count_documents
 from tfner.formats.csv_table import read_unmarked_csv
 from tfner.formats.plain import read_line_file, read_whole_files
+from tfner.formats.reading import read_unmarked
 from tfner.formats.writers import open_writer
 
 LONGEST_MESSAGE = 2000  # characters; what is shown of the input is shortened
@@ -159,15 +159,24 @@ def read(path: Path, settings: ReadSettings, kind: str) -> list[Document] | None
 
 def columns(data: bytes) -> None:
     """A column file, with its tags and, as for prediction, without: the words are the same."""
+    words_are_the_same(data, "a.conll", "columns")
+
+
+def conllu(data: bytes) -> None:
+    """The same for CoNLL-U."""
+    words_are_the_same(data, "a.conllu", "conllu")
+
+
+def words_are_the_same(data: bytes, name: str, kind: str) -> None:
     settings, content = split_settings(data)
-    path = put("a.conll", content)
-    tagged = read(path, settings, "columns")
-    streamed = attempt(lambda: stream_words(path, settings), path)
+    path = put(name, content)
+    tagged = read(path, settings, kind)
+    streamed = attempt(lambda: read_unmarked(path, settings, kind), path)
     if tagged is not None:
         assert streamed is not None, "its words alone were refused"
         assert [document.words for document in streamed] == [document.words for document in tagged]
         comes_back(tagged)
-    counts(path, settings, "columns")
+    counts(path, settings, kind)
 
 
 def csv(data: bytes) -> None:

@@ -29,6 +29,13 @@ COLUMNS = (
     " O\nx\xa0y\tB-two words\n\t\tI-X\n#\tO\n# file\tpage 2\n",
 )
 
+CONLLU = (
+    "# text = Ada met.\n1\tAda\t_\t_\t_\t_\t0\td\t_\tNER=B-PER|SpaceAfter=No\n1.1\tx\t_\t_\t_\t_\t_"
+    "\t_\t_\t_\n2\tmet\t_\t_\t_\t_\t0\td\t_\t_\n",
+    "# global.columns = ID FORM UPOS NER\n1\tAda\tX\tB-PER\n2\tmet\tX\t_\n\n"
+    "1-2\tdu\t_\t_\n1\tde\tX\tO\n",
+    "1\tParis\tB-LOC\n2\tfell\tO\n",
+)
 TABLES = (
     'Sentence #,Word,POS,Tag\nSentence: 1,Ada,NNP,B-PER\n,",",",",O\n,met,VBD,O\nSentence: '
     '2,"""",\'\',O\n',
@@ -177,6 +184,12 @@ TABLE_WORDS = (
     *("word,tag\n", "text;entities\n", "Sentence #", ",", ";", "|", ", "),
     *('"', '""', "'", '\\"'),
     *("[]", '[[0, 1, "X"]]', "[(0, 1, 'X')]", "{", "(" * 60, "-" * 60, "f'", "\r", "\0"),
+)
+CONLLU_WORDS = (
+    *TAG_WORDS,
+    *SPACES,
+    *COMMENTS,
+    *("# global.columns = ", "FORM", "MISC", "NER", "|", "NER=", "ner=B-X", "_", "\t_\t_\t_"),
 )
 COLUMN_WORDS = (*TAG_WORDS, *SPACES, *COMMENTS)
 JSON_WORDS = (*(f'"{key}":' for key in KEYS.split()), *VALUES, "\ufeff")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 READERS = (
-    *("columns", "csv", "jsonl", "json", "brat", "plain", "datasets"),
+    *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain", "datasets"),
     *("writers", "checkpoint"),
 )
 TEXT = ("text", "words")
@@ -94,6 +94,7 @@ def load_reader(name: str) -> Target:
         )
     check, contents, words = {
         "columns": (reader_targets.columns, seeds.COLUMNS, seeds.COLUMN_WORDS),
+        "conllu": (reader_targets.conllu, seeds.CONLLU, seeds.CONLLU_WORDS),
         "csv": (reader_targets.csv, seeds.TABLES, seeds.TABLE_WORDS),
         "jsonl": (reader_targets.json_lines, seeds.LINES, seeds.JSON_WORDS),
         "json": (reader_targets.json_array, seeds.ARRAYS, seeds.JSON_WORDS),

@@ -247,7 +247,7 @@ def is_columns_of(record: bytes, document: Document) -> bool:
 register(
     Format(
         name="columns",
-        suffixes=(".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv"),
+        suffixes=(".conll", ".iob", ".iob2", ".bio", ".tsv"),
         read=read_columns,
         read_unmarked=stream_words,
         count=count_blocks,

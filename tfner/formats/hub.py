@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +68,22 @@ def import_datasets(source: str) -> Any:
         raise MissingExtraError("datasets", "hub", f"reading {source}") from None
 
 
-def fetch(load: Callable[[], Any], source: str) -> Any:
+def fetch(load: Callable[[], Any], source: str, kind: str = "a dataset") -> Any:
     """Call the library; its errors become DataErrors that name the source."""
     try:
         return load()
     # Not found, no network, unknown split, a loading script.
     except (OSError, ValueError, RuntimeError) as error:
-        raise unusable(source, str(error)) from None
-    # Its files are damaged: the library looks for what is not there.
-    except (LookupError, TypeError, AttributeError) as error:
-        raise unusable(source, f"{type(error).__name__}: {error}") from None
+        raise unusable(source, str(error), kind) from None
+    # Its files are damaged: the library looks for what is not there, or for very much of it.
+    except (LookupError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        raise unusable(source, f"{type(error).__name__}: {error}", kind) from None
 
 
-def unusable(source: str, reason: str) -> DataError:
+def unusable(source: str, reason: str, kind: str) -> DataError:
     """Put the library's words into one line."""
     words = " ".join(reason.split())
-    return DataError(f"{source}: cannot be read as a dataset: {one_line(words, LONGEST_REASON)}")
+    return DataError(f"{source}: cannot be read as {kind}: {one_line(words, LONGEST_REASON)}")
 
 
 def read_rows(
@@ -94,18 +93,39 @@ def read_rows(
     fetch(lambda: check_values(dataset), source)
     class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
 
+    def rows() -> Iterator[Any]:
+        iterator = iter(dataset)
+        while (row := fetch(lambda: next(iterator, None), source)) is not None:
+            yield row
+
+    return read_records(rows, class_names, source, name, settings, ledger)
+
+
+def read_records(
+    rows: Callable[[], Iterator[Any]],
+    class_names: Mapping[str, Sequence[str]],
+    source: str,
+    name: str,
+    settings: ReadSettings,
+    ledger: Ledger,
+) -> Iterator[Document]:
+    """Make documents of rows.
+
+    Args:
+        rows: opens them, each a mapping of columns to values.
+        class_names: names of the integers in a column of tags.
+        source: for messages.
+        name: begins the ids of documents that have none.
+    """
+
     def items() -> Iterator[Item]:
-        rows = iter(dataset)
-        for index in count():
-            row = fetch(lambda: next(rows, None), source)
-            if row is None:
-                return
+        for index, row in enumerate(rows()):
             where = f"{source}[{index}]"
-            row = dict(row)
+            record = dict(row)
             for column, names in class_names.items():
-                if column in row:
-                    row[column] = name_classes(row[column], names, column, where)
-            yield Item(row, where, f"{name}[{index}]")
+                if column in record:
+                    record[column] = name_classes(record[column], names, column, where)
+            yield Item(record, where, f"{name}[{index}]")
 
     return RecordReader(items, settings, ledger).documents()
 
