@@ -259,6 +259,49 @@ def datasets(data: bytes) -> None:
     read(place, settings, "datasets")
 
 
+def parquet(data: bytes) -> None:
+    """A Parquet file."""
+    table(data, "parquet")
+
+
+def arrow(data: bytes) -> None:
+    """An Arrow file or stream."""
+    table(data, "arrow")
+
+
+def table(data: bytes, kind: str) -> None:
+    settings, content = split_settings(data)
+    documents = read(put(f"a.{kind}", content), settings, kind)
+    if documents is not None:
+        comes_back(documents)
+
+
+@functools.cache
+def table_seeds(kind: str) -> list[bytes]:
+    """Small tables of tags and of entities, in the ways that a kind of file is written."""
+    import pyarrow
+    from pyarrow import feather
+    from pyarrow import parquet as parquet_files
+
+    tags = {"tokens": [["Ada", "met"], ["Babbage"]], "ner_tags": [["B-PER", "O"], ["B-PER"]]}
+    spans = {"text": ["Ada met"], "entities": [[{"start": 0, "end": 3, "label": "PER"}]]}
+    found = []
+    for columns in (tags, spans):
+        rows = pyarrow.table(columns)
+        streamed = pyarrow.BufferOutputStream()
+        if kind == "parquet":
+            parquet_files.write_table(rows, streamed)
+        else:
+            with pyarrow.ipc.new_stream(streamed, rows.schema) as writer:
+                writer.write_table(rows)
+        found.append(b"\0" + streamed.getvalue().to_pybytes())
+    if kind == "arrow":
+        written = pyarrow.BufferOutputStream()
+        feather.write_feather(pyarrow.table(tags), written, compression="uncompressed")
+        found.append(b"\0" + written.getvalue().to_pybytes())
+    return [*found, b"\1" + found[0][1:]]
+
+
 @functools.cache
 def saved_dataset() -> dict[str, bytes]:
     """The files of a saved Hugging Face dataset of two sentences."""

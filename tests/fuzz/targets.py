@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 READERS = (
-    *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain", "datasets"),
+    *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain", "datasets", "parquet", "arrow"),
     *("writers", "checkpoint"),
 )
 TEXT = ("text", "words")
@@ -88,6 +88,9 @@ def load_reader(name: str) -> Target:
             keys=keys,
             skip=2,
         )
+    if name in ("parquet", "arrow"):
+        check = getattr(reader_targets, name)
+        return Target(check, reader_targets.table_seeds(name), seeds.JSON_WORDS)
     if name == "writers":
         return Target(
             writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS

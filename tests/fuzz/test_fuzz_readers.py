@@ -45,7 +45,7 @@ def _leave_nothing():
 
 @pytest.fixture(scope="module", params=READERS)
 def target(request) -> Target:
-    if request.param == "datasets":
+    if request.param in ("datasets", "parquet", "arrow"):
         pytest.importorskip("datasets", reason="the extra hub is not installed")
     return load(request.param)
 

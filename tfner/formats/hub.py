@@ -14,7 +14,7 @@ from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.records import TAG_KEYS
 from tfner.formats.registry import Format, register
 from tfner.formats.settings import ReadSettings
-from tfner.safeio.printable import one_line
+from tfner.safeio.printable import one_line, show
 
 FILES = ("state.json", "dataset_info.json", "dataset_dict.json")  # of a split, of several
 LONGEST_REASON = 500  # characters of what the library says, which may list all that it knows
@@ -143,15 +143,15 @@ def names_of(feature: Any) -> Sequence[str] | None:
     return getattr(inner, "names", None)
 
 
-def name_classes(
-    ids: Sequence[int] | None, names: Sequence[str], column: str, where: str
-) -> list[str]:
+def name_classes(ids: Any, names: Sequence[str], column: str, where: str) -> list[str]:
     """Put class names in the place of their numbers."""
+    expected = f"classes in 0..{len(names) - 1} in {column}"
+    if not isinstance(ids, list | None):
+        raise DataError(f"{where}: expected a list of {expected}, got {show(ids)}")
     for id in ids or ():
-        if not 0 <= id < len(names):
-            expected = f"classes in 0..{len(names) - 1} in {column}"
-            raise DataError(f"{where}: expected {expected}, got {id}")
-    return [names[id] for id in ids or ()]
+        if not isinstance(id, int) or not 0 <= id < len(names):
+            raise DataError(f"{where}: expected {expected}, got {show(id)}")
+    return [names[int(id)] for id in ids or ()]
 
 
 register(Format(name="datasets", recognize=is_dataset_folder, read=read_saved_dataset, folder=True))
