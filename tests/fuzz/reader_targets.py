@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -274,6 +275,27 @@ def table(data: bytes, kind: str) -> None:
     documents = read(put(f"a.{kind}", content), settings, kind)
     if documents is not None:
         comes_back(documents)
+
+
+def docbin(data: bytes) -> None:
+    """What is packed in a file of spaCy's."""
+    settings, content = split_settings(data)
+    documents = read(put("a.spacy", zlib.compress(content, 1)), settings, "spacy")
+    if documents is not None:
+        comes_back(documents)
+
+
+@functools.cache
+def docbin_seeds() -> list[bytes]:
+    """Files of one Doc with entities, of two, and of one with a group of spans, unpacked."""
+    import spacy
+
+    blank = spacy.blank("xx")
+    doc, other = blank("Ada met\n Bo."), blank("So.")
+    doc.ents = [doc.char_span(0, 3, "PER")]
+    other.spans["sc"] = [other.char_span(0, 2, "X")]
+    packed = [spacy.tokens.DocBin(docs=docs).to_bytes() for docs in ([doc], [doc, other], [other])]
+    return [b"\0" + zlib.decompress(content) for content in packed]
 
 
 @functools.cache

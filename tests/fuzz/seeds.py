@@ -207,6 +207,7 @@ BRAT_WORDS = (
     "\ufeff",
     "\t",
 )
+DOCBIN_WORDS = ("lengths", "tokens", "strings", "\0\0\0\0", "\x7f", "\x80", "\x90", "PER")
 PLAIN_WORDS = ("\n", "\r\n", "\r", "\x85", "\u2028", "\ufeff", "\0", "\xff")
 MARKED_WORDS = (
     "\0\0",

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 READERS = (
-    *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain", "datasets", "parquet", "arrow"),
-    *("writers", "checkpoint"),
+    *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain"),
+    *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint"),
 )
 TEXT = ("text", "words")
 
@@ -91,6 +91,8 @@ def load_reader(name: str) -> Target:
     if name in ("parquet", "arrow"):
         check = getattr(reader_targets, name)
         return Target(check, reader_targets.table_seeds(name), seeds.JSON_WORDS)
+    if name == "docbin":
+        return Target(reader_targets.docbin, reader_targets.docbin_seeds(), seeds.DOCBIN_WORDS)
     if name == "writers":
         return Target(
             writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS
