@@ -122,7 +122,7 @@ def test_an_old_setting_of_an_export_is_taken_with_a_notice(caplog):
         ),
         (
             ["tfner.predict", "none", "--input-format", "pdf"],
-            "error: --input-format: expected one of auto, brat",
+            "error: --input-format: expected one of auto, arrow, brat",
         ),
         (
             ["tfner.predict", "none", "--format", "pdf", "--text", "x"],

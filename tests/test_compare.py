@@ -145,7 +145,7 @@ def test_a_model_that_is_missing_is_named_before_the_other_one_predicts(line, fi
 
 
 def test_data_that_cannot_be_scored_on_are_refused_before_a_model_loads(line, tmp_path):
-    (tmp_path / "words.conll").write_text("anna\nlund\n\nacme\n")
+    (tmp_path / "words.conll").write_text("anna O\nlund O\n\nacme O\n")
     message = "words.conll: expected marked entities, found none in 2 documents"
     refused(line("compare", "none", "none", "words.conll"), message)
     (tmp_path / "empty.conll").write_text("")

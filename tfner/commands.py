@@ -27,6 +27,7 @@ from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.monitoring.progress import meter
 from tfner.safeio.printable import one_line, show
+from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
 
 if TYPE_CHECKING:
@@ -47,14 +48,18 @@ CONTEXT_HELP = (
     "document: read sentences of one document together; none: each alone. By default as the model "
     "was trained; of a model on a server nobody knows, so each alone."
 )
-COLUMN_HELP = "Column of the {}, from 0; negative from the end."
-DATA_HELP = "Marked data: file, folder, hub:NAME:SPLIT or embedded:FILE."
+COLUMN_HELP = "Column of {}: a number from 0, negative from the end, or a name of the header."
+DATA_HELP = "Marked data: files, folders, patterns, hub:NAME:SPLIT or embedded:FILE."
 RAW_HELP = "Predict from the raw text, even where the data gives words."
 Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]
 Scheme = Annotated[str, typer.Option(help=SCHEME_HELP)]
-TokenColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("token"))]
-TagColumn = Annotated[int | None, typer.Option(help=COLUMN_HELP.format("tag"))]
+TOKENS_HELP = COLUMN_HELP.format("tokens or texts")
+TAGS_HELP = COLUMN_HELP.format("tags or entities")
+SENTENCES_HELP = COLUMN_HELP.format("what numbers the sentences of a csv file")
+TokenColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=TOKENS_HELP)]
+TagColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=TAGS_HELP)]
+SentenceColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=SENTENCES_HELP)]
 ContextName = Annotated[
     str | None, typer.Option("--context", metavar="none|document", help=CONTEXT_HELP)
 ]
@@ -82,15 +87,15 @@ def check_context(name: str | None, where: str) -> Context | None:
     return cast("Context | None", name)
 
 
-def read_marked(data: str, settings: ReadSettings, ledger: Ledger) -> list[Document]:
-    """Read a source of marked data whole.
+def read_marked(data: Source, settings: ReadSettings, ledger: Ledger) -> list[Document]:
+    """Read marked data whole.
 
     Raises:
         DataError: it cannot be read, or holds no document.
     """
     documents = list(read_documents(data, settings, ledger))
     if not documents:
-        raise DataError(f"{data}: expected documents, found none")
+        raise DataError(f"{name_source(data)}: expected documents, found none")
     return documents
 
 

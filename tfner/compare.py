@@ -28,8 +28,10 @@ from tfner.evaluation.comparison import (
 )
 from tfner.evaluation.report.comparison_report import ComparisonReport
 from tfner.exceptions import ConfigError, DataError
+from tfner.formats.reading import as_source
 from tfner.formats.scored_columns import match_scored, read_scored
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.safeio.sources import Source, name_source
 
 LISTED = 10
 MODEL_HELP = "Model (export or run folder), or without DATA a file of token, gold, predicted tag."
@@ -38,7 +40,7 @@ LIST_HELP = "Show so many of the documents that changed."
 DRAWS_HELP = "Draws of the bootstrap and of the randomization."
 SystemA = Annotated[Path, typer.Argument(metavar="A", help=MODEL_HELP)]
 SystemB = Annotated[Path, typer.Argument(metavar="B", help="The same.")]
-Data = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]
+Data = Annotated[list[str] | None, typer.Argument(metavar="[DATA...]", help=DATA_HELP)]
 Listed = Annotated[int, typer.Option("--list", min=0, metavar="N", help=LIST_HELP)]
 Draws = Annotated[int, typer.Option(min=1, help=DRAWS_HELP)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
@@ -59,6 +61,7 @@ def compare(
     scheme: commands.Scheme = "auto",
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -66,13 +69,15 @@ def compare(
     """Compare two models on marked data, or two files of predictions: is B better than A?"""
     reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
     columns = {"token_column": token_column, "tag_column": tag_column}
+    columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
     settings = commands.validate_reading(**reading, **columns, **limits)
-    if data is None:
-        check_file_options({"--raw": raw, "--format": format != "auto", "--tag-column": tag_column})
+    if not data:
+        of_data = {"--tag-column": tag_column, "--sentence-column": sentence_column}
+        check_file_options({"--raw": raw, "--format": format != "auto", **of_data})
         predictions = read_predictions(a, b, settings)
     else:
-        predictions = predict_both(a, b, data, settings, raw=raw)
+        predictions = predict_both(a, b, as_source(data), settings, raw=raw)
     result = make_report(predictions, listed, draws, seed)
     if report:
         result.write_json(report)
@@ -94,7 +99,7 @@ class Predictions(NamedTuple):
     seconds: Mapping[str, float] = MappingProxyType({})
 
 
-def check_file_options(given: Mapping[str, bool | int | None]) -> None:
+def check_file_options(given: Mapping[str, bool | str | None]) -> None:
     """Refuse options that say how DATA is read where there is none.
 
     Raises:
@@ -106,7 +111,7 @@ def check_file_options(given: Mapping[str, bool | int | None]) -> None:
 
 
 def predict_both(
-    a: Path, b: Path, data: str, settings: ReadSettings, *, raw: bool = False
+    a: Path, b: Path, source: Source, settings: ReadSettings, *, raw: bool = False
 ) -> Predictions:
     """Find the entities of a source of marked data with two models.
 
@@ -115,7 +120,8 @@ def predict_both(
         ModelError: A or B is no model.
     """
     ledger = Ledger()
-    documents = commands.read_marked(data, settings, ledger)
+    documents = commands.read_marked(source, settings, ledger)
+    data = name_source(source)
     check_documents(documents, data)
     models = [commands.open_recognizer(path) for path in (a, b)]  # both before one predicts
     shown = [replace(document, words=None) for document in documents] if raw else documents

@@ -20,7 +20,13 @@ from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.printable import show
-from tfner.safeio.sources import PREPARED, check_encoder, check_source, check_teacher
+from tfner.safeio.sources import (
+    Source,
+    check_encoder,
+    check_source,
+    check_teacher,
+    prepared_folder,
+)
 from tfner.safeio.validation import validate
 from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 
@@ -85,6 +91,18 @@ def check_epochs(value: Any) -> Any:
 PathText = Annotated[str, AfterValidator(expand_path)]
 
 
+def check_sources(value: Any) -> Any:
+    """Read one path or a list of paths; a list of one is that one."""
+    given = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not given or not all(isinstance(one, str) for one in given):
+        raise ValueError(f"expected a path or a list of paths, got {show(value)}")
+    paths = tuple(map(expand_path, given))
+    return paths[0] if len(paths) == 1 else paths
+
+
+Sources = Annotated[Source, BeforeValidator(check_sources)]
+
+
 def check_rate(value: Any, expected: str = "auto or a number above 0") -> Any:
     if value == "auto":
         return value
@@ -109,20 +127,21 @@ Epochs = Annotated[int | Literal["auto"], BeforeValidator(check_epochs)]
 class DataSettings(ReadSettings):
     """Name the splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` of this package.
 
-    Train may also be `prepared:FOLDER`.
+    Several are a list; `more/*.conll` stands for the files that match. Train may also be
+    `prepared:FOLDER`.
     """
 
-    train: PathText | None = None
-    dev: PathText | None = None
-    test: PathText | None = None
+    train: Sources | None = None
+    dev: Sources | None = None
+    test: Sources | None = None
     # Text without marks, or whose marks are ignored, which `training.teachers` label.
-    unlabelled: PathText | None = None
+    unlabelled: Sources | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
     # document: sentences of one document (`Document.group`) are read together.
     context: Context = "none"
 
-    def sources(self) -> dict[str, str]:
+    def sources(self) -> dict[str, Source]:
         """Collect the sources of the splits that are given, by split."""
         named = {"train": self.train, "unlabelled": self.unlabelled}
         named |= {"dev": self.dev, "test": self.test}
@@ -326,7 +345,7 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def check_teaching(self) -> RunSettings:
         train = self.data.train or ""
-        if self.training.teachers and train.startswith(PREPARED):
+        if self.training.teachers and prepared_folder(train) is not None:
             expected = "expected documents with training.teachers, which are asked for their words"
             raise ValueError(f"data.train: {expected}, got {train}")
         if self.data.unlabelled is not None and not self.training.teachers:

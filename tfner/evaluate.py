@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,10 @@ from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
+from tfner.formats.reading import as_source
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import open_writer
+from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
 
 MODEL_HELP = "Exported folder (saved_models/NAME or a version of it) or run folder."
@@ -28,7 +30,7 @@ PREDICTIONS_HELP = "Write token, gold and predicted tag, as conlleval reads them
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help=MODEL_HELP)],
-    data: Annotated[str, typer.Argument(help=commands.DATA_HELP)],
+    data: Annotated[list[str], typer.Argument(metavar="DATA...", help=commands.DATA_HELP)],
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
     predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS_HELP)] = None,
@@ -39,6 +41,7 @@ def evaluate(
     scheme: commands.Scheme = "auto",
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -46,11 +49,12 @@ def evaluate(
     """Score a model on marked data: a table per type, averages, and what was dropped."""
     reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
     columns = {"token_column": token_column, "tag_column": tag_column}
+    columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
     settings = commands.validate_reading(**reading, **columns, **limits)
     asked_context = commands.check_context(context, "--context")
     options: dict[str, Any] = {"raw": raw, "context": asked_context}
-    result = evaluate_model(model, data, settings, predictions, **options)
+    result = evaluate_model(model, as_source(data), settings, predictions, **options)
     if report:
         result.write_json(report)
     if html:
@@ -60,7 +64,7 @@ def evaluate(
 
 def evaluate_model(
     model: Path,
-    data: str,
+    data: Source,
     settings: ReadSettings,
     predictions: Path | None = None,
     *,
@@ -82,8 +86,9 @@ def evaluate_model(
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:
         about = {"name": str(card.get("name", model)), "versions": card.get("versions", {})}
-        dropped = {data: ledger.counts}
-        report, found = evaluate_documents(recognize, shown, split=data, dropped=dropped, **about)
+        split = name_source(data)
+        dropped = {split: ledger.counts}
+        report, found = evaluate_documents(recognize, shown, split=split, dropped=dropped, **about)
         for document, entities in zip(documents, found, strict=True):
             if writer:
                 writer.write(document, entities)
@@ -92,7 +97,7 @@ def evaluate_model(
 
 def evaluate_source(
     model: str | os.PathLike[str],
-    data: str,
+    data: str | os.PathLike[str] | Sequence[str],
     *,
     raw: bool = False,
     context: str | None = None,
@@ -100,9 +105,9 @@ def evaluate_source(
 ) -> Report:
     """Score an export or a run folder on marked data: `tfner.evaluate`.
 
-    `data` is a file, a folder, hub:NAME:SPLIT or embedded:FILE; `reading` are options such as
-    `format`, `scheme`, `encoding`. With `raw` the model reads the text even where words are given.
-    `context`, `none` or `document`, is by default as the model was trained.
+    `data` is a file, a folder, a pattern, hub:NAME:SPLIT or embedded:FILE, or several; `reading`
+    are options such as `format`, `scheme`, `encoding`. With `raw` the model reads the text even
+    where words are given. `context`, `none` or `document`, is by default as the model was trained.
 
     Raises:
         ConfigError: an option is unknown or wrong.
@@ -110,7 +115,7 @@ def evaluate_source(
     """
     settings = validate(reading, ReadSettings, "evaluate")
     options: dict[str, Any] = {"raw": raw, "context": commands.check_context(context, "context")}
-    return evaluate_model(Path(model), os.fspath(data), settings, **options)
+    return evaluate_model(Path(model), as_source(data), settings, **options)
 
 
 commands.make_callable(__name__, evaluate_source)

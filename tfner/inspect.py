@@ -24,6 +24,7 @@ from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.printable import printable, show
+from tfner.safeio.sources import Source, name_source
 from tfner.tagging.schemes import LabelSet
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 DEFAULT_TOKENIZER = "embedded:quickstart/encoder"
 CONFIGURATIONS = (".yaml", ".yml")
 
-DATA_HELP = "Files or folders, a split each; or one configuration, whose splits are read."
+DATA_HELP = "Files, folders or patterns, a split each; or one configuration, whose splits are read."
 ENCODER_HELP = "Checkpoint whose vocabulary counts pieces; default: a configuration's own."
 LIST_HELP = "Name everything that is dropped, trimmed, repaired or misaligned, and more cases."
 HTML_HELP = "Write it as a page too, one file that needs nothing from outside."
@@ -57,6 +58,7 @@ def inspect(
     scheme: commands.Scheme = "auto",
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -72,11 +74,12 @@ def inspect(
         encoder = run_settings.encoder.checkpoint
     else:
         columns = {"token_column": token_column, "tag_column": tag_column}
+        columns["sentence_column"] = sentence_column
         limits = {"max_line": max_line, "max_file": max_file}
         settings = commands.validate_reading(
             format=format, encoding=encoding, scheme=scheme, strict=strict, **columns, **limits
         )
-        sources = {source: source for source in data}
+        sources: dict[str, Source] = {source: source for source in data}
     with messages().status("reading and judging"):
         report, ledgers = inspect_sources(sources, settings, encoder, run_settings)
     report.print_table(output())
@@ -110,7 +113,7 @@ def override_encoder(encoder: str | None) -> list[str]:
 
 
 def inspect_sources(
-    sources: Mapping[str, str],
+    sources: Mapping[str, Source],
     settings: ReadSettings,
     encoder: str | None = None,
     run_settings: RunSettings | None = None,
@@ -127,7 +130,7 @@ def inspect_sources(
         documents = read_documents(source, settings, ledgers[name])
         splits[name] = list(documents)
     if not any(splits.values()):
-        where = ", ".join(sources.values())
+        where = ", ".join(map(name_source, sources.values()))
         raise DataError(f"{where}: expected documents, found none")
     load_tensorflow()
     from tfner.data.token_stats import collect_token_stats

@@ -17,13 +17,14 @@ from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
 from tfner.formats import registry
 from tfner.formats.counts import count_documents
-from tfner.formats.reading import read_unmarked
+from tfner.formats.reading import as_source, read_unmarked
 from tfner.formats.registry import find_format, guess_unmarked, names_of, readable_unmarked
 from tfner.formats.resume import Earlier, Nothing, open_earlier
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.monitoring.progress import meter
 from tfner.safeio.printable import show
+from tfner.safeio.sources import Source, expand_source, name_source
 from tfner.serving.runtime.thresholds import Thresholds, parse_thresholds
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ READ = f"auto, {', '.join(names_of(readable_unmarked()))}"
 MODEL_HELP = (
     "Exported folder (saved_models/NAME or a version of it) or run folder; not with --server."
 )
-INPUT_HELP = "File or folder; - is standard input, and the default."
+INPUT_HELP = "Files, folders or patterns; - is standard input, and the default."
 OUTPUT_HELP = "File, or folder for brat; - is standard output."
 FORMAT_HELP = f"{', '.join(names_of(PREDICTED))}; by default text on a terminal."
 READ_HELP = f"{READ}; auto goes by the file's name. A json file, one array, is held in memory."
@@ -47,7 +48,7 @@ THRESHOLD_HELP = (
 RESUME_HELP = "Go on with the output of an interrupted run of the same model over the same input."
 TEXT_HELP = "Mark this text instead of an input."
 Model = Annotated[Path | None, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
-Source = Annotated[str | None, typer.Argument(metavar="INPUT", help=INPUT_HELP)]
+Inputs = Annotated[list[str] | None, typer.Argument(metavar="[INPUT...]", help=INPUT_HELP)]
 Output = Annotated[str, typer.Option("--output", "-o", help=OUTPUT_HELP)]
 Format = Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)]
 InputFormat = Annotated[str, typer.Option(help=READ_HELP)]
@@ -61,7 +62,7 @@ Resume = Annotated[bool, typer.Option("--resume", help=RESUME_HELP)]
 
 def predict(
     model: Model = None,
-    source: Source = None,
+    inputs: Inputs = None,
     output: Output = "-",
     format: Format = None,
     input_format: InputFormat = "auto",
@@ -72,15 +73,17 @@ def predict(
     context: commands.ContextName = None,
     encoding: commands.Encoding = "utf-8",
     token_column: commands.TokenColumn = None,
+    sentence_column: commands.SentenceColumn = None,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
 ) -> None:
     """Mark the entities in text; results come in the input's order."""
     read_thresholds(threshold)  # before anything heavy loads
     asked_context = commands.check_context(context, "--context")
-    open_recognizer, source = model_and_input(model, source, server, text)
+    open_recognizer, source = model_and_input(model, inputs, server, text)
+    columns = {"token_column": token_column, "sentence_column": sentence_column}
     settings = commands.validate_reading(
-        encoding=encoding, token_column=token_column, max_line=max_line, max_file=max_file
+        encoding=encoding, max_line=max_line, max_file=max_file, **columns
     )
     if text is not None:
         document = Document(text, id="text")
@@ -102,24 +105,24 @@ def predict(
 
 
 def model_and_input(
-    model: Path | None, source: str | None, server: str | None, text: str | None
-) -> tuple[Callable[[], Recognizer], str]:
+    model: Path | None, inputs: Sequence[str] | None, server: str | None, text: str | None
+) -> tuple[Callable[[], Recognizer], Source]:
     """Find what opens the recognizer, and where the input is.
 
-    With a server there is no MODEL, and INPUT is the first argument.
+    With a server there is no MODEL, and the first argument is the INPUT, of which there is one.
 
     Raises:
         ConfigError: there is a MODEL beside a server, or neither.
     """
     if server is not None:
-        if source is not None or (text is not None and model is not None):
+        if inputs or (text is not None and model is not None):
             expected = "expected no MODEL beside --server"
             raise ConfigError(f"--server and MODEL exclude each other: {expected}, got {model}")
         return partial(open_server, server), str(model or "-")
     if model is None:
         expected = "a MODEL, the folder of an exported model or of a run, or --server URL"
         raise ConfigError(f"expected {expected}")
-    return partial(commands.open_recognizer, model), source or "-"
+    return partial(commands.open_recognizer, model), as_source(inputs or "-")
 
 
 def read_thresholds(texts: Sequence[str] | None, labels: Sequence[str] = ()) -> Keep:
@@ -154,7 +157,7 @@ def check_output_format(name: str) -> None:
         raise ConfigError(f"--format {name}: {came}; {remedy}")
 
 
-def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterator[Document]:
+def read_input(source: Source, input_format: str, settings: ReadSettings) -> Iterator[Document]:
     """Read documents without marks from a file, a folder or standard input."""
     known = ["auto", *names_of(readable_unmarked())]
     if input_format not in known:
@@ -162,7 +165,9 @@ def read_input(source: str, input_format: str, settings: ReadSettings) -> Iterat
         raise ConfigError(f"--input-format: {expected}, got {show(input_format)}")
     if source == "-":
         return read_standard_input(input_format, settings)
-    return read_unmarked(Path(source), settings, input_format)
+    if "-" in source and not isinstance(source, str):
+        raise ConfigError(f"INPUT: expected - alone or files, got {name_source(source)}")
+    return read_unmarked(source, settings, input_format)
 
 
 def unmarked_format(path: Path, input_format: str) -> str:
@@ -170,12 +175,18 @@ def unmarked_format(path: Path, input_format: str) -> str:
     return guess_unmarked(path) if input_format == "auto" else input_format
 
 
-def count_input(source: str, input_format: str, settings: ReadSettings) -> int | None:
+def count_input(source: Source, input_format: str, settings: ReadSettings) -> int | None:
     """Count the documents, where that can be told."""
     if source == "-":
         return None
-    path = Path(source)
-    return count_documents(path, unmarked_format(path, input_format), settings.encoding)
+    total = 0
+    for path in map(Path, expand_source(source)):
+        name = unmarked_format(path, input_format)
+        count = count_documents(path, name, settings.encoding)
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def read_standard_input(input_format: str, settings: ReadSettings) -> Iterator[Document]:

@@ -58,6 +58,38 @@ COLUMNS = [
     ("blank lines", b"\n\n  \n", [], "bad.conll: expected documents, found none"),
 ]  # fmt: skip
 
+TABLES = [
+    ("one column", b"Mara\nleft\n", [],
+     "bad.csv: expected columns, such as of tokens and tags, found one; tried comma, tab, "
+     "semicolon, bar"),
+    ("no such column", b"word,tag\nMara,O\n", ["--token-column", "Wrod"],
+     "bad.csv: token_column is 'Wrod', but the columns are 'word', 'tag'"),
+    ("no such number", b"word,tag\nMara,O\n", ["--sentence-column", "-3"],
+     "bad.csv: sentence_column is -3, but there are 2 columns"),
+    ("no column at all", b"word,tag\nMara,O\n", ["--tag-column", " "],
+     "command line: tag_column: expected the number or the name of a column, got ' '"),
+    ("no tags", b"word,pos\nMara,NN\n", [],
+     "bad.csv: expected a column of tags or entities, found none among 'word', 'pos'; set "
+     "tag_column"),
+    ("tag without prefix", b"word,tag\nMara,PER\n", [],
+     "bad.csv:2: expected O or a tag such as B-PER in column tag, got 'PER'" + OTHER),
+    ("a wide row", b"word,tag\nMara,B-PER\nso,O\nleft,O,X\n", [],
+     "bad.csv:4: expected 2 columns, as the first row has, got 3: ['left', 'O', 'X']"),
+    ("a quote that is not closed", b'word,tag\n"a, b",O\nso,O\n"left,O\n', [],
+     "bad.csv:4: expected a row of CSV (parted by comma, quoted by \"): unexpected end of data"),
+    ("entities that are none", b"text,entities\nMara left,\x1b[1m\n", [],
+     "bad.csv:2: expected a list of entities in column entities, as JSON, got '\\x1b[1m'"),
+    ("not UTF-8", b"word,tag\n" + b"a,O\n" * 9000 + b"b\xe4r,O\n", [],
+     "bad.csv:9002: expected text in utf-8, got the byte 0xe4" + ENCODING),
+    ("a long line", b"word,tag\n" + b"x" * 5000 + b",O\n", ["--max-line", "4096"],
+     "bad.csv:2: expected a line of at most 4,096 characters (max_line), got a longer one: "
+     + CUT.format("x" * 76)),
+    ("control characters", b"word,tag\nb,\x1b[31m\x07\n", [],
+     "bad.csv:2: expected O or a tag such as B-PER in column tag, got '\\x1b[31m\\x07'" + OTHER),
+    ("empty", b"", [], "bad.csv: expected documents, found none"),
+    ("a header alone", b"word,tag\n", [], "bad.csv: expected documents, found none"),
+]  # fmt: skip
+
 RECORDS = [
     ("no record", '"a"\n', [],
      "bad.jsonl:1: expected an object, or a pair of a text and an object, got 'a'"),
@@ -189,6 +221,13 @@ def refuse(shop, line, name, content, options, message):
 )
 def test_columns(shop, line, content, options, message):
     refuse(shop, line, "bad.conll", content, options, message)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [row[1:] for row in TABLES], ids=[row[0] for row in TABLES]
+)
+def test_csv(shop, line, content, options, message):
+    refuse(shop, line, "bad.csv", content, options, message)
 
 
 @pytest.mark.parametrize(

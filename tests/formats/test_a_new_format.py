@@ -119,8 +119,8 @@ def test_inspect_takes_it_by_its_ending_and_by_its_name(line, tmp_path):
     assert line("inspect", "other", "--format", "semicolons").stdout.count("\n") > 10
     refused = line("inspect", "other", "--format", "commas")
     assert refused.code == 2
-    assert "input should be 'auto', 'brat'" in refused.stderr
-    assert "'jsonl' or 'semicolons', got 'commas'" in refused.stderr
+    assert "input should be 'auto', 'arrow', 'brat'" in refused.stderr
+    assert "'parquet', 'semicolons' or 'spacy', got 'commas'" in refused.stderr
 
 
 def test_predict_reads_writes_and_resumes_it(line, tmp_path):

@@ -165,6 +165,36 @@ def test_columns(tmp_path, content, settings, message):
             "expected spans that fit the text, got X 0..3 in a text of 2 characters",
         ),
         (
+            {"tokenized_text": "ab", "ner": []},
+            {},
+            "expected tokenized_text to be a list of strings, got 'ab'",
+        ),
+        (
+            {"tokenized_text": ["ab"], "ner": {"X": 0}},
+            {},
+            "expected a list of ner, got {'X': 0}",
+        ),
+        (
+            {"tokenized_text": ["ab"], "ner": [[0, "X"]]},
+            {},
+            "expected an entity as [first word, last word, label], got [0, 'X']",
+        ),
+        (
+            {"tokenized_text": ["ab"], "ner": [[0, True, "X"]]},
+            {},
+            "expected an entity as [first word, last word, label], got [0, True, 'X']",
+        ),
+        (
+            {"tokenized_text": ["ab"], "ner": [[0, 0, " "]]},
+            {},
+            "expected an entity with a label, got {'start': 0, 'end': 2, 'label': ' '}",
+        ),
+        (
+            {"tokenized_text": ["ab"], "ner": [[0, 1, "X"]]},
+            {"strict": True},
+            "expected spans that fit the text, got X 3..3 in a text of 2 characters",
+        ),
+        (
             {"text": "a\ud83d"},
             {},
             "expected whole characters, got half of one, U+D83D, at character 1",

@@ -15,6 +15,7 @@ from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
+from tfner.formats.record_documents import Item, RecordReader
 
 TEXT = "Ada Lovelace met Babbage."
 ADA, BABBAGE = (0, 12, "PER"), (17, 24, "PER")
@@ -141,6 +142,10 @@ WORD_SHAPES = {
         TEXT,
     ),
     "spans": ({"text": TEXT, "tokens": TOKENS, "entities": [ADA, BABBAGE]}, TEXT),
+    "GLiNER": (
+        {"tokenized_text": TOKENS, "ner": [[0, 1, "PER"], [3, 3, "PER"]], "label": ["PER", "LOC"]},
+        " ".join(TOKENS),
+    ),
 }
 
 
@@ -373,3 +378,37 @@ def test_a_record_names_its_group_and_its_slice(tmp_path):
         ("book", "hard"),
         ("", "easy"),
     ]
+
+
+def test_entities_of_gliner_count_words_and_may_be_nested(tmp_path):
+    record = {
+        "id": "7",
+        "tokenized_text": ["", "New", "York"],
+        "ner": [[1, 2, "ORG"], [2, 2, "LOC"], [0, 0, "X"], [2, 3, "LOC"], [2, 1, "LOC"]],
+    }
+    document, ledger = read_one(tmp_path / "a", record)
+    assert [entity.key for entity in document.entities] == [(1, 9, "ORG"), (5, 9, "LOC")]
+    assert (document.id, document.words) == ("7", ((0, 0), (1, 4), (5, 9)))
+    assert ledger.counts == {"invalid_span": 3}
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=4), min_size=1
+    ),
+    st.data(),
+)
+def test_words_and_spans_of_gliner_are_those_of_tags(words, data):
+    """A span of words says the same as tags of these words."""
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, len(words) - 1))
+    tags = ["O"] * len(words)
+    tags[first : last + 1] = ["B-X"] + ["I-X"] * (last - first)
+    spans = {"tokenized_text": words, "ner": [[first, last, "X"]]}
+    tagged = {"tokens": words, "tags": tags}
+    settings = ReadSettings(scheme="IOB2")
+    found = []
+    for record in (spans, tagged):
+        items = [Item(record, "x", "x")]
+        found += RecordReader(lambda items=items: items, settings, Ledger()).documents()
+    assert found[0] == found[1]

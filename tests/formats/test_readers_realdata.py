@@ -5,18 +5,23 @@ The documents and entities that their descriptions promise, and nothing lost uns
 
 from __future__ import annotations
 
+import csv
+import json
 import warnings
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 from seqeval.metrics.sequence_labeling import get_entities
+from trimmed import trimmed
 
 from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.formats import read_documents
 from tfner.tagging.spans import keep_longest
+from tfner.tagging.word_tags import tags_on_words
 
 pytestmark = pytest.mark.realdata
 
@@ -144,3 +149,35 @@ def test_nested_entities_are_all_there(data_dir):
     documents, _ = read(data_dir / "litbank/brat")
     dropped = [entity for document in documents for entity in keep_longest(document.entities)[1]]
     assert len(dropped) > 100
+
+
+@pytest.mark.parametrize("name", ["wnut17/dev.conll", "ncbi_disease/dev.tsv", "btc/dev.conll"])
+@pytest.mark.parametrize("layout", ["Kaggle's", "numbered", "entities", "tags"])
+def test_a_corpus_written_as_a_table_says_the_same(data_dir, tmp_path, name, layout):
+    documents = list(read_documents(data_dir / name, ReadSettings(), Ledger()))
+    path = tmp_path / "table.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_table(csv.writer(file), documents, layout)
+    has_words = layout != "entities"
+    found = list(read_documents(path, ReadSettings(strict=has_words), Ledger()))
+    if not has_words:  # blanks are trimmed inside of words too
+        documents = [trimmed(replace(document, words=None)) for document in documents]
+    assert [(one.text, one.entities, one.words) for one in found] == [
+        (one.text, one.entities, one.words) for one in documents
+    ]
+
+
+def write_table(writer, documents, layout):
+    headers = {"entities": ["text", "entities"], "tags": ["tokens", "ner_tags"]}
+    writer.writerow(headers.get(layout, ["Sentence #", "Word", "POS", "Tag"]))
+    for number, document in enumerate(documents, start=1):
+        words, tags = document.word_texts(), tags_on_words(document, document.entities, Ledger())
+        if layout == "entities":
+            spans = [[entity.start, entity.end, entity.label] for entity in document.entities]
+            writer.writerow([document.text, json.dumps(spans)])
+        elif layout == "tags":
+            writer.writerow([json.dumps(words), " ".join(tags)])
+        else:
+            for index, (word, tag) in enumerate(zip(words, tags, strict=True)):
+                is_named = layout == "numbered" or index == 0
+                writer.writerow([f"Sentence: {number}" if is_named else "", word, "X", tag])

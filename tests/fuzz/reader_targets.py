@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,10 @@ from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, TfnerError
 from tfner.formats import read_documents
-from tfner.formats.columns import stream_words
 from tfner.formats.counts import count_documents
+from tfner.formats.csv_table import read_unmarked_csv
 from tfner.formats.plain import read_line_file, read_whole_files
+from tfner.formats.reading import read_unmarked
 from tfner.formats.writers import open_writer
 
 LONGEST_MESSAGE = 2000  # characters; what is shown of the input is shortened
@@ -43,7 +45,8 @@ ENCODINGS = (
 )
 NO_ENCODINGS = ("hex", "undefined", "idna", "punycode", "no\0ne", "")
 SCHEMES = ("auto", "auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU")
-COLUMNS = (None, None, None, 0, 1, -1, 10**30)
+COLUMNS = (None, None, None, 0, 1, -1, 10**30, "tag")
+SENTENCES = (None, None, None, 0, "Sentence #", None)
 
 
 @functools.cache
@@ -73,8 +76,10 @@ def all_settings() -> tuple[ReadSettings, ...]:
         COLUMNS[1:],
         ("auto", "auto", "tab", "blanks", "tab"),
         (False, False, True),
+        SENTENCES,
     )
     names = ("encoding", "scheme", "token_column", "tag_column", "separator", "strict")
+    names = (*names, "sentence_column")
     drawn = zip(*map(itertools.cycle, choices), strict=False)
     return (
         *first,
@@ -155,15 +160,39 @@ def read(path: Path, settings: ReadSettings, kind: str) -> list[Document] | None
 
 def columns(data: bytes) -> None:
     """A column file, with its tags and, as for prediction, without: the words are the same."""
+    words_are_the_same(data, "a.conll", "columns")
+
+
+def conllu(data: bytes) -> None:
+    """The same for CoNLL-U."""
+    words_are_the_same(data, "a.conllu", "conllu")
+
+
+def words_are_the_same(data: bytes, name: str, kind: str) -> None:
     settings, content = split_settings(data)
-    path = put("a.conll", content)
-    tagged = read(path, settings, "columns")
-    streamed = attempt(lambda: stream_words(path, settings), path)
+    path = put(name, content)
+    tagged = read(path, settings, kind)
+    streamed = attempt(lambda: read_unmarked(path, settings, kind), path)
     if tagged is not None:
         assert streamed is not None, "its words alone were refused"
         assert [document.words for document in streamed] == [document.words for document in tagged]
         comes_back(tagged)
-    counts(path, settings, "columns")
+    counts(path, settings, kind)
+
+
+def csv(data: bytes) -> None:
+    """A table with its tags or entities and, as for prediction, without: the words are the same."""
+    settings, content = split_settings(data)
+    path = put("a.csv", content)
+    tagged = read(path, settings, "csv")
+    streamed = attempt(lambda: read_unmarked_csv(path, settings), path)
+    if tagged is not None:
+        assert streamed is not None, "its words alone were refused"
+        assert [(document.text, document.words) for document in streamed] == [
+            (document.text, document.words) for document in tagged
+        ]
+        comes_back(tagged)
+    counts(path, settings, "csv")
 
 
 def json_lines(data: bytes) -> None:
@@ -229,6 +258,70 @@ def datasets(data: bytes) -> None:
     for other, original in saved_dataset().items():
         (place / other).write_bytes(content[1:] if other == name else original)
     read(place, settings, "datasets")
+
+
+def parquet(data: bytes) -> None:
+    """A Parquet file."""
+    table(data, "parquet")
+
+
+def arrow(data: bytes) -> None:
+    """An Arrow file or stream."""
+    table(data, "arrow")
+
+
+def table(data: bytes, kind: str) -> None:
+    settings, content = split_settings(data)
+    documents = read(put(f"a.{kind}", content), settings, kind)
+    if documents is not None:
+        comes_back(documents)
+
+
+def docbin(data: bytes) -> None:
+    """What is packed in a file of spaCy's."""
+    settings, content = split_settings(data)
+    documents = read(put("a.spacy", zlib.compress(content, 1)), settings, "spacy")
+    if documents is not None:
+        comes_back(documents)
+
+
+@functools.cache
+def docbin_seeds() -> list[bytes]:
+    """Files of one Doc with entities, of two, and of one with a group of spans, unpacked."""
+    import spacy
+
+    blank = spacy.blank("xx")
+    doc, other = blank("Ada met\n Bo."), blank("So.")
+    doc.ents = [doc.char_span(0, 3, "PER")]
+    other.spans["sc"] = [other.char_span(0, 2, "X")]
+    packed = [spacy.tokens.DocBin(docs=docs).to_bytes() for docs in ([doc], [doc, other], [other])]
+    return [b"\0" + zlib.decompress(content) for content in packed]
+
+
+@functools.cache
+def table_seeds(kind: str) -> list[bytes]:
+    """Small tables of tags and of entities, in the ways that a kind of file is written."""
+    import pyarrow
+    from pyarrow import feather
+    from pyarrow import parquet as parquet_files
+
+    tags = {"tokens": [["Ada", "met"], ["Babbage"]], "ner_tags": [["B-PER", "O"], ["B-PER"]]}
+    spans = {"text": ["Ada met"], "entities": [[{"start": 0, "end": 3, "label": "PER"}]]}
+    found = []
+    for columns in (tags, spans):
+        rows = pyarrow.table(columns)
+        streamed = pyarrow.BufferOutputStream()
+        if kind == "parquet":
+            parquet_files.write_table(rows, streamed)
+        else:
+            with pyarrow.ipc.new_stream(streamed, rows.schema) as writer:
+                writer.write_table(rows)
+        found.append(b"\0" + streamed.getvalue().to_pybytes())
+    if kind == "arrow":
+        written = pyarrow.BufferOutputStream()
+        feather.write_feather(pyarrow.table(tags), written, compression="uncompressed")
+        found.append(b"\0" + written.getvalue().to_pybytes())
+    return [*found, b"\1" + found[0][1:]]
 
 
 @functools.cache

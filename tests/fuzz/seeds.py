@@ -29,6 +29,26 @@ COLUMNS = (
     " O\nx\xa0y\tB-two words\n\t\tI-X\n#\tO\n# file\tpage 2\n",
 )
 
+CONLLU = (
+    "# text = Ada met.\n1\tAda\t_\t_\t_\t_\t0\td\t_\tNER=B-PER|SpaceAfter=No\n1.1\tx\t_\t_\t_\t_\t_"
+    "\t_\t_\t_\n2\tmet\t_\t_\t_\t_\t0\td\t_\t_\n",
+    "# global.columns = ID FORM UPOS NER\n1\tAda\tX\tB-PER\n2\tmet\tX\t_\n\n"
+    "1-2\tdu\t_\t_\n1\tde\tX\tO\n",
+    "1\tParis\tB-LOC\n2\tfell\tO\n",
+)
+TABLES = (
+    'Sentence #,Word,POS,Tag\nSentence: 1,Ada,NNP,B-PER\n,",",",",O\n,met,VBD,O\nSentence: '
+    '2,"""",\'\',O\n',
+    'sentence_id\ttoken\tner\n1\tParis\tB-LOC\n1\t"\tO\n\n2\tfell\tO\n',
+    'text;entities;id\nAda met;[[0, 3, "PER"]];7\n"a\nb";"[(0, 1, \'X\')]";8\n',
+    "text,labels\nAda met,B-PER O\nSo,O\n",
+    "tokens|ner_tags\n['Ada' 'met']|['B-PER' 'O']\n[\"So\"]|[\"O\"]\n",
+    "Ada,B-PER\nmet,O\n\nSo,O\n",
+    "'word', 'tag'\n'a, b', 'B-X'\n'it''s', 'O'\n",
+    "text\nAda met\n",
+    '"word","tag"\n"a \\"b\\"","B-X"\n',
+)
+
 RECORDS: tuple[Any, ...] = (
     {"text": TEXT, "entities": SPANS},
     {
@@ -64,6 +84,7 @@ RECORDS: tuple[Any, ...] = (
     {"tokens": ["Ada", "met"], "ner_tags": ["U-PER", "O"], "text": "Ada met"},
     {"tokens": ["a", "b"], "labels": ["I-X", "E-X"]},
     {"text": "\ud83d", "entities": []},
+    {"tokenized_text": ["Ada", "met"], "ner": [[0, 0, "PER"], [0, 9, "X"]]},
     {
         "text": "a",
         "meta": {"id": "m"},
@@ -138,7 +159,7 @@ COMMENTS = (
 )
 KEYS = """text data content entities spans label labels tags ner_tags id doc_id meta start end
 start_offset begin end_char type span name word tokens answer annotations completions result value
-was_cancelled relations group slice"""
+was_cancelled relations group slice tokenized_text ner"""
 VALUES = (
     '"\\ud83d"',
     "null",
@@ -157,6 +178,19 @@ VALUES = (
     '{"a":' * 100,
 )
 
+TABLE_WORDS = (
+    *TAG_WORDS,
+    *SPACES,
+    *("word,tag\n", "text;entities\n", "Sentence #", ",", ";", "|", ", "),
+    *('"', '""', "'", '\\"'),
+    *("[]", '[[0, 1, "X"]]', "[(0, 1, 'X')]", "{", "(" * 60, "-" * 60, "f'", "\r", "\0"),
+)
+CONLLU_WORDS = (
+    *TAG_WORDS,
+    *SPACES,
+    *COMMENTS,
+    *("# global.columns = ", "FORM", "MISC", "NER", "|", "NER=", "ner=B-X", "_", "\t_\t_\t_"),
+)
 COLUMN_WORDS = (*TAG_WORDS, *SPACES, *COMMENTS)
 JSON_WORDS = (*(f'"{key}":' for key in KEYS.split()), *VALUES, "\ufeff")
 BRAT_WORDS = (
@@ -173,6 +207,7 @@ BRAT_WORDS = (
     "\ufeff",
     "\t",
 )
+DOCBIN_WORDS = ("lengths", "tokens", "strings", "\0\0\0\0", "\x7f", "\x80", "\x90", "PER")
 PLAIN_WORDS = ("\n", "\r\n", "\r", "\x85", "\u2028", "\ufeff", "\0", "\xff")
 MARKED_WORDS = (
     "\0\0",

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-READERS = ("columns", "jsonl", "json", "brat", "plain", "datasets", "writers", "checkpoint")
+READERS = (
+    *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain"),
+    *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint"),
+)
 TEXT = ("text", "words")
 
 
@@ -85,12 +88,19 @@ def load_reader(name: str) -> Target:
             keys=keys,
             skip=2,
         )
+    if name in ("parquet", "arrow"):
+        check = getattr(reader_targets, name)
+        return Target(check, reader_targets.table_seeds(name), seeds.JSON_WORDS)
+    if name == "docbin":
+        return Target(reader_targets.docbin, reader_targets.docbin_seeds(), seeds.DOCBIN_WORDS)
     if name == "writers":
         return Target(
             writer_targets.writers, [text.encode() for text in seeds.MARKED], seeds.MARKED_WORDS
         )
     check, contents, words = {
         "columns": (reader_targets.columns, seeds.COLUMNS, seeds.COLUMN_WORDS),
+        "conllu": (reader_targets.conllu, seeds.CONLLU, seeds.CONLLU_WORDS),
+        "csv": (reader_targets.csv, seeds.TABLES, seeds.TABLE_WORDS),
         "jsonl": (reader_targets.json_lines, seeds.LINES, seeds.JSON_WORDS),
         "json": (reader_targets.json_array, seeds.ARRAYS, seeds.JSON_WORDS),
         "brat": (reader_targets.brat, seeds.BRAT, seeds.BRAT_WORDS),

@@ -45,8 +45,10 @@ def _leave_nothing():
 
 @pytest.fixture(scope="module", params=READERS)
 def target(request) -> Target:
-    if request.param == "datasets":
+    if request.param in ("datasets", "parquet", "arrow"):
         pytest.importorskip("datasets", reason="the extra hub is not installed")
+    if request.param == "docbin":
+        pytest.importorskip("spacy", reason="the extra spacy is not installed")
     return load(request.param)
 
 

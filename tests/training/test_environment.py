@@ -188,3 +188,21 @@ def test_the_processor_is_what_linux_calls_it(tmp_path):
     assert processor_name(tmp_path / "cpuinfo") == "Some CPU @ 2 GHz"
     assert processor_name(tmp_path / "none") is None
     assert memory_of_machine() > 100
+
+
+def test_several_files_are_hashed_in_the_order_in_which_they_are_read(tmp_path):
+    for name in ("a.conll", "b.conll"):
+        (tmp_path / name).write_text(f"{name} O\n")
+    pattern = str(tmp_path / "*.conll")
+    both = (str(tmp_path / "a.conll"), str(tmp_path / "b.conll"))
+    found = describe_source(both, ())
+    assert found["source"] == list(both)
+    assert (found["files"], found["bytes"]) == (2, 20)
+    assert describe_source(pattern, ()) == {**found, "source": pattern}
+    assert describe_source(both[::-1], ())["sha256"] != found["sha256"]
+    (tmp_path / "c.conll").write_text("c O\n")
+    assert describe_source(both, ()) == found
+    assert describe_source(pattern, ())["sha256"] != found["sha256"]
+    gone = describe_source(str(tmp_path / "*.iob"), ())
+    assert gone["error"].endswith("*.iob: no file or folder matches this pattern")
+    assert gone["sha256"] is None

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from tfner.exceptions import DataError
-from tfner.formats.settings import ReadSettings
+from tfner.formats.settings import Column, ReadSettings
+from tfner.safeio.printable import show
 from tfner.tagging.schemes import is_tag
 
 Separator = Literal["tab", "blanks"]
@@ -112,8 +113,7 @@ def detect_layout(lines: Sequence[str], path: Path, settings: ReadSettings) -> L
     Raises:
         DataError: a column named by the settings is not there.
     """
-    content = [line for line in lines if not is_blank(line) and not line.startswith(DOCUMENT_START)]
-    content = [line for line in content if not line.startswith("#")] or content
+    content = content_lines(lines)
     separator = detect_separator(content) if settings.separator == "auto" else settings.separator
     rows = [split_line(line, separator) for line in content]
     width = usual_width(rows)
@@ -125,6 +125,12 @@ def detect_layout(lines: Sequence[str], path: Path, settings: ReadSettings) -> L
     if tag is None:
         tag = default_tag_column(width, numbered)
     return Layout(separator, width, token, tag, numbered)
+
+
+def content_lines(lines: Iterable[str]) -> list[str]:
+    """Keep the lines that hold words: no blank ones, no remarks where there is anything else."""
+    content = [line for line in lines if not is_blank(line) and not line.startswith(DOCUMENT_START)]
+    return [line for line in content if not line.startswith("#")] or content
 
 
 def detect_separator(lines: Sequence[str]) -> Separator:
@@ -173,10 +179,14 @@ def default_tag_column(width: int, numbered: bool) -> int | None:
     return width - 1 if width > 1 else None
 
 
-def column_index(name: str, column: int | None, width: int, path: Path) -> int | None:
+def column_index(name: str, column: Column | None, width: int, path: Path) -> int | None:
     """Count a column of the settings from the front."""
     if column is None:
         return None
+    if isinstance(column, str):
+        expected = "expected its number, because columns have no names in this format"
+        hint = "format csv reads a header"
+        raise DataError(f"{path}: {name} is {show(column)}: {expected}; {hint}")
     index = column + width if column < 0 else column
     if width and not 0 <= index < width:
         raise DataError(f"{path}: {name} is {column}, but most lines have {width} columns")

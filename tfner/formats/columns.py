@@ -20,11 +20,12 @@ from tfner.documents import Document, Entity
 from tfner.exceptions import DataError
 from tfner.formats import column_layout
 from tfner.formats.alignment import align_words
+from tfner.formats.column_choices import warn_of_choices
 from tfner.formats.column_layout import Layout, detect_layout
 from tfner.formats.counts import count_blocks
 from tfner.formats.registry import Format, register
 from tfner.formats.resume import WrittenFile, up_to_blank_line
-from tfner.formats.settings import ReadSettings
+from tfner.formats.settings import Column, ReadSettings
 from tfner.formats.text_files import read_lines, stream_lines
 from tfner.formats.writers import OPEN_BOX, StreamWriter
 from tfner.safeio.printable import show
@@ -62,10 +63,18 @@ def read_columns(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator
     """
     lines = read_lines(path, settings.encoding, settings.max_line)
     layout = detect_layout(lines, path, settings)
+    warn_of_choices(lines, layout, path, settings, marked=True)
     sentences = list(parse_sentences(lines, layout, path))
     if layout.tag is None:
         return (to_document(sentence, []) for sentence in sentences)
-    tags = complete_tags(sentences, layout.tag, settings.strict, ledger)
+    return mark_sentences(sentences, layout.tag, settings, ledger)
+
+
+def mark_sentences(
+    sentences: Sequence[Sentence], column: Column, settings: ReadSettings, ledger: Ledger
+) -> Iterator[Document]:
+    """Make documents of sentences with tags; `column` is that of the tags, for messages."""
+    tags = complete_tags(sentences, column, settings.strict, ledger)
     scheme = detect_scheme(tags) if settings.scheme == "auto" else settings.scheme
 
     def mark(sentence: Sentence, own_tags: Sequence[str]) -> Document:
@@ -82,7 +91,9 @@ def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
         DataError: a line without its token, an undecodable byte.
     """
     lines = partial(stream_lines, path, settings.encoding, settings.max_line)
-    layout = detect_layout(list(islice(lines(), LAYOUT_LINES)), path, settings)
+    first = list(islice(lines(), LAYOUT_LINES))
+    layout = detect_layout(first, path, settings)
+    warn_of_choices(first, layout, path, settings, marked=False)
     for sentence in parse_sentences(lines(), layout, path):
         yield to_document(sentence, [])
 
@@ -136,7 +147,7 @@ def read_word(line: str, number: int, layout: Layout, sentence: Sentence) -> Non
 
 
 def complete_tags(
-    sentences: Sequence[Sentence], column: int, strict: bool, ledger: Ledger
+    sentences: Sequence[Sentence], column: Column, strict: bool, ledger: Ledger
 ) -> list[list[str]]:
     """Put O where a sentence has no tag and mend slips; both are entered in the ledger."""
     given = [tag for sentence in sentences for tag in sentence.tags if tag is not None]
@@ -236,7 +247,7 @@ def is_columns_of(record: bytes, document: Document) -> bool:
 register(
     Format(
         name="columns",
-        suffixes=(".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv"),
+        suffixes=(".conll", ".iob", ".iob2", ".bio", ".tsv"),
         read=read_columns,
         read_unmarked=stream_words,
         count=count_blocks,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.records import TAG_KEYS
 from tfner.formats.registry import Format, register
 from tfner.formats.settings import ReadSettings
-from tfner.safeio.printable import one_line
+from tfner.safeio.printable import one_line, show
 
 FILES = ("state.json", "dataset_info.json", "dataset_dict.json")  # of a split, of several
 LONGEST_REASON = 500  # characters of what the library says, which may list all that it knows
@@ -69,22 +68,22 @@ def import_datasets(source: str) -> Any:
         raise MissingExtraError("datasets", "hub", f"reading {source}") from None
 
 
-def fetch(load: Callable[[], Any], source: str) -> Any:
+def fetch(load: Callable[[], Any], source: str, kind: str = "a dataset") -> Any:
     """Call the library; its errors become DataErrors that name the source."""
     try:
         return load()
     # Not found, no network, unknown split, a loading script.
     except (OSError, ValueError, RuntimeError) as error:
-        raise unusable(source, str(error)) from None
-    # Its files are damaged: the library looks for what is not there.
-    except (LookupError, TypeError, AttributeError) as error:
-        raise unusable(source, f"{type(error).__name__}: {error}") from None
+        raise unusable(source, str(error), kind) from None
+    # Its files are damaged: the library looks for what is not there, or for very much of it.
+    except (LookupError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        raise unusable(source, f"{type(error).__name__}: {error}", kind) from None
 
 
-def unusable(source: str, reason: str) -> DataError:
+def unusable(source: str, reason: str, kind: str) -> DataError:
     """Put the library's words into one line."""
     words = " ".join(reason.split())
-    return DataError(f"{source}: cannot be read as a dataset: {one_line(words, LONGEST_REASON)}")
+    return DataError(f"{source}: cannot be read as {kind}: {one_line(words, LONGEST_REASON)}")
 
 
 def read_rows(
@@ -94,18 +93,39 @@ def read_rows(
     fetch(lambda: check_values(dataset), source)
     class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
 
+    def rows() -> Iterator[Any]:
+        iterator = iter(dataset)
+        while (row := fetch(lambda: next(iterator, None), source)) is not None:
+            yield row
+
+    return read_records(rows, class_names, source, name, settings, ledger)
+
+
+def read_records(
+    rows: Callable[[], Iterator[Any]],
+    class_names: Mapping[str, Sequence[str]],
+    source: str,
+    name: str,
+    settings: ReadSettings,
+    ledger: Ledger,
+) -> Iterator[Document]:
+    """Make documents of rows.
+
+    Args:
+        rows: opens them, each a mapping of columns to values.
+        class_names: names of the integers in a column of tags.
+        source: for messages.
+        name: begins the ids of documents that have none.
+    """
+
     def items() -> Iterator[Item]:
-        rows = iter(dataset)
-        for index in count():
-            row = fetch(lambda: next(rows, None), source)
-            if row is None:
-                return
+        for index, row in enumerate(rows()):
             where = f"{source}[{index}]"
-            row = dict(row)
+            record = dict(row)
             for column, names in class_names.items():
-                if column in row:
-                    row[column] = name_classes(row[column], names, column, where)
-            yield Item(row, where, f"{name}[{index}]")
+                if column in record:
+                    record[column] = name_classes(record[column], names, column, where)
+            yield Item(record, where, f"{name}[{index}]")
 
     return RecordReader(items, settings, ledger).documents()
 
@@ -123,15 +143,15 @@ def names_of(feature: Any) -> Sequence[str] | None:
     return getattr(inner, "names", None)
 
 
-def name_classes(
-    ids: Sequence[int] | None, names: Sequence[str], column: str, where: str
-) -> list[str]:
+def name_classes(ids: Any, names: Sequence[str], column: str, where: str) -> list[str]:
     """Put class names in the place of their numbers."""
+    expected = f"classes in 0..{len(names) - 1} in {column}"
+    if not isinstance(ids, list | None):
+        raise DataError(f"{where}: expected a list of {expected}, got {show(ids)}")
     for id in ids or ():
-        if not 0 <= id < len(names):
-            expected = f"classes in 0..{len(names) - 1} in {column}"
-            raise DataError(f"{where}: expected {expected}, got {id}")
-    return [names[id] for id in ids or ()]
+        if not isinstance(id, int) or not 0 <= id < len(names):
+            raise DataError(f"{where}: expected {expected}, got {show(id)}")
+    return [names[int(id)] for id in ids or ()]
 
 
 register(Format(name="datasets", recognize=is_dataset_folder, read=read_saved_dataset, folder=True))

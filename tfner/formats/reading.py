@@ -2,68 +2,152 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
+from tfner.formats.column_choices import warn_of_columns
 from tfner.formats.hub import read_hub
-from tfner.formats.registry import find_format, format_of_name, guess_unmarked, readable
+from tfner.formats.registry import (
+    find_format,
+    format_of_header,
+    format_of_name,
+    guess_unmarked,
+    readable,
+)
 from tfner.formats.settings import ReadSettings
+from tfner.formats.text_files import check_encoding
 from tfner.safeio.printable import show
-from tfner.safeio.sources import PREPARED, embedded_path
+from tfner.safeio.sources import PREPARED, Source, embedded_path, expand_source
 from tfner.tagging.borders import trim_span
+
+logger = logging.getLogger(__name__)
 
 
 def read_documents(
-    path: str | os.PathLike[str], settings: ReadSettings, ledger: Ledger
+    path: str | os.PathLike[str] | Sequence[str], settings: ReadSettings, ledger: Ledger
 ) -> Iterator[Document]:
     """Read one source: a file, a folder, `hub:NAME` or `hub:NAME:SPLIT`, `embedded:FILE`.
 
-    Documents hold all entities of the source, nested ones included, in code points of their text.
-    What is repaired or left out on the way is entered in `ledger` with file and line; with
-    `settings.strict` it is an error instead.
+    Or several, one behind the other: a list, or a pattern such as `more/*.conll`, whose files come
+    in the order of their names. Documents hold all entities of the source, nested ones included, in
+    code points of their text. What is repaired or left out on the way is entered in `ledger` with
+    file and line; with `settings.strict` it is an error instead.
 
     Raises:
         DataError: there is no such source, or it cannot be read as asked; the message opens with
             file and line.
         MissingExtraError: a source of Hugging Face datasets, and `datasets` is not installed.
     """
-    source = os.fspath(path)
+    sources = expand_source(as_source(path))
+    if len(sources) == 1:
+        return read_one(sources[0], settings, ledger)
+    return chain_sources(sources, lambda one: read_one(one, settings, ledger))
+
+
+def read_one(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
+    """Read a source that is no pattern."""
     documents = open_source(source, settings, ledger)
     return (trim_borders(document, source, settings.strict, ledger) for document in documents)
 
 
-def read_unmarked(path: Path, settings: ReadSettings, name: str = "auto") -> Iterator[Document]:
+def as_source(path: str | os.PathLike[str] | Sequence[str]) -> Source:
+    """Make a source of what names one or several."""
+    if isinstance(path, (str, os.PathLike)):
+        return os.fspath(path)
+    sources = tuple(map(os.fspath, path))
+    return sources[0] if len(sources) == 1 else sources
+
+
+def chain_sources(
+    sources: Sequence[str], read: Callable[[str], Iterator[Document]]
+) -> Iterator[Document]:
+    """Read sources one behind the other; one without a document is said in the log.
+
+    Ids and groups that begin with a file's name have its folders too, where several files are of
+    one name, so that they stay different.
+    """
+    counts = Counter(Path(source).name for source in sources)
+    for source in sources:
+        name = Path(source).name
+        rename = partial(rename_document, name=name, longer=source)
+        documents = read(source)
+        count = 0
+        for document in documents:
+            yield rename(document) if counts[name] > 1 else document
+            count += 1
+        if not count:
+            logger.warning("%s: holds no document", source)
+
+
+def rename_document(document: Document, name: str, longer: str) -> Document:
+    """Put a longer name before a document's id and group, where they begin with that of its file.
+
+    >>> rename_document(Document("a", id="x.conll:7", group="g"), "x.conll", "b/x.conll").id
+    'b/x.conll:7'
+    """
+
+    def renamed(text: str) -> str:
+        is_of_file = text.startswith((f"{name}:", f"{name}["))
+        return f"{longer}{text.removeprefix(name)}" if is_of_file else text
+
+    return replace(document, id=renamed(document.id), group=renamed(document.group))
+
+
+def read_unmarked(
+    path: Path | Sequence[str], settings: ReadSettings, name: str = "auto"
+) -> Iterator[Document]:
     """Read documents for their text, from a file or a folder; they may have marks all the same.
 
     Args:
+        path: of one, or several files, folders and patterns.
         settings: by which files are read; its format does not count.
         name: of the format; `auto` goes by the file's name.
     """
-    name = guess_unmarked(path) if name == "auto" else name
+    sources = expand_source(as_source(path))
+    if len(sources) == 1:
+        return read_one_unmarked(Path(sources[0]), settings, name)
+    return chain_sources(sources, lambda one: read_one_unmarked(Path(one), settings, name))
+
+
+def read_one_unmarked(path: Path, settings: ReadSettings, name: str) -> Iterator[Document]:
+    """Read documents for their text from a path that is no pattern."""
+    if name == "auto":
+        name = guess_unmarked(path)
+        if name == "lines":
+            check_encoding(settings.encoding)
+            warn_of_columns(path, settings)
     format = find_format(name)
     if format is not None and format.read_unmarked:
         return format.read_unmarked(path, settings)
     return read_documents(path, settings.model_copy(update={"format": name}), Ledger())
 
 
-def read_unlabelled(source: str, settings: ReadSettings) -> Iterator[Document]:
+def read_unlabelled(source: Source, settings: ReadSettings) -> Iterator[Document]:
     """Read a source of text that is to have no marks; those that it has are taken off.
 
     Raises:
         DataError: as `read_documents`.
     """
-    if source.startswith("hub:"):
-        documents = read_documents(source, settings, Ledger())
-    else:
-        is_embedded = source.startswith("embedded:")
-        path = embedded_path(source) if is_embedded else Path(source)
-        documents = read_unmarked(path, settings)
+    read = partial(read_one_unlabelled, settings=settings)
+    sources = expand_source(source)
+    documents = read(sources[0]) if len(sources) == 1 else chain_sources(sources, read)
     return (replace(document, entities=()) for document in documents)
+
+
+def read_one_unlabelled(source: str, settings: ReadSettings) -> Iterator[Document]:
+    """Read a source that is no pattern, marks included where that costs nothing."""
+    if source.startswith("hub:"):
+        return read_documents(source, settings, Ledger())
+    path = embedded_path(source) if source.startswith("embedded:") else Path(source)
+    return read_one_unmarked(path, settings, "auto")
 
 
 def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -91,7 +175,7 @@ def pick_format(path: Path) -> str:
     if path.is_dir():
         expected = "a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset"
         raise DataError(f"{path}: expected {expected}, found neither")
-    return format_of_name(path.name, readable(), otherwise="columns")
+    return format_of_header(path) or format_of_name(path.name, readable(), otherwise="columns")
 
 
 def trim_borders(document: Document, source: str, strict: bool, ledger: Ledger) -> Document:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import DataError
+from tfner.formats.gliner import flatten_gliner, is_gliner
 from tfner.safeio.printable import show
 
 TEXT_KEYS = ("text", "data", "content")
@@ -79,7 +80,7 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
 
 
 def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Json] | None:
-    """Make spaCy pairs and Label Studio tasks `{"text", "entities"}`; keep other objects."""
+    """Make spaCy pairs, Label Studio tasks and GLiNER's words one shape; keep other objects."""
     if is_pair(value):
         return {"text": value[0], **value[1]}
     if not isinstance(value, dict):
@@ -89,6 +90,8 @@ def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Jso
     if answer != "accept":
         ledger.record("skipped_record", where, f"answer: {as_text(answer)}")
         return None
+    if is_gliner(value):
+        return flatten_gliner(value, where)
     return flatten_task(value, where, ledger) if isinstance(value.get("data"), dict) else value
 
 

@@ -28,6 +28,8 @@ class Format:
         name: as users write it.
         suffixes: endings of its files' names in lower case; output is named by the first.
         recognize: tells by more than the name that a path is of this format.
+        recognize_header: tells by its first line that a file, whose name may be that of column
+            files, is of this format; asked for marked and unmarked input alike.
         read: (path, settings, ledger) to documents with their entities, for training and scoring.
         read_unmarked: (path, settings) to documents for prediction, where that is cheaper.
         read_stream: (standard input, settings) to documents for prediction.
@@ -45,6 +47,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...] = ()
     recognize: Callable[[Path], bool] | None = None
+    recognize_header: Callable[[Path], bool] | None = None
     read: Callable[[Path, ReadSettings, Ledger], Iterator[Document]] | None = None
     read_unmarked: Callable[[Path, ReadSettings], Iterator[Document]] | None = None
     read_stream: Callable[[TextIO, ReadSettings], Iterator[Document]] | None = None
@@ -131,7 +134,18 @@ def format_of_name(name: str, formats: Iterable[Format], otherwise: str) -> str:
 
 def guess_unmarked(path: Path) -> str:
     """Guess the format of input for prediction: a folder holds documents, else the name tells."""
-    return "document" if path.is_dir() else guess_unmarked_name(path.name)
+    if path.is_dir():
+        return "document"
+    name = guess_unmarked_name(path.name)
+    return format_of_header(path) or name if name != "lines" else name
+
+
+def format_of_header(path: Path) -> str | None:
+    """Recognize a file by the header on its first line; None where it has none that is known."""
+    for format in readable():
+        if format.recognize_header and format.recognize_header(path):
+            return format.name
+    return None
 
 
 def guess_unmarked_name(name: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tfner.formats.registry import names_of, readable
 from tfner.safeio.printable import show
 
+NUMBER = re.compile(r"[+-]?\d{1,9}")
 MAX_LINE, MAX_FILE = 16 << 20, 256 << 20
 
 
@@ -20,6 +22,21 @@ def check_format(name: str) -> str:
         expected = f"{', '.join(others)} or {last}"
         raise ValueError(f"input should be {expected}, got {show(name)}")
     return name
+
+
+def check_column(value: Any) -> Any:
+    """Read the number of a column, which a command line gives as text; a name stays as it is."""
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        return int(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    is_name = isinstance(value, str) and value.strip()
+    if value is None or is_number or is_name:
+        return value
+    raise ValueError(f"expected the number or the name of a column, got {show(value)}")
+
+
+Column = int | str
+AnyColumn = Annotated[Column | None, BeforeValidator(check_column)]
 
 
 class Settings(BaseModel):
@@ -34,8 +51,11 @@ class ReadSettings(Settings):
     format: Annotated[str, AfterValidator(check_format)] = "auto"
     encoding: str = "utf-8"
     scheme: Literal["auto", "IO", "IOB1", "IOB2", "BIOES", "BILOU"] = "auto"
-    token_column: int | None = None
-    tag_column: int | None = None
+    # By number, from 0 and negative from the end, or by name where a file has a header: of tokens
+    # or texts, of tags or entities, and of what numbers the sentences.
+    token_column: AnyColumn = None
+    tag_column: AnyColumn = None
+    sentence_column: AnyColumn = None
     separator: Literal["auto", "tab", "blanks"] = "auto"
     strict: bool = False
     # Characters; a file with a longer line is refused before it fills the memory.

@@ -5,33 +5,100 @@ No TensorFlow here, so that a mistake is said before it loads.
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfner.exceptions import ConfigError, ModelError, TfnerError
+from tfner.exceptions import ConfigError, DataError, ModelError, TfnerError
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 
+Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
-def check_source(key: str, source: str) -> None:
-    """Check that a split's file or folder exists; a hub dataset is not looked at.
+def check_source(key: str, source: Source) -> None:
+    """Check that the files and folders of a split exist; a hub dataset is not looked at.
 
     Raises:
-        ConfigError: there is no such file or folder, or `prepared:FOLDER` is given for another
-            split than train.
+        ConfigError: there is no such file or folder, none matches a pattern, or `prepared:FOLDER`
+            is given for another split than train or beside other sources.
     """
+    if isinstance(source, tuple) and any(one.startswith(PREPARED) for one in source):
+        expected = f"expected {PREPARED}FOLDER alone, or documents"
+        raise ConfigError(f"{key}: {expected}, got {name_source(source)}")
+    for one in [source] if isinstance(source, str) else source:
+        check_one_source(key, one)
+
+
+def check_one_source(key: str, source: str) -> None:
+    """Check one file, folder, pattern or dataset."""
     if source.startswith("hub:"):
         return
     if source.startswith(PREPARED):
         check_prepared(key, source)
         return
     path = embedded_path(source) if source.startswith("embedded:") else Path(source)
-    if not exists(path):
+    if is_pattern(source):
+        expand_source(source, ConfigError, f"{key}: ")
+    elif not exists(path):
         raise ConfigError(f"{key}: no such file or folder: {source}")
+
+
+def name_source(source: Source) -> str:
+    """Name a source in a message.
+
+    >>> name_source(("a.conll", "more/*.conll"))
+    'a.conll, more/*.conll'
+    """
+    return source if isinstance(source, str) else ", ".join(source)
+
+
+def short_name(source: Source) -> str:
+    """Name a source for others to read: without the folders of this machine.
+
+    >>> short_name(("/home/me/a.conll", "/home/me/more/*.conll"))
+    'a.conll, *.conll'
+    """
+    return ", ".join(Path(one).name for one in ([source] if isinstance(source, str) else source))
+
+
+def prepared_folder(source: Source) -> Path | None:
+    """Find the folder of `prepared:FOLDER`; None where a source holds documents."""
+    is_prepared = isinstance(source, str) and source.startswith(PREPARED)
+    return Path(source.removeprefix(PREPARED)) if is_prepared else None
+
+
+def is_pattern(source: str) -> bool:
+    """Tell a pattern such as `more/*.conll` from the name of a file that has such characters."""
+    is_named = source.startswith(("hub:", "embedded:", PREPARED))
+    return glob.has_magic(source) and not is_named and not exists(Path(source))
+
+
+def expand_source(
+    source: Source, error: type[TfnerError] = DataError, prefix: str = ""
+) -> list[str]:
+    """List the files, folders and datasets of a source in their order, each once.
+
+    A pattern stands for the files that match it, sorted by name, or if there are none for the
+    folders; `**` stands for folders at any depth.
+
+    Raises:
+        `error`: nothing matches a pattern; the message begins with `prefix`.
+    """
+    found: list[str] = []
+    for one in [source] if isinstance(source, str) else source:
+        if not is_pattern(one):
+            found.append(one)
+            continue
+        matches = sorted(glob.glob(one, recursive=True))  # noqa: PTH207 (Path's takes no absolute one)
+        files = [match for match in matches if Path(match).is_file()]
+        if not matches:
+            raise error(f"{prefix}{one}: no file or folder matches this pattern")
+        found += files or matches
+    return list(dict.fromkeys(found))
 
 
 def check_teacher(source: str) -> None:

@@ -49,9 +49,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse_value(text: str, key: str) -> Any:
     """Parse the value of a setting from a command line.
 
+    A text such as `*.conll`, which in a file would be an alias, stands for itself.
+
     Raises:
         ConfigError: it is no YAML.
     """
+    if text.startswith("*"):
+        return text
     try:
         return load(text)
     except YamlFaultError as fault:

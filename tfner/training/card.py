@@ -8,6 +8,7 @@ from typing import Any
 
 from tfner.config import RunSettings
 from tfner.model.inference.tagger import Tagger
+from tfner.safeio.sources import short_name
 from tfner.serving.export.bundle import live_recognizer, make_card
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.training.environment import versions
@@ -31,7 +32,7 @@ def card_of_run(
     """
     data = {}
     for split, source in settings.data.sources().items():
-        name = Path(source).name  # without the folders of the machine
+        name = short_name(source)
         data[split] = {"source": name, **counts.get(split, {}), "lost": dropped.get(split)}
     encoder = settings.encoder.model_dump(include={"checkpoint", "initialize"})
     export = settings.export.model_dump(mode="json", exclude={"enabled"})

@@ -20,8 +20,9 @@ from typing import Any
 
 from tfner.config import RunSettings
 from tfner.documents import Document
+from tfner.exceptions import DataError
 from tfner.monitoring.machine import memory_of_machine, processor_features, processor_name
-from tfner.safeio.sources import PREPARED, embedded_path
+from tfner.safeio.sources import PREPARED, Source, embedded_path, expand_source, is_pattern
 
 TENSORFLOW = ("tensorflow", "tf-keras", "tensorflow-text")
 PACKAGES = ("tfner", *TENSORFLOW, "transformers", "tokenizers", "numpy")
@@ -100,15 +101,32 @@ def ask_git(folder: Path, *question: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def describe_source(source: str, documents: Sequence[Document]) -> dict[str, Any]:
+def describe_source(source: Source, documents: Sequence[Document]) -> dict[str, Any]:
     """Describe where a split comes from, with a SHA-256 of its content.
 
     Of a file it is the one that `sha256sum` gives. Of a folder it is that of the lines which
-    `sha256sum` gives of its files in the order of their paths; of what comes from a hub, that of
-    the documents.
+    `sha256sum` gives of its files in the order of their paths, of several files and folders that of
+    such lines in the order in which they are read; of what comes from a hub, that of the documents.
     """
-    if source.startswith("hub:"):
-        return {"source": source, "documents": len(documents), "sha256": hash_documents(documents)}
+    named: str | list[str] = source if isinstance(source, str) else list(source)
+    sources = [source] if isinstance(source, str) else list(source)
+    if any(one.startswith("hub:") for one in sources):
+        return {"source": named, "documents": len(documents), "sha256": hash_documents(documents)}
+    if isinstance(source, str) and not is_pattern(source):
+        return describe_path(source)
+    try:
+        described = [describe_path(one) for one in expand_source(source)]
+    except DataError as error:
+        return {"source": named, "sha256": None, "error": str(error)}
+    lines = "".join(f"{one['sha256']}  {one['source']}\n" for one in described)
+    sha256 = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    size = sum(one.get("bytes", 0) for one in described)
+    files = sum(one.get("files", 1) for one in described)
+    return {"source": named, "files": files, "bytes": size, "sha256": sha256}
+
+
+def describe_path(source: str) -> dict[str, Any]:
+    """Describe one file or folder."""
     embedded = source.startswith("embedded:")
     path = embedded_path(source) if embedded else Path(source.removeprefix(PREPARED))
     try:

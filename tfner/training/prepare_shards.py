@@ -28,7 +28,7 @@ from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.monitoring.progress import track
-from tfner.safeio.sources import encoder_folder
+from tfner.safeio.sources import Source, encoder_folder, name_source, short_name
 from tfner.safeio.whole_files import written_whole
 from tfner.tagging.schemes import LabelSet
 from tfner.training import shard_worker
@@ -120,7 +120,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def source_of(settings: RunSettings) -> str:
+def source_of(settings: RunSettings) -> Source:
     if settings.data.train is None:
         raise ConfigError("data.train: required for preparing, but not given")
     return settings.data.train
@@ -142,7 +142,8 @@ def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int 
         count += 1
         ledger.entries.clear()  # they come again when the documents are encoded
     if not types:
-        raise DataError(f"{source}: expected entities to learn, found none in {count} documents")
+        where = name_source(source)
+        raise DataError(f"{where}: expected entities to learn, found none in {count} documents")
     return LabelSet(tuple(sorted(types)), scheme), count
 
 
@@ -167,7 +168,7 @@ def write_shards(
         enter(take(ledger))
     manifest = finish_shards(settings, task, processes, lost, entities)
     if not manifest.documents:
-        raise DataError(f"{source}: expected documents for data.train, found none")
+        raise DataError(f"{name_source(source)}: expected documents for data.train, found none")
     return manifest
 
 
@@ -178,7 +179,7 @@ def finish_shards(
     finished = processes.finish()
     shards = tuple(shard for shard, _ in finished)
     lengths = sum((lengths for _, lengths in finished), Counter())
-    source = Path(source_of(settings)).name
+    source = short_name(source_of(settings))
     encoding = encoding_of(settings, task.labels, processes.tokenizer)
     totals: dict[str, Any] = {"entities": entities, "lengths": dict(sorted(lengths.items()))}
     for name in ("documents", "windows", "pieces"):

@@ -26,7 +26,7 @@ from tfner.model.encoders.checkpoints import resolve_checkpoint
 from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
 from tfner.model.heads.head import LossOptions
-from tfner.safeio.sources import PREPARED
+from tfner.safeio.sources import name_source, prepared_folder
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
@@ -168,8 +168,9 @@ def read_splits(settings: RunSettings) -> Splits:
     """
     splits = Splits()
     for split, source in settings.data.sources().items():
-        if source.startswith(PREPARED):
-            splits.prepared = ShardedCorpus(Path(source.removeprefix(PREPARED)))
+        folder = prepared_folder(source)
+        if folder is not None:
+            splits.prepared = ShardedCorpus(folder)
             splits.ledgers[split] = splits.prepared.ledger
             continue
         ledger = splits.ledgers[split] = Ledger()
@@ -178,7 +179,8 @@ def read_splits(settings: RunSettings) -> Splits:
         else:
             documents = list(read_documents(source, settings.data, ledger))
         if not documents:
-            raise DataError(f"{source}: expected documents for data.{split}, found none")
+            where = name_source(source)
+            raise DataError(f"{where}: expected documents for data.{split}, found none")
         splits.documents[split] = documents
     if "train" not in splits.ledgers:
         raise ConfigError("data.train: required for training, but not given")
@@ -197,7 +199,7 @@ def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
     if not types:
         documents = len(splits.documents["train"])
         expected = f"expected entities to learn, found none in {documents} documents"
-        raise DataError(f"{settings.data.train}: {expected}")
+        raise DataError(f"{name_source(settings.data.train or '')}: {expected}")
     for split, counts in seen.items():
         unknown = {label: count for label, count in sorted(counts.items()) if label not in types}
         if unknown:

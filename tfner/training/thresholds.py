@@ -13,7 +13,7 @@ from tfner.evaluation.report.page import percent
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.model.inference.tagger import Tagger
-from tfner.safeio.sources import check_source
+from tfner.safeio.sources import check_source, name_source
 from tfner.training.calibrate import recognize_uncut
 from tfner.training.environment import describe_source, read_described
 from tfner.training.state.run_folder import RunFolder
@@ -44,7 +44,8 @@ def reach_precision(
     try:
         chosen = choose_thresholds(documents, found, at_least, types)
     except PrecisionError as error:
-        raise ConfigError(f"{OPTION}: on {settings.data.dev}: {error}") from None
+        dev = name_source(settings.data.dev or "")
+        raise ConfigError(f"{OPTION}: on {dev}: {error}") from None
     former = settings.export.threshold
     thresholds = dict.fromkeys(types, 0.0 if isinstance(former, dict) else former)
     if isinstance(former, dict):
@@ -66,12 +67,13 @@ def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
     check_source("data.dev", source)
     documents = list(read_documents(source, settings.data, Ledger()))
     if not documents:
-        raise DataError(f"{source}: expected documents for data.dev, found none")
+        raise DataError(f"{name_source(source)}: expected documents for data.dev, found none")
     environment = read_described(folder.environment, "data")
     then = environment.get("dev", {})
     now = describe_source(source, documents)
     if then.get("sha256") not in (None, now["sha256"]):
-        logger.warning("data.dev: %s is not what it was when the run was last started", source)
+        changed = "data.dev: %s is not what it was when the run was last started"
+        logger.warning(changed, name_source(source))
     return documents
 
 
