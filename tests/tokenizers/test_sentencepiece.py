@@ -3,8 +3,9 @@
 Ids equal SentencePiece's for every string. Hugging Face's tokenizer cleans some strings in another
 way than SentencePiece, and there alone ids differ from its own:
 
-- It cleans grapheme by grapheme. Of a grapheme of several code points and less than six bytes whose
-  begin is replaced, it drops the rest: `™` and an accent become `TM`, `e` and two accents become `ê`.
+- It cleans grapheme by grapheme. Of a grapheme of several code points and less than six bytes
+  whose begin is replaced, it drops the rest: `™` and an accent become `TM`, `e` and two accents
+  become `ê`.
 - It strips U+0085 from the end of a word.
 - It finds special pieces, such as `<mask>`, in a text; `tiny_pieces.hugging_face` does not.
 - Where the best two cuts of a word are the same pieces in another order, as `..` and `.` are of
@@ -91,7 +92,7 @@ def draw_words(count: int, seed: int) -> list[str]:
 def differences(found: list, wanted: list, words: list[str]) -> list[str]:
     """Describe the words whose ids differ."""
     triples = zip(words, found, wanted, strict=True)
-    return [f"{ascii(word)}: {ours} {theirs}" for word, ours, theirs in triples if ours != theirs]
+    return [f"{word!a}: {ours} {theirs}" for word, ours, theirs in triples if ours != theirs]
 
 
 def is_one_grapheme_each(word: str) -> bool:
@@ -177,11 +178,11 @@ def test_given_words_have_what_hugging_face_gives_for_words(folder, tokenizer):
     tokens = tokenizer.tokenize_words(tf.ragged.constant(sentences))
     cls_id, sep_id = fast.cls_token_id, fast.sep_token_id
     assert [[cls_id, *row, sep_id] for row in tokens.ids.to_list()] == wanted["input_ids"]
-    assert tokens.unit.to_list() == [
-        wanted[row].word_ids[1:-1] for row in range(len(sentences))
-    ]
+    assert tokens.unit.to_list() == [wanted[row].word_ids[1:-1] for row in range(len(sentences))]
     ids = [getattr(fast, f"{name}_token_id") for name in ("cls", "sep", "pad", "unk", "mask")]
-    assert ids == [getattr(tokenizer, f"{name}_id") for name in ("cls", "sep", "pad", "unk", "mask")]
+    assert ids == [
+        getattr(tokenizer, f"{name}_id") for name in ("cls", "sep", "pad", "unk", "mask")
+    ]
     assert list(tokenizer.vocabulary) == fast.convert_ids_to_tokens(range(len(fast)))
 
 

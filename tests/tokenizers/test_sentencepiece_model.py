@@ -131,10 +131,9 @@ def test_a_family_that_is_not_known_is_named_with_those_that_are(tmp_path, name)
     assert str(caught.value) == f"{tmp_path}: {expected}, got '{name}'"
 
 
-@pytest.mark.parametrize(("algorithm", "name"), [("bpe", "BPE"), ("word", "word"), ("char", "char")])
-def test_another_algorithm_is_named(tmp_path, algorithm, name):
+@pytest.mark.parametrize(("number", "name"), [(2, "BPE"), (3, "word"), (4, "char")])
+def test_another_algorithm_is_named(tmp_path, number, name):
     model = message()
-    number = {"bpe": 2, "word": 3, "char": 4}[algorithm]
     model.trainer_spec.model_type = number
     write_pieces(tmp_path, model.SerializeToString())
     assert refusal(tmp_path).endswith(f"expected a unigram model of SentencePiece, got {name}")
@@ -168,7 +167,10 @@ def alter_piece(number: int, **values):
 @pytest.mark.parametrize(
     ("alter", "fault"),
     [
-        (alter_piece(0, piece="[UNK]"), "piece 0: expected '<unk>' of type 2, got '[UNK]' of type 2"),
+        (
+            alter_piece(0, piece="[UNK]"),
+            "expected '<unk>' of type 2, got '[UNK]' of type 2",
+        ),
         (alter_piece(1, type=1), "piece 1: expected '<s>' of type 3, got '<s>' of type 1"),
         (alter_piece(7, piece="x y", type=4), "expected 'x y' of type 1, got 'x y' of type 4"),
         (alter_piece(7, piece=""), "piece 7: expected another piece than all before it, got ''"),

@@ -114,7 +114,11 @@ def test_a_folder_without_vocabulary_is_refused(tmp_path):
     ("part", "section", "words"),
     [
         ("model", {"type": "BPE", "vocab": {}, "merges": []}, "whose model is WordPiece, got BPE"),
-        ("model", {"type": "Unigram", "vocab": []}, "got Unigram, which is read from sentencepiece.bpe.model"),
+        (
+            "model",
+            {"type": "Unigram", "vocab": []},
+            "got Unigram, which is read from sentencepiece",
+        ),
         ("model", {"type": "WordLevel", "vocab": {}}, "whose model is WordPiece, got WordLevel"),
         (
             "normalizer",

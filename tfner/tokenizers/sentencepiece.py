@@ -1,10 +1,11 @@
 """Cut text into the ids of a SentencePiece model, in graph.
 
-The word rule comes first: it finds the units of raw text, as for WordPiece. Then each unit is cut by
-itself with a mark before it that says that a word begins, and so is each given word. A unit thus
-has the same pieces however it came, and its neighbours change none of them. TF.Text's
-FastSentencepieceTokenize cleans and cuts; it takes the model as a tensor, which stands once in an
-export. Pieces of control written in a text, such as `</s>`, are ordinary text.
+The word rule comes first: it finds the units of raw text, as for WordPiece. Then each unit is cut
+by itself with a mark before it that says that a word begins, and so is each given word. A unit thus
+has the same pieces however it came, and its neighbours change none of them.
+
+TF.Text's FastSentencepieceTokenize cleans and cuts. It takes the model as a tensor, which an export
+holds once. Special pieces written in a text, such as `</s>`, are ordinary text.
 """
 
 from __future__ import annotations
@@ -20,8 +21,14 @@ from tfner.safeio.printable import first_line
 from tfner.tokenizers import ragged_ops
 from tfner.tokenizers.pretokens import PreTokenizer, decode
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import concat, index_in_row, indices_of, ranges, row_labels
-from tfner.tokenizers.ragged_ops import row_lengths
+from tfner.tokenizers.ragged_ops import (
+    concat,
+    index_in_row,
+    indices_of,
+    ranges,
+    row_labels,
+    row_lengths,
+)
 from tfner.tokenizers.registry import register_tokenizer
 from tfner.tokenizers.sentencepiece_model import (
     SENTENCEPIECE_FILES,
@@ -47,7 +54,7 @@ UNKNOWN = 0  # number of the unknown piece in a model
 
 @register_tokenizer
 class SentencePieceTokenizer(tf.Module):
-    """Tokenize as XLM-R does, unit by unit, by core ops of TensorFlow and FastSentencepieceTokenize.
+    """Tokenize as XLM-R does, by core ops of TensorFlow and FastSentencepieceTokenize.
 
     The span of a piece is that of its unit: SentencePiece may change characters before it cuts.
 

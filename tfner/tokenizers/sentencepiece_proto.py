@@ -46,7 +46,7 @@ MESSAGES = {
 def parse_model(content: bytes) -> Any:
     """Parse a model file.
 
-    >>> model = parse_model(bytes.fromhex("0a020a61"))
+    >>> model = parse_model(bytes.fromhex("0a030a0161"))
     >>> [(piece.piece, piece.type) for piece in model.pieces], model.trainer_spec.model_type
     ([(b'a', 1)], 1)
 
@@ -72,7 +72,7 @@ def model_class() -> Any:
 
 def field_descriptor(name: str, number: int, kind: str, value: str) -> FieldProto:
     """Describe one field; `value` is its default, or the name of the message that it holds."""
-    field = FieldProto(name=name, number=number, label="LABEL_OPTIONAL")
+    field = FieldProto(name=name, number=number, label=FieldProto.LABEL_OPTIONAL)
     field.type = FieldProto.Type.Value(f"TYPE_{kind}")
     if kind == "MESSAGE":
         field.type_name = f".{PACKAGE}.{value}"
