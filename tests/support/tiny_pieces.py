@@ -92,14 +92,14 @@ def tokenizer():
 
 
 @functools.cache
-def tagger():
-    """A Tagger as an export holds it."""
+def tagger(**options: Any):
+    """A Tagger as an export holds it; options are the constructor's."""
     from tfner.model.inference.frozen import FrozenClassifier
     from tfner.model.inference.tagger import Tagger
 
     model = tiny.classifier(folder=checkpoint())
     frozen = FrozenClassifier(model, np.float32, skip_padding=True)
-    return Tagger(frozen, tokenizer(), tiny.LABELS, max_length=32, overlap=8)
+    return Tagger(frozen, tokenizer(), tiny.LABELS, max_length=32, overlap=8, **options)
 
 
 @functools.cache
