@@ -128,7 +128,9 @@ def build_sentencepiece(checkpoint, ours, texts: list[str]) -> dict[str, Callabl
     ]
     plain = {"add_special_tokens": False}
     return {
-        "ours, words": graph(lambda rows: list(ours.tokenize_words(rows)), tf.ragged.constant(words)),
+        "ours, words": graph(
+            lambda rows: list(ours.tokenize_words(rows)), tf.ragged.constant(words)
+        ),
         "ours, raw text": graph(lambda text: list(ours.tokenize_text(text)), tf.constant(texts)),
         "XLMRobertaTokenizerFast": lambda: encode(words, is_pretokenized=True, **plain),
     }
