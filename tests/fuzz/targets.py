@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-READERS = ("columns", "jsonl", "json", "brat", "plain", "datasets", "writers", "checkpoint")
+READERS = (
+    *("columns", "jsonl", "json", "brat", "plain", "datasets", "writers"),
+    *("checkpoint", "pieces"),
+)
 TEXT = ("text", "words")
 
 
@@ -37,6 +40,10 @@ def load(name: str, instrument: Callable | None = None) -> Target:
 
         guide = text_targets.ClassGuide(instrument) if instrument else None
         return Target(getattr(text_targets, name), text_targets.SEEDS, text_targets.WORDS, guide)
+    if name == "pieces":
+        import pieces_targets
+
+        return Target(pieces_targets.pieces, pieces_targets.SEEDS, pieces_targets.WORDS)
     if name == "checkpoint":
         import checkpoint_targets
 

@@ -175,6 +175,7 @@ def alter_piece(number: int, **values):
         (alter_piece(7, piece="x y", type=4), "expected 'x y' of type 1, got 'x y' of type 4"),
         (alter_piece(7, piece=""), "piece 7: expected another piece than all before it, got ''"),
         (alter_piece(7, piece="<s>"), "expected another piece than all before it"),
+        (alter_piece(7, piece="<mask>"), "no ordinary piece that is spelled as a special one"),
         (alter_piece(7, score=float("nan")), "piece 7: expected a finite score, got nan"),
         (alter_piece(7, score=float("inf")), "piece 7: expected a finite score, got inf"),
         (alter_piece(7, piece="x" * 10_001), "expected a piece of at most 10000 characters"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -141,6 +142,7 @@ def read_sentencepiece(folder: Path) -> SentencePieceModel:
     check_special_tokens(folder, layout)
     model_config = read_config(folder, "config.json")
     vocabulary = layout.vocabulary(pieces)
+    check_distinct(path, vocabulary)
     check_vocabulary_fits(folder, vocabulary, model_config.get("vocab_size"))
     hashed = fingerprint(model, layout)
     return SentencePieceModel(content, vocabulary, layout, hashed)
@@ -206,6 +208,14 @@ def read_pieces(path: Path, model: Any) -> Iterator[str]:
         yield text
     if len(found) <= len(FIRST_PIECES):
         raise refusal(path, "pieces beside the special ones", len(found))
+
+
+def check_distinct(path: Path, vocabulary: tuple[str, ...]) -> None:
+    """Refuse a model with an ordinary piece that is spelled as a special one of the family."""
+    if len(set(vocabulary)) < len(vocabulary):
+        counts = Counter(vocabulary)
+        piece, _ = counts.most_common(1)[0]
+        raise refusal(path, "no ordinary piece that is spelled as a special one", show(piece))
 
 
 def decode_piece(content: bytes, where: str) -> str:
