@@ -19,6 +19,7 @@ from tfner.corpus.ledger import Ledger
 from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
 from tfner.data.encoded_corpus import encode
+from tfner.data.token_stats import collect_token_stats
 from tfner.documents import Document, Entity
 from tfner.training.restore import open_model
 from tfner.training.run import train
@@ -110,6 +111,14 @@ def test_windows_begin_and_end_with_the_pieces_of_the_family(corpus):
     assert {row[-1] for row in ids} == {2}
     # a word without a piece moves no label
     assert [sum(row) for row in corpus.label_mask.to_list()] == [3, 1, 3]
+
+
+def test_characters_without_a_piece_are_counted():
+    documents = [Document("Anna met \u1313\u1313 in Oslo"), Document("\u1313x", words=((0, 2),))]
+    ledger = Ledger()
+    stats = collect_token_stats(documents, tiny_pieces.tokenizer(), tiny.LABELS, ledger)
+    assert stats.unknown_characters == {"\u1313": 3}
+    assert stats.units == [5, 1]
 
 
 @pytest.mark.parametrize("implementation", ["fused", "reference"])
