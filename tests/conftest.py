@@ -96,3 +96,11 @@ def data_dir() -> Path:
 def encoder_dir() -> Path:
     """A pretrained BERT checkpoint: config.json, vocab.txt, tokenizer.json, model.safetensors."""
     return folder_named_by("TFNER_ENCODER")
+
+
+@pytest.fixture(scope="session")
+def multilingual_dir() -> Path:
+    """A pretrained BERT checkpoint with XLM-R's pieces: config.json, sentencepiece.bpe.model,
+    model.safetensors.
+    """
+    return folder_named_by("TFNER_MULTILINGUAL")

@@ -1,13 +1,16 @@
-"""Times the in-graph tokenizer beside FastBertTokenizer and BertTokenizerFast, in one process.
+"""Times the in-graph tokenizer beside Hugging Face's, in one process.
 
 usage: python -m benchmarks.data.tokenizer [CHECKPOINT] [--file TEXT] [--texts 32]
            [--characters 380] [--rounds 200] [--threads 2] [--smoke]
 
-CHECKPOINT is a folder with vocab.txt or tokenizer.json; without one a vocabulary of letters and
-syllables is made up. Without --file the texts are made up from syllables too. Prints milliseconds a
-batch, in turn (median and quartiles), and the ratio of the medians. TF.Text's FastBertTokenizer
-gives ids and offsets but differs from BERT's own tokenizer on over 7,000 code points; ours is timed
-with the same outputs, and with units.
+CHECKPOINT is a folder with a tokenizer; without one a WordPiece vocabulary of letters and syllables
+is made up. Without --file the texts are made up from syllables too. Prints milliseconds a batch, in
+turn (median and quartiles), and the ratio of the medians.
+
+WordPiece stands beside BertTokenizerFast and TF.Text's FastBertTokenizer, which gives ids and
+offsets but differs from BERT's own tokenizer on over 7,000 code points; ours is timed with the same
+outputs, and with units. SentencePiece stands beside XLMRobertaTokenizerFast, given the same words;
+ours is timed with raw text too, in which it has to find them.
 """
 
 from __future__ import annotations
@@ -84,34 +87,64 @@ def build(
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     import tensorflow_text as tf_text
 
+    from tfner.tokenizers.registry import open_tokenizer
+    from tfner.tokenizers.sentencepiece import SentencePieceTokenizer
     from tfner.tokenizers.vocabulary import TokenizerSettings
     from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
     if checkpoint:
-        ours = WordPieceTokenizer.from_checkpoint(checkpoint)
+        ours = open_tokenizer(checkpoint)
     else:
         ours = WordPieceTokenizer(made_up_vocabulary(), TokenizerSettings())
+    if isinstance(ours, SentencePieceTokenizer):
+        return build_sentencepiece(checkpoint, ours, texts)
     fast = tf_text.FastBertTokenizer(
         list(ours.vocabulary),
         token_out_type=tf.int32,
         lower_case_nfd_strip_accents=ours.settings.strips_accents,
     )
     batch = tf.constant(texts)
-
-    def graph(tokenize: Callable) -> Callable[[], object]:
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def flat(text: tf.Tensor) -> list[tf.Tensor]:
-            return tf.nest.flatten(tokenize(text), expand_composites=True)
-
-        return lambda: flat(batch)[0].numpy()
-
     oracle = hugging_face(ours)
     return {
-        "ours, ids and offsets": graph(lambda text: list(ours.tokenize_text(text))[:3]),
-        "ours, with units": graph(lambda text: list(ours.tokenize_text(text))),
-        "FastBertTokenizer": graph(fast.tokenize_with_offsets),
+        "ours, ids and offsets": graph(lambda text: list(ours.tokenize_text(text))[:3], batch),
+        "ours, with units": graph(lambda text: list(ours.tokenize_text(text)), batch),
+        "FastBertTokenizer": graph(fast.tokenize_with_offsets, batch),
         "BertTokenizerFast": lambda: oracle.encode_batch(texts, add_special_tokens=False),
     }
+
+
+def build_sentencepiece(checkpoint, ours, texts: list[str]) -> dict[str, Callable[[], object]]:
+    """Build what is timed of a SentencePiece checkpoint; each call tokenizes the batch once."""
+    import tensorflow as tf
+    from transformers import XLMRobertaTokenizerFast
+
+    oracle = XLMRobertaTokenizerFast(vocab_file=str(checkpoint / "sentencepiece.bpe.model"))
+    encode = oracle.backend_tokenizer.encode_batch
+    units = ours.tokenize_text(tf.constant(texts))
+    spans = zip(units.unit_start.to_list(), units.unit_end.to_list(), strict=True)
+    words = [
+        [text[start:end] for start, end in zip(*row, strict=True)]
+        for text, row in zip(texts, spans, strict=True)
+    ]
+    plain = {"add_special_tokens": False}
+    return {
+        "ours, words": graph(
+            lambda rows: list(ours.tokenize_words(rows)), tf.ragged.constant(words)
+        ),
+        "ours, raw text": graph(lambda text: list(ours.tokenize_text(text)), tf.constant(texts)),
+        "XLMRobertaTokenizerFast": lambda: encode(words, is_pretokenized=True, **plain),
+    }
+
+
+def graph(tokenize: Callable, batch) -> Callable[[], object]:
+    """Make a call that runs `tokenize` over a batch in one graph."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.type_spec_from_value(batch)])
+    def flat(texts) -> list[tf.Tensor]:
+        return tf.nest.flatten(tokenize(texts), expand_composites=True)
+
+    return lambda: flat(batch)[0].numpy()
 
 
 def hugging_face(ours):
@@ -161,9 +194,9 @@ def report(times: dict[str, list[float]], texts: list[str], threads: int) -> Non
     size = f"{len(texts)} texts of {len(texts[0])} characters"
     print(f"{size}, {threads} threads, {rounds} rounds; ms a batch")
     medians = {name: statistics.median(values) for name, values in times.items()}
+    others = [name for name in times if not name.startswith("ours")]
     for name, values in times.items():
         lower, _, upper = statistics.quantiles(values, n=4)
-        others = ("FastBertTokenizer", "BertTokenizerFast")
         ratios = [f"{medians[name] / medians[other]:.2f} x {other}" for other in others]
         against = "  ".join(ratios)
         print(f"{name:<24}{medians[name]:7.2f}  ({lower:.2f} to {upper:.2f})   {against}")

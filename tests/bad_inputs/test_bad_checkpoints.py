@@ -62,7 +62,7 @@ def secret(name):
 
 TOKENIZERS = [
     ("none", remove("vocab.txt"),
-     "expected vocab.txt or tokenizer.json in checkpoint, found neither"),
+     "expected vocab.txt or tokenizer.json or sentencepiece.bpe.model in checkpoint, found none"),
     ("not UTF-8", vocabulary(b"[PAD]\n[UNK]\nb\xe4r\n"),
      "checkpoint/vocab.txt:3: expected text in utf-8, got the byte 0xe4"),
     ("a piece twice", vocabulary("[PAD]\na\nb\na\n"),
@@ -116,8 +116,10 @@ TOKENIZERS = [
      "checkpoint: the tokenizer's max_chars_per_word: expected 1 to 10000, got "
      "1000000000000000000000000000000"),
     ("another class", settings(tokenizer_class="BertJapaneseTokenizer"),
-     f"checkpoint: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), got "
-     f"BertJapaneseTokenizer"),
+     f"checkpoint: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), or "
+     f"sentencepiece.bpe.model, got BertJapaneseTokenizer"),
+    ("no model of the class", settings(tokenizer_class="XLMRobertaTokenizer"),
+     "expected sentencepiece.bpe.model in checkpoint, found none"),
 ]  # fmt: skip
 
 CONFIGURATIONS = [
@@ -141,8 +143,8 @@ CONFIGURATIONS = [
     ("few positions", config(max_position_embeddings=16),
      "encoder.max_length: at most 16, the positions of checkpoint, got 32"),
     ("no vocabulary", remove("vocab.txt"),
-     "encoder.checkpoint: checkpoint: expected the vocabulary, vocab.txt or tokenizer.json, in "
-     "this folder, found neither"),
+     "encoder.checkpoint: checkpoint: expected the vocabulary, vocab.txt or tokenizer.json or "
+     "sentencepiece.bpe.model, in this folder, found none"),
 ]  # fmt: skip
 
 

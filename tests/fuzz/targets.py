@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 READERS = (
     *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain"),
-    *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint"),
+    *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint", "pieces"),
 )
 TEXT = ("text", "words")
 
@@ -40,6 +40,10 @@ def load(name: str, instrument: Callable | None = None) -> Target:
 
         guide = text_targets.ClassGuide(instrument) if instrument else None
         return Target(getattr(text_targets, name), text_targets.SEEDS, text_targets.WORDS, guide)
+    if name == "pieces":
+        import pieces_targets
+
+        return Target(pieces_targets.pieces, pieces_targets.SEEDS, pieces_targets.WORDS)
     if name == "checkpoint":
         import checkpoint_targets
 

@@ -15,16 +15,19 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_pieces
 from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from tfner.tokenizers.text_ops import LIBRARIES, SENTENCEPIECE, WORDPIECE
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux",
@@ -39,6 +42,21 @@ OTHERS = [
     Path(folder) for folder in os.environ.get("TFNER_TENSORFLOWS", "").split(os.pathsep) if folder
 ]
 OpTable = Mapping[str, Sequence[str]]  # name of an op -> its attributes
+
+
+class Export(NamedTuple):
+    """An export of a tokenizer, and all that a server needs for it beside core ops."""
+
+    maker: Any  # the module that has its `exported` and `served`
+    op: str
+    library: str
+
+
+EXPORTS = {
+    "WordPiece": Export(tiny, WORDPIECE, LIBRARIES[WORDPIECE]),
+    "SentencePiece": Export(tiny_pieces, SENTENCEPIECE, LIBRARIES[SENTENCEPIECE]),
+}
+every_export = pytest.mark.parametrize("export", EXPORTS)
 
 SCRIPTS = [
     "Anna Svensson met Boris in New Oslo near the ACME Corp. house.",
@@ -128,28 +146,32 @@ def encode(array: np.ndarray) -> list[Any]:
     ]
 
 
-def c_api(packages: Path = INSTALLED) -> dict[str, Any]:
+def c_api(packages: Path = INSTALLED, export: str = "WordPiece") -> dict[str, Any]:
     """What tests/support/c_api.py answers to REQUESTS, with site-packages out of Python's reach."""
-    result = run_c_api(packages)
+    result = run_c_api(packages, export)
     assert result.returncode == 0, result.stderr[-2000:]
     return json.loads(result.stdout)
 
 
 @functools.cache
-def run_c_api(packages: Path) -> subprocess.CompletedProcess[str]:
+def run_c_api(packages: Path, export: str) -> subprocess.CompletedProcess[str]:
     """Once, also where it fails."""
     requests = [
         (name, {key: encode(value) for key, value in inputs.items()})
         for name, inputs in REQUESTS.values()
     ]
-    question = json.dumps({"model": str(tiny.exported()), "requests": requests})
+    maker, _, library = EXPORTS[export]
+    model = str(maker.exported())
+    question = json.dumps({"model": model, "requests": requests, "library": library})
     command = [sys.executable, "-I", "-S", str(SUPPORT / "c_api.py"), str(packages)]
     return subprocess.run(command, input=question, capture_output=True, text=True, check=False)
 
 
-def loaded(signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def loaded(
+    signature: str, inputs: dict[str, np.ndarray], export: str = "WordPiece"
+) -> dict[str, np.ndarray]:
     """What `tfner.load` answers."""
-    function = tiny.served().signatures[signature]
+    function = EXPORTS[export].maker.served().signatures[signature]
     types = {key: tf.string if value.dtype == object else tf.int32 for key, value in inputs.items()}
     answer = function(
         **{
@@ -175,10 +197,11 @@ def assert_same(answer: dict[str, list[Any]], expected: dict[str, np.ndarray]) -
 # --- answers --------------------------------------------------------------------------------------
 
 
+@every_export
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_servers_loader_gives_what_load_gives(name):
-    answer = c_api()["answers"][list(REQUESTS).index(name)]
-    assert_same(answer, loaded(*REQUESTS[name]))
+def test_the_servers_loader_gives_what_load_gives(name, export):
+    answer = c_api(export=export)["answers"][list(REQUESTS).index(name)]
+    assert_same(answer, loaded(*REQUESTS[name], export))
 
 
 def test_the_requests_have_something_to_find():
@@ -202,17 +225,19 @@ def test_no_python_but_its_own_is_in_the_process():
     assert c_api()["version"] == tf.__version__
 
 
+@every_export
 @pytest.mark.parametrize("packages", OTHERS or [None], ids=lambda folder: folder and folder.name)
-def test_other_tensorflows_give_the_same(packages):
+def test_other_tensorflows_give_the_same(packages, export):
     if packages is None:
         pytest.skip(
             "TFNER_TENSORFLOWS is not set: it names folders with unpacked wheels of other "
             "TensorFlows, parted by colons"
         )
-    for answer, request in zip(c_api(packages)["answers"], REQUESTS.values(), strict=True):
-        assert_same(answer, loaded(*request))
-    core = c_api(packages)["core_ops"]
-    recorded = OPS["core"].get(c_api(packages)["version"], {})
+    found = c_api(packages, export)
+    for answer, request in zip(found["answers"], REQUESTS.values(), strict=True):
+        assert_same(answer, loaded(*request, export))
+    core = found["core_ops"]
+    recorded = OPS["core"].get(found["version"], {})
     assert {name: core.get(name) for name in recorded} == recorded
 
 
@@ -220,8 +245,9 @@ def test_other_tensorflows_give_the_same(packages):
 
 
 @functools.cache
-def meta_graph() -> MetaGraphDef:
-    (found,) = SavedModel.FromString((tiny.exported() / "saved_model.pb").read_bytes()).meta_graphs
+def meta_graph(export: str = "WordPiece") -> MetaGraphDef:
+    file = EXPORTS[export].maker.exported() / "saved_model.pb"
+    (found,) = SavedModel.FromString(file.read_bytes()).meta_graphs
     return found
 
 
@@ -247,26 +273,28 @@ def beyond(graph: GraphDef, known: OpTable) -> set[str]:
     return found
 
 
-def test_beside_core_ops_only_the_wordpiece_op_of_tf_text():
-    assert beyond(meta_graph().graph_def, c_api()["core_ops"]) == {
-        "FastWordpieceTokenizeWithOffsets"
-    }
+@every_export
+def test_beside_core_ops_only_the_tokenizers_op_of_tf_text(export):
+    found = beyond(meta_graph(export).graph_def, c_api(export=export)["core_ops"])
+    assert found == {EXPORTS[export].op}
 
 
+@every_export
 @pytest.mark.parametrize("release", OPS["tf_text"])
-def test_servers_link_what_is_needed_beside_core_ops(release):
-    assert (
-        beyond(meta_graph().graph_def, c_api()["core_ops"]) - set(OPS["tf_text"][release]) == set()
-    )
+def test_servers_link_what_is_needed_beside_core_ops(release, export):
+    found = beyond(meta_graph(export).graph_def, c_api()["core_ops"])
+    assert found - set(OPS["tf_text"][release]) == set()
 
 
 IGNORED = {"VarHandleOp.debug_name"}  # a name to show; an older TensorFlow does not read it
 
 
-def test_ops_and_attributes_are_known_to_the_oldest_server():
+@every_export
+def test_ops_and_attributes_are_known_to_the_oldest_server(export):
     """Where this names an op: `tests/support/c_api.py` on a wheel of that version tells whether it
     has it; then enter it into the table."""
-    unknown = beyond(meta_graph().graph_def, OPS["core"][OLDEST]) - set(OPS["tf_text"][OLDEST])
+    graph = meta_graph(export).graph_def
+    unknown = beyond(graph, OPS["core"][OLDEST]) - set(OPS["tf_text"][OLDEST])
     assert unknown - IGNORED == set()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_pieces
 
 from tfner.exceptions import ModelError
 from tfner.serving.export import bundle, warm_up
@@ -47,6 +48,18 @@ def widths_asked(signature: str, tagger) -> set[int]:
 def test_every_width_of_every_signature_is_asked_for(signature):
     tagger = tiny.tagger(widths=(8, 16))
     assert widths_asked(signature, tagger) >= set(tagger.plan.widths)
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "words", "features"])
+def test_every_width_is_filled_where_a_word_has_two_pieces(signature):
+    tagger = tiny_pieces.tagger(widths=(9, 16))
+    word = tagger.tokenizer.tokenize_words(tf.ragged.constant([[warm_up.WORD]]))
+    assert tf.size(word.ids.values) == 2
+    asked = widths_asked(signature, tagger)
+    narrower = 0
+    for width in tagger.plan.widths:
+        assert any(narrower < found <= width for found in asked)
+        narrower = width
 
 
 def test_texts_without_anything_of_other_scripts_and_not_utf_8_are_among_them():

@@ -9,7 +9,8 @@ server's REST and gRPC codecs and its batching are not covered.
 
 PACKAGES is a folder with `tensorflow` and `tensorflow_text`: site-packages, or unpacked wheels of
 any version for Linux. question: {"model": folder of one version or null, "requests": [[signature,
-{input: [shape, flat values]}], ...]} answer: {"version", "core_ops": {name: [attribute, ...]}
+{input: [shape, flat values]}], ...], "library": the file of TF.Text's, WordPiece's if it is not
+given} answer: {"version", "core_ops": {name: [attribute, ...]}
 without TF.Text's, "signatures", "answers": [{output: [shape, flat values]}, ...], "imported":
 modules that are not Python's own} Strings are bytes read as Latin-1, so that JSON holds any of
 them.
@@ -26,7 +27,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-TEXT_OPS = Path("tensorflow_text", "python", "ops", "_fast_wordpiece_tokenizer.so")
+TEXT_OPS = Path("tensorflow_text", "python", "ops")
+WORDPIECE = "_fast_wordpiece_tokenizer.so"
 FLOAT, INT32, STRING = 1, 3, 7  # of the enumeration DataType
 NUMBERS = {FLOAT: c.c_float, INT32: c.c_int32}
 STRING_BYTES = 24  # sizeof(TF_TString)
@@ -353,7 +355,8 @@ def main(packages: Path) -> None:
     tf = TensorFlow(packages)
     answer = {"version": tf.Version().decode(), "core_ops": tf.ops()}
     if question["model"]:
-        tf.load_library(packages / TEXT_OPS)
+        library = question.get("library", WORDPIECE)
+        tf.load_library(packages / TEXT_OPS / library)
         session = Session(tf, question["model"])
         answer["signatures"] = session.signatures
         answer["answers"] = [session.ask(name, inputs) for name, inputs in question["requests"]]

@@ -161,11 +161,13 @@ def classifier(
     policy: str = "float32",
     implementation: str = "reference",
     loss: Any = None,
+    folder: Path | None = None,
     **options: Any,
 ):
     """Build a TokenClassifier whose head draws every tag about equally often.
 
-    Options are the constructor's.
+    Over the checkpoint, or another `folder` of as many pieces or more. Options are the
+    constructor's.
     """
     from tfner.model.build import precision
     from tfner.model.classifier import TokenClassifier
@@ -174,7 +176,7 @@ def classifier(
     from tfner.model.heads.softmax import SoftmaxHead
 
     with precision(policy):
-        encoder = build_encoder(checkpoint(), implementation=implementation)
+        encoder = build_encoder(folder or checkpoint(), implementation=implementation)
         head = SoftmaxHead(labels, loss or LossOptions())
         model = TokenClassifier(encoder, head, **{"dropout": 0.0, **options})
         model.build_for_any_shape()

@@ -129,10 +129,9 @@ def test_model_and_tables_are_stored_once(export):
 def test_a_missing_package_and_a_wrong_library_are_named(monkeypatch):
     monkeypatch.setattr(text_ops.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install tensorflow-text"):
-        text_ops.load_text_ops.__wrapped__()
+        text_ops.load_text_op.__wrapped__(text_ops.WORDPIECE)
     monkeypatch.undo()
-    monkeypatch.setattr(text_ops, "LIBRARY", Path("python", "ops", "absent.so"))
-    with pytest.raises(
-        ModelError, match=r"absent\.so: expected the WordPiece op of tensorflow-text"
-    ):
-        text_ops.load_text_ops.__wrapped__()
+    monkeypatch.setitem(text_ops.LIBRARIES, text_ops.WORDPIECE, "absent.so")
+    expected = rf"absent\.so: expected the op {text_ops.WORDPIECE} of tensorflow-text"
+    with pytest.raises(ModelError, match=expected):
+        text_ops.load_text_op.__wrapped__(text_ops.WORDPIECE)

@@ -106,14 +106,19 @@ def refusal(folder) -> str:
 
 
 def test_a_folder_without_vocabulary_is_refused(tmp_path):
-    assert refusal(tmp_path) == f"expected vocab.txt or tokenizer.json in {tmp_path}, found neither"
+    names = "vocab.txt or tokenizer.json or sentencepiece.bpe.model"
+    assert refusal(tmp_path) == f"expected {names} in {tmp_path}, found none"
 
 
 @pytest.mark.parametrize(
     ("part", "section", "words"),
     [
         ("model", {"type": "BPE", "vocab": {}, "merges": []}, "whose model is WordPiece, got BPE"),
-        ("model", {"type": "Unigram", "vocab": []}, "whose model is WordPiece, got Unigram"),
+        (
+            "model",
+            {"type": "Unigram", "vocab": []},
+            "got Unigram, which is read from sentencepiece",
+        ),
         ("model", {"type": "WordLevel", "vocab": {}}, "whose model is WordPiece, got WordLevel"),
         (
             "normalizer",

@@ -16,6 +16,7 @@ from tfner.safeio.printable import show
 
 Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
+VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -143,9 +144,9 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
     where = f"encoder.checkpoint: {folder}"
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{where}: expected a config.json in this folder, found none")
-    if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
-        expected = "the vocabulary, vocab.txt or tokenizer.json, in this folder"
-        raise ConfigError(f"{where}: expected {expected}, found neither")
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        expected = f"the vocabulary, {' or '.join(VOCABULARIES)}, in this folder"
+        raise ConfigError(f"{where}: expected {expected}, found none")
     positions = read_size(folder / "config.json", "max_position_embeddings")
     if max_length > positions:
         most = f"at most {positions}, the positions of {folder}"

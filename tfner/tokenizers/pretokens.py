@@ -51,6 +51,15 @@ class Characters(NamedTuple):
     splits: tf.Tensor
 
 
+def decode(text_B: tf.Tensor) -> Characters:
+    """Decode texts, tf.string [B], any bytes; what is not UTF-8 is read as U+FFFD."""
+    # with Tsplits=tf.int32 the op ends the process in a failed check
+    found = tf.raw_ops.UnicodeDecodeWithOffsets(input=text_B, input_encoding="UTF-8")
+    splits, code_N, byte_N = found
+    splits_B = tf.cast(splits, tf.int32)
+    return Characters(code_N, byte_N, splits_B)
+
+
 class PreTokenizer(tf.Module):
     """Hold the character tables of one setting and look texts up in them."""
 
@@ -85,15 +94,13 @@ class PreTokenizer(tf.Module):
         >>> pretokens.space_before.numpy().tolist()
         [True, True, False, True]
         """
-        # with Tsplits=tf.int32 the op ends the process in a failed check
-        decode = tf.raw_ops.UnicodeDecodeWithOffsets
-        splits, code_N, byte_N = decode(input=text_B, input_encoding="UTF-8")
-        splits_B = tf.cast(splits, tf.int32)
+        found = decode(text_B)
+        code_N, _, splits_B = found
         entry_N = self._look_up(code_N)
         any_rare = tf.reduce_min(entry_N) < 0
         cut_rare = partial(self._cut_rare, code_N, entry_N, splits_B)
         pretokens = tf.cond(any_rare, cut_rare, partial(cut_plain, code_N, entry_N, splits_B))
-        return Characters(code_N, byte_N, splits_B), pretokens
+        return found, pretokens
 
     def _look_up(self, code_N: tf.Tensor) -> tf.Tensor:
         """Find the entry of each code point in the two-level table; int32 [N] -> [N]."""

@@ -14,7 +14,8 @@ class Tokens(NamedTuple):
     Every member is a tf.RaggedTensor with a row a text, int32 but for the two bool ones.
 
     ids: [B, (T)] ids of pieces, without the special tokens around them.
-    start, end: [B, (T)] the piece's span in code points; of words, of them joined by one space.
+    start, end: [B, (T)] the piece's span in code points; of words, of them joined by one space. A
+        tokenizer that does not know which characters a piece covers gives its unit's span.
     unit: [B, (T)] which unit of its text the piece belongs to, ascending.
     first_of_unit, first_of_pretoken: [B, (T)] bool, the piece is the first of its unit, of its
         pre-token (a tokenizer without pre-tokens gives `first_of_unit` twice).
@@ -45,7 +46,7 @@ class Tokenizer(Protocol):
         ops: operations beyond TensorFlow's core that a server must have.
         vocabulary: the pieces in the order of their ids.
         cls_id, sep_id: ids put before and after each window.
-        pad_id: id on padding.
+        pad_id: id on padding; not 0 in every vocabulary.
         unk_id: id of what no piece covers; None if there is no such thing.
     """
 

@@ -18,7 +18,7 @@ from tfner.exceptions import ModelError
 from tfner.safeio.bounded import read_utf8
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
-from tfner.safeio.sources import check_inside
+from tfner.safeio.sources import VOCABULARIES, check_inside
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ LARGEST_VOCABULARY = 64 << 20  # bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
 # section of tokenizer.json → its kind in BERT's
 KINDS = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}
+# kind of a model in tokenizer.json that is read from another file → what to say of it
+OF_FILES = {"Unigram": "Unigram, which is read from sentencepiece.bpe.model"}
 TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a text"}
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
 TOKENIZER_JSON = "tokenizer.json"
@@ -120,7 +122,8 @@ def read_vocabulary(
     listed = read_vocab_txt(folder / "vocab.txt")
     if saved is None:
         if not listed:
-            raise ModelError(f"expected vocab.txt or tokenizer.json in {folder}, found neither")
+            names = " or ".join(VOCABULARIES)
+            raise ModelError(f"expected {names} in {folder}, found none")
         check_class(folder, *configs)
         return listed
     path = folder / TOKENIZER_JSON
@@ -183,7 +186,7 @@ def check_kind(path: Path, saved: dict[str, Any]) -> None:
         section = saved.get(name)
         kind = section.get("type") if isinstance(section, dict) else None
         if kind != expected:
-            got = kind if isinstance(kind, str) else show(section)
+            got = OF_FILES.get(kind, kind) if isinstance(kind, str) else show(section)
             raise refusal(path, f"a BERT tokenizer, whose {name} is {expected}", got)
     check_added_tokens(path, saved.get("added_tokens") or [])
 
@@ -211,7 +214,7 @@ def check_class(folder: Path, *configs: dict[str, Any]) -> None:
         kind = config.get("tokenizer_class")
         if kind is not None and not is_bert_class(str(kind)):
             listed = ", ".join(BERT_CLASSES)
-            expected = f"a BERT tokenizer (one of {listed})"
+            expected = f"a BERT tokenizer (one of {listed}), or sentencepiece.bpe.model"
             raise refusal(folder, expected, kind)
 
 

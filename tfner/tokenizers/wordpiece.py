@@ -20,18 +20,23 @@ import tensorflow as tf
 
 from tfner.exceptions import ModelError
 from tfner.tokenizers import ragged_ops
-from tfner.tokenizers.pretokens import Characters, PreTokenizer, Pretokens
+from tfner.tokenizers.pretokens import PreTokenizer, Pretokens
 from tfner.tokenizers.protocol import Tokens
 from tfner.tokenizers.ragged_ops import concat, index_in_row, indices_of, row_labels, row_lengths
-from tfner.tokenizers.text_ops import load_text_ops
+from tfner.tokenizers.text_ops import WORDPIECE, load_text_op
+from tfner.tokenizers.token_rows import (
+    Members,
+    character_byte_ends,
+    ragged_tokens,
+    spans,
+    unit_characters,
+)
 from tfner.tokenizers.units import WordRule
 from tfner.tokenizers.vocabulary import (
     TOKENIZER_FILES,
     TokenizerSettings,
     read_checkpoint_tokenizer,
 )
-
-Members = tuple[tf.Tensor, ...]
 
 
 class PretokenPieces(NamedTuple):
@@ -71,7 +76,7 @@ class WordPieceTokenizer(tf.Module):
     """
 
     files: ClassVar[tuple[str, ...]] = (*TOKENIZER_FILES, "special_tokens_map.json")
-    ops: ClassVar[tuple[str, ...]] = ("FastWordpieceTokenizeWithOffsets",)
+    ops: ClassVar[tuple[str, ...]] = (WORDPIECE,)
 
     def __init__(self, vocabulary: tuple[str, ...], settings: TokenizerSettings):
         super().__init__(name="word_piece_tokenizer")
@@ -185,7 +190,7 @@ class WordPieceTokenizer(tf.Module):
         longest = self.settings.max_chars_per_word
         too_long_P = length_P > longest
         word_P = tf.where(too_long_P, self._too_long, word_P)
-        cut = load_text_ops().fast_wordpiece_tokenize_with_offsets
+        cut = load_text_op(WORDPIECE).fast_wordpiece_tokenize_with_offsets
         _, ids, splits, *_ = cut(input_values=word_P, wp_model=self._model)
         ids_T, splits_P = tf.cast(ids, tf.int32), tf.cast(splits, tf.int32)
         length_T = self._lengths(ids_T, splits_P, length_P)
@@ -208,48 +213,6 @@ class WordPieceTokenizer(tf.Module):
         return tf.tensor_scatter_nd_update(length_T, unknown, covered_X)
 
 
-def unit_characters(
-    characters: Characters, pretokens: Pretokens, pretoken_U: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Find the first and last character of each unit, given its first pre-token; int32 [U] each.
-
-    Stripped accents that follow a unit belong to it.
-    """
-    pretoken_count = tf.shape(pretokens.first)
-    next_U = concat(pretoken_U[1:], pretoken_count)[: tf.size(pretoken_U)]
-    last_U = tf.gather(pretokens.last, next_U - 1)
-    stripped_N = pretokens.stripped_mark
-    splits_B = characters.splits
-
-    def pass_marks() -> tf.Tensor:
-        kept_N = tf.logical_not(stripped_N)
-        kept = indices_of(kept_N)
-        borders = concat(kept, splits_B)
-        stops = tf.sort(borders)
-        next_stop_U = tf.searchsorted(stops, last_U, side="right")
-        return tf.gather(stops, next_stop_U) - 1
-
-    any_stripped = tf.reduce_any(stripped_N)
-    last_U = tf.cond(any_stripped, pass_marks, lambda: last_U)
-    return tf.gather(pretokens.first, pretoken_U), last_U
-
-
-def character_byte_ends(characters: Characters, length_B: tf.Tensor) -> tf.Tensor:
-    """Give the byte at which the character before each ends: this one's begin, or the text's end.
-
-    Returns:
-        int64 [N + 1].
-    """
-    begins = concat(characters.byte, [0])
-    ends_B = tf.cast(length_B, tf.int64)
-    return tf.tensor_scatter_nd_max(begins, characters.splits[1:, None], ends_B)
-
-
-def spans(index_N: tf.Tensor, first_X: tf.Tensor, last_X: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Give start and end of what goes from a first to a last character; int32 [X] each."""
-    return tf.gather(index_N, first_X), tf.gather(index_N, last_X) + 1
-
-
 def piece_members(
     pieces: PretokenPieces, start_T: tf.Tensor, end_T: tf.Tensor, labels: Members
 ) -> Members:
@@ -257,19 +220,6 @@ def piece_members(
     unit_T, within_unit_T = labels
     first_of_unit_T = tf.equal(within_unit_T, 0)
     return pieces.ids, start_T, end_T, unit_T, first_of_unit_T, pieces.first_of_pretoken
-
-
-def ragged_tokens(
-    of_pieces: Members, piece_splits: tf.Tensor, of_units: Members, unit_splits: tf.Tensor
-) -> Tokens:
-    """Put the members of Tokens, in order, into rows, a text each."""
-    members = []
-    for values, splits in (of_pieces, piece_splits), (of_units, unit_splits):
-        splits = tf.cast(splits, tf.int64)
-        members += [
-            tf.RaggedTensor.from_row_splits(flat, splits, validate=False) for flat in values
-        ]
-    return Tokens(*members)
 
 
 def word_piece_model(vocabulary: tuple[str, ...], settings: TokenizerSettings) -> np.ndarray:

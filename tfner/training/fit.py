@@ -169,7 +169,8 @@ def log_rates(options: Mapping[str, Any]) -> None:
 def ids_in_training(inputs: RunInputs) -> np.ndarray:
     """Collect the ids that the model can meet in training, ascending, int [I].
 
-    They include the 0 of padding. Of shards they are not known beforehand, so all are given.
+    They include padding's, and the 0 of rows that fill up a micro-batch. Of shards they are not
+    known beforehand, so all are given.
     """
     tokenizer = inputs.tokenizer
     corpus = inputs.corpora["train"]

@@ -68,7 +68,7 @@ def begin(task: Task) -> str:
     """Load what is needed; return the tokenizer's fingerprint.
 
     Raises:
-        ModelError: the checkpoint has no tokenizer of BERT's kind.
+        ModelError: the checkpoint has no tokenizer that is known here.
     """
     # Encoding takes no GPU, and must not take its memory.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

@@ -208,21 +208,21 @@ def load_weights(model: keras.Model, files: list[Path], folder: Path) -> None:
     if files[0].name == weight_files.TENSORFLOW:
         load_tensorflow_file(model, folder)
     else:
-        tensors = weight_files.read_safetensors(files)
+        tensors = weight_files.TensorFiles(files)
+        tensors.keep("bert.")
         load_pytorch_tensors(model, tensors, folder)
 
 
-def load_pytorch_tensors(model: keras.Model, tensors: dict[str, Any], folder: Path) -> None:
+def load_pytorch_tensors(
+    model: keras.Model, tensors: weight_files.TensorFiles, folder: Path
+) -> None:
     """Fill a TFBertModel from tensors by PyTorch's names, with or without the prefix `bert.`."""
     from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf2_model
 
-    prefixed = {name: value for name, value in tensors.items() if name.startswith("bert.")}
-    tensors = prefixed or tensors
-    named = {name: tf.cast(value, tf.float32).numpy() for name, value in tensors.items()}
     names = ("allow_missing_keys", "output_loading_info", "skip_logger_warnings")
     options = dict.fromkeys(names, True)
     try:
-        _, info = load_pytorch_state_dict_in_tf2_model(model, named, **options)
+        _, info = load_pytorch_state_dict_in_tf2_model(model, tensors, **options)
     except (ValueError, tf.errors.OpError) as error:
         reason = first_line(error)
         message = f"{folder}: weights of another shape than config.json says: {reason}"

@@ -92,17 +92,37 @@ def count_numbers(path: Path) -> int:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in encoder_names(file))
 
 
-def read_safetensors(files: Iterable[Path]) -> dict[str, Any]:
-    """Read the tensors of the encoder by PyTorch's names, without those of its heads.
+class TensorFiles:
+    """Read the tensors of the encoder one by one, by PyTorch's names, without those of its heads.
+
+    All at once they would need the memory of a second model. It has of an open safetensors file
+    what transformers asks one for.
 
     Raises:
         ModelError: a file is damaged.
     """
-    tensors: dict[str, Any] = {}
-    for path in files:
-        with open_tensors(path) as file:
-            tensors |= {name: file.get_tensor(name) for name in encoder_names(file)}
-    return tensors
+
+    def __init__(self, files: Iterable[Path]):
+        self._files: dict[str, Path] = {}
+        for path in files:
+            with open_tensors(path) as file:
+                self._files |= dict.fromkeys(encoder_names(file), path)
+
+    def keep(self, prefix: str) -> None:
+        """Forget all but the tensors whose names have a prefix, if there are such."""
+        kept = {name: path for name, path in self._files.items() if name.startswith(prefix)}
+        self._files = kept or self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def get_tensor(self, name: str) -> Any:
+        """Read one tensor, as a float32 array."""
+        import tensorflow as tf
+
+        with open_tensors(self._files[name]) as file:
+            tensor = tf.cast(file.get_tensor(name), tf.float32)
+        return tensor.numpy()
 
 
 @contextmanager

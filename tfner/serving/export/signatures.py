@@ -56,8 +56,8 @@ class Signatures(tf.Module):
     def words(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tag each word of B sentences, string [B, W], where "" after a row's last word means none.
 
-        A word that BERT's text cleaning leaves without a piece is not seen by the model: its score
-        is 0, its tag O, or inside the entity where both neighbours belong to the same one.
+        A word that the tokenizer's cleaning leaves without a piece is not seen by the model: its
+        score is 0, its tag O, or inside the entity where both neighbours belong to the same one.
         """
         unit, log_probs_MK = self._read_words(words)
         tagged = self.tagger.decode(unit, log_probs_MK)

@@ -6,7 +6,7 @@ first. Format: https://www.tensorflow.org/tfx/serving/saved_model_warmup
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,13 @@ from tfner.exceptions import ModelError
 from tfner.model.inference.tagger import Tagger
 from tfner.serving.export.layout import WARM_UP
 from tfner.serving.schema import FEATURES, TEXTS, WORDS
+from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.text_ops import load_text_ops
 
 AT_MOST = 1000  # records that the server takes
 # Texts in a request: a server refuses more than its max_batch_size, warm-up included.
 TEXTS_AT_MOST = 256
-PIECE = "."  # a punctuation mark is a piece of its own, whatever the vocabulary
+WORD = "."  # it is a unit of its own, of a piece or two, whatever the vocabulary
 SCRIPTS = "Zoë et François, 東京都, محمد في القاهرة, Ünïcode ☃ 👩‍👩‍👧, e\u0301"
 Request = tuple[str, dict[str, np.ndarray]]  # name of the signature, inputs by name
 
@@ -39,18 +40,20 @@ def warm_up_requests(tagger: Tagger) -> list[Request]:
 
 def requests_of_texts(tagger: Tagger) -> Iterator[Request]:
     """Make requests for serving_default."""
+    widths = tagger.plan.widths
     for count in text_counts(tagger):
-        for width in tagger.plan.widths:
-            text = PIECE * (width - 2)
+        for sentence in sentences_of_widths(tagger.tokenizer, widths):
+            text = " ".join(sentence)
             yield TEXTS, {"text": strings([text] * count)}
-    long = PIECE * (3 * tagger.max_length)
+    words = [WORD] * (3 * tagger.max_length)
+    long = " ".join(words)
     yield TEXTS, {"text": strings(["", " \t\n", SCRIPTS, long])}
     yield TEXTS, {"text": np.array([b"\xff\xfe caf\xc3"], object)}
 
 
 def requests_of_words(tagger: Tagger) -> Iterator[Request]:
     """Make requests for words."""
-    sentences = [[PIECE] * (width - 2) for width in tagger.plan.widths]
+    sentences = sentences_of_widths(tagger.tokenizer, tagger.plan.widths)
     sentences += [[*SCRIPTS.split(), ""], [""]]
     for words in sentences:
         yield WORDS, {"words": strings(words)[np.newaxis]}
@@ -62,6 +65,16 @@ def requests_of_features(tagger: Tagger) -> Iterator[Request]:
         ids = np.full((1, width), tagger.tokenizer.cls_id, np.int32)
         length = np.array([width], np.int32)
         yield FEATURES, {"input_ids": ids, "length": length}
+
+
+def sentences_of_widths(tokenizer: Tokenizer, widths: Sequence[int]) -> list[list[str]]:
+    """Make sentences of as many pieces as fill each width, or nearly so, [CLS] and [SEP] included.
+
+    Where a word has two pieces an odd number of pieces is missed by one.
+    """
+    tokens = tokenizer.tokenize_words(tf.ragged.constant([[WORD]]))
+    pieces = max(int(tf.size(tokens.ids.values)), 1)
+    return [[WORD] * max((width - 2) // pieces, 1) for width in widths]
 
 
 def text_counts(tagger: Tagger) -> list[int]:
