@@ -107,7 +107,9 @@ def parse_literal(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes that are none
-            value = ast.literal_eval(text.strip())
-        return json.loads(json.dumps(value))
+            stripped = text.strip()
+            value = ast.literal_eval(stripped)
+        text = json.dumps(value)
+        return json.loads(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None

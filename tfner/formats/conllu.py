@@ -87,7 +87,8 @@ def read_conllu(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[
 def stream_conllu_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
     """Read the words alone of a file of any size, for prediction."""
     lines = partial(stream_lines, path, settings.encoding, settings.max_line)
-    first = list(islice(lines(), LAYOUT_LINES))
+    begin = islice(lines(), LAYOUT_LINES)
+    first = list(begin)
     names = find_names(first)
     if names is None:
         yield from stream_words(path, settings)
@@ -105,7 +106,8 @@ def find_names(lines: Sequence[str]) -> tuple[str, ...] | None:
     """
     match = GLOBAL_COLUMNS.fullmatch(lines[0]) if lines else None
     if match and match["names"].split():
-        return tuple(match["names"].split())
+        names = match["names"].split()
+        return tuple(names)
     rows = [line.split("\t") for line in content_lines(lines)]
     is_conllu = usual_width(rows) == len(CONLLU) and rows[0][0].partition("-")[0] in ("0", "1")
     return CONLLU if is_conllu else None
@@ -171,7 +173,8 @@ def names_its_columns(path: Path) -> bool:
             line = file.readline(HEADER_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):  # reading it says so
         return False
-    return GLOBAL_COLUMNS.fullmatch(line.rstrip("\r\n")) is not None
+    line = line.rstrip("\r\n")
+    return GLOBAL_COLUMNS.fullmatch(line) is not None
 
 
 register(

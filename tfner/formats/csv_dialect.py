@@ -67,7 +67,8 @@ def read_rows(lines: Iterable[str], dialect: Dialect, path: Path, longest: int) 
     Raises:
         DataError: a quote is not closed, something follows a closing one, or a cell is too long.
     """
-    csv.field_size_limit(min(longest, LARGEST_CELL))
+    largest = min(longest, LARGEST_CELL)
+    csv.field_size_limit(largest)
     ended = (f"{line}\n" for line in lines)
     reader = csv.reader(ended, strict=True, **dialect.options())
     while True:

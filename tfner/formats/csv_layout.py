@@ -109,7 +109,9 @@ def plain(name: str) -> str:
     >>> plain("Sentence #"), plain("NER-Tag")
     ('sentence', 'ner_tag')
     """
-    return BLANKS.sub("_", name.strip().casefold()).strip("_")
+    folded = name.strip().casefold()
+    joined = BLANKS.sub("_", folded)
+    return joined.strip("_")
 
 
 def is_known_header(cells: Sequence[str]) -> bool:
@@ -207,7 +209,8 @@ class Table:
         tagged = [each for each in columns if self.holds_tags(each)]
         lists = [each for each in columns if self.kinds[each] == "lists"]
         tagged += [each for each in lists if each in names or not (names or tagged)]
-        chosen = [each for each in tagged if each in names] or tagged or names
+        tagged_by_name = [each for each in tagged if each in names]
+        chosen = tagged_by_name or tagged or names
         if not chosen:
             return None
         if len(tagged) > 1:

@@ -95,7 +95,8 @@ def check_lengths(docbin: Any, packed: Mapping[str, Any]) -> None:
 
 def iterate_docs(docbin: Any, spacy: Any, path: Path) -> Iterator[Item]:
     """Make a record of each Doc."""
-    docs = docbin.get_docs(spacy.vocab.Vocab())
+    vocab = spacy.vocab.Vocab()
+    docs = docbin.get_docs(vocab)
     index = 0
     while (doc := fetch(lambda: next(docs, None), str(path), KIND)) is not None:
         where = f"{path}[{index}]"

@@ -37,7 +37,8 @@ def flatten_gliner(record: Mapping[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(entities, list):
         raise DataError(f"{where}: expected a list of {ENTITIES}, got {show(entities)}")
     spans = locate_joined(words)
-    outside = len(" ".join(words)) + 1
+    text = " ".join(words)
+    outside = len(text) + 1
     marks = []
     for entity in entities:
         first, last, label = word_span(entity, where)
@@ -47,7 +48,7 @@ def flatten_gliner(record: Mapping[str, Any], where: str) -> dict[str, Any]:
         marks.append({"start": start, "end": end, "label": label})
     tokens = [{"start": start, "end": end} for start, end in spans]
     others = {key: value for key, value in record.items() if key in ("id", "group", "slice")}
-    return {"text": " ".join(words), "tokens": tokens, "entities": marks, **others}
+    return {"text": text, "tokens": tokens, "entities": marks, **others}
 
 
 def word_span(entity: Any, where: str) -> tuple[int, int, Any]:

@@ -38,7 +38,8 @@ def read_saved_dataset(path: Path, settings: ReadSettings, ledger: Ledger) -> It
     dataset = fetch(lambda: load(str(path)), str(path))
     if isinstance(dataset, dict):
         if len(dataset) != 1:
-            got = ", ".join(dataset) or "none"
+            splits = ", ".join(dataset)
+            got = splits or "none"
             hint = f"name the folder of one, such as {path / next(iter(dataset), '')}"
             raise DataError(f"{path}: expected one split, got {got}; {hint}")
         (dataset,) = dataset.values()
@@ -82,8 +83,9 @@ def fetch(load: Callable[[], Any], source: str, kind: str = "a dataset") -> Any:
 
 def unusable(source: str, reason: str, kind: str) -> DataError:
     """Put the library's words into one line."""
-    words = " ".join(reason.split())
-    return DataError(f"{source}: cannot be read as {kind}: {one_line(words, LONGEST_REASON)}")
+    words = reason.split()
+    reason = " ".join(words)
+    return DataError(f"{source}: cannot be read as {kind}: {one_line(reason, LONGEST_REASON)}")
 
 
 def read_rows(

@@ -91,7 +91,8 @@ class SentencePieceTokenizer(tf.Module):
         Raises:
             ModelError: the folder holds no tokenizer of a known family.
         """
-        return cls(read_sentencepiece(Path(folder)))
+        model = read_sentencepiece(Path(folder))
+        return cls(model)
 
     def fingerprint(self) -> str:
         """Hash model and layout: equal if and only if two tokenizers are the same."""
@@ -103,7 +104,8 @@ class SentencePieceTokenizer(tf.Module):
         What SentencePiece cleans away whole, such as U+2581 alone, is no unit.
         """
         with tf.device("/CPU:0"):
-            return self._tokenize_text(tf.convert_to_tensor(text_B, tf.string))
+            text_B = tf.convert_to_tensor(text_B, tf.string)
+            return self._tokenize_text(text_B)
 
     def tokenize_words(self, words_BW: tf.RaggedTensor) -> Tokens:
         """Tokenize given words, tf.string [B, (W)], each alone; unit i is word i."""
@@ -123,7 +125,8 @@ class SentencePieceTokenizer(tf.Module):
         first_U, last_U = tf.gather(first_U, kept), tf.gather(last_U, kept)
         piece_splits = concat(tf.gather(piece_splits, kept), piece_splits[-1:])
         index_N = index_in_row(characters.splits)
-        byte_ends = character_byte_ends(characters, tf.strings.length(text_B))
+        length_B = tf.strings.length(text_B)
+        byte_ends = character_byte_ends(characters, length_B)
         start_byte_U = tf.cast(tf.gather(characters.byte, first_U), tf.int32)
         end_byte_U = tf.cast(tf.gather(byte_ends, last_U + 1), tf.int32)
         of_units = *spans(index_N, first_U, last_U), start_byte_U, end_byte_U
@@ -169,7 +172,8 @@ def unit_tokens(
         of_units: start, end, start in bytes and end in bytes; int32 [U] each.
         unit_splits: int32 [B + 1], where each text's units begin.
     """
-    units = tf.range(tf.size(number_U))
+    unit_count = tf.size(number_U)
+    units = tf.range(unit_count)
     unit_T, within_T = row_labels(units, piece_splits)
     first_T = tf.equal(within_T, 0)
     start_U, end_U, *_ = of_units

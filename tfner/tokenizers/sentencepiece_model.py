@@ -247,5 +247,6 @@ def fingerprint(model: Any, layout: PieceLayout) -> str:
     charsmap = model.normalizer_spec.precompiled_charsmap
     hashed = hashlib.sha256()
     for content in (settings.encode(), pieces, scores.tobytes(), charsmap):
-        hashed.update(hashlib.sha256(content).digest())
+        digest = hashlib.sha256(content).digest()
+        hashed.update(digest)
     return hashed.hexdigest()

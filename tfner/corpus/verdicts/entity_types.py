@@ -145,8 +145,10 @@ def same_names(names: Iterable[str]) -> list[tuple[str, ...]]:
     """
     by_key = defaultdict(list)
     for name in sorted(names):
-        key = SEPARATORS.sub("", name).casefold()
-        by_key[key].append(name)
+        joined = SEPARATORS.sub("", name)
+        key = joined.casefold()
+        names_of_key = by_key[key]
+        names_of_key.append(name)
     groups = {key: {key} for key in by_key}
     for key in by_key:
         for singular in singulars(key) & by_key.keys():

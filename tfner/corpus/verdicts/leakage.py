@@ -51,14 +51,17 @@ def judge_leakage(splits: Splits) -> Iterator[Verdict]:
     by_split: dict[str, list[Located]] = {split: [] for split in splits}
     for located in locate(splits):
         if located.document.text.strip():
-            by_split[located.split].append(located)
+            members = by_split[located.split]
+            members.append(located)
     for earlier, later in combinations(splits, 2):
         leaks = find_leaks(by_split[earlier], by_split[later])
         if leaks:
             documents = len(splits[later])
             finding = count_leaks(leaks, documents, earlier, later)
-            severity = severity_of(len(leaks) / documents)
-            cases = list(map(describe, marked_first(leaks)))
+            share = len(leaks) / documents
+            severity = severity_of(share)
+            ordered = marked_first(leaks)
+            cases = list(map(describe, ordered))
             yield LEAKAGE.verdict(finding, cases, severity=severity, split=later)
 
 
@@ -66,19 +69,23 @@ def find_leaks(earlier: Sequence[Located], later: Sequence[Located]) -> list[Lea
     """Find the documents of a later split that stand in an earlier one, the same texts first."""
     first_of: dict[bytes, Located] = {}
     for located in earlier:
-        digest = digest_of(located.document.text)
+        text = located.document.text
+        digest = digest_of(text)
         first_of.setdefault(digest, located)
     leaks = []
     others = []
     for located in later:
-        digest = digest_of(located.document.text)
+        text = located.document.text
+        digest = digest_of(text)
         source = first_of.get(digest)
         if source is None:
             others.append(located)
         else:
             leaks.append(Leak(located, source, 1.0))
     sources = list(first_of.values())
-    near = near_duplicates(normalized(sources), normalized(others), NEAR)
+    known = normalized(sources)
+    asked = normalized(others)
+    near = near_duplicates(known, asked, NEAR)
     for row, (source_row, similarity) in near.items():
         source = sources[source_row]
         leak = Leak(others[row], source, similarity, is_same=False)
