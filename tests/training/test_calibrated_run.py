@@ -52,7 +52,13 @@ def home(tmp_path_factory):
         "name": "run",
         "data": {split: str(folder / f"{split}.conll") for split in ("train", "dev", "test")},
         "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 16, "overlap": 4},
-        "training": {"epochs": 4, "batch_size": 4, "learning_rate": 5e-3},
+        "model": {"head": "softmax"},
+        "training": {
+            "epochs": 4,
+            "batch_size": 4,
+            "learning_rate": 5e-3,
+            "head_learning_rate": 5e-2,
+        },
         "runs_dir": str(folder / "runs"),
         "exports_dir": str(folder / "exports"),
     }

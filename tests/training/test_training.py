@@ -424,7 +424,7 @@ def test_mixed_precision_accumulation_and_options_train(home):
     options = (
         "training.precision=mixed_bfloat16",
             "training.gradient_accumulation=3", "training.label_smoothing=0.1",
-               "training.class_weights={O: 0.5}",
+               "training.class_weights={O: 0.5}", "model.head=softmax",
                    "training.schedule=cosine", "training.head_learning_rate=0.01",
                "training.batching=padded",
                    "model.tag_scheme=BIOES",

@@ -109,4 +109,4 @@ def test_the_log_of_programs_holds_a_line_a_trial_and_nothing_else(line, stub, m
     events = [json.loads(each) for each in ended.stderr.splitlines()]
     assert [event["event"] for event in events] == ["trial_begin", "trial_end"] * 2
     assert [event["done"] for event in events[1::2]] == [1, 2]
-    assert events[0]["settings"] == {"training.learning_rate": 5e-5}
+    assert events[0]["settings"] == {"training.learning_rate": 3e-5}
