@@ -100,7 +100,7 @@ def encoder_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def multilingual_dir() -> Path:
-    """A pretrained BERT checkpoint with XLM-R's pieces: config.json, sentencepiece.bpe.model,
+    """Name a pretrained BERT checkpoint with XLM-R's pieces: config.json, sentencepiece.bpe.model,
     model.safetensors.
     """
     return folder_named_by("TFNER_MULTILINGUAL")

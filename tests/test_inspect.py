@@ -21,7 +21,7 @@ def line(capsys, monkeypatch):
 
 
 def names(result):
-    """What is said behind the line that counts verdicts."""
+    """Give what is said behind the line that counts verdicts."""
     lines = result.stdout.splitlines()
     begin = next(i for i, each in enumerate(lines) if each.startswith("verdicts: "))
     return lines[begin:]

@@ -36,7 +36,7 @@ def conllu(words: list[str], misc: list[str]) -> str:
 
 
 def named(*names: str) -> str:
-    """The sentence below a line that names the columns; others than those of words are empty."""
+    """Read a sentence below a line that names columns; those that are no words are empty."""
     lines = [f"# global.columns = {' '.join(names)}", "# sent_id = s1", f"# text = {TEXT}"]
     for number, (word, tag) in enumerate(zip(WORDS, TAGS, strict=True), start=1):
         cells = {"ID": str(number), "FORM": word, "NER": "_" if tag == "O" else tag, "NE": tag}

@@ -399,7 +399,7 @@ def test_entities_of_gliner_count_words_and_may_be_nested(tmp_path):
     st.data(),
 )
 def test_words_and_spans_of_gliner_are_those_of_tags(words, data):
-    """A span of words says the same as tags of these words."""
+    """Compare a span of words with tags of these words: both say the same."""
     first = data.draw(st.integers(0, len(words) - 1))
     last = data.draw(st.integers(first, len(words) - 1))
     tags = ["O"] * len(words)

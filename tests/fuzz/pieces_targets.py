@@ -19,7 +19,7 @@ EMPTY_TABLE = struct.pack("<I", 4 * BLOCK) + bytes(4 * BLOCK) + b"\0"
 
 
 def model(charsmap: bytes = b"", algorithm: int = 1) -> bytes:
-    """A model of five pieces."""
+    """Make a model of five pieces."""
     found = model_class()()
     for number, (text, kind) in enumerate(PIECES):
         found.pieces.add(piece=text.encode(), score=-float(number), type=kind)
@@ -33,7 +33,7 @@ WORDS = ["<unk>", "<s>", "</s>", "▁", "\0", "\x0a", "\x18\x02"]
 
 
 def pieces(data: bytes) -> None:
-    """A checkpoint folder whose model file holds these bytes."""
+    """Make a checkpoint folder whose model file holds these bytes."""
     place = folder() / "pieces"
     place.mkdir(exist_ok=True)
     (place / MODEL_FILE).write_bytes(data)

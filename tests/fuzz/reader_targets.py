@@ -164,7 +164,7 @@ def columns(data: bytes) -> None:
 
 
 def conllu(data: bytes) -> None:
-    """The same for CoNLL-U."""
+    """Do the same for CoNLL-U."""
     words_are_the_same(data, "a.conllu", "conllu")
 
 
@@ -181,7 +181,7 @@ def words_are_the_same(data: bytes, name: str, kind: str) -> None:
 
 
 def csv(data: bytes) -> None:
-    """A table with its tags or entities and, as for prediction, without: the words are the same."""
+    """Read a table with its marks and, as for prediction, without: the words are the same."""
     settings, content = split_settings(data)
     path = put("a.csv", content)
     tagged = read(path, settings, "csv")
@@ -261,12 +261,12 @@ def datasets(data: bytes) -> None:
 
 
 def parquet(data: bytes) -> None:
-    """A Parquet file."""
+    """Read a Parquet file."""
     table(data, "parquet")
 
 
 def arrow(data: bytes) -> None:
-    """An Arrow file or stream."""
+    """Read an Arrow file or stream."""
     table(data, "arrow")
 
 
@@ -278,7 +278,7 @@ def table(data: bytes, kind: str) -> None:
 
 
 def docbin(data: bytes) -> None:
-    """What is packed in a file of spaCy's."""
+    """Read what is packed in a file of spaCy's."""
     settings, content = split_settings(data)
     documents = read(put("a.spacy", zlib.compress(content, 1)), settings, "spacy")
     if documents is not None:
@@ -287,7 +287,7 @@ def docbin(data: bytes) -> None:
 
 @functools.cache
 def docbin_seeds() -> list[bytes]:
-    """Files of one Doc with entities, of two, and of one with a group of spans, unpacked."""
+    """Give files of one Doc with entities, of two, and of one with a group of spans, unpacked."""
     import spacy
 
     blank = spacy.blank("xx")

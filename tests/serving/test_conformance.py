@@ -45,7 +45,7 @@ OpTable = Mapping[str, Sequence[str]]  # name of an op -> its attributes
 
 
 class Export(NamedTuple):
-    """An export of a tokenizer, and all that a server needs for it beside core ops."""
+    """Hold an export of a tokenizer, and all that a server needs for it beside core ops."""
 
     maker: Any  # the module that has its `exported` and `served`
     op: str

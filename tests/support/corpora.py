@@ -15,7 +15,7 @@ LABELS = ("LOC", "ORG", "PER")
 
 
 def name(label: str, number: int) -> str:
-    """An invented name that no two types or numbers share."""
+    """Invent a name that no two types or numbers share."""
     letters = "".join(chr(ord("a") + int(digit)) for digit in f"{number:03d}")
     return f"{label.title()}{letters}"
 
@@ -33,7 +33,7 @@ def sentences(split: str, first: int, count: int) -> list[Document]:
 
 
 def clean() -> dict[str, list[Document]]:
-    """A corpus that nothing is to be said of."""
+    """Make a corpus that nothing is to be said of."""
     return {"train": sentences("train", 0, 50), "dev": sentences("dev", 50, 20)}
 
 
@@ -42,7 +42,7 @@ def marked(*words: str, spans: tuple = (), id: str = "planted") -> Document:
 
 
 def named(verdicts: list[Verdict], name: str) -> Verdict:
-    """The one verdict of this name."""
+    """Find the one verdict of this name."""
     (found,) = [verdict for verdict in verdicts if verdict.name == name]
     return found
 

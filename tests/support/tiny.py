@@ -203,7 +203,7 @@ def reference_states(encoder: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndar
 
 @functools.cache
 def tagger(labels: LabelSet = LABELS, **options: Any):
-    """A Tagger as an export holds it, over a copy of the one cached classifier of a label set."""
+    """Build a Tagger as an export holds it, over a copy of the cached classifier of a label set."""
     frozen = _frozen_classifier(labels, skip_padding=not options.get("compiled"))
     return tagger_over(frozen, labels, **options)
 

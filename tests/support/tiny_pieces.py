@@ -55,7 +55,7 @@ def model_bytes(algorithm: str = "unigram", **options: Any) -> bytes:
 
 @functools.cache
 def pieces() -> int:
-    """How many pieces the model has, <mask> included; id = number + 1."""
+    """Count the pieces that the model has, <mask> included; id = number + 1."""
     return sentencepiece.SentencePieceProcessor(model_proto=model_bytes()).get_piece_size() + 2
 
 
@@ -73,7 +73,7 @@ def write_pieces(folder: Path, content: bytes | None = None, **config: Any) -> P
 
 @functools.cache
 def checkpoint() -> Path:
-    """A checkpoint folder with random weights, under PyTorch's names."""
+    """Write a checkpoint folder with random weights, under PyTorch's names."""
     from safetensors.numpy import save_file
 
     folder = write_pieces(tiny._home() / "pieces")
@@ -85,7 +85,7 @@ def checkpoint() -> Path:
 
 @functools.cache
 def tokenizer():
-    """The SentencePieceTokenizer of the checkpoint."""
+    """Open the SentencePieceTokenizer of the checkpoint."""
     from tfner.tokenizers.sentencepiece import SentencePieceTokenizer
 
     return SentencePieceTokenizer.from_checkpoint(checkpoint())
@@ -93,7 +93,7 @@ def tokenizer():
 
 @functools.cache
 def tagger(**options: Any):
-    """A Tagger as an export holds it; options are the constructor's."""
+    """Build a Tagger as an export holds it; options are the constructor's."""
     from tfner.model.inference.frozen import FrozenClassifier
     from tfner.model.inference.tagger import Tagger
 
@@ -104,7 +104,7 @@ def tagger(**options: Any):
 
 @functools.cache
 def exported() -> Path:
-    """The folder of an export of the tagger: version 1."""
+    """Write an export of the tagger; give the folder of version 1."""
     from tfner.serving.export.bundle import export_model, make_card
 
     return export_model(tagger(), make_card(tagger(), name="pieces"), tiny._home() / "of-pieces")
@@ -129,7 +129,7 @@ def processor(folder: Path) -> sentencepiece.SentencePieceProcessor:
 
 @functools.cache
 def hugging_face(folder: Path, kind: type = XLMRobertaTokenizerFast) -> tokenizers.Tokenizer:
-    """The tokenizer inside XLMRobertaTokenizerFast, which here finds no special piece in text."""
+    """Open the tokenizer inside XLMRobertaTokenizerFast, which finds no special piece here."""
     special = dict(zip(("bos", "pad", "eos", "unk", "mask"), SPECIAL, strict=True))
     names = {f"{name}_token": token for name, token in special.items()}
     fast = kind(vocab_file=str(folder / MODEL_FILE), **names)

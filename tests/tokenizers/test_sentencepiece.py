@@ -45,7 +45,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module", params=["tiny", "real"])
 def folder(request):
-    """A checkpoint folder: the tiny one, and the real one where there is one."""
+    """Give a checkpoint folder: the tiny one, and the real one where there is one."""
     if request.param == "tiny":
         return tiny_pieces.checkpoint()
     return request.getfixturevalue("multilingual_dir")
@@ -64,7 +64,7 @@ def ids_of_words(tokenizer, words: list[str]) -> list[list[int]]:
 
 
 def sentencepiece_ids(folder, words: list[str]) -> list[list[int]]:
-    """What SentencePiece gives, numbered as XLM-R numbers."""
+    """Give what SentencePiece gives, numbered as XLM-R numbers."""
     rows = tiny_pieces.processor(folder).encode(words)
     return [[number + 1 if number else 3 for number in row] for row in rows]
 
@@ -100,7 +100,7 @@ def is_one_grapheme_each(word: str) -> bool:
 
 
 def alone_and_between(code_points: list[int]) -> list[str]:
-    """Words of each code point, alone and between letters; but not the next line alone, which
+    """Make words of each code point, alone and between letters; but not the next line alone, which
     Hugging Face strips from the end.
     """
     alone = [chr(code) for code in code_points if chr(code) != NEXT_LINE]

@@ -22,7 +22,7 @@ from tfner.tokenizers.wordpiece import WordPieceTokenizer
 
 
 def message(content: bytes | None = None):
-    """A model as the package sentencepiece describes it."""
+    """Write a model as the package sentencepiece describes it."""
     found = sentencepiece_model_pb2.ModelProto()
     found.ParseFromString(model_bytes() if content is None else content)
     return found

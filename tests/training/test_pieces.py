@@ -36,7 +36,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module", params=["padded", "packed"])
 def run(request, tmp_path_factory):
-    """A run's folder and its export's, trained on sentences with a word that has no piece."""
+    """Give a run's folder and its export's, trained on sentences with a word that has no piece."""
     folder = tmp_path_factory.mktemp(request.param)
     names = ("Anna", "Boris", "Clara", "David")
     triples = [(a, b, place) for a in names for b in names for place in ("Oslo", "Lima")]

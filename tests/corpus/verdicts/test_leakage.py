@@ -91,7 +91,7 @@ def test_each_pair_of_splits_has_a_verdict_and_empty_texts_have_none():
 
 @pytest.mark.realdata
 def test_ncbi_leaks_seven_sentences_into_dev(data_dir):
-    """Five headings, and two sentences whose wording differs by a number or a name."""
+    """Give five headings, and two sentences whose wording differs by a number or a name."""
     (found,) = judge_leakage(real(data_dir / "ncbi_disease", "tsv"))
     assert "(5 word for word, 2 nearly, 2 with entities)" in found.finding
     assert found.severity == "hint"

@@ -40,7 +40,7 @@ def plain_jaccard(one, other):
 
 
 def made_texts(count, seed):
-    """Texts of invented words, and for each one with some words changed."""
+    """Draw texts of invented words, and for each one with some words changed."""
     random = Random(seed)
     words = ["".join(random.choices(WORDS, k=random.randint(2, 9))) for _ in range(2000)]
     texts, changed = [], []

@@ -29,8 +29,6 @@ FOREIGN_ENDS = frozenset(",;:、，；：،؛")  # no name ends so
 # Names do, `Yahoo!` and `Mr.`; they are wrong where the name is mostly marked without.
 SENTENCE_ENDS = frozenset(".!?。！？।")
 OWN_STARTS = frozenset(DOUBLE_QUOTES).union(PAIRS, "@#&$£€.%¡¿*/\\'’`_-–—~+§")
-
-
 MANY = 0.01  # of the entities
 BEGIN = "entity begins or ends", "entities begin or end"
 BLANKS = Kind(

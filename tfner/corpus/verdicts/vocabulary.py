@@ -32,8 +32,6 @@ SHORTEST = 5  # words of a document that is an example
 UNSPACED = frozenset(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"))
 MANY_UNKNOWN = 0.001  # of the characters that are not blank
 MANY_ENTITIES = 0.01  # of the entities
-
-
 SCRIPTS_NAMED = 3
 OTHER = "OTHER"
 CLASSES = {"S": "SYMBOL", "P": "PUNCTUATION", "N": "NUMBER"}
