@@ -160,10 +160,14 @@ def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
 
 
 def log_rates(options: Mapping[str, Any]) -> None:
-    """Say how fast the encoder and the head learn."""
+    """Say how fast the encoder, the head and, of a CRF, the transitions learn."""
     rate = options["learning_rate"]
     head_rate = options["head_learning_rate"] or rate
-    logger.info("learning rate %.2g at its peak, %.2g for the head", rate, head_rate)
+    transition_rate = options["transition_learning_rate"] or head_rate
+    rates = rate, head_rate, transition_rate
+    logger.info(
+        "learning rate %.2g at its peak, %.2g for the head, %.2g for a CRF's transitions", *rates
+    )
 
 
 def ids_in_training(inputs: RunInputs) -> np.ndarray:
