@@ -125,7 +125,6 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     """
     units_B = tf.math.count_nonzero(chains.is_unit, axis=1, dtype=tf.int32)
     begins_UDB = _with_mirror_image(chains.is_first, chains.is_last, units_B)
-    begins_UDB1 = tf.expand_dims(begins_UDB, -1)
     emissions_UDBK = _with_mirror_image(emissions_BUK, emissions_BUK, units_B)
     emissions_UDBK = tf.cast(emissions_UDBK, tf.float64)
     most_UDB1 = tf.reduce_max(emissions_UDBK, axis=-1, keepdims=True)
@@ -133,39 +132,12 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     factors_UDBK = tf.maximum(factors_UDBK, LEAST)
     onward_KK, most_onward = _exponentials(transitions_KK)
     onward_DKK = tf.stack([onward_KK, tf.transpose(onward_KK)])
-    sizes = tf.shape(factors_UDBK)
-    units = sizes[0]
-    shape = factors_UDBK.shape[1:]
-    arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
-    paths = tf.TensorArray(tf.float64, units, element_shape=shape)
-    norms = tf.TensorArray(tf.float64, units, element_shape=[*shape[:2], 1])
-
-    def is_left(unit, *_):
-        return unit < units
-
-    def step(unit, before_DBK, arriving, paths, norms):
-        arriving_DBK = tf.matmul(before_DBK, onward_DKK)
-        arriving_DBK = tf.maximum(arriving_DBK, LEAST)
-        begins_DB1 = begins_UDB1[unit]
-        arriving_DBK = tf.where(begins_DB1, one, arriving_DBK)
-        factors_DBK = factors_UDBK[unit]
-        after_DBK = arriving_DBK * factors_DBK
-        norm_DB1 = tf.reduce_sum(after_DBK, axis=-1, keepdims=True)
-        after_DBK /= norm_DB1
-        arriving = arriving.write(unit, arriving_DBK)
-        paths = paths.write(unit, after_DBK)
-        norms = norms.write(unit, norm_DB1)
-        return unit + 1, after_DBK, arriving, paths, norms
-
-    one = tf.ones([], tf.float64)
-    before_DBK = tf.ones_like(factors_UDBK[0])
-    start = (0, before_DBK, arriving, paths, norms)
-    _, _, arriving, paths, norms = tf.while_loop(is_left, step, start)
-    arriving_UDBK = arriving.stack()
+    arriving_UDBK = _arrive(factors_UDBK, onward_DKK, begins_UDB)
+    paths_UDBK = arriving_UDBK * factors_UDBK
+    norm_UDB1 = tf.reduce_sum(paths_UDBK, axis=-1, keepdims=True)
+    paths_UDBK /= norm_UDB1
     arriving_left, arriving_right = _apart(arriving_UDBK, units_B)
-    paths_UDBK = paths.stack()
     left, right = _apart(paths_UDBK, units_B)
-    norm_UDB1 = norms.stack()
     log_norm_UDB1 = tf.math.log(norm_UDB1) + most_UDB1
     log_norm_UB = log_norm_UDB1[:, 0, :, 0]
     nothing = tf.zeros([], tf.float64)
@@ -174,6 +146,36 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     is_unit_UB = tf.transpose(chains.is_unit)
     log_norm_UB = tf.where(is_unit_UB, log_norm_UB, nothing)
     return PathSums(arriving_left, left, arriving_right, right, log_norm_UB)
+
+
+def _arrive(factors_UDBK: tf.Tensor, onward_DKK: tf.Tensor, begins_UDB: tf.Tensor) -> tf.Tensor:
+    """Run the recursion: what arrives at each unit from the one before; float64 [U, D, B, K].
+
+    Shares of one unit add up to 1 and no transition weighs more than 1, so what arrives is never
+    more than 1: a floor of 1 is what a chain begins with. The loop holds the least that a step
+    needs; whatever can be computed for all units at once is not in it.
+    """
+    begins_UDB1 = tf.expand_dims(begins_UDB, -1)
+    one = tf.ones([], tf.float64)
+    floors_UDB1 = tf.where(begins_UDB1, one, LEAST)
+    units = tf.shape(factors_UDBK)[0]
+    shape = factors_UDBK.shape[1:]
+    arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
+
+    def is_left(unit, *_):
+        return unit < units
+
+    def step(unit, before_DBK, arriving):
+        arriving_DBK = tf.matmul(before_DBK, onward_DKK)
+        arriving_DBK = tf.maximum(arriving_DBK, floors_UDB1[unit])
+        arriving = arriving.write(unit, arriving_DBK)
+        after_DBK = arriving_DBK * factors_UDBK[unit]
+        after_DBK /= tf.reduce_sum(after_DBK, axis=-1, keepdims=True)
+        return unit + 1, after_DBK, arriving
+
+    start = (0, tf.zeros_like(factors_UDBK[0]), arriving)
+    _, _, arriving = tf.while_loop(is_left, step, start)
+    return arriving.stack()
 
 
 def unit_marginals(sums: PathSums) -> tf.Tensor:
