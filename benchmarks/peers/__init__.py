@@ -1,1 +1,1 @@
-TRAINER_PACKAGES = ("torch", "transformers", "accelerate", "seqeval")
+TRAINER_PACKAGES = ("torch", "transformers", "accelerate", "seqeval", "sentencepiece", "protobuf")
