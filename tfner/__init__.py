@@ -33,11 +33,21 @@ __version__ = "0.1.0"
 def load(path: str | os.PathLike[str]) -> Recognizer:
     """Load an exported model; imports TensorFlow.
 
-    `path` is `saved_models/NAME`, for its newest version, or `saved_models/NAME/3`.
+    `path` is `saved_models/NAME`, for its newest version, or `saved_models/NAME/3`. A folder that
+    was fine-tuned with transformers for token classification is converted in memory; an export of
+    it (`python -m tfner.convert`) is quicker to load.
 
     Raises:
         ModelError: there is no SavedModel of tfner's at `path`.
     """
+    from pathlib import Path
+
+    from tfner.safeio.sources import is_fine_tuned
+
+    if is_fine_tuned(Path(path)):
+        from tfner.training.restore import open_model
+
+        return open_model(Path(path))
     from tfner.serving.runtime.saved_model import load_recognizer
 
     return load_recognizer(path)

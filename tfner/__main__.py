@@ -13,6 +13,7 @@ from tfner import __version__
 from tfner.beam import beam
 from tfner.commands import new_app, run_app, with_log_option
 from tfner.compare import compare
+from tfner.convert import convert
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
@@ -32,6 +33,7 @@ COMMANDS = (
     predict,
     beam,
     export,
+    convert,
     inspect,
     runs,
     serve,

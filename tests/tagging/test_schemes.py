@@ -226,7 +226,11 @@ def test_the_label_set_numbers_its_tags():
             "entity types: expected one or more names, none of them empty, got ['A', ' ']",
         ),
         ((), "IOB2", "entity types: expected one or more names, none of them empty, got []"),
-        (("A",), "IOB1", "tag scheme of a label set: expected IOB2 or BIOES, got 'IOB1'"),
+        (
+            ("A",),
+            "BILOU",
+            "tag scheme of a label set: expected one of IO, IOB1, IOB2, BIOES, got 'BILOU'",
+        ),
     ],
 )
 def test_a_label_set_that_cannot_be_is_refused(types, scheme, message):

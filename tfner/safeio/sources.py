@@ -17,6 +17,7 @@ from tfner.safeio.printable import show
 Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
 VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model")
+TOKEN_CLASSIFICATION = "ForTokenClassification"  # how transformers' names of such models end
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -197,6 +198,17 @@ def encoder_folder(checkpoint: str) -> Path | None:
     if not HUB_NAME.fullmatch(checkpoint):
         raise ConfigError(f"encoder.checkpoint: no such folder: {checkpoint}")
     return None
+
+
+def is_fine_tuned(folder: Path) -> bool:
+    """Tell whether a folder's config.json names an architecture for token classification."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return False
+    names = read_json_object(path, ModelError).get("architectures")
+    if not isinstance(names, list):
+        return False
+    return any(str(name).endswith(TOKEN_CLASSIFICATION) for name in names)
 
 
 def embedded_path(source: str) -> Path:

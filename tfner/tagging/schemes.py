@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from tfner.exceptions import ConfigError
 from tfner.safeio.printable import show
 
 Scheme = Literal["IO", "IOB1", "IOB2", "BIOES", "BILOU"]
+# What a model's tags may be; taggers learn IOB2 and BIOES, others come with checkpoints.
+LabelScheme = Literal["IO", "IOB1", "IOB2", "BIOES"]
+LABEL_SCHEMES = get_args(LabelScheme)
 Span = tuple[int, int, str]  # first unit, one past the last unit, label
 Step = tuple[str, str, bool]  # prefix before, prefix after, same label
 
@@ -214,17 +217,19 @@ class LabelSet:
         ('O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER')
 
     Raises:
-        ConfigError: no types, an empty or a repeated one, or another scheme than IOB2 and BIOES.
+        ConfigError: no types, an empty or a repeated one, or another scheme than IO, IOB1, IOB2
+            and BIOES.
     """
 
     types: tuple[str, ...]
-    scheme: Literal["IOB2", "BIOES"] = "IOB2"
+    scheme: LabelScheme = "IOB2"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "types", tuple(self.types))
-        if self.scheme not in ("IOB2", "BIOES"):
+        if self.scheme not in LABEL_SCHEMES:
             key = "tag scheme of a label set"
-            raise ConfigError(f"{key}: expected IOB2 or BIOES, got {self.scheme!r}")
+            expected = f"expected one of {', '.join(LABEL_SCHEMES)}"
+            raise ConfigError(f"{key}: {expected}, got {self.scheme!r}")
         if not self.types or not all(name.strip() for name in self.types):
             expected = "one or more names, none of them empty"
             raise ConfigError(f"entity types: expected {expected}, got {list(self.types)}")

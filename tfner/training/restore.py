@@ -10,10 +10,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfner.config import RunSettings, override_export
+from tfner.conversion.fine_tuned import open_fine_tuned
 from tfner.exceptions import ModelError
 from tfner.model.build import build_classifier, build_export_tagger, decoding_options
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.json_text import read_json_object
+from tfner.safeio.sources import is_fine_tuned
 from tfner.serving.export.bundle import export_model, live_recognizer
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.runtime.saved_model import load_recognizer
@@ -31,9 +33,13 @@ logger = logging.getLogger(__name__)
 def open_model(path: Path) -> Recognizer:
     """Open an export (`saved_models/NAME` or a version of it) or a run folder's best weights.
 
+    A folder that was fine-tuned with transformers is opened as it is, too.
+
     Raises:
-        ModelError: `path` is neither.
+        ModelError: `path` is none of these.
     """
+    if is_fine_tuned(path):
+        return live_recognizer(*open_fine_tuned(path))
     if not (path / "config.yaml").is_file():
         return load_recognizer(path)
     folder = RunFolder(path)

@@ -21,6 +21,7 @@ NOT_OF_THE_ENCODER = re.compile(
     r"(^|\.)pooler\.|position_ids$|^(cls|classifier|qa_outputs|seq_relationship)\."
 )
 ONE_FILE, INDEX, TENSORFLOW = "model.safetensors", "model.safetensors.index.json", "tf_model.h5"
+WORD_TABLE = "embeddings.word_embeddings.weight"
 NO_WEIGHTS = (
     f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none (a pytorch_model.bin is a pickle, "
     "which could run any code, and is not read: where you trust it, save it as safetensors); to "
@@ -123,6 +124,39 @@ class TensorFiles:
         with open_tensors(self._files[name]) as file:
             tensor = tf.cast(file.get_tensor(name), tf.float32)
         return tensor.numpy()
+
+
+def read_tensors(files: Iterable[Path], names: Iterable[str]) -> dict[str, Any]:
+    """Read the tensors of these names that the files have, as float32 arrays.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    import tensorflow as tf
+
+    wanted = set(names)
+    found = {}
+    for path in files:
+        with open_tensors(path) as file:
+            for name in wanted.intersection(file.keys()):
+                tensor = tf.cast(file.get_tensor(name), tf.float32)
+                found[name] = tensor.numpy()
+    return found
+
+
+def head_names(files: Iterable[Path]) -> list[str]:
+    """List the names of tensors that stand beside the encoder's, whose prefix its table has.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    names: list[str] = []
+    for path in files:
+        with open_tensors(path) as file:
+            names.extend(file.keys())
+    tables = [name for name in names if name.endswith(WORD_TABLE)]
+    prefixes = tuple(name.removesuffix(WORD_TABLE) for name in tables)
+    return sorted(name for name in names if not name.startswith(prefixes))
 
 
 @contextmanager

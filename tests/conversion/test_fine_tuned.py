@@ -1,0 +1,159 @@
+"""Convert fine-tuned checkpoints: probabilities, entities, exports, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from command_line import CommandLine
+from safetensors.numpy import load_file, save_file
+
+import tfner
+from tfner.conversion.fine_tuned import open_fine_tuned
+from tfner.exceptions import ConfigError, ModelError
+from tfner.model.encoders.families import build_encoder
+from tfner.serving.export.bundle import live_recognizer
+
+NAMES = ["I-PER", "B-LOC", "O", "I-LOC", "B-PER"]
+SENTENCES = [
+    ["Anna", "met", "Boris", "in", "old", "Oslo", "."],
+    ["Volta", "moved", "from", "Turin", "to", "Lund"],
+    ["the", "roads"],
+]
+
+
+@pytest.fixture
+def line(capsys, monkeypatch):
+    return CommandLine(capsys, monkeypatch)
+
+
+def write_fine_tuned(folder: Path, names: list[str] = NAMES, **config) -> Path:
+    """A checkpoint as transformers writes one for token classification."""
+    random = np.random.default_rng(3)
+    tensors = {f"bert.{name}": value for name, value in tiny.tensors().items()}
+    hidden = tiny.CONFIG["hidden_size"]
+    tensors["classifier.weight"] = random.normal(0, 0.5, [len(names), hidden]).astype(np.float32)
+    tensors["classifier.bias"] = random.normal(0, 0.5, [len(names)]).astype(np.float32)
+    named = {str(number): name for number, name in enumerate(names)}
+    settings = {"architectures": ["BertForTokenClassification"], "id2label": named, **config}
+    return tiny.write_checkpoint(folder, tensors, **settings)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return write_fine_tuned(tmp_path_factory.mktemp("fine-tuned") / "people (v1)")
+
+
+@pytest.fixture(scope="module")
+def recognizer(checkpoint):
+    return live_recognizer(*open_fine_tuned(checkpoint))
+
+
+def first_piece_probabilities(folder: Path, words: list[str]) -> np.ndarray:
+    """By transformers' tokenizer and layers, and the head's weights: [words, outputs]."""
+    from transformers import BertTokenizerFast
+
+    tokenizer = BertTokenizerFast.from_pretrained(folder)
+    batch = tokenizer(words, is_split_into_words=True)
+    ids = np.array([batch["input_ids"]], np.int32)
+    encoder = build_encoder(folder, implementation="reference")
+    hidden = tiny.reference_states(encoder, ids, np.ones_like(ids))[0]
+    tensors = load_file(folder / "model.safetensors")
+    logits = hidden @ tensors["classifier.weight"].T + tensors["classifier.bias"]
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    firsts = [batch.word_ids().index(number) for number in range(len(words))]
+    return (powers / powers.sum(-1, keepdims=True))[firsts]
+
+
+def test_each_word_has_the_tag_and_probability_that_transformers_gives(checkpoint):
+    tagger, card = open_fine_tuned(checkpoint, overrides=["decoder=greedy"])
+    tagged = live_recognizer(tagger, card).tag_batch(SENTENCES)
+    for words, (tags, probabilities) in zip(SENTENCES, tagged, strict=True):
+        expected = first_piece_probabilities(checkpoint, words)
+        assert tags == [NAMES[best] for best in expected.argmax(-1)]
+        np.testing.assert_allclose(probabilities, expected.max(-1), atol=1e-5)
+
+
+def test_an_export_answers_as_the_folder_does(checkpoint, recognizer, tmp_path, line):
+    to = tmp_path / "people"
+    ended = line("convert", checkpoint, "--to", to)
+    assert ended.code == 0, ended.stderr
+    assert "IOB2; types: PER, LOC" in ended.stdout
+    exported = tfner.load(to)
+    text = "Anna met Boris in Oslo. Volta moved to Turin."
+    assert exported(text) == recognizer(text) == tfner.load(checkpoint)(text)
+    assert exported.card["converted_from"] == {
+        "architecture": "BertForTokenClassification",
+        "labels": NAMES,
+    }
+    assert exported.card["name"] == "people"
+    assert (to / "1" / "assets.extra" / "tf_serving_warmup_requests").is_file()
+
+
+def test_the_longest_window_is_the_encoders(recognizer):
+    assert recognizer.card["max_length"] == tiny.CONFIG["max_position_embeddings"]
+
+
+def change_head(folder: Path, **changes: np.ndarray | None) -> None:
+    """Replace tensors of a checkpoint, or take those of None away."""
+    tensors = load_file(folder / "model.safetensors") | changes
+    kept = {name: value for name, value in tensors.items() if value is not None}
+    save_file(kept, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"crf.transitions": np.zeros([5, 5], np.float32)},
+            "expected one linear layer as head, classifier.weight and classifier.bias, got "
+            "['classifier.bias', 'classifier.weight', 'crf.transitions']",
+        ),
+        (
+            {"classifier.bias": None},
+            "expected one linear layer as head, classifier.weight and classifier.bias, got "
+            "['classifier.weight']",
+        ),
+        (
+            {"classifier.bias": np.zeros([3], np.float32)},
+            "expected 5 outputs, one a label, "
+            "got classifier.weight [5, 32] and classifier.bias [3]",
+        ),
+    ],
+)
+def test_a_head_that_is_another_one_is_refused(tmp_path, changes, message):
+    folder = write_fine_tuned(tmp_path / "tagger")
+    change_head(folder, **changes)
+    with pytest.raises(ModelError) as caught:
+        open_fine_tuned(folder)
+    assert str(caught.value) == f"{folder}: {message}"
+
+
+def test_a_head_for_another_encoder_is_refused(tmp_path):
+    folder = write_fine_tuned(tmp_path / "tagger")
+    change_head(folder, **{"classifier.weight": np.zeros([5, 8], np.float32)})
+    with pytest.raises(ModelError, match=r"expected a layer over 32 hidden numbers, got \[5, 8\]"):
+        open_fine_tuned(folder)
+
+
+def test_a_checkpoint_of_another_kind_is_refused_on_the_command_line(tmp_path, line):
+    folder = write_fine_tuned(tmp_path / "tagger", architectures=["BertForMaskedLM"])
+    ended = line("convert", folder, "--to", tmp_path / "export")
+    assert ended.code == 2
+    expected = "expected an architecture whose name ends in ForTokenClassification"
+    assert f"{folder / 'config.json'}: {expected}, got ['BertForMaskedLM']" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "export").exists()
+
+
+def test_labels_without_names_are_named_on_the_command_line(tmp_path, line):
+    folder = write_fine_tuned(tmp_path / "tagger", ["LABEL_0", "LABEL_1"])
+    with pytest.raises(ConfigError, match="label 0: expected O, a type, or a tag such as B-PER"):
+        open_fine_tuned(folder)
+    tagger, _ = open_fine_tuned(folder, names=["O", "NAME"])
+    assert tagger.labels.tags == ("O", "I-NAME")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["id2label"] == {"0": "LABEL_0", "1": "LABEL_1"}

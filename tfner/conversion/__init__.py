@@ -1,0 +1,1 @@
+"""Make taggers of fine-tuned checkpoints: those that transformers calls …ForTokenClassification."""
