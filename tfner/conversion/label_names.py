@@ -117,7 +117,7 @@ def check_scheme(prefixes: Sequence[str], asked: Scheme | None) -> LabelScheme:
     """
     used = set(prefixes) - {"O", LEFT_OUT}
     candidates: list[Scheme] = list(PREFIXES) if asked is None else [asked]
-    fitting = [scheme for scheme in candidates if used.issubset(PREFIXES[scheme])]
+    fitting: list[Scheme] = [scheme for scheme in candidates if used.issubset(PREFIXES[scheme])]
     if not fitting:
         expected = f"prefixes of {asked}" if asked else "the prefixes of one scheme"
         raise ConfigError(f"labels: expected {expected}, got {', '.join(sorted(used))}")
