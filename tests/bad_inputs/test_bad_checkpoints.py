@@ -62,7 +62,8 @@ def secret(name):
 
 TOKENIZERS = [
     ("none", remove("vocab.txt"),
-     "expected vocab.txt or tokenizer.json or sentencepiece.bpe.model in checkpoint, found none"),
+     "expected vocab.txt or tokenizer.json or sentencepiece.bpe.model or vocab.json in checkpoint, "
+     "found none"),
     ("not UTF-8", vocabulary(b"[PAD]\n[UNK]\nb\xe4r\n"),
      "checkpoint/vocab.txt:3: expected text in utf-8, got the byte 0xe4"),
     ("a piece twice", vocabulary("[PAD]\na\nb\na\n"),
@@ -101,7 +102,10 @@ TOKENIZERS = [
      "whole number, got {'a': 0, 'b': '1'}"),
     ("ids with gaps", model(vocab={"a": 0, "b": 2}),
      "checkpoint/tokenizer.json: expected model.vocab to give the ids from 0 up, "
-     "each to one piece"),
+     "each to one piece, got none for 1"),
+    ("one id for two", model(vocab={"a": 0, "b": 1, "c": 1}),
+     "checkpoint/tokenizer.json: expected model.vocab to give the ids from 0 up, "
+     "each to one piece, got 1 for two"),
     ("half a character", model(vocab={"[PAD]": 0, "\ud800": 1}),
      "checkpoint/tokenizer.json: model.vocab, id 1: expected a piece of whole characters, got "
      "'\\ud800'"),
@@ -144,7 +148,7 @@ CONFIGURATIONS = [
      "encoder.max_length: at most 16, the positions of checkpoint, got 32"),
     ("no vocabulary", remove("vocab.txt"),
      "encoder.checkpoint: checkpoint: expected the vocabulary, vocab.txt or tokenizer.json or "
-     "sentencepiece.bpe.model, in this folder, found none"),
+     "sentencepiece.bpe.model or vocab.json, in this folder, found none"),
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tfner.safeio.sources import check_inside
 from tfner.tokenizers.byte_alphabet import BYTE_OF, byte_characters
 from tfner.tokenizers.vocabulary import (
     ANY_KIND,
+    CONFIGS,
     TOKENIZER_JSON,
     check_added_tokens,
     check_vocabulary_fits,
@@ -35,14 +36,7 @@ from tfner.tokenizers.vocabulary import (
 
 VOCAB_JSON = "vocab.json"
 MERGES_TXT = "merges.txt"
-BYTE_PAIR_FILES = (
-    VOCAB_JSON,
-    MERGES_TXT,
-    TOKENIZER_JSON,
-    "tokenizer_config.json",
-    "config.json",
-    "special_tokens_map.json",
-)
+BYTE_PAIR_FILES = (VOCAB_JSON, MERGES_TXT, TOKENIZER_JSON, *CONFIGS)
 LARGEST_MERGES = 64 << 20  # bytes
 VERSION = "#version"  # begins the first line of merges.txt
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token", "mask_token")
@@ -195,13 +189,12 @@ def read_merges(path: Path) -> Iterator[tuple[str, Pair]]:
     transformers skips the first line, and drops a last one that is not ended.
     """
     text = read_utf8(path, LARGEST_MERGES, ModelError)
-    version, *lines = text.split("\n")
-    if not version.startswith(VERSION):
-        raise refusal(f"{path}:1", f"a line that begins with {VERSION}", show(version))
-    last = lines.pop() if lines else version
-    if last:
-        raise refusal(f"{path}:{len(lines) + 2}", "a line that is ended", show(last))
-    for number, line in enumerate(lines, 2):
+    lines = text.split("\n")
+    if not text.startswith(VERSION):
+        raise refusal(f"{path}:1", f"a line that begins with {VERSION}", show(lines[0]))
+    if lines[-1]:
+        raise refusal(f"{path}:{len(lines)}", "a line that is ended", show(lines[-1]))
+    for number, line in enumerate(lines[1:-1], 2):
         where = f"{path}:{number}"
         yield where, read_pair(where, line)
 
