@@ -1,19 +1,17 @@
-"""An export with a byte-level BPE: what it holds, and that it loads and answers the same."""
+"""An export with a byte-level BPE: that it loads, and answers the same."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import numpy as np
 import pytest
 import tiny_bytes
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import tfner
 from tfner.serving.export.bundle import live_recognizer, make_card
 from tfner.serving.export.graph_guard import check_graph
 from tfner.serving.export.warm_up import replay, warm_up_requests
 
+pytestmark = pytest.mark.slow  # tests/tokenizers/test_byte_pair_export.py has the quick ones
 TEXTS = [
     "Anna Svensson met Boris in New Oslo near the ACME Corp. house.",
     "東京都の大阪市でアンナがボリスに会った。",
@@ -22,25 +20,6 @@ TEXTS = [
     "internationalization of Bundesverfassungsgericht " * 8,
     "",
 ]
-
-
-@pytest.fixture(scope="module")
-def graph():
-    content = (tiny_bytes.exported() / "saved_model.pb").read_bytes()
-    return SavedModel.FromString(content).meta_graphs[0].graph_def
-
-
-def test_tables_are_held_once_and_nothing_outlives_a_call(graph):
-    functions = [function.node_def for function in graph.library.function]
-    nodes = [node for nodes in (graph.node, *functions) for node in nodes]
-    tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
-    contents = Counter(tensor.tensor_content for tensor in tensors)
-    tokenizer = tiny_bytes.tokenizer()
-    for table in tokenizer._merger._keys, tokenizer._hashes, tokenizer._byte_ids:
-        assert contents[table.numpy().tobytes()] == 1
-    pieces = tuple(tokenizer._pieces.numpy().tolist())
-    assert [tuple(tensor.string_val) for tensor in tensors].count(pieces) == 1
-    assert not {node.op for node in nodes if "Table" in node.op or "PyFunc" in node.op}
 
 
 def test_the_guard_takes_it_and_its_warm_up_passes():

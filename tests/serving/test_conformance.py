@@ -58,7 +58,14 @@ EXPORTS = {
     "SentencePiece": Export(tiny_pieces, {SENTENCEPIECE}, LIBRARIES[SENTENCEPIECE]),
     "byte-level BPE": Export(tiny_bytes, set(), None),
 }
-every_export = pytest.mark.parametrize("export", EXPORTS)
+# tests/tokenizers/test_byte_pair_export.py has the quick ones of the last
+every_export = pytest.mark.parametrize(
+    "export",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if export.library is None else [])
+        for name, export in EXPORTS.items()
+    ],
+)
 
 SCRIPTS = [
     "Anna Svensson met Boris in New Oslo near the ACME Corp. house.",

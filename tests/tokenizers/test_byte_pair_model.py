@@ -171,6 +171,7 @@ def renamed(**pieces: str) -> dict[str, int]:
     return {pieces.get(piece, piece): id for piece, id in vocab_json().items()}
 
 
+BYTE = {"Ĳ": "zz"}  # as a keyword Python would write it as two letters
 VOCABULARIES = [
     ("a hole", changed(a=999), "vocab.json: expected the vocabulary to give the ids from 0 up, "
      f"each to one piece, got none for {vocab_json()['a']}"),
@@ -178,7 +179,7 @@ VOCABULARIES = [
      "up, each to one piece, got 7 for two"),
     ("a text for an id", {"a": "0"}, "vocab.json: expected the vocabulary to be an object, which "
      "gives each piece a whole number, got {'a': '0'}"),
-    ("a byte without a piece", renamed(**{"Ĳ": "zz"}),
+    ("a byte without a piece", renamed(**BYTE),
      "vocab.json: expected a piece for every byte, got none for 0x90"),
     ("no mask", renamed(**{"<mask>": "<hide>"}), "tokenizer_config.json: expected the mask_token "
      "to be in the vocabulary, got '<mask>'"),
