@@ -120,7 +120,7 @@ def test_tables_are_held_once(nodes):
     tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
     contents = Counter(tensor.tensor_content for tensor in tensors)
     tokenizer = tiny_bytes.tokenizer()
-    for table in tokenizer._merger._keys, tokenizer._hashes, tokenizer._byte_ids:
+    for table in tokenizer._merger._table.keys, tokenizer._whole.hashes, tokenizer._byte_ids:
         assert contents[table.numpy().tobytes()] == 1
-    pieces = tokenizer._pieces.numpy().tolist()
+    pieces = tokenizer._whole.pieces.numpy().tolist()
     assert [list(tensor.string_val) for tensor in tensors].count(pieces) == 1

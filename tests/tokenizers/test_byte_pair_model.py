@@ -212,9 +212,9 @@ def test_a_missing_file_and_one_that_is_no_json(tmp_path):
 
 
 SAVED = [
-    ("another model", saved(model={"type": "Unigram"}), "whose model is BPE, got Unigram"),
+    ("another model", saved(model={"type": "Unigram"}), "whose model is BPE, got 'Unigram'"),
     ("another cut", saved(pre_tokenizer={"type": "Whitespace"}),
-     "whose pre_tokenizer is ByteLevel, got Whitespace"),
+     "whose pre_tokenizer is ByteLevel, got 'Whitespace'"),
     ("a normalizer", saved(normalizer={"type": "NFC"}), "without a normalizer, got 'NFC'"),
     ("no rule", saved(pre_tokenizer={"type": "ByteLevel", "use_regex": False}),
      "expected pre_tokenizer.use_regex to be true, got False"),

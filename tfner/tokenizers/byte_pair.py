@@ -11,6 +11,7 @@ All of it is core operations of TensorFlow. Nothing is kept between calls.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -24,12 +25,13 @@ from tfner.tokenizers.byte_pair_merges import Merger, merge_table
 from tfner.tokenizers.byte_pair_model import (
     BYTE_PAIR_FILES,
     BytePairModel,
+    ids_by_piece,
     is_byte_pair,
     read_byte_pair,
 )
 from tfner.tokenizers.byte_pair_pretokens import PretokenRule, mark_begins
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import concat, index_in_row, indices_of, ranges
+from tfner.tokenizers.ragged_ops import concat, index_in_row, indices_of, ranges, row_labels
 from tfner.tokenizers.registry import register_tokenizer
 from tfner.tokenizers.unit_tokens import UnitFinder, UnitPieces, tokenize_words
 
@@ -41,6 +43,22 @@ class CutWords(NamedTuple):
 
     ids: tf.Tensor
     splits: tf.Tensor
+
+
+class WholePieces(NamedTuple):
+    """Hold the pieces that are cut into themselves, to be looked up by what their bytes hash to.
+
+    At the end of each member is one more, which no word equals.
+
+    Args:
+        hashes: int64 [W + 1], ascending.
+        pieces: their bytes.
+        ids: int32.
+    """
+
+    hashes: np.ndarray | tf.Tensor
+    pieces: np.ndarray | tf.Tensor
+    ids: np.ndarray | tf.Tensor
 
 
 @register_tokenizer
@@ -66,13 +84,12 @@ class BytePairTokenizer(tf.Module):
         self._fingerprint = model.fingerprint
         self._units = UnitFinder()
         self._pretokens = PretokenRule()
-        self._merger = Merger(merge_table(model.merges))
-        hashes, pieces, ids = whole_pieces(model)
+        table = merge_table(model.merges)
+        self._merger = Merger(table)
+        whole = whole_pieces(model)
         with tf.device("/CPU:0"):
             self._byte_ids = tf.constant(model.byte_ids)
-            self._hashes = tf.constant(hashes)
-            self._pieces = tf.constant(pieces)
-            self._ids = tf.constant(ids)
+            self._whole = WholePieces(*map(tf.constant, whole))
 
     @classmethod
     def recognizes(cls, folder: Path) -> bool:
@@ -106,45 +123,59 @@ class BytePairTokenizer(tf.Module):
         code_M, marked_splits = mark_begins(code_N, splits)
         begins_M = self._pretokens(code_M, marked_splits)
         begin_P = indices_of(begins_M)
-        pretoken_splits = concat(begin_P, tf.shape(code_M))
+        code_count = tf.shape(code_M)
+        pretoken_splits = concat(begin_P, code_count)
         encode = tf.raw_ops.UnicodeEncode
         word_P = encode(input_values=code_M, input_splits=pretoken_splits, output_encoding="UTF-8")
         cut = self._cut_words(word_P)
-        first_T = tf.equal(index_in_row(cut.splits), 0)
+        within_T = index_in_row(cut.splits)
+        first_T = tf.equal(within_T, 0)
         pretoken_U = tf.searchsorted(begin_P, marked_splits)
         unit_splits = tf.gather(cut.splits, pretoken_U)
         return UnitPieces(cut.ids, unit_splits, first_T)
 
     def _cut_words(self, word_P: tf.Tensor) -> CutWords:
         """Cut words of one byte at least, each distinct one once."""
-        word_V, distinct_P = tf.raw_ops.Unique(x=word_P, out_idx=tf.int32)
+        distinct = tf.raw_ops.Unique(x=word_P, out_idx=tf.int32)
+        word_V = distinct.y
+        distinct_P = distinct.idx
+        whole = self._whole
         hash_V = hash_words(word_V)
-        nearest_V = tf.searchsorted(self._hashes, hash_V)
-        is_piece_V = tf.equal(tf.gather(self._pieces, nearest_V), word_V)
-        others = indices_of(tf.logical_not(is_piece_V))
-        merged = self._merge(tf.gather(word_V, others))
+        nearest_V = tf.searchsorted(whole.hashes, hash_V)
+        piece_V = tf.gather(whole.pieces, nearest_V)
+        is_other_V = tf.not_equal(piece_V, word_V)
+        others = indices_of(is_other_V)
+        other = tf.gather(word_V, others)
+        merged = self._merge(other)
         # the pieces of a word lie on end: first those that are words, then the merged ones
         word_count = tf.size(word_V)
-        ids = concat(tf.gather(self._ids, nearest_V), merged.ids)
+        whole_ids = tf.gather(whole.ids, nearest_V)
+        ids = concat(whole_ids, merged.ids)
         merged_splits = word_count + merged.splits
         at = tf.expand_dims(others, 1)
         whole_V = tf.range(word_count)
         begin_V = tf.tensor_scatter_nd_update(whole_V, at, merged_splits[:-1])
         end_V = tf.tensor_scatter_nd_update(whole_V + 1, at, merged_splits[1:])
-        begin_P, end_P = tf.gather(begin_V, distinct_P), tf.gather(end_V, distinct_P)
+        begin_P = tf.gather(begin_V, distinct_P)
+        end_P = tf.gather(end_V, distinct_P)
         splits, index_T = ranges(begin_P, end_P)
-        return CutWords(tf.gather(ids, index_T), splits)
+        ids_T = tf.gather(ids, index_T)
+        return CutWords(ids_T, splits)
 
     def _merge(self, word_V: tf.Tensor) -> CutWords:
         """Cut words that are no pieces, byte by byte."""
         # in Latin-1 each byte is one character
         decoded = tf.raw_ops.UnicodeDecode(input=word_V, input_encoding="ISO-8859-1")
         splits = tf.cast(decoded.row_splits, tf.int32)
-        words = tf.range(tf.size(word_V))
-        word_S = tf.repeat(words, splits[1:] - splits[:-1])
-        ids_T, word_T = self._merger(tf.gather(self._byte_ids, decoded.char_values), word_S)
-        borders = tf.range(tf.size(word_V) + 1)
-        return CutWords(ids_T, tf.searchsorted(word_T, borders))
+        byte_S = decoded.char_values
+        piece_S = tf.gather(self._byte_ids, byte_S)
+        word_count = tf.size(word_V)
+        words = tf.range(word_count)
+        word_S, _ = row_labels(words, splits)
+        ids_T, word_T = self._merger(piece_S, word_S)
+        borders = tf.range(word_count + 1)
+        splits_V = tf.searchsorted(word_T, borders)
+        return CutWords(ids_T, splits_V)
 
 
 def hash_words(word_V: tf.Tensor) -> tf.Tensor:
@@ -152,34 +183,35 @@ def hash_words(word_V: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.StringToHashBucketFast(input=word_V, num_buckets=HASHES)
 
 
-def whole_pieces(model: BytePairModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tabulate the pieces that are cut into themselves, by what their bytes hash to.
+def whole_pieces(model: BytePairModel) -> WholePieces:
+    """Tabulate the pieces that are cut into themselves; most pre-tokens of a text are one.
 
-    Most pre-tokens of a text are one piece. A merge may make a piece of which other merges do not
-    leave anything, so Hugging Face's BPE is asked about each.
-
-    Returns:
-        int64 [W + 1], hashes, ascending; the pieces in bytes; int32, their ids. At the end of each
-        is one more that no word equals.
+    A merge may make a piece of which other merges do not leave anything, so Hugging Face's BPE is
+    asked about each.
     """
-    made = np.unique([*model.byte_ids, *model.merges[:, 2]])
+    products = model.merges[:, 2]
+    made = np.unique([*model.byte_ids, *products])
     pieces = [model.vocabulary[number] for number in made]
-    encode = tokenizers.Tokenizer(hugging_face_model(model)).encode_batch
+    oracle = hugging_face_model(model)
+    encode = tokenizers.Tokenizer(oracle).encode_batch
     is_whole = [len(encoding.ids) == 1 for encoding in encode(pieces)]
     ids = made[is_whole]
-    contents = [piece_bytes(model.vocabulary[number]) for number in ids]
+    contents = [piece_bytes(piece) for piece in itertools.compress(pieces, is_whole)]
     with tf.device("/CPU:0"):
-        hashes = hash_words(tf.constant(contents)).numpy()
+        hashed = hash_words(contents)
+    hashes = hashed.numpy()
     order = np.argsort(hashes)
-    ordered = np.array([*contents, b""], object)[[*order, -1]]
     hashes = np.append(hashes[order], HASHES)
-    ids = np.append(ids[order], 0).astype(np.int32)
-    return hashes, ordered, ids
+    ids = np.append(ids[order], 0)
+    texts = np.array([*contents, b""], object)
+    last_too = np.append(order, -1)
+    return WholePieces(hashes, texts[last_too], ids.astype(np.int32))
 
 
 def hugging_face_model(model: BytePairModel) -> BPE:
     """Build Hugging Face's BPE of the same pieces and merges."""
-    ids = {piece: number for number, piece in enumerate(model.vocabulary)}
-    pairs = model.merges[:, :2].tolist()
-    merges = [(model.vocabulary[left], model.vocabulary[right]) for left, right in pairs]
+    pieces = model.vocabulary
+    ids = ids_by_piece(pieces)
+    numbers = model.merges.tolist()
+    merges = [(pieces[left], pieces[right]) for left, right, _ in numbers]
     return BPE(ids, merges)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +58,14 @@ EXPECTED_SETTINGS = {
 Pair = tuple[str, str]
 
 
+class Tables(NamedTuple):
+    """Hold the pieces by id and the merges by rank, and the file that names the pieces."""
+
+    path: Path
+    vocabulary: tuple[str, ...]
+    merges: np.ndarray
+
+
 @dataclass(frozen=True)
 class BytePairModel:
     """Hold what decides the ids of a checkpoint's pieces.
@@ -88,20 +96,27 @@ def is_byte_pair(folder: Path) -> bool:
         return False
     if (folder / VOCAB_JSON).is_file() or (folder / MERGES_TXT).is_file():
         return True
-    return kind in ANY_KIND and is_saved(folder)
+    if kind not in ANY_KIND:
+        return False
+    return is_saved(folder)
 
 
 def is_saved(folder: Path) -> bool:
     """Tell whether tokenizer.json holds a BPE that begins with bytes."""
     saved = read_config(folder, TOKENIZER_JSON)
-    kinds = section_kind(saved, "model"), section_kind(saved, "pre_tokenizer")
-    return kinds == ("BPE", "ByteLevel")
+    model_kind = section_kind(saved, "model")
+    pretoken_kind = section_kind(saved, "pre_tokenizer")
+    is_pair = model_kind == "BPE"
+    is_of_bytes = pretoken_kind == "ByteLevel"
+    return is_pair and is_of_bytes
 
 
 def section_kind(saved: dict[str, Any], name: str) -> Any:
     """Give the type of a section of tokenizer.json; None where there is no such section."""
     section = saved.get(name)
-    return section.get("type") if isinstance(section, dict) else None
+    if isinstance(section, dict):
+        return section.get("type")
+    return None
 
 
 def read_byte_pair(folder: Path) -> BytePairModel:
@@ -113,17 +128,38 @@ def read_byte_pair(folder: Path) -> BytePairModel:
     """
     check_inside(folder, BYTE_PAIR_FILES)
     family = find_family(folder)
-    path, vocabulary, merges = read_tables(folder)
+    tables = read_tables(folder)
+    vocabulary = tables.vocabulary
     model_config = read_config(folder, "config.json")
-    check_vocabulary_fits(folder, vocabulary, model_config.get("vocab_size"))
-    ids = {piece: number for number, piece in enumerate(vocabulary)}
-    byte_ids = find_bytes(path, ids)
-    special_ids = tuple(find_special(folder, family, ids))
-    check_special(folder, vocabulary, special_ids, byte_ids, merges)
-    content = [vocabulary, merges.tolist(), special_ids]
-    text = json.dumps(content, ensure_ascii=False)
-    hashed = hashlib.sha256(text.encode()).hexdigest()
-    return BytePairModel(vocabulary, byte_ids, merges, special_ids, hashed)
+    embeddings = model_config.get("vocab_size")
+    check_vocabulary_fits(folder, vocabulary, embeddings)
+    ids = ids_by_piece(vocabulary)
+    byte_ids = find_bytes(tables.path, ids)
+    found = find_special(folder, family, ids)
+    special_ids = tuple(found)
+    check_special(folder, tables, special_ids, byte_ids)
+    hashed = fingerprint(tables, special_ids)
+    return BytePairModel(vocabulary, byte_ids, tables.merges, special_ids, hashed)
+
+
+def ids_by_piece(vocabulary: tuple[str, ...]) -> dict[str, int]:
+    """Number the pieces, given in the order of their ids.
+
+    >>> ids_by_piece(("<s>", "a"))
+    {'<s>': 0, 'a': 1}
+    """
+    return {piece: number for number, piece in enumerate(vocabulary)}
+
+
+def fingerprint(tables: Tables, special_ids: tuple[int, ...]) -> str:
+    """Hash what decides ids."""
+    merges = tables.merges.tolist()
+    vocabulary = tables.vocabulary
+    content = [vocabulary, merges, special_ids]
+    text = json.dumps(content)
+    encoded = text.encode()
+    hashed = hashlib.sha256(encoded)
+    return hashed.hexdigest()
 
 
 def find_family(folder: Path) -> dict[str, str]:
@@ -138,49 +174,61 @@ def find_family(folder: Path) -> dict[str, str]:
     if kind not in FAMILIES:
         names = ", ".join(FAMILIES)
         expected = f"a tokenizer of a known family beside {VOCAB_JSON} ({names})"
-        raise refusal(folder, expected, show(kind))
+        got = show(kind)
+        raise refusal(folder, expected, got)
     return FAMILIES[kind]
 
 
-def read_tables(folder: Path) -> tuple[Path, tuple[str, ...], np.ndarray]:
-    """Read the path that names the pieces, the pieces by id, and the merges by rank."""
-    has_vocabulary = (folder / VOCAB_JSON).is_file()
-    has_merges = (folder / MERGES_TXT).is_file()
+def read_tables(folder: Path) -> Tables:
+    """Read the pieces and merges of a folder, whose files must agree.
+
+    Raises:
+        ModelError: they do not, or one is missing.
+    """
+    files = [name for name in (VOCAB_JSON, MERGES_TXT) if (folder / name).is_file()]
     saved = read_json(folder, TOKENIZER_JSON)
-    if has_vocabulary != has_merges or not (has_vocabulary or saved):
-        found = " alone" if has_vocabulary or has_merges else ""
-        present = VOCAB_JSON if has_vocabulary else MERGES_TXT if has_merges else "none"
+    is_complete = len(files) == 2
+    is_absent = saved is None and not files
+    if len(files) == 1 or is_absent:
+        found = "none" if is_absent else f"{files[0]} alone"
         expected = f"expected {VOCAB_JSON} and {MERGES_TXT}, or {TOKENIZER_JSON}"
-        raise ModelError(f"{expected}, in {folder}, found {present}{found}")
+        raise ModelError(f"{expected}, in {folder}, found {found}")
     if saved is None:
         return read_files(folder)
-    tables = read_saved(folder / TOKENIZER_JSON, saved)
-    if has_vocabulary:
-        check_alike(folder, tables, read_files(folder))
+    path = folder / TOKENIZER_JSON
+    tables = read_saved(path, saved)
+    if is_complete:
+        written = read_files(folder)
+        check_alike(folder, tables, written)
     return tables
 
 
-def check_alike(folder: Path, saved: tuple, files: tuple) -> None:
+def check_alike(folder: Path, saved: Tables, files: Tables) -> None:
     """Refuse a tokenizer.json that holds other pieces or merges than the files beside it.
 
     Tokens that it adds at the end are not in those files.
     """
-    _, vocabulary, merges = files
-    number = len(vocabulary)
-    if saved[1][:number] != vocabulary:
-        where = f"{folder}: {VOCAB_JSON} and {TOKENIZER_JSON} differ"
-        raise ModelError(f"{where}, expected the same pieces with the same ids")
-    if not np.array_equal(saved[2], merges):
-        where = f"{folder}: {MERGES_TXT} and {TOKENIZER_JSON} differ"
-        raise ModelError(f"{where}, expected the same merges in the same order")
+    number = len(files.vocabulary)
+    shared = saved.vocabulary[:number]
+    if shared != files.vocabulary:
+        raise disagreement(folder, VOCAB_JSON, "pieces with the same ids")
+    if not np.array_equal(saved.merges, files.merges):
+        raise disagreement(folder, MERGES_TXT, "merges in the same order")
 
 
-def read_files(folder: Path) -> tuple[Path, tuple[str, ...], np.ndarray]:
+def disagreement(folder: Path, name: str, same: str) -> ModelError:
+    """Say that a file and tokenizer.json differ, and what should be the same in them."""
+    return ModelError(f"{folder}: {name} and {TOKENIZER_JSON} differ, expected the same {same}")
+
+
+def read_files(folder: Path) -> Tables:
     """Read vocab.json and merges.txt."""
     path = folder / VOCAB_JSON
-    vocabulary = pieces_by_id(path, "the vocabulary", read_json(folder, VOCAB_JSON))
-    merges = number_merges(vocabulary, read_merges(folder / MERGES_TXT))
-    return path, vocabulary, merges
+    content = read_json(folder, VOCAB_JSON)
+    vocabulary = pieces_by_id(path, "the vocabulary", content)
+    lines = read_merges(folder / MERGES_TXT)
+    merges = number_merges(vocabulary, lines)
+    return Tables(path, vocabulary, merges)
 
 
 def read_merges(path: Path) -> Iterator[tuple[str, Pair]]:
@@ -191,20 +239,31 @@ def read_merges(path: Path) -> Iterator[tuple[str, Pair]]:
     text = read_utf8(path, LARGEST_MERGES, ModelError)
     lines = text.split("\n")
     if not text.startswith(VERSION):
-        raise refusal(f"{path}:1", f"a line that begins with {VERSION}", show(lines[0]))
-    if lines[-1]:
-        raise refusal(f"{path}:{len(lines)}", "a line that is ended", show(lines[-1]))
+        expected = f"a line that begins with {VERSION}"
+        got = show(lines[0])
+        raise refusal(f"{path}:1", expected, got)
+    last = lines[-1]
+    if last:
+        where = f"{path}:{len(lines)}"
+        got = show(last)
+        raise refusal(where, "a line that is ended", got)
     for number, line in enumerate(lines[1:-1], 2):
         where = f"{path}:{number}"
-        yield where, read_pair(where, line)
+        pair = read_pair(where, line)
+        yield where, pair
 
 
 def read_pair(where: str, merge: Any) -> Pair:
     """Read a merge, written as two pieces with a space between, or as a list of them."""
-    pieces = merge.split(" ") if isinstance(merge, str) else merge
-    is_list = isinstance(pieces, list) and len(pieces) == 2
+    pieces = merge
+    if isinstance(merge, str):
+        pieces = merge.split(" ")
+    is_list = isinstance(pieces, list)
     if not is_list or not all(isinstance(piece, str) and piece for piece in pieces):
-        raise refusal(where, "two pieces with one space between", show(merge))
+        pieces = []
+    if len(pieces) != 2:
+        got = show(merge)
+        raise refusal(where, "two pieces with one space between", got)
     left, right = pieces
     return left, right
 
@@ -215,27 +274,36 @@ def number_merges(vocabulary: tuple[str, ...], merges: Iterable[tuple[str, Pair]
     Raises:
         ModelError: a piece is not in the vocabulary, or a merge was there before.
     """
-    ids = {piece: number for number, piece in enumerate(vocabulary)}
+    ids = ids_by_piece(vocabulary)
+    alphabet = BYTE_OF.keys()
     found: dict[Pair, str] = {}
     numbers = []
     for where, pair in merges:
         left, right = pair
-        for piece in left, right, left + right:
+        joined = left + right
+        for piece in left, right, joined:
             if piece not in ids:
-                got = f"{show(piece)} in {show(' '.join(pair))}"
+                got = f"{show(piece)} in {show_pair(pair)}"
                 raise refusal(where, "pieces of the vocabulary", got)
-        if not BYTE_OF.keys() >= set(left + right):
-            got = show(" ".join(pair))
+        if not alphabet >= set(joined):
+            got = show_pair(pair)
             raise refusal(where, "pieces in GPT-2's alphabet of bytes", got)
         first = found.setdefault(pair, where)
         if first != where:
-            got = f"{show(' '.join(pair))} again after {first}"
+            got = f"{show_pair(pair)} again after {first}"
             raise refusal(where, "every merge once", got)
-        numbers.append((ids[left], ids[right], ids[left + right]))
-    return np.array(numbers, np.int32).reshape(-1, 3)
+        numbers += ids[left], ids[right], ids[joined]
+    flat = np.array(numbers, np.int32)
+    return flat.reshape(-1, 3)
 
 
-def read_saved(path: Path, saved: dict[str, Any]) -> tuple[Path, tuple[str, ...], np.ndarray]:
+def show_pair(pair: Pair) -> str:
+    """Write a merge as merges.txt does, for a message."""
+    line = " ".join(pair)
+    return show(line)
+
+
+def read_saved(path: Path, saved: dict[str, Any]) -> Tables:
     """Read tokenizer.json, after a check that it cuts as GPT-2's does."""
     check_sections(path, saved)
     model = saved["model"]
@@ -246,17 +314,21 @@ def read_saved(path: Path, saved: dict[str, Any]) -> tuple[Path, tuple[str, ...]
         more = {token["content"]: token.get("id") for token in added}
         vocabulary = {**vocabulary, **more}
     pieces = pieces_by_id(path, "model.vocab", vocabulary)
+    saved_merges = read_saved_merges(path, model)
+    merges = number_merges(pieces, saved_merges)
+    return Tables(path, pieces, merges)
+
+
+def read_saved_merges(path: Path, model: dict[str, Any]) -> Iterator[tuple[str, Pair]]:
+    """Give the merges of tokenizer.json, each with its index."""
     merges = model.get("merges")
     if not isinstance(merges, list):
-        raise refusal(path, "model.merges to be a list", show(merges))
-    return path, pieces, number_merges(pieces, saved_merges(path, merges))
-
-
-def saved_merges(path: Path, merges: list) -> Iterator[tuple[str, Pair]]:
-    """Give the merges of tokenizer.json, each with its index."""
+        got = show(merges)
+        raise refusal(path, "model.merges to be a list", got)
     for number, merge in enumerate(merges):
         where = f"{path}: model.merges[{number}]"
-        yield where, read_pair(where, merge)
+        pair = read_pair(where, merge)
+        yield where, pair
 
 
 def check_sections(path: Path, saved: dict[str, Any]) -> None:
@@ -264,19 +336,27 @@ def check_sections(path: Path, saved: dict[str, Any]) -> None:
     for name, expected in ("model", "BPE"), ("pre_tokenizer", "ByteLevel"):
         kind = section_kind(saved, name)
         if kind != expected:
-            got = kind if isinstance(kind, str) else show(saved.get(name))
-            raise refusal(path, f"a byte-level BPE, whose {name} is {expected}", got)
+            section = saved.get(name)
+            got = show(kind or section)
+            wanted = f"a byte-level BPE, whose {name} is {expected}"
+            raise refusal(path, wanted, got)
     normalizer = saved.get("normalizer")
     if normalizer is not None:
         kind = section_kind(saved, "normalizer")
-        raise refusal(path, "a byte-level BPE without a normalizer", show(kind or normalizer))
-    if saved["pre_tokenizer"].get("use_regex", True) is not True:
-        got = show(saved["pre_tokenizer"]["use_regex"])
+        got = show(kind or normalizer)
+        raise refusal(path, "a byte-level BPE without a normalizer", got)
+    pre_tokenizer = saved["pre_tokenizer"]
+    has_rule = pre_tokenizer.get("use_regex", True)
+    if has_rule is not True:
+        got = show(has_rule)
         raise refusal(path, "pre_tokenizer.use_regex to be true", got)
+    model = saved["model"]
     for name, values in EXPECTED_SETTINGS.items():
-        value = saved["model"].get(name)
+        value = model.get(name)
         if value not in values:
-            raise refusal(path, f"model.{name} to be {show(values[-1])}", show(value))
+            last = show(values[-1])
+            got = show(value)
+            raise refusal(path, f"model.{name} to be {last}", got)
 
 
 def find_bytes(path: Path, ids: dict[str, int]) -> np.ndarray:
@@ -288,10 +368,13 @@ def find_bytes(path: Path, ids: dict[str, int]) -> np.ndarray:
     characters = byte_characters()
     missing = [f"0x{byte:02x}" for byte, piece in enumerate(characters) if piece not in ids]
     if missing:
-        first_few = ", ".join(missing[:5])
+        first_few = missing[:5]
+        listed = ", ".join(first_few)
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise refusal(path, "a piece for every byte", f"none for {first_few}{more}")
-    return np.array([ids[piece] for piece in characters], np.int32)
+        got = f"none for {listed}{more}"
+        raise refusal(path, "a piece for every byte", got)
+    found = [ids[piece] for piece in characters]
+    return np.array(found, np.int32)
 
 
 def find_special(folder: Path, family: dict[str, str], ids: dict[str, int]) -> Iterator[int]:
@@ -301,27 +384,29 @@ def find_special(folder: Path, family: dict[str, str], ids: dict[str, int]) -> I
         ModelError: one is not named, or not in the vocabulary.
     """
     config = read_config(folder, "tokenizer_config.json")
+    where = folder / "tokenizer_config.json"
     for name in SPECIAL_TOKENS:
-        token = token_text(config.get(name)) or family.get(name)
-        where = folder / "tokenizer_config.json"
+        named = config.get(name)
+        by_itself = family.get(name)
+        token = token_text(named) or by_itself
+        got = show(token)
         if not isinstance(token, str):
-            raise refusal(where, f"the text of the {name}", show(token))
+            expected = f"the text of the {name}"
+            raise refusal(where, expected, got)
         if token not in ids:
-            raise refusal(where, f"the {name} to be in the vocabulary", show(token))
+            expected = f"the {name} to be in the vocabulary"
+            raise refusal(where, expected, got)
         yield ids[token]
 
 
 def check_special(
-    folder: Path,
-    vocabulary: tuple[str, ...],
-    special_ids: tuple[int, ...],
-    byte_ids: np.ndarray,
-    merges: np.ndarray,
+    folder: Path, tables: Tables, special_ids: tuple[int, ...], byte_ids: np.ndarray
 ) -> None:
     """Refuse special tokens that a text could be cut into: they say where a window begins."""
-    products = merges[:, 2]
-    in_text = np.concatenate([byte_ids, products])
-    reached = np.intersect1d(special_ids, in_text)
-    if len(reached):
-        piece = vocabulary[reached[0]]
-        raise refusal(folder, "special tokens that no text is cut into", show(piece))
+    products = tables.merges[:, 2]
+    in_text = {*byte_ids.tolist(), *products.tolist()}
+    for number in special_ids:
+        if number in in_text:
+            piece = tables.vocabulary[number]
+            got = show(piece)
+            raise refusal(folder, "special tokens that no text is cut into", got)

@@ -27,6 +27,7 @@ from tfner.tokenizers.characters import (
 )
 from tfner.tokenizers.pretokens import look_up
 from tfner.tokenizers.ragged_ops import add_row_begins, concat, indices_of, ranges, row_lengths
+from tfner.tokenizers.units import without
 
 OTHER, LETTER, NUMBER, SPACE = range(4)
 PATTERNS = {LETTER: r"\p{L}", NUMBER: r"\p{N}", SPACE: r"\s"}
@@ -63,17 +64,23 @@ class PretokenRule(tf.Module):
             bool [N].
         """
         class_N = look_up(code_N, self._index, self._blocks)
-        begins_row = add_row_begins(tf.zeros_like(code_N), splits) > 0
-        first_N, next_first_N = begins_row[:-1], begins_row[1:]
-        same_N = tf.equal(class_N, concat([OTHER], class_N[:-1]))
-        changes_N = tf.logical_not(same_N)
+        zero_N = tf.zeros_like(code_N)
+        begins_row = add_row_begins(zero_N, splits) > 0
+        first_N = begins_row[:-1]
+        next_first_N = begins_row[1:]
+        class_before_N = concat([OTHER], class_N[:-1])
+        changes_N = tf.not_equal(class_N, class_before_N)
         space_N = tf.equal(class_N, SPACE)
-        after_blank_N = concat([False], tf.equal(code_N, BLANK)[:-1])
-        joined_N = after_blank_N & tf.logical_not(space_N)
-        ink_next_N = concat(tf.logical_not(space_N)[1:], [False])
-        last_space_N = space_N & ink_next_N & tf.logical_not(next_first_N)
-        change_N = changes_N & tf.logical_not(joined_N)
-        begins_N = first_N | change_N | last_space_N
+        ink_N = tf.logical_not(space_N)
+        blank_N = tf.equal(code_N, BLANK)
+        after_blank_N = concat([False], blank_N[:-1])
+        joined_N = after_blank_N & ink_N
+        ink_next_N = concat(ink_N[1:], [False])
+        before_ink_N = space_N & ink_next_N
+        last_space_N = without(before_ink_N, next_first_N)
+        change_N = without(changes_N, joined_N)
+        within_N = change_N | last_space_N
+        begins_N = first_N | within_N
         return cut_contractions(code_N, begins_N, begins_row)
 
 
@@ -87,22 +94,47 @@ def cut_contractions(code_N: tf.Tensor, begins_N: tf.Tensor, begins_row: tf.Tens
     Returns:
         bool [N], which begin a pre-token.
     """
-    at_A = indices_of(tf.equal(code_N, APOSTROPHE) & begins_N)
+    apostrophe_N = tf.equal(code_N, APOSTROPHE)
+    first_N = begins_N & apostrophe_N
+    at_A = indices_of(first_N)
     # no letter where the text ends, and none behind all
-    code = concat(tf.where(begins_row[:-1], 0, code_N), [0, 0])
-    first_A, second_A = tf.gather(code, at_A + 1), tf.gather(code, at_A + 2)
-    pair_A = tf.bitwise.left_shift(first_A, LETTER_BITS) | second_A
-    is_one_A = tf.reduce_any(tf.equal(tf.expand_dims(first_A, 1), ONE_LETTER), 1)
-    is_two_A = tf.reduce_any(tf.equal(tf.expand_dims(pair_A, 1), TWO_LETTERS), 1)
+    row_code_N = tf.where(begins_row[:-1], 0, code_N)
+    code = concat(row_code_N, [0, 0])
+    first_A = tf.gather(code, at_A + 1)
+    second_A = tf.gather(code, at_A + 2)
+    upper_A = tf.bitwise.left_shift(first_A, LETTER_BITS)
+    pair_A = upper_A | second_A
+    is_one_A = is_any(first_A, ONE_LETTER)
+    is_two_A = is_any(pair_A, TWO_LETTERS)
     is_either_A = is_one_A | is_two_A
     found = indices_of(is_either_A)
     at_D = tf.gather(at_A, found)
-    length_D = tf.where(tf.gather(is_one_A, found), 2, 3)
+    one_D = tf.gather(is_one_A, found)
+    length_D = tf.where(one_D, 2, 3)
     begins = concat(begins_N, [True])
-    inner_D, after_D = tf.expand_dims(at_D + 1, 1), tf.expand_dims(at_D + length_D, 1)
-    begins = tf.tensor_scatter_nd_update(begins, inner_D, tf.zeros_like(at_D, tf.bool))
-    begins = tf.tensor_scatter_nd_update(begins, after_D, tf.ones_like(at_D, tf.bool))
+    begins = set_at(begins, at_D + 1, False)
+    begins = set_at(begins, at_D + length_D, True)
     return begins[:-1]
+
+
+def is_any(value_A: tf.Tensor, values: tuple[int, ...]) -> tf.Tensor:
+    """Tell which values are one of some few: int32 [A] -> bool [A]."""
+    column = tf.expand_dims(value_A, 1)
+    equal = tf.equal(column, values)
+    return tf.reduce_any(equal, 1)
+
+
+def set_at(values_V: tf.Tensor, index_D: tf.Tensor, value: int | bool) -> tf.Tensor:
+    """Set one value wherever an index says; [V], int32 [D] -> [V].
+
+    >>> set_at(tf.constant([7, 8, 9]), tf.constant([0, 2]), 5).numpy().tolist()
+    [5, 8, 5]
+    """
+    shape = tf.shape(index_D)
+    constant = tf.cast(value, values_V.dtype)
+    value_D = tf.fill(shape, constant)
+    column = tf.expand_dims(index_D, 1)
+    return tf.tensor_scatter_nd_update(values_V, column, value_D)
 
 
 def mark_begins(code_N: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -118,12 +150,16 @@ def mark_begins(code_N: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     padded = concat([BLANK], code_N, [BLANK])
     begin_R = splits[:-1]
     first_R = tf.gather(padded, begin_R + 1)
-    bare_R = tf.not_equal(first_R, BLANK) & (row_lengths(splits) > 0)
-    marked_splits, index_M = ranges(begin_R - tf.cast(bare_R, tf.int32), splits[1:])
+    inked_R = tf.not_equal(first_R, BLANK)
+    filled_R = row_lengths(splits) > 0
+    bare_R = inked_R & filled_R
+    width_R = tf.cast(bare_R, tf.int32)
+    start_R = begin_R - width_R
+    marked_splits, index_M = ranges(start_R, splits[1:])
     code_M = tf.gather(padded, index_M + 1)
-    marked = tf.gather(marked_splits, indices_of(bare_R))
-    blank = tf.fill(tf.shape(marked), BLANK)
-    code_M = tf.tensor_scatter_nd_update(code_M, tf.expand_dims(marked, 1), blank)
+    bare = indices_of(bare_R)
+    marked = tf.gather(marked_splits, bare)
+    code_M = set_at(code_M, marked, BLANK)
     return code_M, marked_splits
 
 
@@ -132,15 +168,21 @@ def class_table() -> CharacterTable:
     """Tabulate the class of every code point, OTHER to SPACE, read off Hugging Face's own code."""
     code_points = probed_code_points()
     text = text_of(code_points)
-    patterns = "|".join(f"{pattern}+" for pattern in PATTERNS.values())
-    runs = Split(Regex(patterns), "isolated").pre_tokenize_str(text)
-    firsts = "".join(run[0] for run, _ in runs)
+    patterns = [f"{pattern}+" for pattern in PATTERNS.values()]
+    any_run = Regex("|".join(patterns))
+    splitter = Split(any_run, "isolated")
+    runs = splitter.pre_tokenize_str(text)
+    first_of_run = [run[0] for run, _ in runs]
+    firsts = "".join(first_of_run)
     class_of_run = np.full(len(runs), OTHER, np.int32)
     for kind, pattern in PATTERNS.items():
-        class_of_run[matches(pattern, firsts)] = kind
+        fits = matches(pattern, firsts)
+        class_of_run[fits] = kind
     lengths = [end - start for _, (start, end) in runs]
     classes = np.repeat(class_of_run, lengths)
-    return compress(fill_planes(classes, code_points), np.zeros(0, np.int32))
+    entries = fill_planes(classes, code_points)
+    no_expansions = np.zeros(0, np.int32)
+    return compress(entries, no_expansions)
 
 
 def matches(pattern: str, text: str) -> np.ndarray:
@@ -149,7 +191,9 @@ def matches(pattern: str, text: str) -> np.ndarray:
     >>> matches(r"\\p{L}", "a1b").tolist()
     [True, False, True]
     """
-    fits = np.ones(len(text), bool)
-    for _, (start, end) in Split(Regex(pattern), "removed").pre_tokenize_str(text):
+    length = len(text)
+    fits = np.ones(length, bool)
+    splitter = Split(Regex(pattern), "removed")
+    for _, (start, end) in splitter.pre_tokenize_str(text):
         fits[start:end] = False
     return fits

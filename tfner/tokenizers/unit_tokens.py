@@ -74,11 +74,15 @@ class UnitFinder(tf.Module):
         pretoken_U = indices_of(begins_unit_P)
         first_U, last_U = unit_characters(characters, pretokens, pretoken_U)
         splits, index_M = ranges(first_U, last_U + 1)
-        pieces = cut(tf.gather(characters.code, index_M), splits)
-        has_piece_U = row_lengths(pieces.splits) > 0
+        code_M = tf.gather(characters.code, index_M)
+        pieces = cut(code_M, splits)
+        length_U = row_lengths(pieces.splits)
+        has_piece_U = length_U > 0
         kept = indices_of(has_piece_U)
-        first_U, last_U = tf.gather(first_U, kept), tf.gather(last_U, kept)
-        kept_splits = concat(tf.gather(pieces.splits, kept), pieces.splits[-1:])
+        first_U = tf.gather(first_U, kept)
+        last_U = tf.gather(last_U, kept)
+        begin_U = tf.gather(pieces.splits, kept)
+        kept_splits = concat(begin_U, pieces.splits[-1:])
         pieces = pieces._replace(splits=kept_splits)
         index_N = index_in_row(characters.splits)
         length_B = tf.strings.length(text_B)
@@ -102,11 +106,16 @@ def tokenize_flat_words(word_W: tf.Tensor, splits_B: tf.Tensor, cut: Cut) -> Tok
     """Tokenize the words of B texts on end."""
     characters = decode(word_W)
     pieces = cut(characters.code, characters.splits)
-    row_W, number_W = row_labels(tf.range(tf.size(splits_B) - 1), splits_B)
-    length_W, bytes_W = row_lengths(characters.splits), tf.strings.length(word_W)
+    row_count = tf.size(splits_B) - 1
+    rows = tf.range(row_count)
+    row_W, number_W = row_labels(rows, splits_B)
+    length_W = row_lengths(characters.splits)
+    bytes_W = tf.strings.length(word_W)
     start_W = ragged_ops.joined_starts(length_W, splits_B, row_W)
     start_byte_W = ragged_ops.joined_starts(bytes_W, splits_B, row_W)
-    of_units = start_W, start_W + length_W, start_byte_W, start_byte_W + bytes_W
+    end_W = start_W + length_W
+    end_byte_W = start_byte_W + bytes_W
+    of_units = start_W, end_W, start_byte_W, end_byte_W
     return unit_tokens(pieces, number_W, of_units, splits_B)
 
 
@@ -126,7 +135,8 @@ def unit_tokens(
     unit_T, within_T = row_labels(units, pieces.splits)
     first_T = tf.equal(within_T, 0)
     start_U, end_U, *_ = of_units
-    start_T, end_T = tf.gather(start_U, unit_T), tf.gather(end_U, unit_T)
+    start_T = tf.gather(start_U, unit_T)
+    end_T = tf.gather(end_U, unit_T)
     number_T = tf.gather(number_U, unit_T)
     of_pieces = pieces.ids, start_T, end_T, number_T, first_T, pieces.first_of_pretoken
     piece_splits = tf.gather(pieces.splits, unit_splits)
