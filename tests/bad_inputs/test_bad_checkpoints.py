@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+import tiny_bytes
 from command_line import CUT, refused
 
 from tfner.model.encoders.weight_files import NO_WEIGHTS
@@ -48,6 +49,17 @@ def model(**changes):
 
 def remove(name):
     return lambda shop: (shop.folder / "checkpoint" / name).unlink()
+
+
+def byte_pairs(*lines):
+    """Make a byte-level BPE with these merges."""
+
+    def write(shop):
+        remove("vocab.txt")(shop)
+        shop.json("checkpoint/vocab.json", tiny_bytes.vocab_json())
+        shop.file("checkpoint/merges.txt", tiny_bytes.merges_txt([*lines]))
+
+    return write
 
 
 def secret(name):
@@ -122,6 +134,10 @@ TOKENIZERS = [
     ("another class", settings(tokenizer_class="BertJapaneseTokenizer"),
      f"checkpoint: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), or "
      f"sentencepiece.bpe.model, got BertJapaneseTokenizer"),
+    ("merges of unknown pieces", byte_pairs("t h", "Ġ ĠQQ"),
+     "checkpoint/merges.txt:3: expected pieces of the vocabulary, got 'ĠQQ' in 'Ġ ĠQQ'"),
+    ("merges without a vocabulary", settings(tokenizer_class="RobertaTokenizer"),
+     "expected vocab.json and merges.txt, or tokenizer.json, in checkpoint, found none"),
     ("no model of the class", settings(tokenizer_class="XLMRobertaTokenizer"),
      "expected sentencepiece.bpe.model in checkpoint, found none"),
 ]  # fmt: skip

@@ -93,7 +93,7 @@ def test_code_points_have_the_ids_of_hugging_face(ids_of_words, oracle):
     """Letters, numbers, white space and others of every script; the next test has all."""
     assigned = [code for code in CODE_POINTS if unicodedata.category(chr(code)) not in ("Cn", "Co")]
     letters = [code for code in assigned if not 0x3400 <= code < 0xD7A4 and code < 0x20000]
-    words = alone_and_between([*letters[::7], *assigned[::197]])
+    words = alone_and_between([*letters[::11], *assigned[::197]])
     found = ids_of_words(words)
     assert differences(found, tiny_bytes.hugging_face_ids(oracle, words), words)[:5] == []
 
@@ -223,7 +223,7 @@ def test_no_texts_and_no_words(tokenizer):
     assert tokenizer.tokenize_words(rows).unit_start.to_list() == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.binary(max_size=12)

@@ -198,7 +198,7 @@ def whole_pieces(model: BytePairModel) -> WholePieces:
     ids = made[is_whole]
     contents = [piece_bytes(piece) for piece in itertools.compress(pieces, is_whole)]
     with tf.device("/CPU:0"):
-        hashed = hash_words(contents)
+        hashed = hash_words(tf.constant(contents))
     hashes = hashed.numpy()
     order = np.argsort(hashes)
     hashes = np.append(hashes[order], HASHES)

@@ -104,7 +104,7 @@ class Merger(tf.Module):
     def __init__(self, table: MergeTable):
         super().__init__(name="merger")
         self._never = len(table.keys) - 1  # a rank above all
-        self._any_lone = True in table.lone
+        self._any_lone = bool(np.any(table.lone))
         with tf.device("/CPU:0"):
             self._table = MergeTable(*map(tf.constant, table))
 
