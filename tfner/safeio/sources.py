@@ -16,7 +16,7 @@ from tfner.safeio.printable import show
 
 Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
-VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model")
+VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model", "vocab.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 

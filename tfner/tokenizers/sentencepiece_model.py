@@ -25,8 +25,10 @@ from tfner.safeio.sources import check_inside
 from tfner.tokenizers import sentencepiece_proto as proto
 from tfner.tokenizers.charsmap import check_charsmap
 from tfner.tokenizers.vocabulary import (
+    ANY_KIND,
     check_piece,
     check_vocabulary_fits,
+    class_name,
     is_bert_class,
     read_config,
     refusal,
@@ -38,8 +40,6 @@ SENTENCEPIECE_FILES = (MODEL_FILE, "tokenizer_config.json", "config.json")
 LARGEST_MODEL = 64 << 20  # bytes
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token")
 FIRST_PIECES = (("<unk>", proto.UNKNOWN), ("<s>", proto.CONTROL), ("</s>", proto.CONTROL))
-# Classes of transformers that name no kind of tokenizer: the file of the model tells.
-ANY_KIND = ("", "PreTrainedTokenizer")
 EXPECTED_FLAGS = {
     "trainer_spec": {"treat_whitespace_as_suffix": False, "byte_fallback": False},
     "normalizer_spec": {
@@ -108,21 +108,12 @@ class SentencePieceModel:
 
 def is_sentencepiece(folder: Path) -> bool:
     """Tell whether a checkpoint folder has a tokenizer of SentencePiece's, by class or by file."""
+    check_inside(folder, SENTENCEPIECE_FILES)
     kind = class_name(folder)
     if kind in LAYOUTS:
         return True
     has_vocab_txt = (folder / "vocab.txt").is_file()
     return (folder / MODEL_FILE).is_file() and not has_vocab_txt and not is_bert_class(kind)
-
-
-def class_name(folder: Path) -> str:
-    """Give the class of transformers that tokenizer_config.json names, else config.json."""
-    check_inside(folder, SENTENCEPIECE_FILES)
-    for name in ("tokenizer_config.json", "config.json"):
-        named = read_config(folder, name).get("tokenizer_class")
-        if named:
-            return str(named).removesuffix("Fast")
-    return ""
 
 
 def read_sentencepiece(folder: Path) -> SentencePieceModel:
@@ -132,6 +123,7 @@ def read_sentencepiece(folder: Path) -> SentencePieceModel:
         ModelError: there is no model, it is damaged, of another kind, of a family that is not
             known, or has more pieces than the encoder.
     """
+    check_inside(folder, SENTENCEPIECE_FILES)
     layout = find_layout(folder)
     path = folder / MODEL_FILE
     if not path.is_file():
