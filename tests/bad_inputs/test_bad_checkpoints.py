@@ -223,6 +223,10 @@ LEADS_OUT = (
     "checkpoint/model.safetensors.index.json: expected weight_map to name safetensors files "
     "of this folder, got "
 )
+NO_FAMILY = (
+    "checkpoint/config.json: expected model_type bert, camembert, distilbert, electra, roberta or "
+    "xlm-roberta, got "
+)
 NO_BERT = "checkpoint/config.json: no BERT can be built from it: "
 WEIGHTS = [
     ("no file", remove("model.safetensors"),
@@ -278,7 +282,7 @@ WEIGHTS = [
     ("a decoder", config(is_decoder=True),
      "checkpoint/config.json: expected an encoder, got is_decoder or add_cross_attention"),
     ("another model's configuration", config(model_type="gpt2"),
-     "checkpoint/config.json: expected model_type bert, got gpt2"),
+     NO_FAMILY + "gpt2"),
 ]  # fmt: skip
 
 
