@@ -1,4 +1,7 @@
-"""Small checkpoints of every family train, go on after an interruption, and are exported."""
+"""Small checkpoints of every family train, go on after an interruption, and are exported.
+
+Each takes as long as a training and two exports do, so they are marked slow.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ FAMILIES = {
     "xlm-roberta": ("XLMRobertaTokenizer", "padded", "fused"),
     "camembert": ("CamembertTokenizer", "packed", "reference"),
 }
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if "-p" not in name]
+pytestmark = pytest.mark.slow
 
 
 def write_checkpoint(name: str, folder: Path) -> Path:
@@ -49,7 +52,7 @@ def write_checkpoint(name: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["electra-projected", *SLOW])
+@pytest.fixture(scope="module", params=FAMILIES)
 def settings(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     names = ("Anna", "Boris", "Clara", "David")
@@ -72,6 +75,7 @@ def settings(request, tmp_path_factory):
             "batch_size": 8,
             "learning_rate": 5e-3,
             "batching": batching,
+            "export_on_interrupt": False,
             "precision": "mixed_bfloat16" if implementation == "reference" else "float32",
         },
         "runs_dir": str(folder / "runs"),

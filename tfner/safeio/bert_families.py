@@ -77,8 +77,9 @@ class BertFamily:
         if not self.skips_positions:
             return 0
         pad_id = config.get("pad_token_id")
-        is_id = type(pad_id) is int and pad_id >= 0
-        return 1 + (pad_id if is_id else 1)
+        if not isinstance(pad_id, int) or pad_id < 0:
+            pad_id = 1
+        return pad_id + 1
 
     def bert_weight(self, name: str) -> str:
         """Give BERT's name of a weight."""

@@ -20,7 +20,15 @@ from tfner.model.encoders.encoder import EncoderInput
 from tfner.model.encoders.families import build_encoder, check_checkpoint
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/families"
-NAMES = ("bert", "electra", "electra-projected", "distilbert", "roberta", "xlm-roberta", "camembert")
+NAMES = (
+    "bert",
+    "electra",
+    "electra-projected",
+    "distilbert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+)
 PREFIXES = {"distilbert": "distilbert.", "roberta": "roberta.", "electra": "electra."}
 IMPLEMENTATIONS = ("fused", "reference")
 NEAR = {"rtol": 0, "atol": 1e-5}
@@ -55,7 +63,9 @@ class Example:
         ids = [*self.ids[self.mask > 0], self.ids[0, 0]]
         segments = np.repeat([1, 2, 3, 0], [*self.lengths, 1])
         positions = [position for length in (*self.lengths, 1) for position in range(length)]
-        return EncoderInput(*(tf.constant([values], tf.int32) for values in (ids, segments, positions)))
+        return EncoderInput(
+            *(tf.constant([values], tf.int32) for values in (ids, segments, positions))
+        )
 
 
 @functools.cache
@@ -318,7 +328,7 @@ def test_settings_that_do_not_fit_are_named_as_in_their_file(tmp_path, name, cha
 def test_a_tensorflow_file_is_read_of_bert_alone(tmp_path):
     (copied("roberta", tmp_path) / "model.safetensors").unlink()
     (tmp_path / "tf_model.h5").write_bytes(b"")
-    with pytest.raises(ModelError, match="of a roberta as safetensors, got tf_model.h5 alone$"):
+    with pytest.raises(ModelError, match=r"of a roberta as safetensors, got tf_model\.h5 alone$"):
         check_checkpoint(tmp_path, pretrained=True)
 
 

@@ -25,8 +25,8 @@ MAX_WEIGHTS = 4_000_000_000  # the largest BERTs have a tenth of it
 def read_bert_config(path: Path) -> dict[str, Any]:
     """Read the settings of a BERT, by BERT's names; what else the file says is left out.
 
-    Positions are those that texts have: of RoBERTa's table of 514 rows they are 512. Two settings are
-    ours: `family`, a name in BERT_FAMILIES, and `unused_positions`, the rows in front of them.
+    Positions are those that texts have: of RoBERTa's table of 514 rows they are 512. Two settings
+    are ours: `family`, a name in BERT_FAMILIES, and `unused_positions`, the rows in front of them.
 
     Raises:
         ModelError: a setting has a value that no BERT can have.
