@@ -145,19 +145,29 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
     where = f"encoder.checkpoint: {folder}"
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{where}: expected a config.json in this folder, found none")
-    config = read_json_object(folder / "config.json", ConfigError)
-    family = find_bert_family(config)
     if not any((folder / name).is_file() for name in VOCABULARIES):
-        if family is None:
+        config = read_json_object(folder / "config.json", ConfigError)
+        if find_bert_family(config) is None:
             known, got = list_names(BERT_FAMILIES), show(config["model_type"])
             raise ConfigError(f"{where}: expected model_type {known}, got {got}")
         expected = f"the vocabulary, {' or '.join(VOCABULARIES)}, in this folder"
         raise ConfigError(f"{where}: expected {expected}, found none")
-    positions = read_size(folder / "config.json", "max_position_embeddings")
-    positions -= family.unused_positions(config) if family else 0
+    positions = read_positions(folder / "config.json")
     if max_length > positions:
         most = f"at most {positions}, the positions of {folder}"
         raise ConfigError(f"encoder.max_length: {most}, got {max_length}")
+
+
+def read_positions(path: Path) -> int:
+    """Read how many pieces the longest window of an encoder may have.
+
+    Raises:
+        ConfigError: config.json does not say.
+    """
+    rows = read_size(path, "max_position_embeddings")
+    config = read_json_object(path, ConfigError)
+    family = find_bert_family(config)
+    return max(0, rows - family.unused_positions(config)) if family else rows
 
 
 def read_size(path: Path, name: str) -> int:
