@@ -237,11 +237,30 @@ def large_weights(shop):
     )
 
 
+def deberta(shop):
+    shop.checkpoint(model_type="deberta-v2")
+    (shop.folder / "checkpoint/vocab.txt").rename(shop.folder / "checkpoint/spm.model")
+
+
+def modernbert(shop):
+    shop.checkpoint(model_type="modernbert")
+    saved(model={**TOKENIZER["model"], "type": "BPE"})(shop)
+
+
+def bertweet(shop):
+    shop.checkpoint(model_type="roberta", pad_token_id=1)
+    settings(tokenizer_class="BertweetTokenizer")(shop)
+
+
 ONE = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
 DAMAGED = "checkpoint/model.safetensors: damaged or no safetensors file: …"
 LEADS_OUT = (
     "checkpoint/model.safetensors.index.json: expected weight_map to name safetensors files "
     "of this folder, got "
+)
+NO_FAMILY = (
+    "checkpoint/config.json: expected model_type bert, camembert, distilbert, electra, roberta or "
+    "xlm-roberta, got "
 )
 NO_BERT = "checkpoint/config.json: no BERT can be built from it: "
 WEIGHTS = [
@@ -298,7 +317,19 @@ WEIGHTS = [
     ("a decoder", config(is_decoder=True),
      "checkpoint/config.json: expected an encoder, got is_decoder or add_cross_attention"),
     ("another model's configuration", config(model_type="gpt2"),
-     "checkpoint/config.json: expected model_type bert, got gpt2"),
+     NO_FAMILY + "gpt2"),
+    ("ALBERT", config(model_type="albert"),
+     NO_FAMILY + "albert"),
+    ("DeBERTa", deberta,
+     f"encoder.checkpoint: checkpoint: {NO_FAMILY.partition(': ')[2]}'deberta-v2'"),
+    ("ModernBERT, whose tokenizer is another too", modernbert,
+     NO_FAMILY + "modernbert"),
+    ("BERTweet, a RoBERTa whose tokenizer is another", bertweet,
+     "checkpoint: expected a BERT tokenizer (one of " + ", ".join(BERT_CLASSES)
+     + "), or sentencepiece.bpe.model, got BertweetTokenizer"),
+    ("fewer positions than a window of RoBERTa's has", config(model_type="roberta", pad_token_id=1,
+     max_position_embeddings=33),
+     "encoder.max_length: at most 31, the positions of checkpoint, got 32"),
 ]  # fmt: skip
 
 

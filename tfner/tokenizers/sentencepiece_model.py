@@ -85,8 +85,14 @@ class PieceLayout:
 
 LAYOUTS = {
     "XLMRobertaTokenizer": PieceLayout(before=("<s>", "<pad>", "</s>", "<unk>"), shift=1),
+    # The model's own <s> and </s> are the ones that count: 5 and 6.
+    "CamembertTokenizer": PieceLayout(
+        before=("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"), shift=4
+    ),
 }
 DEFAULT_LAYOUT = "XLMRobertaTokenizer"
+# `model_type` → the class of its tokenizer, where old files name none and it is not XLM-R's.
+OF_MODELS = {"camembert": "CamembertTokenizer"}
 
 
 @dataclass(frozen=True)
@@ -141,14 +147,15 @@ def read_sentencepiece(folder: Path) -> SentencePieceModel:
 
 
 def find_layout(folder: Path) -> PieceLayout:
-    """Find the layout of the class that a folder names; without a name it is XLM-R's.
+    """Find the layout of the class that a folder names; without a name the model's, or XLM-R's.
 
     Raises:
         ModelError: the class is of a family that is not known.
     """
     kind = class_name(folder)
     if kind in ANY_KIND:
-        kind = DEFAULT_LAYOUT
+        model = str(read_config(folder, "config.json").get("model_type"))
+        kind = OF_MODELS.get(model, DEFAULT_LAYOUT)
     if kind not in LAYOUTS:
         names = ", ".join(LAYOUTS)
         expected = f"a tokenizer of a known family beside {MODEL_FILE} ({names})"
