@@ -189,8 +189,8 @@ def test_an_encoder_folder_must_hold_a_vocabulary_and_a_configuration(write, enc
     (encoder / "vocab.txt").unlink()
     with pytest.raises(
         ConfigError,
-        match=r"expected the vocabulary, vocab.txt or tokenizer.json or sentencepiece.bpe.model, "
-        r"in this folder, found none",
+        match=r"expected the vocabulary, vocab.txt or tokenizer.json or sentencepiece.bpe.model or "
+        r"vocab.json, in this folder, found none",
     ):
         load_settings(write())
     (encoder / "config.json").write_text("{}")

@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from tfner.safeio.bert_families import BERT_FAMILIES
+
 
 def code_blocks(path, language):
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
@@ -25,6 +27,19 @@ def test_the_keras_example_runs_and_learns_in_both_kerases(pytestconfig, keras):
     result = eval(output.getvalue())
     assert result["entity_f1"] == pytest.approx(1.0)
     assert result["accuracy"] == pytest.approx(1.0)
+
+
+def test_the_page_of_families_names_tests_that_there_are(pytestconfig):
+    root = pytestconfig.rootpath
+    page = (root / "docs" / "families.md").read_text(encoding="utf-8")
+    tests = (root / "tests/model/encoders/test_bert_families.py").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(test_\w+)`", page))
+    assert len(names) >= 8
+    assert all(f"def {name}(" in tests for name in names)
+    files = set(re.findall(r"`(tests/[\w/.]+)`", page))
+    assert all((root / file).is_file() for file in files)
+    types = re.findall(r"\| `([a-z-]+)` \| (?!what)", page)
+    assert sorted(types) == sorted(BERT_FAMILIES)
 
 
 def test_the_readme_opens_with_one_command_to_train_and_one_to_test(pytestconfig):

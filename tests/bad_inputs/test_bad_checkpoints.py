@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+import tiny_bytes
 from command_line import CUT, refused
 
 from tfner.model.encoders.weight_files import NO_WEIGHTS
@@ -50,6 +51,17 @@ def remove(name):
     return lambda shop: (shop.folder / "checkpoint" / name).unlink()
 
 
+def byte_pairs(*lines):
+    """Make a byte-level BPE with these merges."""
+
+    def write(shop):
+        remove("vocab.txt")(shop)
+        shop.json("checkpoint/vocab.json", tiny_bytes.vocab_json())
+        shop.file("checkpoint/merges.txt", tiny_bytes.merges_txt([*lines]))
+
+    return write
+
+
 def secret(name):
     """A link out of the folder, to a file that is nobody's business."""
 
@@ -62,7 +74,8 @@ def secret(name):
 
 TOKENIZERS = [
     ("none", remove("vocab.txt"),
-     "expected vocab.txt or tokenizer.json or sentencepiece.bpe.model in checkpoint, found none"),
+     "expected vocab.txt or tokenizer.json or sentencepiece.bpe.model or vocab.json in checkpoint, "
+     "found none"),
     ("not UTF-8", vocabulary(b"[PAD]\n[UNK]\nb\xe4r\n"),
      "checkpoint/vocab.txt:3: expected text in utf-8, got the byte 0xe4"),
     ("a piece twice", vocabulary("[PAD]\na\nb\na\n"),
@@ -101,7 +114,10 @@ TOKENIZERS = [
      "whole number, got {'a': 0, 'b': '1'}"),
     ("ids with gaps", model(vocab={"a": 0, "b": 2}),
      "checkpoint/tokenizer.json: expected model.vocab to give the ids from 0 up, "
-     "each to one piece"),
+     "each to one piece, got none for 1"),
+    ("one id for two", model(vocab={"a": 0, "b": 1, "c": 1}),
+     "checkpoint/tokenizer.json: expected model.vocab to give the ids from 0 up, "
+     "each to one piece, got 1 for two"),
     ("half a character", model(vocab={"[PAD]": 0, "\ud800": 1}),
      "checkpoint/tokenizer.json: model.vocab, id 1: expected a piece of whole characters, got "
      "'\\ud800'"),
@@ -118,6 +134,10 @@ TOKENIZERS = [
     ("another class", settings(tokenizer_class="BertJapaneseTokenizer"),
      f"checkpoint: expected a BERT tokenizer (one of {', '.join(BERT_CLASSES)}), or "
      f"sentencepiece.bpe.model, got BertJapaneseTokenizer"),
+    ("merges of unknown pieces", byte_pairs(tiny_bytes.merges()[0], "Ġ ĠQQ"),
+     "checkpoint/merges.txt:3: expected pieces of the vocabulary, got 'ĠQQ' in 'Ġ ĠQQ'"),
+    ("merges without a vocabulary", settings(tokenizer_class="RobertaTokenizer"),
+     "expected vocab.json and merges.txt, or tokenizer.json, in checkpoint, found none"),
     ("no model of the class", settings(tokenizer_class="XLMRobertaTokenizer"),
      "expected sentencepiece.bpe.model in checkpoint, found none"),
 ]  # fmt: skip
@@ -144,7 +164,7 @@ CONFIGURATIONS = [
      "encoder.max_length: at most 16, the positions of checkpoint, got 32"),
     ("no vocabulary", remove("vocab.txt"),
      "encoder.checkpoint: checkpoint: expected the vocabulary, vocab.txt or tokenizer.json or "
-     "sentencepiece.bpe.model, in this folder, found none"),
+     "sentencepiece.bpe.model or vocab.json, in this folder, found none"),
 ]  # fmt: skip
 
 
@@ -217,11 +237,30 @@ def large_weights(shop):
     )
 
 
+def deberta(shop):
+    shop.checkpoint(model_type="deberta-v2")
+    (shop.folder / "checkpoint/vocab.txt").rename(shop.folder / "checkpoint/spm.model")
+
+
+def modernbert(shop):
+    shop.checkpoint(model_type="modernbert")
+    saved(model={**TOKENIZER["model"], "type": "BPE"})(shop)
+
+
+def bertweet(shop):
+    shop.checkpoint(model_type="roberta", pad_token_id=1)
+    settings(tokenizer_class="BertweetTokenizer")(shop)
+
+
 ONE = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
 DAMAGED = "checkpoint/model.safetensors: damaged or no safetensors file: …"
 LEADS_OUT = (
     "checkpoint/model.safetensors.index.json: expected weight_map to name safetensors files "
     "of this folder, got "
+)
+NO_FAMILY = (
+    "checkpoint/config.json: expected model_type bert, camembert, distilbert, electra, roberta or "
+    "xlm-roberta, got "
 )
 NO_BERT = "checkpoint/config.json: no BERT can be built from it: "
 WEIGHTS = [
@@ -278,7 +317,19 @@ WEIGHTS = [
     ("a decoder", config(is_decoder=True),
      "checkpoint/config.json: expected an encoder, got is_decoder or add_cross_attention"),
     ("another model's configuration", config(model_type="gpt2"),
-     "checkpoint/config.json: expected model_type bert, got gpt2"),
+     NO_FAMILY + "gpt2"),
+    ("ALBERT", config(model_type="albert"),
+     NO_FAMILY + "albert"),
+    ("DeBERTa", deberta,
+     f"encoder.checkpoint: checkpoint: {NO_FAMILY.partition(': ')[2]}'deberta-v2'"),
+    ("ModernBERT, whose tokenizer is another too", modernbert,
+     NO_FAMILY + "modernbert"),
+    ("BERTweet, a RoBERTa whose tokenizer is another", bertweet,
+     "checkpoint: expected a BERT tokenizer (one of " + ", ".join(BERT_CLASSES)
+     + "), or sentencepiece.bpe.model, got BertweetTokenizer"),
+    ("fewer positions than a window of RoBERTa's has", config(model_type="roberta", pad_token_id=1,
+     max_position_embeddings=33),
+     "encoder.max_length: at most 31, the positions of checkpoint, got 32"),
 ]  # fmt: skip
 
 

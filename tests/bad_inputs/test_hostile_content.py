@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_bytes
 from command_line import refused
 
 from tfner.config import ReadSettings
@@ -100,6 +101,16 @@ def test_special_tokens_in_a_text_are_text():
     tokens = tokenizer.tokenize_text(["[SEP] [PAD][MASK] [CLS] [sep]"])
     assert not special & set(tokens.ids.values.numpy().tolist())
     words = tokenizer.tokenize_words(tf.ragged.constant([["[SEP]", "[PAD]"]]))
+    assert not special & set(words.ids.values.numpy().tolist())
+
+
+def test_special_tokens_of_a_bpe_in_a_text_are_text():
+    tokenizer = tiny_bytes.tokenizer()
+    texts = ["<s> </s><mask> x<pad> <unk>", "</s>", "<mask>"]
+    special = {tokenizer.vocabulary.index(token) for token in tiny_bytes.SPECIAL}
+    tokens = tokenizer.tokenize_text(texts)
+    assert not special & set(tokens.ids.values.numpy().tolist())
+    words = tokenizer.tokenize_words(tf.ragged.constant([["<s>", "<mask>"], ["</s>"]]))
     assert not special & set(words.ids.values.numpy().tolist())
 
 

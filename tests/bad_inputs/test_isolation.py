@@ -85,7 +85,8 @@ def test_local_folders_ask_for_no_connection(shop, line):
 
 @pytest.mark.usefixtures("no_network")
 def test_weights_of_either_kind_ask_for_no_connection(tmp_path):
-    from tfner.model.encoders.bert import build_bert, build_tf_bert
+    from tfner.model.encoders.bert import build_bert
+    from tfner.model.encoders.bert_checkpoint import build_tf_bert
 
     encoder = build_tf_bert(tiny.checkpoint(), pretrained=True)
     tiny.write_checkpoint(

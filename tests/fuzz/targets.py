@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 READERS = (
     *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain"),
-    *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint", "pieces"),
+    *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint", "pieces", "bytes"),
 )
 TEXT = ("text", "words")
 
@@ -44,6 +44,12 @@ def load(name: str, instrument: Callable | None = None) -> Target:
         import pieces_targets
 
         return Target(pieces_targets.pieces, pieces_targets.SEEDS, pieces_targets.WORDS)
+    if name == "bytes":
+        import bytes_targets
+
+        keys = ("model", "vocab", "merges", "pre_tokenizer", "added_tokens", "content", "special")
+        seeds = bytes_targets.SEEDS
+        return Target(bytes_targets.merges, seeds, bytes_targets.WORDS, keys=keys, skip=1)
     if name == "checkpoint":
         import checkpoint_targets
 

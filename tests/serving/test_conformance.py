@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_bytes
 import tiny_pieces
 from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
@@ -48,15 +49,23 @@ class Export(NamedTuple):
     """Hold an export of a tokenizer, and all that a server needs for it beside core ops."""
 
     maker: Any  # the module that has its `exported` and `served`
-    op: str
-    library: str
+    ops: set[str]
+    library: str | None
 
 
 EXPORTS = {
-    "WordPiece": Export(tiny, WORDPIECE, LIBRARIES[WORDPIECE]),
-    "SentencePiece": Export(tiny_pieces, SENTENCEPIECE, LIBRARIES[SENTENCEPIECE]),
+    "WordPiece": Export(tiny, {WORDPIECE}, LIBRARIES[WORDPIECE]),
+    "SentencePiece": Export(tiny_pieces, {SENTENCEPIECE}, LIBRARIES[SENTENCEPIECE]),
+    "byte-level BPE": Export(tiny_bytes, set(), None),
 }
-every_export = pytest.mark.parametrize("export", EXPORTS)
+# tests/tokenizers/test_byte_pair_export.py has the quick ones of the last
+every_export = pytest.mark.parametrize(
+    "export",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if export.library is None else [])
+        for name, export in EXPORTS.items()
+    ],
+)
 
 SCRIPTS = [
     "Anna Svensson met Boris in New Oslo near the ACME Corp. house.",
@@ -274,9 +283,9 @@ def beyond(graph: GraphDef, known: OpTable) -> set[str]:
 
 
 @every_export
-def test_beside_core_ops_only_the_tokenizers_op_of_tf_text(export):
+def test_beside_core_ops_only_the_tokenizers_ops_of_tf_text(export):
     found = beyond(meta_graph(export).graph_def, c_api(export=export)["core_ops"])
-    assert found == {EXPORTS[export].op}
+    assert found == EXPORTS[export].ops
 
 
 @every_export

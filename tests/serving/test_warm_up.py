@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_bytes
 import tiny_pieces
 
 from tfner.exceptions import ModelError
@@ -50,9 +51,10 @@ def test_every_width_of_every_signature_is_asked_for(signature):
     assert widths_asked(signature, tagger) >= set(tagger.plan.widths)
 
 
+@pytest.mark.parametrize("maker", [tiny_pieces, tiny_bytes])
 @pytest.mark.parametrize("signature", ["serving_default", "words", "features"])
-def test_every_width_is_filled_where_a_word_has_two_pieces(signature):
-    tagger = tiny_pieces.tagger(widths=(9, 16))
+def test_every_width_is_filled_where_a_word_has_two_pieces(signature, maker):
+    tagger = maker.tagger(widths=(9, 16))
     word = tagger.tokenizer.tokenize_words(tf.ragged.constant([[warm_up.WORD]]))
     assert tf.size(word.ids.values) == 2
     asked = widths_asked(signature, tagger)

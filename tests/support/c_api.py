@@ -10,7 +10,7 @@ server's REST and gRPC codecs and its batching are not covered.
 PACKAGES is a folder with `tensorflow` and `tensorflow_text`: site-packages, or unpacked wheels of
 any version for Linux. question: {"model": folder of one version or null, "requests": [[signature,
 {input: [shape, flat values]}], ...], "library": the file of TF.Text's, WordPiece's if it is not
-given} answer: {"version", "core_ops": {name: [attribute, ...]}
+given, none if it is null} answer: {"version", "core_ops": {name: [attribute, ...]}
 without TF.Text's, "signatures", "answers": [{output: [shape, flat values]}, ...], "imported":
 modules that are not Python's own} Strings are bytes read as Latin-1, so that JSON holds any of
 them.
@@ -356,7 +356,8 @@ def main(packages: Path) -> None:
     answer = {"version": tf.Version().decode(), "core_ops": tf.ops()}
     if question["model"]:
         library = question.get("library", WORDPIECE)
-        tf.load_library(packages / TEXT_OPS / library)
+        if library:
+            tf.load_library(packages / TEXT_OPS / library)
         session = Session(tf, question["model"])
         answer["signatures"] = session.signatures
         answer["answers"] = [session.ask(name, inputs) for name, inputs in question["requests"]]

@@ -14,6 +14,7 @@ way than SentencePiece, and there alone ids differ from its own:
 
 from __future__ import annotations
 
+import json
 import random
 import unicodedata
 
@@ -291,20 +292,37 @@ def test_members_have_the_types_of_the_protocol(tokenizer):
             assert (ours_.dtype, ours_.row_splits.dtype) == (theirs.dtype, theirs.row_splits.dtype)
 
 
-# --- another family -------------------------------------------------------------------------------
+# --- other families -------------------------------------------------------------------------------
 
 
-def test_a_family_is_an_entry_of_a_table(monkeypatch, tmp_path):
-    before = ("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED")
-    layout = PieceLayout(before=before, shift=4)
-    monkeypatch.setitem(sentencepiece_model.LAYOUTS, "CamembertTokenizer", layout)
-    folder = tiny_pieces.write_pieces(tmp_path, tokenizer_class="CamembertTokenizer", vocab_size=0)
+@pytest.mark.parametrize("by", ["class", "model"])
+def test_camembert_by_its_class_or_by_its_model_alone(tmp_path, by):
+    kind, model = ("CamembertTokenizer", "bert") if by == "class" else ("", "camembert")
+    folder = tiny_pieces.write_pieces(tmp_path, tokenizer_class=kind)
+    config = {"model_type": model, "vocab_size": tiny_pieces.pieces() + 3}
+    (folder / "config.json").write_text(json.dumps(config))
     tokenizer = SentencePieceTokenizer.from_checkpoint(folder)
     fast = CamembertTokenizerFast(vocab_file=str(folder / tiny_pieces.MODEL_FILE))
     assert list(tokenizer.vocabulary) == fast.convert_ids_to_tokens(range(len(fast)))
-    sentences = [line.split() for line in tiny_pieces.SENTENCES.splitlines()]
+    special = fast.cls_token_id, fast.sep_token_id, fast.pad_token_id, fast.unk_token_id
+    assert (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.unk_id) == special
+    sentences = [line.split() for line in [*tiny_pieces.SENTENCES.splitlines(), "\u16a0 a\u16a0"]]
     wanted = fast(sentences, is_split_into_words=True)["input_ids"]
+    assert any(3 in row for row in wanted)
     tokens = tokenizer.tokenize_words(tf.ragged.constant(sentences))
     found = [[tokenizer.cls_id, *row, tokenizer.sep_id] for row in tokens.ids.to_list()]
     assert found == wanted
     assert tokenizer.fingerprint() != tiny_pieces.tokenizer().fingerprint()
+
+
+def test_a_family_is_an_entry_of_a_table(monkeypatch, tmp_path):
+    layout = PieceLayout(before=("<pad>", "<unk>", "<s>", "</s>", "<unused>"), shift=2)
+    monkeypatch.setitem(sentencepiece_model.LAYOUTS, "StrangeTokenizer", layout)
+    folder = tiny_pieces.write_pieces(tmp_path, tokenizer_class="StrangeTokenizer")
+    tokenizer = SentencePieceTokenizer.from_checkpoint(folder)
+    assert tokenizer.vocabulary[:5] == layout.before
+    words = tiny_pieces.SENTENCES.split()
+    known = tiny_pieces.tokenizer()
+    wanted = [[known.vocabulary[id] for id in row] for row in ids_of_words(known, words)]
+    found = [[tokenizer.vocabulary[id] for id in row] for row in ids_of_words(tokenizer, words)]
+    assert found == wanted

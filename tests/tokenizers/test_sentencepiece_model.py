@@ -122,10 +122,11 @@ def test_no_model_and_a_damaged_one(tmp_path):
     assert refusal(tmp_path) == f"expected {MODEL_FILE} in {tmp_path}, found none"
 
 
-@pytest.mark.parametrize("name", ["CamembertTokenizer", "BarthezTokenizer", "MBartTokenizer"])
+@pytest.mark.parametrize("name", ["BarthezTokenizer", "MBartTokenizer"])
 def test_a_family_that_is_not_known_is_named_with_those_that_are(tmp_path, name):
     write_pieces(tmp_path, tokenizer_class=name)
-    expected = f"expected a tokenizer of a known family beside {MODEL_FILE} (XLMRobertaTokenizer)"
+    known = "XLMRobertaTokenizer, CamembertTokenizer"
+    expected = f"expected a tokenizer of a known family beside {MODEL_FILE} ({known})"
     with pytest.raises(ModelError) as caught:
         open_tokenizer(tmp_path)
     assert str(caught.value) == f"{tmp_path}: {expected}, got '{name}'"

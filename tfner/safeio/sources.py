@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfner.exceptions import ConfigError, DataError, ModelError, TfnerError
+from tfner.safeio.bert_families import BERT_FAMILIES, find_bert_family, list_names
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 
 Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
-VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model")
+VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model", "vocab.json")
 TOKEN_CLASSIFICATION = "ForTokenClassification"  # how transformers' names of such models end
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -146,21 +147,43 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{where}: expected a config.json in this folder, found none")
     if not any((folder / name).is_file() for name in VOCABULARIES):
+        config = read_json_object(folder / "config.json", ConfigError)
+        if find_bert_family(config) is None:
+            known, got = list_names(BERT_FAMILIES), show(config["model_type"])
+            raise ConfigError(f"{where}: expected model_type {known}, got {got}")
         expected = f"the vocabulary, {' or '.join(VOCABULARIES)}, in this folder"
         raise ConfigError(f"{where}: expected {expected}, found none")
-    positions = read_size(folder / "config.json", "max_position_embeddings")
+    positions = read_positions(folder / "config.json")
     if max_length > positions:
         most = f"at most {positions}, the positions of {folder}"
         raise ConfigError(f"encoder.max_length: {most}, got {max_length}")
 
 
+def read_positions(path: Path) -> int:
+    """Read how many pieces the longest window of an encoder may have.
+
+    Raises:
+        ConfigError: config.json does not say.
+    """
+    rows = read_size(path, "max_position_embeddings")
+    config = read_json_object(path, ConfigError)
+    family = find_bert_family(config)
+    return max(0, rows - family.unused_positions(config)) if family else rows
+
+
 def read_size(path: Path, name: str) -> int:
     """Read a size of an encoder from its config.json, such as max_position_embeddings.
+
+    A family may have a name of its own for it.
 
     Raises:
         ConfigError: it is not there, or no whole number.
     """
-    size = read_json_object(path, ConfigError).get(name)
+    config = read_json_object(path, ConfigError)
+    family = find_bert_family(config)
+    if family is not None:
+        name = family.setting(name)
+    size = config.get(name)
     if not isinstance(size, int) or isinstance(size, bool):
         raise ConfigError(f"{path}: expected {name} to be a whole number, got {show(size)}")
     return size

@@ -104,10 +104,7 @@ class PreTokenizer(tf.Module):
 
     def _look_up(self, code_N: tf.Tensor) -> tf.Tensor:
         """Find the entry of each code point in the two-level table; int32 [N] -> [N]."""
-        number_N = tf.bitwise.right_shift(code_N, characters.BLOCK_SHIFT)
-        block_N = tf.gather(self._index, number_N)
-        within_N = code_N & characters.BLOCK_MASK
-        return tf.gather(self._blocks, block_N + within_N)
+        return look_up(code_N, self._index, self._blocks)
 
     def _cut_rare(self, code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Pretokens:
         """Cut a batch in which characters are deleted, become several or change order."""
@@ -202,6 +199,14 @@ def cut_plain(code_N: tf.Tensor, entry_N: tf.Tensor, splits_B: tf.Tensor) -> Pre
     none_stripped = tf.zeros([0], tf.bool)
     outputs = output_M, source_M, splits
     return Pretokens(*outputs, first_P, last_P, kind_P, space_before_P, none_stripped)
+
+
+def look_up(code_N: tf.Tensor, index: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
+    """Find the entry of each code point in a `CharacterTable`; int32 [N] -> [N]."""
+    number_N = tf.bitwise.right_shift(code_N, characters.BLOCK_SHIFT)
+    block_N = tf.gather(index, number_N)
+    within_N = code_N & characters.BLOCK_MASK
+    return tf.gather(blocks, block_N + within_N)
 
 
 def class_of(entry_N: tf.Tensor) -> tf.Tensor:

@@ -25,8 +25,10 @@ from tfner.safeio.sources import check_inside
 from tfner.tokenizers import sentencepiece_proto as proto
 from tfner.tokenizers.charsmap import check_charsmap
 from tfner.tokenizers.vocabulary import (
+    ANY_KIND,
     check_piece,
     check_vocabulary_fits,
+    class_name,
     is_bert_class,
     read_config,
     refusal,
@@ -38,8 +40,6 @@ SENTENCEPIECE_FILES = (MODEL_FILE, "tokenizer_config.json", "config.json")
 LARGEST_MODEL = 64 << 20  # bytes
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token")
 FIRST_PIECES = (("<unk>", proto.UNKNOWN), ("<s>", proto.CONTROL), ("</s>", proto.CONTROL))
-# Classes of transformers that name no kind of tokenizer: the file of the model tells.
-ANY_KIND = ("", "PreTrainedTokenizer")
 EXPECTED_FLAGS = {
     "trainer_spec": {"treat_whitespace_as_suffix": False, "byte_fallback": False},
     "normalizer_spec": {
@@ -85,8 +85,14 @@ class PieceLayout:
 
 LAYOUTS = {
     "XLMRobertaTokenizer": PieceLayout(before=("<s>", "<pad>", "</s>", "<unk>"), shift=1),
+    # The model's own <s> and </s> are the ones that count: 5 and 6.
+    "CamembertTokenizer": PieceLayout(
+        before=("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"), shift=4
+    ),
 }
 DEFAULT_LAYOUT = "XLMRobertaTokenizer"
+# `model_type` → the class of its tokenizer, where old files name none and it is not XLM-R's.
+OF_MODELS = {"camembert": "CamembertTokenizer"}
 
 
 @dataclass(frozen=True)
@@ -108,21 +114,12 @@ class SentencePieceModel:
 
 def is_sentencepiece(folder: Path) -> bool:
     """Tell whether a checkpoint folder has a tokenizer of SentencePiece's, by class or by file."""
+    check_inside(folder, SENTENCEPIECE_FILES)
     kind = class_name(folder)
     if kind in LAYOUTS:
         return True
     has_vocab_txt = (folder / "vocab.txt").is_file()
     return (folder / MODEL_FILE).is_file() and not has_vocab_txt and not is_bert_class(kind)
-
-
-def class_name(folder: Path) -> str:
-    """Give the class of transformers that tokenizer_config.json names, else config.json."""
-    check_inside(folder, SENTENCEPIECE_FILES)
-    for name in ("tokenizer_config.json", "config.json"):
-        named = read_config(folder, name).get("tokenizer_class")
-        if named:
-            return str(named).removesuffix("Fast")
-    return ""
 
 
 def read_sentencepiece(folder: Path) -> SentencePieceModel:
@@ -132,6 +129,7 @@ def read_sentencepiece(folder: Path) -> SentencePieceModel:
         ModelError: there is no model, it is damaged, of another kind, of a family that is not
             known, or has more pieces than the encoder.
     """
+    check_inside(folder, SENTENCEPIECE_FILES)
     layout = find_layout(folder)
     path = folder / MODEL_FILE
     if not path.is_file():
@@ -149,14 +147,15 @@ def read_sentencepiece(folder: Path) -> SentencePieceModel:
 
 
 def find_layout(folder: Path) -> PieceLayout:
-    """Find the layout of the class that a folder names; without a name it is XLM-R's.
+    """Find the layout of the class that a folder names; without a name the model's, or XLM-R's.
 
     Raises:
         ModelError: the class is of a family that is not known.
     """
     kind = class_name(folder)
     if kind in ANY_KIND:
-        kind = DEFAULT_LAYOUT
+        model = str(read_config(folder, "config.json").get("model_type"))
+        kind = OF_MODELS.get(model, DEFAULT_LAYOUT)
     if kind not in LAYOUTS:
         names = ", ".join(LAYOUTS)
         expected = f"a tokenizer of a known family beside {MODEL_FILE} ({names})"

@@ -30,6 +30,8 @@ OVERRULED = (
     "%s: says %s; transformers' %s goes by tokenizer_config.json and its own defaults, "
     "and so does tfner: %s. Say %s in tokenizer_config.json if the file is right"
 )
+# Classes of transformers that name no kind of tokenizer: the files tell.
+ANY_KIND = ("", "PreTrainedTokenizer")
 LONGEST_PIECE = 10_000  # characters; a vocabulary of one line is no vocabulary
 LARGEST_VOCABULARY = 64 << 20  # bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,7 +42,8 @@ OF_FILES = {"Unigram": "Unigram, which is read from sentencepiece.bpe.model"}
 TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a text"}
 SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
 TOKENIZER_JSON = "tokenizer.json"
-TOKENIZER_FILES = ("vocab.txt", TOKENIZER_JSON, "tokenizer_config.json", "config.json")
+CONFIGS = ("tokenizer_config.json", "config.json")
+TOKENIZER_FILES = ("vocab.txt", TOKENIZER_JSON, *CONFIGS)
 # our name of a setting → its name in tokenizer_config.json, in the normalizer of tokenizer.json
 NORMALIZER_SETTINGS = {
     "lowercase": ("do_lower_case", "lowercase"),
@@ -115,6 +118,19 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     return read_json(folder, name) or {}
 
 
+def class_name(folder: Path) -> str:
+    """Give the class of transformers that tokenizer_config.json names, else config.json.
+
+    Without the `Fast` at its end; empty if neither names one.
+    """
+    check_inside(folder, CONFIGS)
+    for name in CONFIGS:
+        named = read_config(folder, name).get("tokenizer_class")
+        if named:
+            return str(named).removesuffix("Fast")
+    return ""
+
+
 def read_vocabulary(
     folder: Path, saved: dict[str, Any] | None, configs: tuple[dict[str, Any], ...]
 ) -> tuple[str, ...]:
@@ -166,16 +182,21 @@ def saved_vocabulary(path: Path, saved: dict[str, Any]) -> tuple[str, ...]:
     """List the pieces in tokenizer.json by id, after a check that it is BERT's kind."""
     check_kind(path, saved)
     model = saved["model"]
-    vocabulary = model.get("vocab")
+    return pieces_by_id(path, "model.vocab", model.get("vocab"))
+
+
+def pieces_by_id(path: Path, name: str, vocabulary: Any) -> tuple[str, ...]:
+    """List the pieces of an object that gives each its id; `name` is the object's in messages."""
     if not isinstance(vocabulary, dict) or not all(type(id) is int for id in vocabulary.values()):
-        expected = "model.vocab to be an object, which gives each piece a whole number"
+        expected = f"{name} to be an object, which gives each piece a whole number"
         got = show(vocabulary)
         raise refusal(path, expected, got)
-    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-        expected = "expected model.vocab to give the ids from 0 up, each to one piece"
-        raise ModelError(f"{path}: {expected}")
+    for number, id in enumerate(sorted(vocabulary.values())):
+        if id != number:
+            got = f"{id} for two" if id < number else f"none for {number}"
+            raise refusal(path, f"{name} to give the ids from 0 up, each to one piece", got)
     for piece, id in vocabulary.items():
-        where = f"{path}: model.vocab, id {id}"
+        where = f"{path}: {name}, id {id}"
         check_piece(piece, where)
     return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
 

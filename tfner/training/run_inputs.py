@@ -110,6 +110,7 @@ def load_run_inputs(
     does not cost it.
     """
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
+    check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     tokenizer = open_tokenizer(checkpoint)
     splits = read_splits(settings)
     labels = find_labels(settings, splits)
@@ -122,7 +123,6 @@ def load_run_inputs(
     if splits.prepared is not None:
         check_same_encoding(settings, labels, tokenizer, splits.prepared)
         corpora["train"] = splits.prepared
-    check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
     inputs.teachers = teachers
     if writes:

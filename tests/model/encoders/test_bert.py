@@ -14,7 +14,7 @@ import tensorflow as tf
 import tiny
 
 from tfner.exceptions import ModelError
-from tfner.model.encoders.bert import build_tf_bert
+from tfner.model.encoders.bert_checkpoint import build_tf_bert
 from tfner.model.encoders.checkpoints import resolve_checkpoint
 from tfner.model.encoders.families import build_encoder
 
@@ -237,8 +237,8 @@ def without(name):
         ),
         (
             prefixed,
-            {"model_type": "roberta"},
-            r"config\.json: expected model_type bert, got roberta",
+            {"model_type": "gpt2"},
+            r"config\.json: expected model_type bert, .* or xlm-roberta, got gpt2$",
         ),
         (
             prefixed,

@@ -1,17 +1,8 @@
-"""Build BERT from a checkpoint, and run it.
-
-No other module touches transformers' TensorFlow classes; an export does not need them.
-
-`TFBertModel.from_pretrained` of transformers 4.57 fails on safetensors files written by PyTorch,
-which is what most checkpoints hold, so those are read here tensor by tensor and checked name by
-name.
-"""
+"""Build BERT from a checkpoint of one of its families, and run it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,18 +11,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.exceptions import ModelError
-from tfner.model.encoders import bert_config, bert_weights, weight_files
+from tfner.model.encoders import bert_weights
+from tfner.model.encoders.bert_checkpoint import build_tf_bert, check_checkpoint
 from tfner.model.encoders.encoder import Encoder, EncoderInput
 from tfner.model.encoders.families import Family, register
 from tfner.model.encoders.fused import FusedPass
 from tfner.model.encoders.partial_embedding import PartialEmbedding
 from tfner.model.export_copy import ExportCopy
 from tfner.model.keras_internals import SeedSource
-from tfner.safeio.printable import first_line
-from tfner.safeio.sources import check_inside
-
-OF_THE_ENCODER = re.compile(r"(^|/)(embeddings|encoder)(/|$)")  # in the names of a tf_model.h5
+from tfner.safeio.bert_families import BERT_FAMILIES
 
 
 class BertEncoder(Encoder):
@@ -50,6 +38,7 @@ class BertEncoder(Encoder):
         self.hidden_size = bert.config.hidden_size
         self.max_positions = bert.config.max_position_embeddings
         self.initializer_range = bert.config.initializer_range
+        self._family = bert.config.family
         self._partial: PartialEmbedding | None = None
         self._fused: FusedPass | None = None
         self._seeds: SeedSource | None = None
@@ -91,11 +80,17 @@ class BertEncoder(Encoder):
 
     @property
     def trainable_weights(self) -> list[tf.Variable]:
-        """List BERT's own, without the table where a copy of some of its rows is trained."""
+        """List BERT's own, without the table where a copy of some of its rows is trained.
+
+        Nor are there token types where the checkpoint has none: theirs stay zeros.
+        """
         weights = self.bert.trainable_weights
-        if self._partial is None:
-            return weights
-        return [weight for weight in weights if weight is not self.word_embeddings]
+        left_out = []
+        if self._partial is not None:
+            left_out.append(self.word_embeddings)
+        if not BERT_FAMILIES[self._family].has_token_types:
+            left_out.append(self.bert.embeddings.token_type_embeddings)
+        return [weight for weight in weights if not any(weight is other for other in left_out)]
 
     @property
     def weights(self) -> list[tf.Variable]:
@@ -143,119 +138,5 @@ def build_bert(folder: Path, pretrained: bool, implementation: str = "fused") ->
     return BertEncoder(model.bert, implementation)
 
 
-def build_tf_bert(folder: Path, pretrained: bool) -> keras.Model:
-    """Build transformers' own model, without a pooler; raises as `build_bert`."""
-    from transformers import TFBertModel
-
-    config, files = check_checkpoint(folder, pretrained)
-    with errors_alone():
-        try:
-            model = TFBertModel(config, add_pooling_layer=False)
-            model(model.dummy_inputs)
-        except (ValueError, TypeError, KeyError, AttributeError, tf.errors.OpError) as error:
-            where = f"{folder / 'config.json'}: no BERT can be built from it"
-            raise ModelError(f"{where}: {first_line(error)}") from None
-        if pretrained:
-            load_weights(model, files, folder)
-    return model
-
-
-def check_checkpoint(folder: Path, pretrained: bool) -> tuple[Any, list[Path]]:
-    """Check a checkpoint before anything is built from it.
-
-    Returns:
-        Its BertConfig, and the files of its weights; none if they are not wanted.
-
-    Raises:
-        ModelError: as `build_bert`.
-    """
-    config = read_config(folder)
-    numbers = bert_config.count_weights(config)
-    path = folder / "config.json"
-    bert_config.check_count(path, numbers)
-    if not pretrained:
-        return config, []
-    files = weight_files.find_weights(folder)
-    weight_files.check_weights(files, numbers, folder)
-    return config, files
-
-
-@contextmanager
-def errors_alone() -> Iterator[None]:
-    """Keep transformers from advising against its TensorFlow classes and listing heads left out."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
-def read_config(folder: Path) -> Any:
-    """Read the BertConfig of a checkpoint folder."""
-    from transformers import BertConfig
-
-    check_inside(folder, ["config.json"])
-    path = folder / "config.json"
-    settings = bert_config.read_bert_config(path)
-    return BertConfig(**settings)
-
-
-def load_weights(model: keras.Model, files: list[Path], folder: Path) -> None:
-    """Fill a TFBertModel from the files of its folder."""
-    if files[0].name == weight_files.TENSORFLOW:
-        load_tensorflow_file(model, folder)
-    else:
-        tensors = weight_files.TensorFiles(files)
-        tensors.keep("bert.")
-        load_pytorch_tensors(model, tensors, folder)
-
-
-def load_pytorch_tensors(
-    model: keras.Model, tensors: weight_files.TensorFiles, folder: Path
-) -> None:
-    """Fill a TFBertModel from tensors by PyTorch's names, with or without the prefix `bert.`."""
-    from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf2_model
-
-    names = ("allow_missing_keys", "output_loading_info", "skip_logger_warnings")
-    options = dict.fromkeys(names, True)
-    try:
-        _, info = load_pytorch_state_dict_in_tf2_model(model, tensors, **options)
-    except (ValueError, tf.errors.OpError) as error:
-        reason = first_line(error)
-        message = f"{folder}: weights of another shape than config.json says: {reason}"
-        raise ModelError(message) from None
-    check_keys(folder, info["missing_keys"], info["unexpected_keys"])
-
-
-def load_tensorflow_file(model: keras.Model, folder: Path) -> None:
-    """Fill a TFBertModel from the folder's tf_model.h5."""
-    from transformers import TFBertModel
-
-    options: dict[str, Any] = {"config": model.config, "add_pooling_layer": False}
-    options |= {"output_loading_info": True, "local_files_only": True}
-    try:
-        loaded, info = TFBertModel.from_pretrained(folder, **options)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        where = f"{folder / 'tf_model.h5'}: damaged, or of another shape than config.json says"
-        raise ModelError(f"{where}: {first_line(error)}") from None
-    unexpected = [name for name in info["unexpected_keys"] if OF_THE_ENCODER.search(name)]
-    missing = info["missing_keys"]
-    check_keys(folder, missing, unexpected)
-    model.set_weights(loaded.get_weights())
-
-
-def check_keys(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-    """Refuse weights of which one is not there or one has no place: they are another encoder's."""
-    for what, keys in {"are missing": missing, "have no place in it": unexpected}.items():
-        names = sorted(keys)
-        if names:
-            first_names = names[:3]
-            examples = ", ".join(first_names)
-            found = f"{len(names)} {what}, for example {examples}"
-            raise ModelError(f"{folder}: not the weights of this encoder: {found}")
-
-
-register(Family("bert", check_checkpoint, build_bert))
+for _name in BERT_FAMILIES:
+    register(Family(_name, check_checkpoint, build_bert))

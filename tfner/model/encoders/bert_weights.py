@@ -34,7 +34,9 @@ def read_weights(bert: keras.layers.Layer) -> fused.Weights:
     segment = embeddings.token_type_embeddings[0]
     norm = read_norm(embeddings.LayerNorm)
     layers = tuple(map(read_layer, bert.encoder.layer))
-    return fused.Weights(embeddings.weight, positions, segment, norm, layers)
+    wider = getattr(embeddings, "projection", None)
+    projection = read_dense(wider) if wider is not None else None
+    return fused.Weights(embeddings.weight, positions, segment, norm, projection, layers)
 
 
 def copy_weights(
@@ -43,7 +45,9 @@ def copy_weights(
     """Copy a BERT layer's weights into variables: tables, kernels in `dtype`, others float32."""
     variables: list[tf.Variable] = []
 
-    def copy(value: tf.Tensor) -> tf.Variable:
+    def copy(value: tf.Tensor | None) -> tf.Variable | None:
+        if value is None:
+            return None
         value = tf.cast(value, dtype if value.shape.rank == 2 else tf.float32)
         variable = tf.Variable(value, trainable=False)
         variables.append(variable)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from tfner.exceptions import ModelError
 from tfner.model.encoders.encoder import Encoder
+from tfner.safeio.bert_families import list_names
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 
@@ -53,8 +54,7 @@ def find_family(folder: Path) -> Family:
     name = config.get("model_type", "bert")
     if not isinstance(name, str) or name not in FAMILIES:
         got = name if isinstance(name, str) else show(name)
-        names = sorted(FAMILIES)
-        known = " or ".join(names)
+        known = list_names(FAMILIES)
         raise ModelError(f"{path}: expected model_type {known}, got {got}")
     return FAMILIES[name]
 

@@ -62,14 +62,15 @@ class LayerWeights(NamedTuple):
 class Weights(NamedTuple):
     """Hold the weights of a BERT without pooler."""
 
-    words: tf.Tensor  # [vocabulary, H]
-    positions: tf.Tensor  # [max positions, H]
-    segment: tf.Tensor  # [H], the embedding of the first text of two: a tagger has one
+    words: tf.Tensor  # [vocabulary, E], where E is H if nothing projects
+    positions: tf.Tensor  # [max positions, E]
+    segment: tf.Tensor  # [E], the embedding of the first text of two: a tagger has one
     norm: Norm
+    projection: Dense | None  # from E to H, in ELECTRAs with narrow embeddings
     layers: tuple[LayerWeights, ...]
 
     def words_of(self, ids_N: tf.Tensor) -> tf.Tensor:
-        """Look up word embeddings; int32 [N] -> [N, H]."""
+        """Look up word embeddings; int32 [N] -> [N, E]."""
         return tf.gather(self.words, ids_N)
 
 
@@ -153,12 +154,15 @@ class FusedPass:
         pieces = Pieces(layout, bias_B1QT, ops)
         ids_N = layout.gather(tf.reshape(ids_BT, [-1]))
         look_up = look_up or weights.words_of
-        words_NH = look_up(ids_N)
-        position_NH = look_up_positions(weights.positions, positions_BT, layout)
-        x_NH = to_float32(words_NH)
-        x_NH += to_float32(position_NH)
-        x_NH += to_float32(weights.segment)
-        x_NH = ops.embedding(x_NH, *weights.norm, seeds[0])
+        words_NE = look_up(ids_N)
+        position_NE = look_up_positions(weights.positions, positions_BT, layout)
+        x_NE = to_float32(words_NE)
+        x_NE += to_float32(position_NE)
+        x_NE += to_float32(weights.segment)
+        x_NH = ops.embedding(x_NE, *weights.norm, seeds[0])
+        if weights.projection is not None:
+            cast_NE = self._cast(x_NH)
+            x_NH = weights.projection(cast_NE)
         # Training op by op hands float32 on: its gradients are three times as exact, in the same
         # time.
         is_wide = training and not compiled

@@ -96,8 +96,7 @@ def count_numbers(path: Path) -> int:
 class TensorFiles:
     """Read the tensors of the encoder one by one, by PyTorch's names, without those of its heads.
 
-    All at once they would need the memory of a second model. It has of an open safetensors file
-    what transformers asks one for.
+    All at once they would need the memory of a second model.
 
     Raises:
         ModelError: a file is damaged.
