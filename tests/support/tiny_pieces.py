@@ -140,3 +140,15 @@ def hugging_face(folder: Path, kind: type = XLMRobertaTokenizerFast) -> tokenize
             vocabulary[number][0] = f"{NOWHERE}{number}"
     state |= {"added_tokens": [], "post_processor": None}
     return tokenizers.Tokenizer.from_str(json.dumps(state))
+
+
+def add_tokenizer(folder: Path, tokenizer_class: str) -> None:
+    """Write the files of a small tokenizer into a checkpoint: pieces of this model or of `tiny`."""
+    settings: dict[str, Any] = {"tokenizer_class": tokenizer_class}
+    if tokenizer_class in ("XLMRobertaTokenizer", "CamembertTokenizer"):
+        (folder / MODEL_FILE).write_bytes(model_bytes())
+    else:
+        vocabulary = "\n".join(tiny.vocabulary())
+        (folder / "vocab.txt").write_text(vocabulary, encoding="utf-8")
+        settings["do_lower_case"] = True
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))

@@ -6,12 +6,10 @@ Each takes as long as a training and two exports do, so they are marked slow.
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from pathlib import Path
 
 import pytest
-import tiny
 import tiny_pieces
 import yaml
 from rich.console import Console
@@ -42,13 +40,7 @@ def write_checkpoint(name: str, folder: Path) -> Path:
     """A family's weights with a tokenizer of its kind, as small."""
     shutil.copytree(FIXTURES / name, folder)
     kind, *_ = FAMILIES[name]
-    settings = {"tokenizer_class": kind}
-    if name in ("xlm-roberta", "camembert"):
-        (folder / tiny_pieces.MODEL_FILE).write_bytes(tiny_pieces.model_bytes())
-    else:
-        (folder / "vocab.txt").write_text("\n".join(tiny.vocabulary()), encoding="utf-8")
-        settings["do_lower_case"] = True
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    tiny_pieces.add_tokenizer(folder, kind)
     return folder
 
 
