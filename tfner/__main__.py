@@ -13,6 +13,7 @@ from tfner import __version__
 from tfner.beam import beam
 from tfner.commands import new_app, run_app, with_log_option
 from tfner.compare import compare
+from tfner.cross_validate import cross_validate
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
@@ -26,6 +27,7 @@ from tfner.tune import tune
 COMMANDS = (
     train,
     tune,
+    cross_validate,
     prepare,
     evaluate,
     compare,

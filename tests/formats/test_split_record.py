@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     splits = {"train": [0, 2], "dev": [1]}
     texts = hash_texts(documents)
     reading = ReadSettings(scheme="IOB2")
-    record = SplitRecord("a.conll", reading, 7, {"train": 0.7, "dev": 0.3}, texts, splits)
+    record = SplitRecord("a.conll", reading, 7, {"train": 0.7, "dev": 0.3}, texts, "", splits)
     record.write(tmp_path, documents)
     return tmp_path
 

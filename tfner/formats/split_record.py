@@ -32,7 +32,7 @@ class SplitRecord:
         source, reading: what was divided, and how it is read.
         seed: of the division.
         asked: share of each split, a fraction.
-        texts: a hash of the texts, in their order.
+        texts: a hash of the texts, in their order; `content` is one of ids, words and marks too.
         splits: of each split the numbers of its documents, from 0 in the order of the source.
         path: where it was read from.
     """
@@ -42,6 +42,7 @@ class SplitRecord:
     seed: int
     asked: Mapping[str, float]
     texts: str
+    content: str
     splits: Mapping[str, Sequence[int]]
     path: Path = Path(SPLITS)
 
@@ -61,19 +62,20 @@ class SplitRecord:
             reading = dict(values["reading"])
             seed = int(values["seed"])
             texts = str(values["texts"])
+            content = str(values["content"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             expected = "expected the record of splits that a run writes"
             raise DataError(f"{path}: {expected}, got {show(str(error))}") from None
         source = sources[0] if len(sources) == 1 else sources
         settings = validate(reading, ReadSettings, str(path))
-        return cls(source, settings, seed, asked, texts, splits, path)
+        return cls(source, settings, seed, asked, texts, content, splits, path)
 
     def write(self, folder: Path, documents: Sequence[Document]) -> None:
         """Write the record, with number and id of each document."""
         sources = [self.source] if isinstance(self.source, str) else list(self.source)
         values: dict[str, Any] = {"source": sources, "seed": self.seed, "asked": dict(self.asked)}
         values["reading"] = self.reading.model_dump(mode="json")
-        values["texts"] = self.texts
+        values |= {"texts": self.texts, "content": self.content}
         values["documents"] = len(documents)
         values["splits"] = {
             split: [[number, documents[number].id] for number in numbers]
@@ -130,5 +132,15 @@ def hash_texts(documents: Iterable[Document]) -> str:
     digest = hashlib.sha256()
     for document in documents:
         line = json.dumps(document.text) + "\n"
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def hash_documents(documents: Iterable[Document]) -> str:
+    """Hash documents with their ids, words and marks, in their order."""
+    digest = hashlib.sha256()
+    for document in documents:
+        entities = [(entity.start, entity.end, entity.label) for entity in document.entities]
+        line = json.dumps([document.id, document.text, document.words, entities]) + "\n"
         digest.update(line.encode())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 from tfner.config import RunSettings
 from tfner.documents import Document
 from tfner.exceptions import DataError
+from tfner.formats.split_record import hash_documents
 from tfner.monitoring.machine import memory_of_machine, processor_features, processor_name
 from tfner.safeio.sources import (
     PREPARED,
@@ -192,13 +193,4 @@ def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    return digest.hexdigest()
-
-
-def hash_documents(documents: Iterable[Document]) -> str:
-    digest = hashlib.sha256()
-    for document in documents:
-        entities = [(entity.start, entity.end, entity.label) for entity in document.entities]
-        line = json.dumps([document.id, document.text, document.words, entities]) + "\n"
-        digest.update(line.encode())
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
-from tfner.formats.split_record import SplitRecord, hash_texts
+from tfner.formats.split_record import SplitRecord, hash_documents, hash_texts
 from tfner.safeio.sources import Source, name_source
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,10 @@ class Division:
     record: SplitRecord
     documents: dict[str, list[Document]]
     ledgers: dict[str, Ledger]
+
+    def content(self) -> str:
+        """Hash the documents with their marks, as the record does."""
+        return hash_documents(self.pool.documents)
 
     def write_record(self, folder: Path) -> None:
         """Write the record into a folder."""
@@ -85,7 +89,8 @@ def divide(pool: Pool, shares: Mapping[str, float], seed: int) -> Division:
         where = name_source(pool.source)
         raise DataError(f"{where}: cannot be divided into {asked}: {error}") from None
     texts = hash_texts(documents)
-    record = SplitRecord(pool.source, pool.reading, seed, shares, texts, splits)
+    content = hash_documents(documents)
+    record = SplitRecord(pool.source, pool.reading, seed, shares, texts, content, splits)
     return apply_record(pool, record)
 
 
