@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -343,15 +344,62 @@ def load_with_tuning(
 
     That group is no setting of a run: `tfner.tune` checks it, every other command passes it over.
     """
-    values = read_yaml(Path(path))
-    for notice in rename_old_keys(values):
-        logger.warning("%s: %s", path, notice)
-    for override in overrides:
-        apply_override(values, override)
-    tuning = values.pop(TUNING, None)
-    settings = validate(values, RunSettings, str(path))
+    settings, tuning = resolve_settings(path, overrides)
     check_inputs(settings)
     return settings, tuning
+
+
+def resolve_settings(
+    given: str | os.PathLike[str] | Mapping[str, Any] | RunSettings,
+    overrides: Sequence[str] = (),
+    data: Mapping[str, Source] = MappingProxyType({}),
+) -> tuple[RunSettings, Any]:
+    """Make settings of a file, a dict or other settings, without a look at the data files.
+
+    Args:
+        data: sources by split, in the place of those that the settings name.
+
+    Returns:
+        The settings, and what stands under `tune`.
+
+    Raises:
+        ConfigError: a key is unknown, or a value of the wrong type.
+    """
+    source = "settings"
+    if isinstance(given, RunSettings):
+        values = given.model_dump(mode="json", exclude_unset=True)
+    elif isinstance(given, Mapping):
+        values = copy_values(given)
+    elif isinstance(given, (str, os.PathLike)):
+        source = os.fspath(given)
+        values = read_yaml(Path(source))
+    else:
+        expected = "expected the path of a YAML file, a dict or tfner.Settings"
+        raise ConfigError(f"{source}: {expected}, got {type(given).__name__} {show(given)}")
+    for notice in rename_old_keys(values):
+        logger.warning("%s: %s", source, notice)
+    for override in overrides:
+        apply_override(values, override)
+    if data:
+        values["data"] = {**(values.get("data") or {}), **data}
+    tuning = values.pop(TUNING, None)
+    return validate(values, RunSettings, source), tuning
+
+
+def copy_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy nested settings; paths become texts.
+
+    >>> copy_values({"data": {"train": Path("a.conll")}})
+    {'data': {'train': 'a.conll'}}
+    """
+    copied: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            value = copy_values(value)
+        elif isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        copied[key] = value
+    return copied
 
 
 def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSettings:
