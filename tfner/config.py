@@ -27,7 +27,7 @@ from tfner.safeio.sources import (
     prepared_folder,
     share_of,
 )
-from tfner.safeio.validation import validate
+from tfner.safeio.validation import copy_values, validate
 from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
 from tfner.setting_types import (
     Epochs,
@@ -384,22 +384,6 @@ def resolve_settings(
         values["data"] = {**(values.get("data") or {}), **data}
     tuning = values.pop(TUNING, None)
     return validate(values, RunSettings, source), tuning
-
-
-def copy_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy nested settings; paths become texts.
-
-    >>> copy_values({"data": {"train": Path("a.conll")}})
-    {'data': {'train': 'a.conll'}}
-    """
-    copied: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            value = copy_values(value)
-        elif isinstance(value, os.PathLike):
-            value = os.fspath(value)
-        copied[key] = value
-    return copied
 
 
 def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSettings:

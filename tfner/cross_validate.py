@@ -37,7 +37,10 @@ def cross_validate(
     The same command goes on with one that was stopped.
     """
     settings = load_settings(config, overrides or ())
-    folder = folder_of(settings) if to is None else FoldsFolder(to)
+    folder = folder_of(settings)
+    if to is not None:
+        folder = FoldsFolder(to)
+    goes_on = f"{folder.path}: the same command goes on"
     console = messages()
     try:
         with terminable(), said_once():
@@ -45,12 +48,14 @@ def cross_validate(
                 settings, folder, folds, console, train_with_tensorflow, overwrite=overwrite
             )
     except KeyboardInterrupt:
-        console.print(f"interrupted: {folder.path}: the same command goes on")
+        console.print(f"interrupted: {goes_on}")
         raise
     except Terminated as stopped:
-        raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None
-    summary.print_table(output())
-    output().print(f"predictions of all documents: {folder.predictions}")
+        reason = str(stopped)
+        raise Terminated(reason or goes_on) from None
+    results = output()
+    summary.print_table(results)
+    results.print(f"predictions of all documents: {folder.predictions}")
 
 
 def train_with_tensorflow(settings: RunSettings, held_out: HeldOut, folder: FoldsFolder) -> None:
@@ -58,7 +63,8 @@ def train_with_tensorflow(settings: RunSettings, held_out: HeldOut, folder: Fold
     load_tensorflow()
     from tfner.training.folds.train_fold import train_fold
 
-    train_fold(settings, held_out, folder, messages())
+    console = messages()
+    train_fold(settings, held_out, folder, console)
 
 
 if __name__ == "__main__":

@@ -52,11 +52,13 @@ def make_doc(
         raise MissingExtraError("spacy", "spacy", "Document.to_spacy") from None
     language = spacy.blank(LANGUAGE) if nlp is None else nlp
     if words is None:
-        words = read_words(language.make_doc(text))
+        found = language.make_doc(text)
+        words = read_words(found)
     spans = [strip_span(text, entity) for entity in entities]
     spans = [span for span in spans if span.start < span.end]
     tokens, spaces = cut_tokens(text, words, spans)
-    doc = spacy.tokens.Doc(language.vocab, words=tokens, spaces=spaces)
+    new_doc = spacy.tokens.Doc
+    doc = new_doc(language.vocab, words=tokens, spaces=spaces)
     found = [doc.char_span(span.start, span.end, span.label) for span in spans]
     if is_flat(spans):
         doc.ents = found

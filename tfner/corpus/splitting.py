@@ -58,14 +58,18 @@ def split_documents(
         DataError: there are fewer groups and texts than splits.
     """
     units = unite(documents)
-    if len(units) < len(shares):
-        raise DataError(describe_too_few(documents, units, len(shares)))
+    needed = len(shares)
+    if len(units) < needed:
+        reason = describe_too_few(documents, units, needed)
+        raise DataError(reason)
     order = rarest_first(units, seed)
     balance = Balance(shares, units)
-    for index, unit in enumerate(order):
-        left = len(order) - index
-        split = balance.choose(unit, left)
+    choose = balance.choose
+    left = len(order)
+    for unit in order:
+        split = choose(unit, left)
         balance.add(unit, split)
+        left -= 1
     return {split: sorted(numbers) for split, numbers in balance.numbers.items()}
 
 
@@ -146,18 +150,26 @@ class Balance:
 
     def add(self, unit: Unit, split: str) -> None:
         """Give a unit to a split."""
-        self.numbers[split] += unit.numbers
-        self._has[split].update(unit.counts)
+        numbers = self.numbers[split]
+        numbers += unit.numbers
+        counts = self._has[split]
+        counts.update(unit.counts)
 
     def _has_room(self, split: str, unit: Unit) -> bool:
-        most = math.ceil(self._should_have[split][DOCUMENTS] - TINY)
-        return len(self.numbers[split]) + unit.size <= most
+        share = self._should_have[split]
+        most = share[DOCUMENTS] - TINY
+        numbers = self.numbers[split]
+        size = len(numbers) + unit.size
+        return size <= math.ceil(most)
 
     def _added_distance(self, split: str, unit: Unit) -> float:
         """Compute by how much a unit brings a split farther from its share, or nearer (below 0)."""
         added = 0.0
+        has = self._has[split]
+        share = self._should_have[split]
         for name, count in unit.counts.items():
-            should_have = self._should_have[split][name]
-            missing = should_have - self._has[split][name]
-            added += count * (count - 2 * missing) / should_have
+            should_have = share[name]
+            missing = should_have - has[name]
+            gain = count - 2 * missing
+            added += count * gain / should_have
         return added

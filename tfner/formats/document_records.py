@@ -17,7 +17,8 @@ def document_record(document: Document) -> dict[str, Any]:
     """
     record: dict[str, Any] = {"id": document.id, "text": document.text}
     if document.words is not None:
-        record["tokens"] = span_records(document.words)
+        tokens = span_records(document.words)
+        record["tokens"] = tokens
     entities = [(entity.start, entity.end) for entity in document.entities]
     record["entities"] = span_records(entities)
     for marked, entity in zip(record["entities"], document.entities, strict=True):

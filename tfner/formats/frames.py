@@ -37,29 +37,37 @@ def frame_items(frame: Any, name: str, settings: ReadSettings) -> Iterator[Item]
         DataError: there is no column of tags or entities, or a row has no word, text or tag.
     """
     table = Table([], Dialect(","), Path(name), settings)
-    header = Row(0, list(map(str, frame.columns)))
+    names = list(map(str, frame.columns))
+    header = Row(0, names)
+    first = islice(iterate_rows(frame), LOOKED_AT)
     table.has_header = True
-    table.rows = [header, *islice(iterate_rows(frame), LOOKED_AT)]
+    table.rows = [header, *first]
     layout = table.layout()
     for note in layout.notes:
         logger.warning("%s: %s", name, note)
     if layout.tag is None:
-        columns = ", ".join(map(repr, layout.names))
+        names = map(repr, layout.names)
+        columns = ", ".join(names)
         expected = "expected a column of tags or entities"
         raise DataError(f"{name}: {expected}, found none among {columns}; set tag_column")
+    path = Path(name)
     rows = checked_rows(frame, layout, name)
     if layout.a_token_a_row:
-        for sentence in cut_sentences(rows, layout, Path(name)):
-            where = f"{name}[{sentence.lines[0]}]"
-            record = {"tokens": sentence.words, "tags": sentence.tags}
+        for sentence in cut_sentences(rows, layout, path):
+            first = sentence.lines[0]
+            where = f"{name}[{first}]"
+            record: dict[str, Any] = {}
+            record["tokens"] = sentence.words
+            record["tags"] = sentence.tags
             yield Item(record, where, where)
         return
     others = other_columns(layout)
     for row in rows:
         where = f"{name}[{row.line}]"
         record = to_record(row, layout, where, True)
+        cells = row.cells
         for other, column in others.items():
-            record[other] = row.cells[column]
+            record[other] = cells[column]
         yield Item(record, where, where)
 
 
@@ -122,4 +130,6 @@ def is_missing(value: Any) -> bool:
 def to_plain(value: Any) -> Any:
     """Make what JSON can hold of arrays and scalars of NumPy; write anything else as text."""
     to_list = getattr(value, "tolist", None)
-    return str(value) if to_list is None else to_list()
+    if to_list is None:
+        return str(value)
+    return to_list()

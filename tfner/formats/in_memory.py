@@ -53,7 +53,8 @@ def read_given(
     Raises:
         DataError: it is something else, or a record has none of the known shapes.
     """
-    items = list(given_items(data, name, settings))
+    given = given_items(data, name, settings)
+    items = list(given)
     documents = RecordReader(lambda: items, settings, ledger).documents()
     return (trim_borders(each, name, settings.strict, ledger) for each in documents)
 
@@ -64,11 +65,11 @@ def given_items(data: Given, name: str, settings: ReadSettings) -> Iterator[Item
     Raises:
         DataError: as `read_given`.
     """
-    for item in raw_items(data, name, settings):
-        value = plain_record(item.value, item.where)
+    for raw, where, id in raw_items(data, name, settings):
+        value = plain_record(raw, where)
         if isinstance(value, dict) and not parse_id(value):
-            value["id"] = item.id
-        yield Item(value, item.where, item.id)
+            value["id"] = id
+        yield Item(value, where, id)
 
 
 def raw_items(data: Any, name: str, settings: ReadSettings) -> Iterator[Item]:
@@ -76,10 +77,13 @@ def raw_items(data: Any, name: str, settings: ReadSettings) -> Iterator[Item]:
     if is_a(data, "pandas", "DataFrame"):
         return frame_items(data, name, settings)
     if is_a(data, "datasets", "Dataset") or is_a(data, "datasets", "IterableDataset"):
-        return record_items(data, class_names_of(data), name, name)
+        class_names = class_names_of(data)
+        return record_items(data, class_names, name, name)
     if is_a(data, "datasets", "DatasetDict"):
-        splits = ", ".join(map(show, data))
-        raise DataError(f"{name}: expected one split of a dataset, got several: {splits}")
+        splits = map(show, data)
+        got = ", ".join(splits)
+        expected = "expected one split of a dataset"
+        raise DataError(f"{name}: {expected}, got several: {got}")
     if isinstance(data, (str, bytes, Mapping, Document)) or not isinstance(data, Iterable):
         raise DataError(f"{name}: expected {KINDS}, got {describe(data)}")
     return list_items(data, name)
@@ -102,9 +106,12 @@ def list_items(data: Iterable[Any], name: str) -> Iterator[Item]:
 
 def is_a(data: Any, module: str, name: str) -> bool:
     """Tell an object of a class of a library that may not be imported."""
-    loaded = sys.modules.get(module)
+    modules = sys.modules
+    loaded = modules.get(module)
     kind = getattr(loaded, name, None)
-    return kind is not None and isinstance(data, kind)
+    if kind is None:
+        return False
+    return isinstance(data, kind)
 
 
 def describe(value: Any) -> str:

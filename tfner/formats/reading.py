@@ -193,7 +193,8 @@ def read_recorded(source: str, ledger: Ledger) -> Iterator[Document]:
     documents = []
     for document in read:
         documents.append(document)
-        entries.append(heard.take())
+        own = heard.take()
+        entries.append(own)
     record.check_texts(documents)
     for number in numbers:
         ledger.entries += entries[number]

@@ -67,15 +67,18 @@ class SplitRecord:
             expected = "expected the record of splits that a run writes"
             raise DataError(f"{path}: {expected}, got {show(str(error))}") from None
         source = sources[0] if len(sources) == 1 else sources
-        settings = validate(reading, ReadSettings, str(path))
+        where = str(path)
+        settings = validate(reading, ReadSettings, where)
         return cls(source, settings, seed, asked, texts, content, splits, path)
 
     def write(self, folder: Path, documents: Sequence[Document]) -> None:
         """Write the record, with number and id of each document."""
         sources = [self.source] if isinstance(self.source, str) else list(self.source)
         values: dict[str, Any] = {"source": sources, "seed": self.seed, "asked": dict(self.asked)}
-        values["reading"] = self.reading.model_dump(mode="json")
-        values |= {"texts": self.texts, "content": self.content}
+        reading = self.reading
+        values["reading"] = reading.model_dump(mode="json")
+        values["texts"] = self.texts
+        values["content"] = self.content
         values["documents"] = len(documents)
         values["splits"] = {
             split: [[number, documents[number].id] for number in numbers]
@@ -94,7 +97,8 @@ class SplitRecord:
             known = ", ".join(self.splits)
             raise DataError(f"{self.path}: expected one of the splits {known}, got {show(split)}")
         if split == left_out:
-            return list(self.splits[split])
+            own = self.splits[split]
+            return list(own)
         others = [numbers for name, numbers in self.splits.items() if name != left_out]
         return sorted(number for numbers in others for number in numbers)
 
@@ -131,7 +135,8 @@ def hash_texts(documents: Iterable[Document]) -> str:
     """Hash the texts of documents in their order."""
     digest = hashlib.sha256()
     for document in documents:
-        line = json.dumps(document.text) + "\n"
+        text = json.dumps(document.text)
+        line = text + "\n"
         digest.update(line.encode())
     return digest.hexdigest()
 

@@ -46,13 +46,15 @@ def keep_given(settings: RunSettings, given: Mapping[str, Any]) -> RunSettings:
             raise ConfigError(f"data.format: {expected}, got {settings.data.format}")
         data["format"] = "auto"
     run = settings.run_dir
-    folder = run.with_name(f"{run.name}-data")
+    name = f"{run.name}-data"
+    folder = run.with_name(name)
     for split, content in given.items():
         items = list(given_items(content, split, settings.data))
         check_items(items, split, settings)
         path = write_items(items, split, folder)
         data[split] = str(path)
-    changed = settings.data.model_copy(update=data)
+    before = settings.data
+    changed = before.model_copy(update=data)
     return settings.model_copy(update={"data": changed})
 
 
@@ -67,7 +69,8 @@ def check_items(items: Sequence[Item], split: str, settings: RunSettings) -> Non
 def write_items(items: Sequence[Item], split: str, folder: Path) -> Path:
     """Write records as lines of JSON, into a file that is named by their hash."""
     lines = [json.dumps(item.value) for item in items]
-    text = "\n".join(lines) + "\n"
+    lines.append("")
+    text = "\n".join(lines)
     digest = hashlib.sha256(text.encode()).hexdigest()
     path = folder / f"{split}-{digest[:HASH_LENGTH]}.jsonl"
     if not path.exists():

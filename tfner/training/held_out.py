@@ -64,15 +64,19 @@ def read_pool(data: DataSettings) -> Pool:
     names = set(ReadSettings.model_fields)
     values = data.model_dump(include=names)
     reading = ReadSettings(**values)
-    pool = Pool(source, reading, [], [])
     ledger = Ledger()
+    documents = []
+    entries = []
     for document in read_documents(source, data, ledger):
-        pool.documents.append(document)
-        pool.entries.append(ledger.take())
-    if not pool.documents:
-        raise DataError(f"{name_source(source)}: expected documents for data.train, found none")
-    pool.entries[-1] += ledger.take()  # what stands behind the last document
-    return pool
+        documents.append(document)
+        own = ledger.take()
+        entries.append(own)
+    if not documents:
+        where = name_source(source)
+        raise DataError(f"{where}: expected documents for data.train, found none")
+    last = entries[-1]
+    last += ledger.take()  # what stands behind the last document
+    return Pool(source, reading, documents, entries)
 
 
 def divide(pool: Pool, shares: Mapping[str, float], seed: int) -> Division:
@@ -106,7 +110,8 @@ def apply_record(pool: Pool, record: SplitRecord) -> Division:
         numbers = record.numbers(split)
         division.documents[split] = [pool.documents[number] for number in numbers]
         entries = [entry for number in numbers for entry in pool.entries[number]]
-        division.ledgers[split] = Ledger(entries)
+        ledger = Ledger(entries)
+        division.ledgers[split] = ledger
     return division
 
 
@@ -121,9 +126,11 @@ def hold_out(settings: RunSettings, recorded: Path | None = None) -> Division:
     """
     pool = read_pool(settings.data)
     if recorded is not None:
-        return apply_record(pool, SplitRecord.read(recorded))
+        record = SplitRecord.read(recorded)
+        return apply_record(pool, record)
     shares = settings.data.shares()
-    rest = 1 - sum(shares.values())
+    total = sum(shares.values())
+    rest = 1 - total
     division = divide(pool, {TRAIN: rest, **shares}, settings.seed)
     for split, share in shares.items():
         describe_split(division, split, share)
@@ -139,7 +146,8 @@ def describe_split(division: Division, split: str, share: float) -> None:
     of_entities = f"{entities:,} of {count_entities(every):,} entities"
     taken = f"data.{split}: {100 * share:g}% of data.train: {of_documents}, {of_entities}"
     logger.info("%s", taken)
-    real = len(documents) / len(every)
+    size = len(every)
+    real = len(documents) / size
     if abs(real - share) > FAR * share:
         why = "documents of one group or text stay together"
         logger.warning("%s, which is %.1f%%: %s", taken, 100 * real, why)
@@ -158,7 +166,8 @@ def warn_shared(data: DataSettings, documents: Mapping[str, Sequence[Document]])
         asked = documents.get(split, ())
         shared = sum(bool(each.text.strip()) and each.text in texts for each in asked)
         if asked and sources.get(split) == sources.get(TRAIN):
-            source = name_source(sources[split])
+            own = sources[split]
+            source = name_source(own)
             same = "the same source as data.train, so its score is that of memory"
             logger.warning("data.%s: %s: %s", split, source, same)
         elif shared:

@@ -22,7 +22,7 @@ from tfner.training.folds.folder import FoldsFolder
 from tfner.training.folds.out_of_fold import read_predictions
 from tfner.training.state.run_list import list_runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
 
 

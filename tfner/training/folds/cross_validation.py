@@ -68,8 +68,9 @@ class Summary:
         values: dict[str, Any] = {name: self.spread(name) for name in ("f1", "precision", "recall")}
         values["types"] = {label: self.spread("f1", label) for label in self.pooled.types}
         values["folds"] = [fold.to_dict() for fold in self.folds]
-        values["pooled"] = self.pooled.to_dict()
-        values["tags"] = list(self.tags)
+        pooled = self.pooled
+        values["pooled"] = pooled.to_dict()
+        values["tags"] = self.tags
         return values
 
     def print_table(self, console: Console) -> None:
@@ -124,7 +125,8 @@ def cross_validate(
     """
     check_devices(settings)
     pool = read_pool(settings.data)
-    labels = find_types(settings, pool.documents)
+    documents = pool.documents
+    labels = find_types(settings, documents)
     with locked(folder.path):
         folder.check_content()
         if overwrite:
@@ -151,9 +153,11 @@ def find_types(settings: RunSettings, documents: Sequence[Document]) -> tuple[st
         return settings.labels
     types = {entity.label for document in documents for entity in document.entities}
     if not types:
-        where = name_source(settings.data.train or "")
-        expected = f"expected entities to learn, found none in {len(documents):,} documents"
-        raise DataError(f"{where}: {expected}")
+        source = settings.data.train
+        where = name_source(source or "")
+        count = len(documents)
+        expected = "expected entities to learn"
+        raise DataError(f"{where}: {expected}, found none in {count:,} documents")
     return tuple(sorted(types))
 
 
@@ -186,7 +190,8 @@ def carry_out(
     fold = held_out.fold
     run = folder.run(fold)
     if folder.is_finished(fold):
-        run.check_same(run.keep_former_defaults(settings))
+        settings = run.keep_former_defaults(settings)
+        run.check_same(settings)
         was_trained = False
     else:
         progress.begin(held_out)
@@ -198,7 +203,8 @@ def carry_out(
 
 def score_fold(folder: FoldsFolder, fold: int) -> EntityScores:
     """Score the predictions of a finished fold."""
-    predictions = read_predictions(folder.predictions_of(fold))
+    path = folder.predictions_of(fold)
+    predictions = read_predictions(path)
     return score_entities((each.document.entities, each.predicted) for each in predictions)
 
 
@@ -209,8 +215,10 @@ def write_summary(folder: FoldsFolder, folds: int, tags: tuple[str, ...]) -> Sum
     write_predictions(folder.predictions, (each for fold in everything for each in fold))
     scores = [score_fold(folder, fold) for fold in numbers]
     summary = Summary(scores, sum(scores, EntityScores()), tags)
-    content = json.dumps(summary.to_dict(), ensure_ascii=False, indent=2)
-    write_text_whole(folder.report, content + "\n")
+    values = summary.to_dict()
+    content = json.dumps(values, ensure_ascii=False, indent=2)
+    content += "\n"
+    write_text_whole(folder.report, content)
     return summary
 
 
@@ -233,11 +241,13 @@ class Progress:
     def begin(self, held_out: HeldOut) -> None:
         """Say that a fold begins."""
         self._start = self._clock()
-        documents = f"{len(held_out.documents):,} documents"
-        entities = f"{count_entities(held_out.documents):,} entities"
+        documents = held_out.documents
+        size = len(documents)
+        entities = count_entities(documents)
+        counts = f"{size:,} documents, {entities:,} entities"
         fold = held_out.fold
-        self._console.print(f"fold {fold} of {self._folds}: {documents}, {entities} are held out")
-        log_event("fold_begin", fold=fold, folds=self._folds, documents=len(held_out.documents))
+        self._say(fold, f"{counts} are held out")
+        log_event("fold_begin", fold=fold, folds=self._folds, documents=size)
 
     def end(self, fold: int, scores: EntityScores, *, was_trained: bool) -> None:
         """Say what a fold has scored, and how long the others will take."""
@@ -245,11 +255,19 @@ class Progress:
         self._f1s.append(f1)
         left = ""
         if was_trained:
-            seconds = self._clock() - self._start
+            end = self._clock()
+            seconds = end - self._start
             self._spent.append(seconds)
-            remaining = (self._folds - fold) * statistics.fmean(self._spent)
-            left = f", {timedelta(seconds=round(remaining))} left"
-        own, mean = percents([f1, statistics.fmean(self._f1s)])
+            each = statistics.fmean(self._spent)
+            folds = self._folds - fold
+            remaining = round(folds * each)
+            left = f", {timedelta(seconds=remaining)} left"
+        average = statistics.fmean(self._f1s)
+        own, mean = percents([f1, average])
         when = "" if was_trained else " (finished before)"
-        self._console.print(f"fold {fold} of {self._folds}: F1 {own}{when}; mean {mean}{left}")
+        self._say(fold, f"F1 {own}{when}; mean {mean}{left}")
         log_event("fold_end", fold=fold, folds=self._folds, f1=f1, trained=was_trained)
+
+    def _say(self, fold: int, text: str) -> None:
+        line = f"fold {fold} of {self._folds}: {text}"
+        self._console.print(line)

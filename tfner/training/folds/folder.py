@@ -41,11 +41,14 @@ class FoldsFolder:
 
     def run(self, fold: int) -> RunFolder:
         """Name the run folder of a fold."""
-        return RunFolder(self.path / name_fold(fold))
+        name = name_fold(fold)
+        path = self.path / name
+        return RunFolder(path)
 
     def predictions_of(self, fold: int) -> Path:
         """Name the file of a fold's predictions, which is there once the fold is finished."""
-        return self.run(fold).path / PREDICTIONS
+        run = self.run(fold)
+        return run.path / PREDICTIONS
 
     def is_finished(self, fold: int) -> bool:
         """Tell whether a fold has been trained and has predicted its documents."""
@@ -79,9 +82,9 @@ class FoldsFolder:
         """
         shares = {name_fold(fold): 1 / folds for fold in range(1, folds + 1)}
         if not self.splits.is_file():
-            division = divide(pool, shares, seed)
-            division.write_record(self.path)
-            return division
+            drawn = divide(pool, shares, seed)
+            drawn.write_record(self.path)
+            return drawn
         record = SplitRecord.read(self.path)
         now = SplitRecord(pool.source, pool.reading, seed, shares, "", "", {})
         changed = "; ".join(describe_changes(describe(record), describe(now)))
@@ -121,5 +124,6 @@ def describe(record: SplitRecord) -> dict[str, Any]:
 def folder_of(settings: RunSettings) -> FoldsFolder:
     """Find the folder of a configuration's cross-validation: beside its run's."""
     run = settings.run_dir
-    path = run.with_name(f"{run.name}-folds")
+    name = f"{run.name}-folds"
+    path = run.with_name(name)
     return FoldsFolder(path)

@@ -52,7 +52,8 @@ class OutOfFold:
     def to_record(self) -> dict[str, Any]:
         """Make the object of JSON that is a line of the file."""
         record = document_record(self.document)
-        record |= {"number": self.number, "fold": self.fold}
+        record["number"] = self.number
+        record["fold"] = self.fold
         record["predicted"] = [entity_record(self.document, entity) for entity in self.predicted]
         record["units"] = self.units
         rounded_UK = np.round(self.probabilities.astype(np.float64), DIGITS)
@@ -65,8 +66,9 @@ def write_predictions(path: Path, predictions: Iterable[OutOfFold]) -> None:
     ordered = sorted(predictions, key=lambda each: each.number)
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for each in ordered:
-            line = json.dumps(each.to_record())
-            file.write(line + "\n")
+            record = each.to_record()
+            line = json.dumps(record)
+            file.write(f"{line}\n")
 
 
 def read_predictions(path: Path) -> Iterator[OutOfFold]:

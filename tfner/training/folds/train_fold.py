@@ -39,36 +39,43 @@ def train_fold(
         outcome = train(settings, console)
         if outcome.state == "interrupted":
             raise KeyboardInterrupt
-        tagger = restore_tagger(outcome.folder, settings)
+        run = outcome.folder
+        tagger = restore_tagger(run, settings)
         predictions = predict(tagger, settings, held_out)
     finally:
         # What Keras keeps of the models before would fill the memory.
         keras.backend.clear_session()
         gc.collect()
     # A finished run needs no states to go on from, which are most of what it keeps.
-    shutil.rmtree(outcome.folder.last, ignore_errors=True)
-    write_predictions(folder.predictions_of(held_out.fold), predictions)
+    shutil.rmtree(run.last, ignore_errors=True)
+    path = folder.predictions_of(held_out.fold)
+    write_predictions(path, predictions)
 
 
 def predict(tagger: Tagger, settings: RunSettings, held_out: HeldOut) -> list[OutOfFold]:
     """Find the entities of documents, and how probable each tag is for each unit."""
     documents = held_out.documents
     recognizer = recognizer_of_run(settings, tagger)
-    found = list(recognizer.documents(documents))
+    found = recognizer.documents(documents)
     tokenized = list(tokenize(documents, tagger.tokenizer))
     probabilities = unit_probabilities(tagger, tokenized)
     predictions = []
-    for index, (document, tokens) in enumerate(tokenized):
-        units = document.words
-        if units is None:
-            starts = tokens.unit_start.tolist()
-            units = tuple(zip(starts, tokens.unit_end.tolist(), strict=True))
-        number = held_out.numbers[index]
-        entities = tuple(found[index])
-        said_UK = probabilities[index]
-        one = OutOfFold(document, number, held_out.fold, entities, tuple(units), said_UK)
+    fold = held_out.fold
+    said = zip(tokenized, held_out.numbers, found, probabilities, strict=True)
+    for (document, tokens), number, entities, said_UK in said:
+        units = spans_of_units(document, tokens)
+        one = OutOfFold(document, number, fold, tuple(entities), units, said_UK)
         predictions.append(one)
     return predictions
+
+
+def spans_of_units(document: Document, tokens: TokenRow) -> tuple[tuple[int, int], ...]:
+    """List the given words, or else the units that were found in the text."""
+    if document.words is not None:
+        return document.words
+    starts = tokens.unit_start.tolist()
+    ends = tokens.unit_end.tolist()
+    return tuple(zip(starts, ends, strict=True))
 
 
 def unit_probabilities(
@@ -81,7 +88,9 @@ def unit_probabilities(
     """
     sentences = list(starmap(unit_texts, tokenized))
     signatures = Signatures(tagger)
-    asked = Teacher("", tagger.labels, "", signatures.word_probabilities, signatures)
-    lengths = [len(words) for words in sentences]
+    ask = signatures.word_probabilities
+    model = Teacher("", tagger.labels, "", ask, signatures)
+    said_WK = answers(model, sentences)
+    lengths = list(map(len, sentences))
     ends = np.cumsum(lengths)
-    return np.split(answers(asked, sentences), ends[:-1])
+    return np.split(said_WK, ends[:-1])
