@@ -63,5 +63,5 @@ def test_the_notebook_of_dataframes_trains_scores_and_finds(tmp_path):
     dev, again = re.findall(r"Score\(precision=\S+ recall=\S+ f1=([\d.]+)", done.stdout)
     assert float(dev) == pytest.approx(float(again))
     assert float(dev) > 0.3
-    assert "text label score".split() == re.search(r"\[4\] (.*)", done.stdout)[1].split()
+    assert re.search(r"\[4\] (.*)", done.stdout)[1].split() == ["text", "label", "score"]
     assert (tmp_path / "saved_models" / "notebook" / "1").is_dir()
