@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tfner.corpus.ledger import Ledger
-from tfner.exceptions import ConfigError, DataError
+from tfner.exceptions import ConfigError, DataError, TfnerError
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
 from tfner.formats.split_record import SplitRecord, hash_texts
@@ -78,6 +81,32 @@ def test_a_damaged_record_is_named(folder, content, message):
     with pytest.raises(DataError, match=r"^splits\.json: ") as caught:
         texts_of("run:.:dev")
     assert message in str(caught.value)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.integers(-2, 3),
+    st.floats(),
+    st.text("a1", max_size=2),
+    st.lists(st.integers(-1, 3), max_size=2),
+    st.dictionaries(st.sampled_from(["dev", "train", "x"]), st.lists(st.integers(0, 3))),
+)
+KEYS = ("source", "seed", "asked", "reading", "texts", "content", "splits")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(KEYS), VALUES), min_size=1, max_size=3))
+def test_whatever_stands_in_a_record_it_is_read_or_refused(folder, changes):
+    path = folder / "splits.json"
+    whole = path.read_text()
+    values = json.loads(whole)
+    values.update(changes)
+    path.write_text(json.dumps(values))
+    found = ["Bo"]
+    with contextlib.suppress(TfnerError):
+        found = texts_of("run:.:dev")
+    path.write_text(whole)
+    assert set(found) <= {"Mara left", "Bo", "so"}
 
 
 def test_an_unknown_split_and_a_folder_without_a_record_are_named(folder):

@@ -52,6 +52,7 @@ class SplitRecord:
 
         Raises:
             DataError: there is none, or it is damaged.
+            ConfigError: it names a setting of reading that there is not.
         """
         path = folder / SPLITS
         values = read_json_object(path)
@@ -63,7 +64,7 @@ class SplitRecord:
             seed = int(values["seed"])
             texts = str(values["texts"])
             content = str(values["content"])
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             expected = "expected the record of splits that a run writes"
             raise DataError(f"{path}: {expected}, got {show(str(error))}") from None
         source = sources[0] if len(sources) == 1 else sources
