@@ -23,6 +23,7 @@ from tfner.inspect import inspect_sources
 from tfner.training.held_out import hold_out, warn_shared
 from tfner.training.run_inputs import load_run_inputs, read_splits
 from tfner.training.state.run_folder import RunFolder
+from tfner.training.thresholds import read_dev
 
 WORDS = ["anna", "boris", "clara", "david", "oslo", "paris", "lima", "kiev", "bank", "house"]
 
@@ -109,6 +110,16 @@ def test_a_run_that_goes_on_has_the_split_of_its_record(home, monkeypatch):
     begun_again = load(settings, overwrite=True)
     assert texts_of(begun_again.splits.documents["dev"]) == read("train.conll")[:3]
     assert read("run:runs/mine:dev") == read("train.conll")[:3]
+
+
+def test_thresholds_are_chosen_on_the_dev_of_the_record(home, caplog):
+    settings = settings_for(dev="10%")
+    held = load(settings).splits.documents["dev"]
+    assert read_dev(RunFolder(settings.run_dir), settings) == held
+    text = (home / "train.conll").read_text().replace("I-PER", "B-LOC")
+    (home / "train.conll").write_text(text)
+    assert texts_of(read_dev(RunFolder(settings.run_dir), settings)) == texts_of(held)
+    assert "data.dev: 10% is not what it was when the run was last started" in caplog.messages
 
 
 def test_a_run_does_not_go_on_with_other_texts(home):
