@@ -16,11 +16,11 @@ from tfner.safeio.printable import show
 
 Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
+VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 RUN = "run:"
 SPLITS = "splits.json"  # of a run or a cross-validation: which documents went where
 SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
-VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model")
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 def check_source(key: str, source: Source) -> None:
