@@ -17,7 +17,18 @@ from tfner.config import RunSettings, override_export
 from tfner.exceptions import ConfigError
 
 COMMANDS = (
-    *("train", "prepare", "evaluate", "compare", "predict", "beam", "export", "inspect", "runs"),
+    *(
+        "train",
+        "cross_validate",
+        "prepare",
+        "evaluate",
+        "compare",
+        "predict",
+        "beam",
+        "export",
+        "inspect",
+        "runs",
+    ),
     "serve",
 )
 
@@ -53,7 +64,8 @@ def test_help_names_the_arguments():
 def test_the_package_as_a_command_shows_all_commands(arguments):
     result = call("tfner", *arguments)
     assert (result.returncode, result.stderr) == (0, "")
-    assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
+    names = [command.replace("_", "-") for command in COMMANDS]
+    assert all(f"\n  {name} " in result.stdout for name in names)
 
 
 def test_the_package_as_a_command_runs_one(tmp_path):

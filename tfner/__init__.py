@@ -12,21 +12,43 @@ from tfner.documents import Document, Entity
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
+    from tfner.config import RunSettings as Settings
     from tfner.evaluation.report.report import Report
+    from tfner.formats.in_memory import Data
     from tfner.serving.runtime.recognizer import Recognizer
     from tfner.training.run import Outcome
 
     def train(
-        config: str | os.PathLike[str], *overrides: str, overwrite: bool = False
+        config: str | os.PathLike[str] | Mapping[str, Any] | Settings,
+        *overrides: str,
+        train: Data | None = None,
+        dev: Data | None = None,
+        test: Data | None = None,
+        overwrite: bool = False,
     ) -> Outcome: ...
 
     def evaluate(
-        model: str | os.PathLike[str], data: str, *, raw: bool = False, **reading: Any
+        model: str | os.PathLike[str],
+        data: Data,
+        *,
+        raw: bool = False,
+        context: str | None = None,
+        **reading: Any,
     ) -> Report: ...
 
 
-__all__ = ["Document", "Entity", "__version__", "connect", "evaluate", "load", "train"]
+__all__ = [
+    "Document",
+    "Entity",
+    "Settings",
+    "__version__",
+    "connect",
+    "evaluate",
+    "load",
+    "train",
+]
 __version__ = "0.1.0"
 
 
@@ -75,10 +97,13 @@ def connect(
 
 
 def __getattr__(name: str) -> Any:
-    """Import `tfner.train` and `tfner.evaluate` when they are used: modules that can be called.
+    """Import `tfner.train`, `tfner.evaluate` and `tfner.Settings` when they are used.
 
-    As functions they would be replaced by the modules of their names whenever those are imported.
+    The first two are modules that can be called: as functions they would be replaced by the modules
+    of their names whenever those are imported.
     """
     if name in ("train", "evaluate"):
         return import_module(f"tfner.{name}")
+    if name == "Settings":
+        return import_module("tfner.config").RunSettings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

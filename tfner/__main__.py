@@ -14,6 +14,7 @@ from tfner.beam import beam
 from tfner.commands import new_app, run_app, with_log_option
 from tfner.compare import compare
 from tfner.convert import convert
+from tfner.cross_validate import cross_validate
 from tfner.evaluate import evaluate
 from tfner.export import export
 from tfner.inspect import inspect
@@ -27,6 +28,7 @@ from tfner.tune import tune
 COMMANDS = (
     train,
     tune,
+    cross_validate,
     prepare,
     evaluate,
     compare,

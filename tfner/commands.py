@@ -49,7 +49,9 @@ CONTEXT_HELP = (
     "was trained; of a model on a server nobody knows, so each alone."
 )
 COLUMN_HELP = "Column of {}: a number from 0, negative from the end, or a name of the header."
-DATA_HELP = "Marked data: files, folders, patterns, hub:NAME:SPLIT or embedded:FILE."
+DATA_HELP = (
+    "Marked data: files, folders, patterns, hub:NAME:SPLIT, run:FOLDER:SPLIT or embedded:FILE."
+)
 RAW_HELP = "Predict from the raw text, even where the data gives words."
 Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
 Encoding = Annotated[str, typer.Option(help="Character encoding of text files.")]

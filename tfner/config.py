@@ -7,14 +7,13 @@ that names the key.
 from __future__ import annotations
 
 import logging
-import math
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
@@ -26,14 +25,23 @@ from tfner.safeio.sources import (
     check_source,
     check_teacher,
     prepared_folder,
+    share_of,
 )
-from tfner.safeio.validation import validate
+from tfner.safeio.validation import copy_values, validate
 from tfner.safeio.yaml_text import dump_yaml, parse_value, read_yaml
+from tfner.setting_types import (
+    Epochs,
+    HeadRate,
+    PathText,
+    Rate,
+    RunName,
+    Sources,
+    check_shares,
+)
 
 logger = logging.getLogger(__name__)
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"]
-VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Keys of earlier versions and what they are called now, in the same group.
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
 TUNING = "tune"  # the group of a search for settings
@@ -57,78 +65,13 @@ BEFORE_THE_KEY = {
     "training.transition_learning_rate": None,
 }
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
-PORTABLE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-
-
-def expand_path(value: str) -> str:
-    """Replace `~` and environment variables; an unset variable is an error, not an empty string."""
-
-    def lookup(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        if name not in os.environ:
-            raise ValueError(f"the environment variable {name} is not set")
-        return os.environ[name]
-
-    path = str(Path(VARIABLE.sub(lookup, value)).expanduser())
-    # By the dot a folder is told from a name on the hub.
-    return f"./{path}" if value.startswith("./") else path
-
-
-def check_run_name(value: str) -> str:
-    """Check a run's name, which names a folder, and a model in TensorFlow Serving."""
-    if not PORTABLE_NAME.fullmatch(value):
-        allowed = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
-        raise ValueError(f"expected {allowed}, got {show(value)}")
-    return value
-
-
-def check_epochs(value: Any) -> Any:
-    if value != "auto" and (type(value) is not int or value < 1):
-        raise ValueError(f"expected auto or a whole number of at least 1, got {show(value)}")
-    return value
-
-
-PathText = Annotated[str, AfterValidator(expand_path)]
-
-
-def check_sources(value: Any) -> Any:
-    """Read one path or a list of paths; a list of one is that one."""
-    given = list(value) if isinstance(value, (list, tuple)) else [value]
-    if not given or not all(isinstance(one, str) for one in given):
-        raise ValueError(f"expected a path or a list of paths, got {show(value)}")
-    paths = tuple(map(expand_path, given))
-    return paths[0] if len(paths) == 1 else paths
-
-
-Sources = Annotated[Source, BeforeValidator(check_sources)]
-
-
-def check_rate(value: Any, expected: str = "auto or a number above 0") -> Any:
-    if value == "auto":
-        return value
-    try:
-        rate = float(value)  # to YAML 2e-3 is a text
-    except (TypeError, ValueError):
-        rate = 0.0
-    if not 0 < rate < math.inf or isinstance(value, bool):
-        raise ValueError(f"expected {expected}, got {show(value)}")
-    return rate
-
-
-def check_head_rate(value: Any) -> Any:
-    return value if value is None else check_rate(value, "auto, a number above 0 or null")
-
-
-Rate = Annotated[float | Literal["auto"], BeforeValidator(check_rate)]
-HeadRate = Annotated[float | Literal["auto"] | None, BeforeValidator(check_head_rate)]
-Epochs = Annotated[int | Literal["auto"], BeforeValidator(check_epochs)]
 
 
 class DataSettings(ReadSettings):
     """Name the splits: files, folders, `hub:NAME:SPLIT`, or `embedded:FILE` of this package.
 
     Several are a list; `more/*.conll` stands for the files that match. Train may also be
-    `prepared:FOLDER`.
+    `prepared:FOLDER`, dev and test a share of train such as `10%`.
     """
 
     train: Sources | None = None
@@ -146,6 +89,11 @@ class DataSettings(ReadSettings):
         named = {"train": self.train, "unlabelled": self.unlabelled}
         named |= {"dev": self.dev, "test": self.test}
         return {split: source for split, source in named.items() if source is not None}
+
+    def shares(self) -> dict[str, float]:
+        """Collect the splits that are taken from the training data, as fractions of it."""
+        found = {split: share_of(source) for split, source in self.sources().items()}
+        return {split: share for split, share in found.items() if share is not None}
 
 
 class EncoderSettings(Settings):
@@ -319,7 +267,7 @@ class RunSettings(Settings):
     `config.yaml` in the run folder is this, resolved, and runs again as it is.
     """
 
-    name: Annotated[str, AfterValidator(check_run_name)]
+    name: RunName
     seed: int = Field(default=1, ge=0, lt=2**31)
     # auto: as many as there are.
     devices: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = "auto"
@@ -340,6 +288,13 @@ class RunSettings(Settings):
         if row is not None and row < longest:
             expected = f"expected at least encoder.max_length, {longest}"
             raise ValueError(f"training.row_length: {expected}, got {row}")
+        return self
+
+    @model_validator(mode="after")
+    def check_shares(self) -> RunSettings:
+        shares = self.data.shares()
+        if shares:
+            check_shares(self.data.train, shares)
         return self
 
     @model_validator(mode="after")
@@ -389,15 +344,46 @@ def load_with_tuning(
 
     That group is no setting of a run: `tfner.tune` checks it, every other command passes it over.
     """
-    values = read_yaml(Path(path))
-    for notice in rename_old_keys(values):
-        logger.warning("%s: %s", path, notice)
-    for override in overrides:
-        apply_override(values, override)
-    tuning = values.pop(TUNING, None)
-    settings = validate(values, RunSettings, str(path))
+    settings, tuning = resolve_settings(path, overrides)
     check_inputs(settings)
     return settings, tuning
+
+
+def resolve_settings(
+    given: str | os.PathLike[str] | Mapping[str, Any] | RunSettings,
+    overrides: Sequence[str] = (),
+    data: Mapping[str, Source] = MappingProxyType({}),
+) -> tuple[RunSettings, Any]:
+    """Make settings of a file, a dict or other settings, without a look at the data files.
+
+    Args:
+        data: sources by split, in the place of those that the settings name.
+
+    Returns:
+        The settings, and what stands under `tune`.
+
+    Raises:
+        ConfigError: a key is unknown, or a value of the wrong type.
+    """
+    source = "settings"
+    if isinstance(given, RunSettings):
+        values = given.model_dump(mode="json", exclude_unset=True)
+    elif isinstance(given, Mapping):
+        values = copy_values(given)
+    elif isinstance(given, (str, os.PathLike)):
+        source = os.fspath(given)
+        values = read_yaml(Path(source))
+    else:
+        expected = "expected the path of a YAML file, a dict or tfner.Settings"
+        raise ConfigError(f"{source}: {expected}, got {type(given).__name__} {show(given)}")
+    for notice in rename_old_keys(values):
+        logger.warning("%s: %s", source, notice)
+    for override in overrides:
+        apply_override(values, override)
+    if data:
+        values["data"] = {**(values.get("data") or {}), **data}
+    tuning = values.pop(TUNING, None)
+    return validate(values, RunSettings, source), tuning
 
 
 def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSettings:

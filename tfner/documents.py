@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from tfner.spacy_docs import LabelledSpan, make_doc, read_spans, read_words
 
 WordSpan = tuple[int, int, str]  # first word, one past the last word, label
 
@@ -86,6 +89,33 @@ class Document:
             end = words[last - 1][1]
             entities.append(entity_at(text, start, end, label))
         return cls(text, tuple(entities), tuple(words), id, group)
+
+    @classmethod
+    def from_spacy(cls, doc: Any, *, id: str = "", group: str = "") -> Document:
+        """Make a document of a Doc of spaCy's: its text, its tokens and its `ents`.
+
+        White space is no word. Where a Doc has no `ents` its entities are the spans of the group
+        `sc`, which may overlap.
+        """
+        text = doc.text
+        entities = [entity_at(text, *span) for span in read_spans(doc)]
+        return cls(text, tuple(entities), tuple(read_words(doc)), id, group)
+
+    def to_spacy(self, nlp: Any = None) -> Any:
+        """Make a Doc of spaCy's of the same text, with the entities as `ents`.
+
+        Entities that overlap, which `ents` cannot hold, become the spans of the group `sc`. Words
+        that an entity begins or ends in are cut there.
+
+        Args:
+            nlp: a Language, whose vocabulary is used, and whose tokenizer where no words are given;
+                None: one that knows no language.
+
+        Raises:
+            MissingExtraError: spaCy is not installed.
+        """
+        spans = [LabelledSpan(*entity.key) for entity in self.entities]
+        return make_doc(self.text, self.words, spans, nlp)
 
     def word_texts(self) -> list[str]:
         """Cut the text into the given words; empty for raw text."""

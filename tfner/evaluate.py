@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,12 +18,18 @@ from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
+from tfner.exceptions import DataError
+from tfner.formats.in_memory import is_source, read_given
 from tfner.formats.reading import as_source
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
 
+if TYPE_CHECKING:
+    from tfner.formats.in_memory import Data
+
+DATA = "data"  # what messages and reports call data that are no file
 MODEL_HELP = "Exported folder (saved_models/NAME or a version of it) or run folder."
 PREDICTIONS_HELP = "Write token, gold and predicted tag, as conlleval reads them."
 
@@ -67,13 +73,35 @@ def evaluate_model(
     data: Source,
     settings: ReadSettings,
     predictions: Path | None = None,
+    **options: Any,
+) -> Report:
+    """Score a model on a source of marked data; write its predictions as a conlleval file too.
+
+    `options` are those of `score_model`.
+    """
+    ledger = Ledger()
+    documents = commands.read_marked(data, settings, ledger)
+    source = name_source(data)
+    return score_model(model, documents, ledger, source, predictions, **options)
+
+
+def score_model(
+    model: Path,
+    documents: Sequence[Document],
+    ledger: Ledger,
+    split: str,
+    predictions: Path | None = None,
     *,
     raw: bool = False,
     context: Context | None = None,
 ) -> Report:
-    """Score a model on a source of marked data; write its predictions as a conlleval file too."""
-    ledger = Ledger()
-    documents = commands.read_marked(data, settings, ledger)
+    """Score a model on documents.
+
+    Args:
+        ledger: what was dropped of them.
+        split: the name of the data.
+        predictions: a conlleval file to write.
+    """
     recognizer = commands.open_recognizer(model)
     recognizer.context = context or recognizer.context
     card = recognizer.card
@@ -86,7 +114,6 @@ def evaluate_model(
     start = time.perf_counter()
     with open_writer("conlleval", predictions) if predictions else nullcontext() as writer:
         about = {"name": str(card.get("name", model)), "versions": card.get("versions", {})}
-        split = name_source(data)
         dropped = {split: ledger.counts}
         report, found = evaluate_documents(recognize, shown, split=split, dropped=dropped, **about)
         for document, entities in zip(documents, found, strict=True):
@@ -97,7 +124,7 @@ def evaluate_model(
 
 def evaluate_source(
     model: str | os.PathLike[str],
-    data: str | os.PathLike[str] | Sequence[str],
+    data: Data,
     *,
     raw: bool = False,
     context: str | None = None,
@@ -105,17 +132,26 @@ def evaluate_source(
 ) -> Report:
     """Score an export or a run folder on marked data: `tfner.evaluate`.
 
-    `data` is a file, a folder, a pattern, hub:NAME:SPLIT or embedded:FILE, or several; `reading`
-    are options such as `format`, `scheme`, `encoding`. With `raw` the model reads the text even
-    where words are given. `context`, `none` or `document`, is by default as the model was trained.
+    `data` is a file, a folder, a pattern, hub:NAME:SPLIT, run:FOLDER:SPLIT or embedded:FILE, or
+    several; or a list of Documents, dicts or spaCy Docs, a DataFrame, a Dataset. `reading` are
+    options such as `format`, `scheme`, `encoding`. With `raw` the model reads the text even where
+    words are given. `context`, `none` or `document`, is by default as the model was trained.
 
     Raises:
         ConfigError: an option is unknown or wrong.
-        DataError, ModelError: the data or the model cannot be read.
+        DataError, ModelError: the data or the model cannot be read; `data[3]` is the row or record
+            of number 3, from 0.
     """
     settings = validate(reading, ReadSettings, "evaluate")
     options: dict[str, Any] = {"raw": raw, "context": commands.check_context(context, "context")}
-    return evaluate_model(Path(model), as_source(data), settings, **options)
+    if is_source(data):
+        source = as_source(cast("Any", data))
+        return evaluate_model(Path(model), source, settings, **options)
+    ledger = Ledger()
+    documents = list(read_given(cast("Any", data), DATA, settings, ledger))
+    if not documents:
+        raise DataError(f"{DATA}: expected documents, got none")
+    return score_model(Path(model), documents, ledger, DATA, **options)
 
 
 commands.make_callable(__name__, evaluate_source)

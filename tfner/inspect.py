@@ -26,6 +26,7 @@ from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.printable import printable, show
 from tfner.safeio.sources import Source, name_source
 from tfner.tagging.schemes import LabelSet
+from tfner.training.held_out import hold_out
 
 if TYPE_CHECKING:
     from tfner.tokenizers.protocol import Tokenizer
@@ -124,11 +125,7 @@ def inspect_sources(
         encoder: whose vocabulary counts pieces; without one nothing is said of pieces.
         run_settings: whose training is worked out, on the split `train`.
     """
-    ledgers = {name: Ledger() for name in sources}
-    splits = {}
-    for name, source in sources.items():
-        documents = read_documents(source, settings, ledgers[name])
-        splits[name] = list(documents)
+    splits, ledgers = read_splits(sources, settings, run_settings)
     if not any(splits.values()):
         where = ", ".join(map(name_source, sources.values()))
         raise DataError(f"{where}: expected documents, found none")
@@ -154,6 +151,24 @@ def inspect_sources(
     statistics = corpus_statistics(splits, token_stats)
     report = CorpusReport(statistics=statistics, verdicts=verdicts, training=training)
     return report, ledgers
+
+
+def read_splits(
+    sources: Mapping[str, Source], settings: ReadSettings, run_settings: RunSettings | None
+) -> tuple[dict[str, list[Document]], dict[str, Ledger]]:
+    """Read some splits; those that are shares of the training data as a run would take them."""
+    splits: dict[str, list[Document]] = {}
+    ledgers: dict[str, Ledger] = {}
+    if run_settings is not None and run_settings.data.shares():
+        division = hold_out(run_settings)
+        splits = division.documents
+        ledgers = division.ledgers
+    for name, source in sources.items():
+        if name not in splits:
+            ledgers[name] = Ledger()
+            documents = read_documents(source, settings, ledgers[name])
+            splits[name] = list(documents)
+    return splits, ledgers
 
 
 def judge_training(

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from tfner.commands import INTERRUPTED, load_tensorflow, make_callable, messages, output, run
-from tfner.config import RunSettings, load_settings
+from tfner.config import RunSettings, check_inputs, load_settings, resolve_settings
+from tfner.formats.in_memory import is_source
+from tfner.formats.reading import as_source
+from tfner.training.given_data import keep_given
 from tfner.training.state.termination import terminable
 
 if TYPE_CHECKING:
+    from tfner.formats.in_memory import Data
     from tfner.training.run import Outcome
+
+GIVEN = "given"  # stands for data until they are kept in a file
 
 RESUME_HELP = "Go on with an unfinished run, which is done without it too."
 OVERWRITE_HELP = "Delete the run of this name and begin again."
@@ -50,20 +57,41 @@ def train(
 
 
 def train_config(
-    config: str | os.PathLike[str], *overrides: str, overwrite: bool = False
+    config: str | os.PathLike[str] | Mapping[str, Any] | RunSettings,
+    *overrides: str,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
+    overwrite: bool = False,
 ) -> Outcome:
-    """Train a tagger as a YAML file says, evaluate its best weights and export them: `tfner.train`.
+    """Train a tagger, evaluate its best weights and export them: `tfner.train`.
 
-    `overrides` are settings to replace, such as "training.epochs=5". A run that was stopped goes
-    on; `overwrite` deletes it and begins again.
+    A run that was stopped goes on; `overwrite` deletes it and begins again.
+
+    Args:
+        config: a YAML file, or the same settings as a dict or as `tfner.Settings`.
+        overrides: settings to replace, such as "training.epochs=5".
+        train, dev, test: data in the place of those that the settings name: a list of Documents,
+            dicts or spaCy Docs, a DataFrame, a Dataset, the name of a file, or for dev and test a
+            share such as "10%". What a program holds is kept in `runs/NAME-data`.
 
     Returns: the run's folder, how it ended, the reports by split and the exported version.
 
     Raises:
         ConfigError: a setting is wrong, or the run folder holds a run with other settings.
-        DataError, ModelError, BusyError, DivergedError, StorageError: see tfner.training.run.train.
+        DataError: data cannot be read; `train[3]` is the row or record of number 3, from 0.
+        ModelError, BusyError, DivergedError, StorageError: see tfner.training.run.train.
     """
-    return carry_out(load_settings(Path(config), overrides), overwrite=overwrite)
+    every = {"train": train, "dev": dev, "test": test}
+    named = {split: data for split, data in every.items() if data is not None}
+    given = {split: data for split, data in named.items() if not is_source(data)}
+    sources: dict[str, Any] = dict.fromkeys(given, GIVEN)
+    for split in named.keys() - given.keys():
+        sources[split] = as_source(cast("Any", named[split]))
+    settings, _ = resolve_settings(config, overrides, sources)
+    settings = keep_given(settings, given)
+    check_inputs(settings)
+    return carry_out(settings, overwrite=overwrite)
 
 
 def carry_out(settings: RunSettings, *, overwrite: bool) -> Outcome:

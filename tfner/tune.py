@@ -12,6 +12,7 @@ import typer
 from tfner.commands import load_tensorflow, messages, output, plain_console, run
 from tfner.config import RunSettings, load_with_tuning
 from tfner.exceptions import MissingExtraError, Terminated
+from tfner.training.held_out import hold_out
 from tfner.training.search.folder import folder_of
 from tfner.training.search.progress import SearchProgress, said_once
 from tfner.training.search.results import print_results
@@ -47,6 +48,8 @@ def tune(
     space, prunes = read_tuning(tuning, settings, str(config))
     folder = folder_of(settings)
     folder.create(space, overwrite=overwrite)
+    if settings.data.shares() and not folder.splits.exists():
+        hold_out(settings).write_record(folder.path)
     from tfner.training.search.search import search
     from tfner.training.search.study import Study
 

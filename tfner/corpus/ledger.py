@@ -40,6 +40,11 @@ class Ledger:
         """Enter one thing dropped or changed; `where` is `file:line` or a document's id."""
         self.entries.append(Entry(reason, where, detail))
 
+    def take(self) -> list[Entry]:
+        """Take the entries out that there are now."""
+        entries, self.entries = self.entries, []
+        return entries
+
     @property
     def counts(self) -> dict[str, int]:
         """Count entries by reason, in the order of REASONS, those without an entry left out."""

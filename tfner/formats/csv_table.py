@@ -9,7 +9,7 @@ for each word. A file whose tokens are marked is held in memory.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,12 +108,23 @@ def iterate_rows(path: Path, settings: ReadSettings, layout: TableLayout) -> Ite
 def iterate_sentences(
     path: Path, settings: ReadSettings, layout: TableLayout
 ) -> Iterator[Sentence]:
-    """Cut the rows into sentences."""
+    """Cut the rows of a file into sentences; one of one long sentence is said in the log."""
+    count = 0
+    words = 0
+    for sentence in cut_sentences(iterate_rows(path, settings, layout), layout, path):
+        yield sentence
+        count += 1
+        words = len(sentence.words)
+    if count == 1 and layout.sentence is None and words > LONGEST_SENTENCE:
+        logger.warning("%s: %s", path, one_sentence(words))
+
+
+def cut_sentences(rows: Iterable[Row], layout: TableLayout, path: Path) -> Iterator[Sentence]:
+    """Cut rows of a token each into sentences; `path` is named in messages."""
     sentence = Sentence(path)
     current = ""
     ended = False
-    count = 0
-    for row in iterate_rows(path, settings, layout):
+    for row in rows:
         if row.is_blank:
             ended = True
             continue
@@ -122,14 +133,11 @@ def iterate_sentences(
         current = number or current
         if ended and sentence.words:
             yield sentence
-            count += 1
             sentence = Sentence(path)
         ended = False
         add_word(row, layout, sentence)
     if sentence.words:
         yield sentence
-    if not count and layout.sentence is None and len(sentence.words) > LONGEST_SENTENCE:
-        logger.warning("%s: %s", path, one_sentence(len(sentence.words)))
 
 
 def add_word(row: Row, layout: TableLayout, sentence: Sentence) -> None:
@@ -160,10 +168,7 @@ def iterate_records(
     path: Path, settings: ReadSettings, layout: TableLayout, *, marked: bool = True
 ) -> Iterator[Item]:
     """Make records of rows with a text each."""
-    names = [plain(name) if layout.has_header else "" for name in layout.names]
-    used = {layout.token, layout.tag}
-    others = {name: index for index, name in enumerate(names) if index not in used}
-    others = {name: others[name] for name in RECORD_NAMES if name in others}
+    others = other_columns(layout)
     for row in iterate_rows(path, settings, layout):
         if row.is_blank:
             continue
@@ -172,6 +177,14 @@ def iterate_records(
         for name, index in others.items():
             record[name] = row.cells[index] if index < len(row.cells) else ""
         yield Item(record, where, f"{path.name}:{row.line}")
+
+
+def other_columns(layout: TableLayout) -> dict[str, int]:
+    """Find the columns that are taken over into documents as they are, such as that of ids."""
+    names = [plain(name) if layout.has_header else "" for name in layout.names]
+    used = {layout.token, layout.tag}
+    others = {name: index for index, name in enumerate(names) if index not in used}
+    return {name: others[name] for name in RECORD_NAMES if name in others}
 
 
 def to_record(row: Row, layout: TableLayout, where: str, marked: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError, MissingExtraError
+from tfner.formats.document_records import document_record
 from tfner.formats.hub import fetch, unusable
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.registry import Format, register
@@ -26,7 +27,6 @@ from tfner.safeio.bounded import read_at_most
 from tfner.safeio.printable import show
 
 KIND = "a DocBin of spaCy"
-SPAN_GROUP = "sc"  # where spaCy's spancat keeps spans that overlap
 
 
 def read_docbin(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -107,13 +107,7 @@ def iterate_docs(docbin: Any, spacy: Any, path: Path) -> Iterator[Item]:
 
 def to_record(doc: Any) -> dict[str, Any]:
     """Make a record in the shape of JSON of a Doc."""
-    tokens = [token for token in doc if token.text.strip()]
-    words = [{"start": token.idx, "end": token.idx + len(token.text)} for token in tokens]
-    spans = doc.ents or doc.spans.get(SPAN_GROUP, ())
-    entities = []
-    for span in spans:
-        entities.append({"start": span.start_char, "end": span.end_char, "label": span.label_})
-    return {"text": doc.text, "tokens": words, "entities": entities}
+    return document_record(Document.from_spacy(doc))
 
 
 register(Format(name="spacy", suffixes=(".spacy",), read=read_docbin))

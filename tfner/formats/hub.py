@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def read_rows(
 ) -> Iterator[Document]:
     """Read the rows of a dataset as records; integer tags get their names."""
     fetch(lambda: check_values(dataset), source)
-    class_names = {key: names for key in TAG_KEYS if (names := names_of(dataset.features.get(key)))}
+    class_names = class_names_of(dataset)
 
     def rows() -> Iterator[Any]:
         iterator = iter(dataset)
@@ -121,15 +121,22 @@ def read_records(
     """
 
     def items() -> Iterator[Item]:
-        for index, row in enumerate(rows()):
-            where = f"{source}[{index}]"
-            record = dict(row)
-            for column, names in class_names.items():
-                if column in record:
-                    record[column] = name_classes(record[column], names, column, where)
-            yield Item(record, where, f"{name}[{index}]")
+        return record_items(rows(), class_names, source, name)
 
     return RecordReader(items, settings, ledger).documents()
+
+
+def record_items(
+    rows: Iterable[Any], class_names: Mapping[str, Sequence[str]], source: str, name: str
+) -> Iterator[Item]:
+    """Make records of rows; see `read_records`."""
+    for index, row in enumerate(rows):
+        where = f"{source}[{index}]"
+        record = dict(row)
+        for column, names in class_names.items():
+            if column in record:
+                record[column] = name_classes(record[column], names, column, where)
+        yield Item(record, where, f"{name}[{index}]")
 
 
 def check_values(dataset: Any) -> None:
@@ -137,6 +144,12 @@ def check_values(dataset: Any) -> None:
     table = getattr(dataset, "data", None)
     if table is not None:
         table.validate(full=True)
+
+
+def class_names_of(dataset: Any) -> dict[str, Sequence[str]]:
+    """Name the classes of each column of tags that holds their numbers."""
+    names = {key: names_of(dataset.features.get(key)) for key in TAG_KEYS}
+    return {key: found for key, found in names.items() if found}
 
 
 def names_of(feature: Any) -> Sequence[str] | None:

@@ -23,9 +23,17 @@ from tfner.formats.registry import (
     readable,
 )
 from tfner.formats.settings import ReadSettings
+from tfner.formats.split_record import SplitRecord
 from tfner.formats.text_files import check_encoding
 from tfner.safeio.printable import show
-from tfner.safeio.sources import PREPARED, Source, embedded_path, expand_source
+from tfner.safeio.sources import (
+    PREPARED,
+    RUN,
+    Source,
+    embedded_path,
+    expand_source,
+    recorded_split,
+)
 from tfner.tagging.borders import trim_span
 
 logger = logging.getLogger(__name__)
@@ -36,10 +44,11 @@ def read_documents(
 ) -> Iterator[Document]:
     """Read one source: a file, a folder, `hub:NAME` or `hub:NAME:SPLIT`, `embedded:FILE`.
 
-    Or several, one behind the other: a list, or a pattern such as `more/*.conll`, whose files come
-    in the order of their names. Documents hold all entities of the source, nested ones included, in
-    code points of their text. What is repaired or left out on the way is entered in `ledger` with
-    file and line; with `settings.strict` it is an error instead.
+    Or `run:FOLDER:SPLIT`, what a run or a cross-validation took from its training data. Or several,
+    one behind the other: a list, or a pattern such as `more/*.conll`, whose files come in the order
+    of their names. Documents hold all entities of the source, nested ones included, in code points
+    of their text. What is repaired or left out on the way is entered in `ledger` with file and
+    line; with `settings.strict` it is an error instead.
 
     Raises:
         DataError: there is no such source, or it cannot be read as asked; the message opens with
@@ -144,7 +153,7 @@ def read_unlabelled(source: Source, settings: ReadSettings) -> Iterator[Document
 
 def read_one_unlabelled(source: str, settings: ReadSettings) -> Iterator[Document]:
     """Read a source that is no pattern, marks included where that costs nothing."""
-    if source.startswith("hub:"):
+    if source.startswith(("hub:", RUN)):
         return read_documents(source, settings, Ledger())
     path = embedded_path(source) if source.startswith("embedded:") else Path(source)
     return read_one_unmarked(path, settings, "auto")
@@ -154,6 +163,8 @@ def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator
     """Read a source as its format gives it."""
     if source.startswith("hub:"):
         return read_hub(source, settings, ledger)
+    if source.startswith(RUN):
+        return read_recorded(source, ledger)
     if source.startswith(PREPARED):
         got = "windows that are prepared for training"
         raise DataError(f"{source}: expected documents, got {got}; name what they were made of")
@@ -165,6 +176,29 @@ def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator
     if format is None or format.read is None:
         raise DataError(f"{path}: expected a format with entities, got {name!r}")
     return format.read(path, settings, ledger)
+
+
+def read_recorded(source: str, ledger: Ledger) -> Iterator[Document]:
+    """Read the documents that a record says are of a split, as they were read when it was made.
+
+    Raises:
+        DataError: there is no such record or split, or its source holds other texts now.
+    """
+    folder, split = recorded_split(source)
+    record = SplitRecord.read(folder)
+    numbers = record.numbers(split)
+    heard = Ledger()
+    read = read_documents(record.source, record.reading, heard)
+    entries = []
+    documents = []
+    for document in read:
+        documents.append(document)
+        own = heard.take()
+        entries.append(own)
+    record.check_texts(documents)
+    for number in numbers:
+        ledger.entries += entries[number]
+        yield documents[number]
 
 
 def pick_format(path: Path) -> str:

@@ -20,6 +20,9 @@ PREPARED = "prepared:"
 VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model", "vocab.json")
 TOKEN_CLASSIFICATION = "ForTokenClassification"  # how transformers' names of such models end
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+RUN = "run:"
+SPLITS = "splits.json"  # of a run or a cross-validation: which documents went where
+SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
 def check_source(key: str, source: Source) -> None:
@@ -32,16 +35,22 @@ def check_source(key: str, source: Source) -> None:
     if isinstance(source, tuple) and any(one.startswith(PREPARED) for one in source):
         expected = f"expected {PREPARED}FOLDER alone, or documents"
         raise ConfigError(f"{key}: {expected}, got {name_source(source)}")
+    if isinstance(source, tuple) and any(map(is_share, source)):
+        expected = "expected a share of the training data alone, or documents"
+        raise ConfigError(f"{key}: {expected}, got {name_source(source)}")
     for one in [source] if isinstance(source, str) else source:
         check_one_source(key, one)
 
 
 def check_one_source(key: str, source: str) -> None:
     """Check one file, folder, pattern or dataset."""
-    if source.startswith("hub:"):
+    if source.startswith("hub:") or is_share(source):
         return
     if source.startswith(PREPARED):
         check_prepared(key, source)
+        return
+    if source.startswith(RUN):
+        check_recorded(key, source)
         return
     path = embedded_path(source) if source.startswith("embedded:") else Path(source)
     if is_pattern(source):
@@ -74,9 +83,42 @@ def prepared_folder(source: Source) -> Path | None:
     return Path(source.removeprefix(PREPARED)) if is_prepared else None
 
 
+def share_of(source: Source | None) -> float | None:
+    """Read a share of the training data as a fraction; None of any other source.
+
+    >>> share_of("12.5%"), share_of("dev.conll")
+    (0.125, None)
+    """
+    match = SHARE.fullmatch(source) if isinstance(source, str) else None
+    return float(match[1]) / 100 if match else None
+
+
+def is_share(source: Source | None) -> bool:
+    """Tell a share of the training data from a source of its own."""
+    return share_of(source) is not None
+
+
+def recorded_split(source: str) -> tuple[Path, str]:
+    """Read `run:FOLDER:SPLIT`: the folder whose record says which documents, and the split.
+
+    >>> recorded_split("run:runs/mine:dev")
+    (PosixPath('runs/mine'), 'dev')
+    """
+    folder, colon, split = source.removeprefix(RUN).rpartition(":")
+    return (Path(folder), split) if colon else (Path(split), "")
+
+
+def check_recorded(key: str, source: str) -> None:
+    """Check that `run:FOLDER:SPLIT` names a folder with a record of its splits."""
+    folder, split = recorded_split(source)
+    if not split or not (folder / SPLITS).is_file():
+        expected = f"{RUN}FOLDER:SPLIT, whose folder has {SPLITS}"
+        raise ConfigError(f"{key}: expected {expected}, got {source}")
+
+
 def is_pattern(source: str) -> bool:
     """Tell a pattern such as `more/*.conll` from the name of a file that has such characters."""
-    is_named = source.startswith(("hub:", "embedded:", PREPARED))
+    is_named = source.startswith(("hub:", "embedded:", PREPARED, RUN))
     return glob.has_magic(source) and not is_named and not exists(Path(source))
 
 

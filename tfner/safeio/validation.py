@@ -6,6 +6,7 @@ For an unknown key the nearest known one is named.
 from __future__ import annotations
 
 import difflib
+import os
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -35,6 +36,23 @@ def validate(values: Mapping[str, Any], kind: type[Kind], source: str) -> Kind:
         if more:
             lines.append(f"and {more:,} more")
         raise ConfigError(f"{source}: " + "; ".join(lines)) from None
+
+
+def copy_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy nested settings; paths become texts.
+
+    >>> from pathlib import Path
+    >>> copy_values({"data": {"train": Path("a.conll")}})
+    {'data': {'train': 'a.conll'}}
+    """
+    copied: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            value = copy_values(value)
+        elif isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        copied[key] = value
+    return copied
 
 
 def describe_mistake(item: Mapping[str, Any], kind: type[BaseModel]) -> str:

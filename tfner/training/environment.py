@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +21,17 @@ from typing import Any
 from tfner.config import RunSettings
 from tfner.documents import Document
 from tfner.exceptions import DataError
+from tfner.formats.split_record import hash_documents
 from tfner.monitoring.machine import memory_of_machine, processor_features, processor_name
-from tfner.safeio.sources import PREPARED, Source, embedded_path, expand_source, is_pattern
+from tfner.safeio.sources import (
+    PREPARED,
+    RUN,
+    Source,
+    embedded_path,
+    expand_source,
+    is_pattern,
+    is_share,
+)
 
 TENSORFLOW = ("tensorflow", "tf-keras", "tensorflow-text")
 PACKAGES = ("tfner", *TENSORFLOW, "transformers", "tokenizers", "numpy")
@@ -106,11 +115,12 @@ def describe_source(source: Source, documents: Sequence[Document]) -> dict[str, 
 
     Of a file it is the one that `sha256sum` gives. Of a folder it is that of the lines which
     `sha256sum` gives of its files in the order of their paths, of several files and folders that of
-    such lines in the order in which they are read; of what comes from a hub, that of the documents.
+    such lines in the order in which they are read; of what comes from a hub, and of what is taken
+    from other data, that of the documents.
     """
     named: str | list[str] = source if isinstance(source, str) else list(source)
     sources = [source] if isinstance(source, str) else list(source)
-    if any(one.startswith("hub:") for one in sources):
+    if is_share(source) or any(one.startswith(("hub:", RUN)) for one in sources):
         return {"source": named, "documents": len(documents), "sha256": hash_documents(documents)}
     if isinstance(source, str) and not is_pattern(source):
         return describe_path(source)
@@ -183,13 +193,4 @@ def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    return digest.hexdigest()
-
-
-def hash_documents(documents: Iterable[Document]) -> str:
-    digest = hashlib.sha256()
-    for document in documents:
-        entities = [(entity.start, entity.end, entity.label) for entity in document.entities]
-        line = json.dumps([document.id, document.text, document.words, entities]) + "\n"
-        digest.update(line.encode())
     return digest.hexdigest()

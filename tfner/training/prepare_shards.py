@@ -123,6 +123,9 @@ def available_cores() -> int:
 def source_of(settings: RunSettings) -> Source:
     if settings.data.train is None:
         raise ConfigError("data.train: required for preparing, but not given")
+    for split in settings.data.shares():
+        why = "expected another source, as data.train is prepared whole"
+        raise ConfigError(f"data.{split}: {why}, got a share of it")
     return settings.data.train
 
 
@@ -163,9 +166,9 @@ def write_shards(
         for number, batch in enumerate(batches):
             entities += sum(len(document.entities) for document in batch)
             enter(processes.add(number % task.shards, batch))
-            enter(take(ledger))
+            enter(ledger.take())
         enter(processes.rest())
-        enter(take(ledger))
+        enter(ledger.take())
     manifest = finish_shards(settings, task, processes, lost, entities)
     if not manifest.documents:
         raise DataError(f"{name_source(source)}: expected documents for data.train, found none")
@@ -186,12 +189,6 @@ def finish_shards(
         totals[name] = sum(getattr(shard, name) for shard in shards)
     totals["lost"] = {reason: lost[reason] for reason in REASONS if lost[reason]}
     return Manifest(source=source, encoding=encoding, shards=shards, **totals)
-
-
-def take(ledger: Ledger) -> list[Entry]:
-    """Take the entries so far out of the ledger."""
-    entries, ledger.entries = ledger.entries, []
-    return entries
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
 from tfner.training.environment import changed_content, describe_environment
+from tfner.training.held_out import Division, hold_out, warn_shared
 from tfner.training.prepare_shards import encoding_of
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.teachers import Teacher, open_teachers
@@ -45,12 +46,14 @@ ENCODING_SETTINGS = ("labels", "model.tag_scheme", "model.labelling", *WINDOWS, 
 class Splits:
     """Hold the documents and the ledger of each split that the configuration names.
 
-    Where the training split has been prepared, its shards stand in place of its documents.
+    Where the training split has been prepared, its shards stand in place of its documents. Where
+    others are shares of it, `division` says which documents they have.
     """
 
     prepared: ShardedCorpus | None = None
     documents: dict[str, list[Document]] = field(default_factory=dict)
     ledgers: dict[str, Ledger] = field(default_factory=dict)
+    division: Division | None = None
 
     def warn_dropped(self) -> None:
         """Log what was dropped or repaired, one line a split."""
@@ -112,7 +115,7 @@ def load_run_inputs(
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
     check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
     tokenizer = open_tokenizer(checkpoint)
-    splits = read_splits(settings)
+    splits = read_splits(settings, overwrite=overwrite)
     labels = find_labels(settings, splits)
     check_names(settings, labels)
     teachers = open_teachers(settings, labels)
@@ -127,6 +130,7 @@ def load_run_inputs(
     inputs.teachers = teachers
     if writes:
         splits.warn_dropped()
+        warn_shared(settings.data, splits.documents)
         warn_without_documents(settings, splits)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
@@ -155,19 +159,31 @@ def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
         logger.warning("data.%s: not what it was when the run was last started", split)
     for path in changed_content(folder.environment, environment, "teachers"):
         logger.warning("training.teachers: %s: not what it was when the run last began", path)
+    if splits.division is not None:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        splits.division.write_record(folder.path)
     folder.create(settings, inputs.checkpoint, environment, tokenizer_files())
     folder.save_labels(inputs.labels)
 
 
-def read_splits(settings: RunSettings) -> Splits:
-    """Read every split that is named.
+def read_splits(settings: RunSettings, *, overwrite: bool = False) -> Splits:
+    """Read every split that is named; take from the training data what is a share of them.
+
+    A run that goes on has the shares that it began with, unless `overwrite` begins it again.
 
     Raises:
         ConfigError: there is no training split.
         DataError: a split cannot be read, or holds no documents.
     """
     splits = Splits()
+    if settings.data.shares():
+        folder = RunFolder(settings.run_dir)
+        is_new = overwrite or folder.state() == "absent"
+        division = hold_out(settings, None if is_new else folder.path)
+        splits = Splits(None, division.documents, division.ledgers, division)
     for split, source in settings.data.sources().items():
+        if split in splits.documents:
+            continue
         folder = prepared_folder(source)
         if folder is not None:
             splits.prepared = ShardedCorpus(folder)

@@ -13,9 +13,10 @@ from tfner.evaluation.report.page import percent
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.model.inference.tagger import Tagger
-from tfner.safeio.sources import check_source, name_source
+from tfner.safeio.sources import check_source, is_share, name_source
 from tfner.training.calibrate import recognize_uncut
 from tfner.training.environment import describe_source, read_described
+from tfner.training.held_out import hold_out
 from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,11 @@ def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
     if source is None:
         came = f"{folder.path} was trained without"
         raise ConfigError(f"{OPTION}: expected a run with data.dev to choose thresholds on, {came}")
-    check_source("data.dev", source)
-    documents = list(read_documents(source, settings.data, Ledger()))
+    if is_share(source):
+        documents = hold_out(settings, folder.path).documents["dev"]
+    else:
+        check_source("data.dev", source)
+        documents = list(read_documents(source, settings.data, Ledger()))
     if not documents:
         raise DataError(f"{name_source(source)}: expected documents for data.dev, found none")
     environment = read_described(folder.environment, "data")

@@ -14,6 +14,7 @@ from typing import Any
 
 from tfner.config import RunSettings
 from tfner.exceptions import BusyError, ConfigError, StorageError
+from tfner.safeio.sources import SPLITS
 from tfner.safeio.whole_files import write_text_whole
 from tfner.safeio.yaml_text import dump_yaml, read_yaml
 from tfner.training.search.space import SearchSpace
@@ -32,6 +33,7 @@ class SearchFolder:
         description: the configuration and the space that the search began with.
         storage: the trials, a database of Optuna's.
         best: the best configuration, which `tfner.train` runs.
+        splits: what was taken from the training data, the same in each trial.
         trials: a run folder for each trial.
         workers: a locked folder for each process that works on the search now.
         cache: encoded corpora, where the configuration names no folder for them.
@@ -41,6 +43,7 @@ class SearchFolder:
     description = path_of("search.yaml")
     storage = path_of("search.db")
     best = path_of("best.yaml")
+    splits = path_of(SPLITS)
     page = path_of("report.html")
     trials = path_of("trials")
     workers = path_of("workers")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tfner.config import RunSettings
 from tfner.exceptions import DivergedError
+from tfner.safeio.sources import RUN, is_share
 from tfner.training.search.folder import SearchFolder
 from tfner.training.search.progress import SearchProgress
 from tfner.training.search.records import TrialRecord, number_folder
@@ -111,6 +112,12 @@ def trial_settings(folder: SearchFolder, claim: Claim) -> RunSettings:
     cache = settings.data.cache or str(folder.cache)
     changed: dict[str, Any] = {"note": "", "runs_dir": str(folder.trials)}
     changed["name"] = number_folder(claim.number)
-    changed["data"] = settings.data.model_copy(update={"test": None, "cache": cache})
+    data: dict[str, Any] = {"test": None, "cache": cache}
+    if settings.data.shares():
+        # Else what test would have would be learned.
+        data["train"] = f"{RUN}{folder.path}:train"
+    if is_share(settings.data.dev):
+        data["dev"] = f"{RUN}{folder.path}:dev"
+    changed["data"] = settings.data.model_copy(update=data)
     changed["export"] = settings.export.model_copy(update={"enabled": False})
     return settings.model_copy(update=changed)
