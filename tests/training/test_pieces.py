@@ -51,6 +51,7 @@ def run(request, tmp_path_factory):
             "max_length": 32,
             "overlap": 4,
         },
+        "model": {"head": "softmax"},
         "training": {
             "epochs": 2,
             "batch_size": 8,
