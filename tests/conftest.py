@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import time
@@ -40,6 +41,12 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--fuzz-seconds"):
         settings.load_profile("fuzz")
+
+
+def pytest_collection_finish():
+    """Keep the garbage collector from walking through TensorFlow again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -152,6 +152,7 @@ def test_a_configuration_names_it_and_trains_on_it(tmp_path):
 
     (tmp_path / "train").write_text("\n".join(SENTENCES * 4))
     (tmp_path / "dev.semi").write_text("\n".join(SENTENCES))
+    encoder = tiny.write_one_layer(tmp_path / "encoder")
     values = {
         "name": "semi",
         "data": {
@@ -159,7 +160,8 @@ def test_a_configuration_names_it_and_trains_on_it(tmp_path):
             "dev": str(tmp_path / "dev.semi"),
             "format": "semicolons",
         },
-        "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 16, "overlap": 4},
+        "encoder": {"checkpoint": str(encoder), "max_length": 16, "overlap": 4},
+        "model": {"head": "softmax"},
         "training": {"epochs": 1, "batch_size": 4},
         "export": {"enabled": False},
         "runs_dir": str(tmp_path / "runs"),

@@ -119,7 +119,8 @@ def test_a_request_that_fails_fails_the_export(monkeypatch, tmp_path):
 def test_a_compiled_export_answers_as_the_other(tmp_path):
     from tfner.serving.runtime.saved_model import load_recognizer
 
-    folder = export_model(tiny.tagger(widths=(16,), compiled=True), CARD_OF_TINY, tmp_path)
+    programs = {"widths": (32,), "max_pieces_per_pass": 8 * 32}  # of 1 and of 8 rows
+    folder = export_model(tiny.tagger(compiled=True, **programs), CARD_OF_TINY, tmp_path)
     texts = ["anna met boris in oslo", "", "the acme corp runs near paris " * 9]
     for got, want in zip(
         load_recognizer(folder).batch(texts), tiny.live().batch(texts), strict=True

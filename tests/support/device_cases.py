@@ -2,9 +2,9 @@
 
 Test_devices compares what these processes leave behind.
 
-`python device_cases.py FOLDER 1:whole 2:whole,parts` runs one case on one CPU and two on two
-virtual ones; `worker:whole` runs its part of one as the worker that TF_CONFIG names. FOLDER holds
-an encoder, and gets a JSON file and the final weights of each.
+`carry_out(FOLDER, "1:whole", "2:whole,parts")` runs one case on one CPU and two on two virtual
+ones; `worker:whole` runs its part of one as the worker that TF_CONFIG names. FOLDER holds an
+encoder, and gets a JSON file and the final weights of each.
 
 Nothing is dropped out: a dropout draws for each replica by itself, so it cannot be the same on any
 number of them.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 import tiny
+from subprocesses import THREADS, forks
 
 from tfner.data.batching.batches import Batches, PaddedSettings
 from tfner.data.batching.packed_batches import PackedBatches, PackedSettings
@@ -35,6 +36,7 @@ from tfner.model.optimizer import FusedAdamW
 from tfner.training.devices.strategy import Devices, open_devices
 
 PAD, LONGEST, ROW, STEPS = 0, 14, 16, 20
+PATIENCE = 240.0  # seconds until all cases of a process must be done
 CASES = {"whole": 1, "parts": 2}  # how many parts a batch is worked through in
 TAGS = list(tiny.LABELS.tags)
 
@@ -145,7 +147,27 @@ def split_processor(kinds: list[str]) -> None:
         )
 
 
-def main(folder: Path, *wanted: str) -> None:
+class Carrying:
+    """One process that carries out cases; what it says is in a file."""
+
+    def __init__(self, folder: Path, *wanted: str, **variables: str):
+        self.log = folder / f"{len(list(folder.glob('*.log')))}.log"
+        self.log.touch()
+        arguments = (folder, wanted, self.log, {**THREADS, **variables})
+        self.process = forks.Process(target=carry_out, args=arguments)
+        self.process.start()
+
+    def end(self) -> tuple[int | None, str]:
+        self.process.join(PATIENCE)
+        return self.process.exitcode, self.log.read_text(encoding="utf-8")
+
+
+def carry_out(folder: Path, wanted: Sequence[str], log: Path, variables: dict[str, str]) -> None:
+    """Run cases, each on the devices that stand before it."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.environ.update(variables)
     tiny.checkpoint = lambda: folder / "bert"
     runs = dict(each.split(":") for each in wanted)
     split_processor(list(runs))
@@ -156,7 +178,3 @@ def main(folder: Path, *wanted: str) -> None:
             file = folder / f"{case} on {kind}{devices.worker if kind == 'worker' else ''}"
             file.with_suffix(".json").write_text(json.dumps(measured))
             np.savez(file.with_suffix(".npz"), *weights)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -24,13 +23,10 @@ from typing import NamedTuple
 
 import tiny
 import yaml
+from subprocesses import forks
 
 PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
 PATIENCE = 200.0  # seconds until something must have happened
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(
-    ["tfner.training.run", "tfner.train", "transformers.models.bert.modeling_tf_bert"]
-)
 
 
 def write_config(
@@ -39,6 +35,7 @@ def write_config(
     *,
     dev: bool = False,
     checkpoint: Path | None = None,
+    head: str = "crf",
     **training: object,
 ) -> Path:
     """A run of a BERT of one layer, dropouts and all, in `folder`."""
@@ -52,6 +49,7 @@ def write_config(
             **({"dev": str(folder / "dev.conll")} if dev else {}),
         },
         "encoder": {"checkpoint": str(encoder), "max_length": 16, "overlap": 4},
+        "model": {"head": head},
         "training": {
             "epochs": 4,
             "batch_size": 4,
@@ -96,7 +94,7 @@ class Run:
 
     def __init__(self, config: Path, *overrides: str):
         self.log = config.with_suffix(f".{time.time_ns()}.log")
-        self.process = processes.Process(
+        self.process = forks.Process(
             target=command, args=(str(self.log), ["train", str(config), *overrides])
         )
         self.process.start()

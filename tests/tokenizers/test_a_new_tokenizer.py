@@ -137,7 +137,8 @@ def checkpoint(tmp_path_factory):
     letters = string.ascii_lowercase
     (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *letters]))
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LetterTokenizer"}')
-    config = {**tiny.CONFIG, "vocab_size": len(SPECIAL) + len(letters)}
+    vocabulary = {"vocab_size": len(SPECIAL) + len(letters)}
+    config = {**tiny.CONFIG, **vocabulary, "num_hidden_layers": 1}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -199,6 +200,7 @@ def test_a_run_trains_exports_and_reloads_with_it(checkpoint, tmp_path):
         "name": "letters",
         "data": {"train": str(tmp_path / "train.conll"), "dev": str(tmp_path / "dev.conll")},
         "encoder": {"checkpoint": str(checkpoint), "max_length": 32, "overlap": 4},
+        "model": {"head": "softmax"},
         "training": {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3},
         "runs_dir": str(tmp_path / "runs"),
         "exports_dir": str(tmp_path / "exports"),

@@ -17,8 +17,9 @@ import tensorflow as tf
 import tiny
 import typer
 import yaml
+from device_cases import Carrying
 from seqeval.metrics import f1_score
-from subprocesses import ROOT, SUPPORT, clusters, start
+from subprocesses import ROOT, clusters
 
 from tfner.commands import BAD_INPUT
 from tfner.config import RunSettings, apply_override
@@ -33,18 +34,33 @@ KEY_BIAS = 8  # place among the trainable variables
 
 
 @pytest.fixture(scope="module")
-def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]:
-    """What each training measured, and its weights, by case and devices."""
+def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("devices")
     tiny.write_one_layer(folder / "bert")
-    script = [str(SUPPORT / "device_cases.py"), str(folder)]
-    processes = [start([*script, *runs]) for runs in (("1:whole", "2:whole,parts"), ("4:whole",))]
-    processes += [
-        start([*script, "worker:whole,parts"], TF_CONFIG=cluster) for cluster in clusters(2)
-    ]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def left_behind(home):
+    """What each training measured, and its weights, by case and devices."""
+    processes = [Carrying(home, "1:whole", "2:whole,parts")]
+    for cluster in clusters(2):
+        processes.append(Carrying(home, "worker:whole,parts", TF_CONFIG=cluster))
+    return read_left(home, processes)
+
+
+@pytest.fixture(scope="module")
+def left_by_four(home):
+    return read_left(home, [Carrying(home, "4:whole")])
+
+
+def read_left(
+    folder: Path, processes: Sequence[Carrying]
+) -> Mapping[str, tuple[dict, list[np.ndarray]]]:
+    """Read what processes have left when they have ended."""
     for process in processes:
-        said, _ = process.communicate(timeout=240)
-        assert process.returncode == 0, said
+        code, said = process.end()
+        assert code == 0, said
     found = {}
     for file in folder.glob("*.json"):
         weights = np.load(file.with_suffix(".npz"))
@@ -56,7 +72,7 @@ def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]
     ("case", "replicas"),
     [
         ("whole on 2", 2),
-        ("whole on 4", 4),
+        pytest.param("whole on 4", 4, marks=pytest.mark.slow),
         ("parts on 2", 2),
         ("whole on worker0", 2),
         ("whole on worker1", 2),
@@ -64,8 +80,9 @@ def left_behind(tmp_path_factory) -> Mapping[str, tuple[dict, list[np.ndarray]]]
         ("parts on worker1", 2),
     ],
 )
-def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, case, replicas):
-    measured, weights = left_behind[case]
+def test_losses_gradients_and_weights_are_those_of_one_device(left_behind, request, case, replicas):
+    left = request.getfixturevalue("left_by_four") if replicas == 4 else left_behind
+    measured, weights = left[case]
     expected, expected_weights = left_behind["whole on 1"]
     assert measured["replicas"] == replicas
     assert (

@@ -63,13 +63,15 @@ def test_too_few_updates_are_said_before_they_are_made(caplog):
 def settings_for(tmp_path):
     sentence = "anna B-PER\nmet O\nboris B-PER\nin O\noslo B-LOC\n"
     (tmp_path / "train.conll").write_text("\n".join([sentence] * 8))
+    encoder = tiny.write_one_layer(tmp_path / "encoder")
 
     def make(name: str):
         values = {
             "name": name,
             "devices": "cpu",
             "data": {"train": str(tmp_path / "train.conll")},
-            "encoder": {"checkpoint": str(tiny.checkpoint()), "max_length": 16, "overlap": 4},
+            "encoder": {"checkpoint": str(encoder), "max_length": 16, "overlap": 4},
+            "model": {"head": "softmax"},
             "training": {"min_updates": 30, "batch_size": 8},
             "export": {"enabled": False},
             "runs_dir": str(tmp_path / "runs"),

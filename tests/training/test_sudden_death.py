@@ -23,7 +23,8 @@ from sudden_death import (
 
 
 def test_killed_twice_and_asked_to_end_a_run_ends_as_one_that_was_left_alone(tmp_path):
-    whole, killed = (write_config(tmp_path, name, epochs=2) for name in ("whole", "killed"))
+    names = "whole", "killed"
+    whole, killed = (write_config(tmp_path, name, head="softmax", epochs=2) for name in names)
     runs, draw = tmp_path / "runs", random.Random(6)
     assert carry_out(whole).code == 0
     assert [

@@ -25,6 +25,7 @@ from tfner.exceptions import ConfigError, ModelError
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
 from tfner.predict import predict
+from tfner.serving.export.model_card import model_card
 from tfner.training.callbacks import ProgressBar
 from tfner.training.restore import export_run, open_model, scores_of_run
 from tfner.training.run import Outcome, report_of, train
@@ -74,6 +75,17 @@ def quiet() -> Console:
 @pytest.fixture(scope="module")
 def finished(home):
     return train(settings_for(home, "whole"), quiet())
+
+
+@pytest.fixture(scope="module")
+def recognizer(finished):
+    return tfner.load(finished.export)
+
+
+@pytest.fixture(scope="module")
+def again(finished, home):
+    """Export the finished run a second time."""
+    return export_run(home / "runs" / "whole")
 
 
 def weights_of(folder: Path) -> dict[str, np.ndarray]:
@@ -182,8 +194,8 @@ def test_export_run_folder_and_report_agree(finished, home, tmp_path):
     assert all(row[0] for block in rows for row in block)
 
 
-def test_the_card_says_what_the_model_is(finished):
-    card = tfner.load(finished.export).card
+def test_the_card_says_what_the_model_is(recognizer):
+    card = recognizer.card
     assert (card["name"], card["labels"], card["tag_scheme"], card["max_length"]) == (
         "whole",
         ["LOC", "PER"],
@@ -193,8 +205,7 @@ def test_the_card_says_what_the_model_is(finished):
     assert card["scores"]["dev"]["micro"]["support"] == 33
 
 
-def test_the_card_and_its_page_say_how_much_the_model_learned_from(finished, home, tmp_path):
-    again = export_run(home / "runs" / "whole", tmp_path / "again")
+def test_the_card_and_its_page_say_how_much_the_model_learned_from(finished, again):
     for version in (finished.export, again):
         data = json.loads((version / "assets.extra" / "tfner.json").read_text())["data"]
         train_data = {"source": "train.conll", "documents": 50, "entities": 96}
@@ -204,11 +215,10 @@ def test_the_card_and_its_page_say_how_much_the_model_learned_from(finished, hom
         assert "| train | train.conll | 50 | 96 | 1 vanished |" in page
 
 
-def test_a_run_exports_again_as_the_next_version(finished, home):
-    again = export_run(home / "runs" / "whole")
+def test_a_run_exports_again_as_the_next_version(finished, again, recognizer):
     assert (finished.export.name, again.name) == ("1", "2")
     text = "anna borisov met the bank in oslo."
-    assert tfner.load(again)(text) == tfner.load(home / "exports" / "whole" / "1")(text)
+    assert tfner.load(again)(text) == recognizer(text)
 
 
 def test_predictions_are_written_in_order_from_any_input(finished, home, tmp_path):
@@ -246,49 +256,61 @@ def together(home):
         text = "".join(f"-DOCSTART- O\n\n{document.strip()}\n\n" for document in documents)
         (home / f"{name}-documents.conll").write_text(text, encoding="utf-8")
     data = [f"data.{name}={home / name}-documents.conll" for name in ("train", "dev")]
-    return train(
-        settings_for(home, "together", "data.context=document", "training.epochs=8", *data), quiet()
-    )
+    chosen = ["data.context=document", "training.epochs=8", "model.head=softmax"]
+    return train(settings_for(home, "together", *chosen, *data), quiet())
+
+
+@pytest.fixture(scope="module")
+def together_loaded(together):
+    return tfner.load(together.export)
+
+
+@pytest.fixture(scope="module")
+def predicted(together, home):
+    """Give the file of what is found in dev."""
+    target = home / "together.jsonl"
+    predict(together.export, str(home / "dev-documents.conll"), str(target))
+    return target
 
 
 class TestContext:
     """Sentences of one document are read together in training, evaluation and prediction."""
 
-    def test_export_run_folder_and_report_agree(self, together, home, tmp_path):
-        assert tfner.load(together.export).card["context"] == "document"
+    def test_export_run_folder_and_report_agree(self, together, together_loaded, home):
+        assert together_loaded.card["context"] == "document"
         dev = str(home / "dev-documents.conll")
         wanted = together.reports["dev"].to_dict()["entity"]
         for model in (together.export, together.folder.path):
             assert tfner.evaluate(model, dev).to_dict()["entity"] == wanted
         assert wanted["micro"]["f1"] > 0.8
 
-    def test_sentences_by_themselves_are_found_too(self, together, home):
+    def test_sentences_by_themselves_are_found_too(self, together, together_loaded, home):
         dev = str(home / "dev-documents.conll")
         assert tfner.evaluate(together.export, dev, context="none").scores.micro.f1 > 0.8
-        assert tfner.load(together.export)("anna borisov met the bank in oslo")
+        assert together_loaded("anna borisov met the bank in oslo")
 
-    def test_predictions_are_those_of_the_documents_in_their_order(self, together, home, tmp_path):
-        dev, target = home / "dev-documents.conll", tmp_path / "out.jsonl"
-        predict(together.export, str(dev), str(target))
-        records = [json.loads(line) for line in target.read_text().splitlines()]
+    def test_predictions_are_those_of_the_documents_in_their_order(
+        self, predicted, together_loaded, home
+    ):
+        dev = home / "dev-documents.conll"
+        records = [json.loads(line) for line in predicted.read_text().splitlines()]
         documents = list(read_documents(dev, ReadSettings(), Ledger()))
         assert [record["id"] for record in records] == [document.id for document in documents]
-        found = tfner.load(together.export).documents(documents)
+        found = together_loaded.documents(documents)
         for record, entities in zip(records, found, strict=True):
             spans = [(each["start"], each["end"], each["label"]) for each in record["entities"]]
             assert spans == [entity.key for entity in entities]
 
-    def test_another_context_can_be_asked_for(self, together, home, tmp_path):
+    def test_another_context_can_be_asked_for(self, together, predicted, home, tmp_path):
         dev, written = str(home / "dev-documents.conll"), {}
-        for context in (None, "none", "document"):
+        for context in ("none", "document"):
             target = tmp_path / f"{context}.jsonl"
             predict(together.export, dev, str(target), context=context)
             written[context] = target.read_text()
-        assert written[None] == written["document"]
+        assert predicted.read_text() == written["document"]
         assert written["none"] != written["document"]  # the scores
 
-    def test_a_model_of_single_sentences_reads_them_alone(self, finished, home):
-        recognizer = tfner.load(finished.export)
+    def test_a_model_of_single_sentences_reads_them_alone(self, recognizer):
         assert recognizer.context == recognizer.card["context"] == "none"
 
     def test_a_context_that_there_is_not_is_refused(self, finished, home):
@@ -352,7 +374,9 @@ def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
         "interrupted",
         str(outcome.export),
     )
-    assert train(settings_for(home, "broken"), quiet()).state == "finished"
+    with monkeypatch.context() as patch:  # what a finished run exports is `finished`
+        patch.setattr("tfner.training.run.export_model", lambda *_: outcome.export)
+        assert train(settings_for(home, "broken"), quiet()).state == "finished"
     assert [summary.state for summary in list_runs(outcome.folder.path)] == ["finished"]
     again = json.loads(outcome.folder.report.read_text())
     assert again["state"] == "finished"
@@ -400,7 +424,8 @@ def test_an_interrupt_before_the_first_epoch_ends_leaves_nothing_to_export(home,
 
 def test_without_an_export_an_interrupted_run_writes_its_report_all_the_same(home, monkeypatch):
     interrupt_at(monkeypatch, 1)
-    settings = settings_for(home, "reports", "training.export_on_interrupt=false")
+    chosen = ("training.export_on_interrupt=false", "model.head=softmax")
+    settings = settings_for(home, "reports", *chosen)
     outcome = train(settings, quiet())
     assert outcome.export is None
     report = json.loads(outcome.folder.report.read_text())
@@ -408,16 +433,18 @@ def test_without_an_export_an_interrupted_run_writes_its_report_all_the_same(hom
 
 
 def test_without_dev_the_last_epoch_is_kept_and_said(home, caplog):
-    chosen = ("data.dev=null", "training.epochs=1", "labels=[PER]", "export.enabled=false")
-    outcome = train(settings_for(home, "alone", *chosen), quiet())
+    chosen = ("data.dev=null", "training.epochs=1", "labels=[PER]", "model.head=softmax")
+    settings = settings_for(home, "alone", "export.enabled=false", *chosen)
+    outcome = train(settings, quiet())
     assert outcome.reports == {}
     assert "data.dev is not given" in caplog.text
     assert (
         "entities of types that are not learned, which count as misses: {'LOC': 48}" in caplog.text
     )
     assert json.loads((outcome.folder.report).read_text())["entity"]["micro"]["support"] == 0
-    card = tfner.load(export_run(outcome.folder.path)).card
+    card = open_model(outcome.folder.path).card
     assert (card["labels"], card["scores"]) == (["PER"], {})
+    assert "alone" in model_card(card)
 
 
 def test_mixed_precision_accumulation_and_options_train(home):
@@ -429,7 +456,8 @@ def test_mixed_precision_accumulation_and_options_train(home):
                "training.batching=padded",
                    "model.tag_scheme=BIOES",
                        "model.labelling=piece", "model.decoder=greedy")  # fmt: skip
-    outcome = train(settings_for(home, "options", "training.epochs=1", *options), quiet())
+    few = ("training.epochs=1", "export.enabled=false")
+    outcome = train(settings_for(home, "options", *few, *options), quiet())
     assert np.isfinite(
         [json.loads(line)["loss"] for line in outcome.folder.metrics.read_text().splitlines()]
     ).all()

@@ -105,6 +105,7 @@ def settings(tmp_path_factory) -> RunSettings:
                 "max_length": 32,
                 "overlap": 8,
             },
+            "model": {"head": "softmax"},
             "training": {"epochs": 3, "batch_size": 4, "learning_rate": 0.02},
             "runs_dir": str(folder / "runs"),
             "exports_dir": str(folder / "exports"),

@@ -52,6 +52,7 @@ def write_config(home, name, **training):
         "name": name,
         "data": {"train": str(home / "train.conll"), "dev": str(home / "dev.conll")},
         "encoder": {"checkpoint": str(home / "encoder"), "max_length": 16, "overlap": 4},
+        "model": {"head": "softmax"},
         "training": {"epochs": 2, "batch_size": 4, "learning_rate": 5e-3, **training},
         "export": {"enabled": False},
         "runs_dir": str(home / "runs"),
