@@ -106,7 +106,7 @@ def refusal(folder) -> str:
 
 
 def test_a_folder_without_vocabulary_is_refused(tmp_path):
-    names = "vocab.txt or tokenizer.json or sentencepiece.bpe.model"
+    names = "vocab.txt or tokenizer.json or sentencepiece.bpe.model or vocab.json"
     assert refusal(tmp_path) == f"expected {names} in {tmp_path}, found none"
 
 
