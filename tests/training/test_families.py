@@ -33,7 +33,7 @@ FAMILIES = {
     "xlm-roberta": ("XLMRobertaTokenizer", "padded", "fused"),
     "camembert": ("CamembertTokenizer", "packed", "reference"),
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def write_checkpoint(name: str, folder: Path) -> Path:
