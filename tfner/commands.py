@@ -62,6 +62,12 @@ SENTENCES_HELP = COLUMN_HELP.format("what numbers the sentences of a csv file")
 TokenColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=TOKENS_HELP)]
 TagColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=TAGS_HELP)]
 SentenceColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help=SENTENCES_HELP)]
+TYPES_HELP = (
+    "Call a type of the data by another name; TYPE= leaves it out. May stand several times."
+)
+TypeNames = Annotated[
+    list[str] | None, typer.Option("--type", metavar="TYPE=NAME", help=TYPES_HELP)
+]
 ContextName = Annotated[
     str | None, typer.Option("--context", metavar="none|document", help=CONTEXT_HELP)
 ]

@@ -62,6 +62,7 @@ def compare(
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
     sentence_column: commands.SentenceColumn = None,
+    types: commands.TypeNames = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -71,7 +72,7 @@ def compare(
     columns = {"token_column": token_column, "tag_column": tag_column}
     columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
-    settings = commands.validate_reading(**reading, **columns, **limits)
+    settings = commands.validate_reading(**reading, **columns, **limits, types=types)
     if not data:
         of_data = {"--tag-column": tag_column, "--sentence-column": sentence_column}
         check_file_options({"--raw": raw, "--format": format != "auto", **of_data})

@@ -48,6 +48,7 @@ def evaluate(
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
     sentence_column: commands.SentenceColumn = None,
+    types: commands.TypeNames = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -57,7 +58,7 @@ def evaluate(
     columns = {"token_column": token_column, "tag_column": tag_column}
     columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
-    settings = commands.validate_reading(**reading, **columns, **limits)
+    settings = commands.validate_reading(**reading, **columns, **limits, types=types)
     asked_context = commands.check_context(context, "--context")
     options: dict[str, Any] = {"raw": raw, "context": asked_context}
     result = evaluate_model(model, as_source(data), settings, predictions, **options)

@@ -60,6 +60,7 @@ def inspect(
     token_column: commands.TokenColumn = None,
     tag_column: commands.TagColumn = None,
     sentence_column: commands.SentenceColumn = None,
+    types: commands.TypeNames = None,
     strict: commands.Strict = False,
     max_line: commands.MaxLine = MAX_LINE,
     max_file: commands.MaxFile = MAX_FILE,
@@ -77,9 +78,8 @@ def inspect(
         columns = {"token_column": token_column, "tag_column": tag_column}
         columns["sentence_column"] = sentence_column
         limits = {"max_line": max_line, "max_file": max_file}
-        settings = commands.validate_reading(
-            format=format, encoding=encoding, scheme=scheme, strict=strict, **columns, **limits
-        )
+        reading = {"format": format, "encoding": encoding, "scheme": scheme, "strict": strict}
+        settings = commands.validate_reading(**reading, **columns, **limits, types=types)
         sources: dict[str, Source] = {source: source for source in data}
     with messages().status("reading and judging"):
         report, ledgers = inspect_sources(sources, settings, encoder, run_settings)

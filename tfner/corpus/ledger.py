@@ -13,6 +13,7 @@ Reason = Literal[
     "misaligned",  # a border inside a unit: widened to whole units for training
     "vanished",  # no unit of it has a piece: BERT's text cleaning removes all its characters
     "trimmed_border",  # began or ended with blanks, which have no piece: trimmed when read
+    "left_out",  # of a type that `data.types` leaves out
     "unknown_label",  # its type is not in the label set
     "untagged",  # a line of a column file without a tag
     "skipped_record",  # a record that its annotator rejected or left undecided

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,8 @@ def read_documents(
 def read_one(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
     """Read a source that is no pattern."""
     documents = open_source(source, settings, ledger)
+    if settings.types:
+        documents = (rename_types(document, settings.types, ledger) for document in documents)
     return (trim_borders(document, source, settings.strict, ledger) for document in documents)
 
 
@@ -210,6 +212,26 @@ def pick_format(path: Path) -> str:
         expected = "a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset"
         raise DataError(f"{path}: expected {expected}, found neither")
     return format_of_header(path) or format_of_name(path.name, readable(), otherwise="columns")
+
+
+def rename_types(document: Document, types: Mapping[str, str | None], ledger: Ledger) -> Document:
+    """Call the types of entities by other names; those of a type without one are left out.
+
+    The latter are entered in `ledger`.
+
+        >>> mara = Document("Mara left", (entity_at("Mara left", 0, 4, "person"),))
+        >>> rename_types(mara, {"person": "PER"}, Ledger()).entities[0].key
+        (0, 4, 'PER')
+    """
+    kept = []
+    for entity in document.entities:
+        label = types.get(entity.label, entity.label)
+        if label is None:
+            detail = f"{entity.label} {entity.start}-{entity.end} {entity.text!r}"
+            ledger.record("left_out", document.id, detail)
+        else:
+            kept.append(replace(entity, label=label))
+    return replace(document, entities=tuple(kept))
 
 
 def trim_borders(document: Document, source: str, strict: bool, ledger: Ledger) -> Document:

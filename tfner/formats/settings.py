@@ -35,7 +35,34 @@ def check_column(value: Any) -> Any:
     raise ValueError(f"expected the number or the name of a column, got {show(value)}")
 
 
+def check_types(value: Any) -> Any:
+    """Check what types are called; a command line gives texts such as `person=PER` or `time=`."""
+    if isinstance(value, list):
+        value = dict(map(split_renaming, value))
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a name for each type to rename, got {show(value)}")
+    for old, new in value.items():
+        names = [old] if new is None else [old, new]
+        if not all(isinstance(name, str) and name.strip() for name in names):
+            got = show({old: new})
+            raise ValueError(f"expected names of types, or null to leave one out, got {got}")
+    return value
+
+
+def split_renaming(text: Any) -> tuple[str, str | None]:
+    """Split what a command line says of a type.
+
+    >>> split_renaming("person=PER"), split_renaming("time=")
+    (('person', 'PER'), ('time', None))
+    """
+    old, equals, new = str(text).rpartition("=")
+    if not equals:
+        raise ValueError(f"expected TYPE=NAME, or TYPE= to leave it out, got {show(text)}")
+    return old, new or None
+
+
 Column = int | str
+Types = Annotated[dict[str, str | None], BeforeValidator(check_types)]
 AnyColumn = Annotated[Column | None, BeforeValidator(check_column)]
 
 
@@ -57,6 +84,8 @@ class ReadSettings(Settings):
     tag_column: AnyColumn = None
     sentence_column: AnyColumn = None
     separator: Literal["auto", "tab", "blanks"] = "auto"
+    # What types in the files are called from here on; null leaves a type out. Others stay.
+    types: Types = {}
     strict: bool = False
     # Characters; a file with a longer line is refused before it fills the memory.
     max_line: int = Field(default=MAX_LINE, ge=1)
