@@ -246,7 +246,7 @@ def test_a_run_folder_of_an_earlier_version_has_its_settings_without_a_notice(wr
 def test_every_configuration_that_we_ship_is_valid_and_opens_with_its_command(
     pytestconfig, monkeypatch
 ):
-    for variable in ("TFNER_DATA", "TFNER_ENCODER", "CONLL2003"):
+    for variable in ("TFNER_DATA", "TFNER_ENCODER", "TFNER_MULTILINGUAL", "CONLL2003"):
         monkeypatch.setenv(variable, "somewhere")
     paths = sorted((pytestconfig.rootpath / "configs").glob("*.yaml"))
     assert {path.stem for path in paths} == {
@@ -255,6 +255,7 @@ def test_every_configuration_that_we_ship_is_valid_and_opens_with_its_command(
         "conll2003",
         "ncbi_disease",
         "documents",
+        "multilingual",
     }
     for path in paths:
         text = path.read_text(encoding="utf-8")
