@@ -73,6 +73,7 @@ def test_tags_of_another_teacher_are_added_up():
     [
         (LABELS, LabelSet(("LOC", "ORG")), r"got none of \['ORG'\] \(it knows LOC, PER\)$"),
         (LABELS, LabelSet(("LOC",), "BIOES"), "^expected tags in BIOES.*got IOB2.*=IOB2 learns"),
+        (LabelSet(("LOC",), "IO"), LabelSet(("LOC",)), "^expected tags in IOB2 or BIOES, got IO,"),
     ],
 )
 def test_a_teacher_of_too_few_types_or_tags_is_refused(teacher, student, message):

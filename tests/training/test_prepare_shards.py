@@ -372,7 +372,14 @@ def test_a_shard_that_is_damaged_ends_a_run_with_its_name(prepared, home, tmp_pa
 def test_windows_that_were_made_in_another_way_are_refused(prepared, home, override, message):
     with pytest.raises(ConfigError, match=message):
         train(
-            settings_for(home, f"data.train=prepared:{prepared}", override, name="other"), quiet()
+            settings_for(
+                home,
+                f"data.train=prepared:{prepared}",
+                "encoder.initialize=random",
+                override,
+                name="other",
+            ),
+            quiet(),
         )
     assert not (home / "runs" / "other").exists()
 

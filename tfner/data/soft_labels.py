@@ -61,11 +61,14 @@ def check_teaches(teacher: LabelSet, student: LabelSet) -> None:
         types = ", ".join(teacher.types)
         expected = "expected one that knows all types that are learned"
         raise ConfigError(f"{expected}, got none of {missing} (it knows {types})")
-    if student.scheme == "BIOES" and teacher.scheme != "BIOES":
-        scheme = teacher.scheme
+    scheme = teacher.scheme
+    if scheme in ("IO", "IOB1"):
+        reason = "whose probabilities do not tell where an entity begins"
+        raise ConfigError(f"expected tags in IOB2 or BIOES, got {scheme}, {reason}")
+    if student.scheme == "BIOES" and scheme != "BIOES":
         expected = "expected tags in BIOES, as model.tag_scheme says"
         reason = "whose probabilities do not tell where an entity ends"
-        advice = "model.tag_scheme=IOB2 learns from any teacher"
+        advice = "model.tag_scheme=IOB2 learns from IOB2 too"
         raise ConfigError(f"{expected}, got {scheme}, {reason}; {advice}")
 
 
