@@ -44,7 +44,7 @@ def convert(
     from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.serving.export.bundle import export_model
 
-    folder = resolve_checkpoint(checkpoint)
+    folder = resolve_checkpoint(checkpoint, "CHECKPOINT")
     name = model_name(to.resolve().name)
     options = {"names": names, "scheme": known, "overrides": overrides or ()}
     tagger, card = open_fine_tuned(folder, name=name, **options)

@@ -202,6 +202,19 @@ def test_a_checkpoint_of_another_kind_is_refused_on_the_command_line(tmp_path, l
     assert not (tmp_path / "export").exists()
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path, line):
+    ended = line("convert", tmp_path / "nowhere", "--to", tmp_path / "export")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert f"CHECKPOINT: no such folder: {tmp_path / 'nowhere'}" in ended.stderr
+
+
+def test_where_the_export_goes_is_asked_for(tmp_path, line):
+    ended = line("convert", write_fine_tuned(tmp_path / "tagger"))
+    assert ended.code == 2
+    assert "command line: --to: " in ended.stderr
+    assert "is required" in ended.stderr
+
+
 def test_labels_without_names_are_named_on_the_command_line(tmp_path, line):
     folder = write_fine_tuned(tmp_path / "tagger", ["LABEL_0", "LABEL_1"])
     with pytest.raises(ConfigError, match="label 0: expected O, a type, or a tag such as B-PER"):

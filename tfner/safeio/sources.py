@@ -17,6 +17,7 @@ from tfner.safeio.printable import show
 
 Source = str | tuple[str, ...]  # one, or several that are read one behind the other
 PREPARED = "prepared:"
+CHECKPOINT = "encoder.checkpoint"  # the setting that names one
 VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model", "vocab.json")
 TOKEN_CLASSIFICATION = "ForTokenClassification"  # how transformers' names of such models end
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -250,8 +251,8 @@ def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = M
             raise error(f"{folder / name}: expected a file of this folder, got {got}")
 
 
-def encoder_folder(checkpoint: str) -> Path | None:
-    """Find the local folder of a checkpoint; None where it is a hub name.
+def encoder_folder(checkpoint: str, key: str = CHECKPOINT) -> Path | None:
+    """Find the local folder of a checkpoint; None where it is a hub name; `key` is what names it.
 
     Raises:
         ConfigError: it is neither an existing folder nor shaped like a hub name.
@@ -261,7 +262,7 @@ def encoder_folder(checkpoint: str) -> Path | None:
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
     if not HUB_NAME.fullmatch(checkpoint):
-        raise ConfigError(f"encoder.checkpoint: no such folder: {checkpoint}")
+        raise ConfigError(f"{key}: no such folder: {checkpoint}")
     return None
 
 
