@@ -43,11 +43,13 @@ def convert(
     from tfner.conversion.fine_tuned import model_name, open_fine_tuned
     from tfner.model.encoders.checkpoints import resolve_checkpoint
     from tfner.serving.export.bundle import export_model
+    from tfner.training.environment import versions
 
     folder = resolve_checkpoint(checkpoint, "CHECKPOINT")
     name = model_name(to.resolve().name)
     options = {"names": names, "scheme": known, "overrides": overrides or ()}
     tagger, card = open_fine_tuned(folder, name=name, **options)
+    card["versions"] = versions()
     types = ", ".join(card["labels"])
     output().print(f"{checkpoint}: {card['tag_scheme']}; types: {types}")
     output().print(f"exported: {export_model(tagger, card, to)}")

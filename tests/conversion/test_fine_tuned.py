@@ -143,6 +143,7 @@ def test_an_export_answers_as_the_folder_does(checkpoint, recognizer, tmp_path, 
         "labels": NAMES,
     }
     assert exported.card["name"] == "people"
+    assert "tensorflow" in exported.card["versions"]
     assert (to / "1" / "assets.extra" / "tf_serving_warmup_requests").is_file()
 
 
@@ -217,7 +218,7 @@ def test_where_the_export_goes_is_asked_for(tmp_path, line):
 
 def test_labels_without_names_are_named_on_the_command_line(tmp_path, line):
     folder = write_fine_tuned(tmp_path / "tagger", ["LABEL_0", "LABEL_1"])
-    with pytest.raises(ConfigError, match="label 0: expected O, a type, or a tag such as B-PER"):
+    with pytest.raises(ConfigError, match=r"config.json: label 0: expected O, a type, or a tag"):
         open_fine_tuned(folder)
     tagger, _ = open_fine_tuned(folder, names=["O", "NAME"])
     assert tagger.labels.tags == ("O", "I-NAME")

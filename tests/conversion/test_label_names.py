@@ -59,13 +59,13 @@ def test_a_tag_without_an_output_is_kept_and_an_output_without_a_tag_left_out():
         (
             ["LABEL_0", "LABEL_1"],
             None,
-            "label 0: expected O, a type, or a tag such as B-PER, got 'LABEL_0'; "
+            "labels: label 0: expected O, a type, or a tag such as B-PER, got 'LABEL_0'; "
             "name all 2 with --labels, in their order; - leaves one out",
         ),
         (
             ["O", "B-PER", "[CLS]"],
             None,
-            "label 2: expected O, a type, or a tag such as B-PER, got '[CLS]'; "
+            "labels: label 2: expected O, a type, or a tag such as B-PER, got '[CLS]'; "
             "name all 3 with --labels, in their order; - leaves one out",
         ),
         (["B-PER"], None, "labels: expected O among them, got ['B-PER']"),

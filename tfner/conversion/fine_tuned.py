@@ -64,9 +64,11 @@ def open_fine_tuned(
         ConfigError: names of the head's outputs are no tags, or a setting is wrong.
     """
     config = read_config(folder)
+    where = "--labels"
     if names is None:
-        names = names_in_order(config, str(folder / "config.json"))
-    outputs = read_outputs(names, scheme)
+        where = str(folder / "config.json")
+        names = names_in_order(config, where)
+    outputs = read_outputs(names, scheme, where)
     labels = outputs.labels
     tokenizer = open_tokenizer(folder)
     weights = read_head(folder)

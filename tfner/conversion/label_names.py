@@ -33,7 +33,9 @@ class HeadOutputs(NamedTuple):
     outputs: tuple[int | None, ...]
 
 
-def read_outputs(names: Sequence[str], scheme: Scheme | None = None) -> HeadOutputs:
+def read_outputs(
+    names: Sequence[str], scheme: Scheme | None = None, where: str = "labels"
+) -> HeadOutputs:
     """Read the names of a head's outputs, in their order.
 
     Without a scheme it is found by the prefixes: B and I are IOB2, I alone or no prefix at all is
@@ -47,17 +49,18 @@ def read_outputs(names: Sequence[str], scheme: Scheme | None = None) -> HeadOutp
     Args:
         names: those of `id2label`, or given in their place; `-` leaves an output out.
         scheme: what the tags mean; IOB1 cannot be told from IOB2 by its names.
+        where: the names come from, for messages.
 
     Raises:
         ConfigError: names say nothing, are none of one scheme, stand twice, or O is missing.
     """
-    check_names(names)
-    prefixes, types = split_names(names)
-    known = check_scheme(prefixes, scheme)
+    check_names(names, where)
+    prefixes, types = split_names(names, where)
+    known = check_scheme(prefixes, scheme, where)
     tags = [join(prefix, name, known) for prefix, name in zip(prefixes, types, strict=True)]
     repeated = [tag for tag, count in Counter(tags).items() if count > 1 and tag != LEFT_OUT]
     if repeated:
-        raise ConfigError(f"labels: each may stand once, these stand more often: {repeated}")
+        raise ConfigError(f"{where}: each may stand once, these stand more often: {repeated}")
     found = dict.fromkeys(types)
     found.pop("")
     labels = LabelSet(tuple(found), known)
@@ -66,7 +69,7 @@ def read_outputs(names: Sequence[str], scheme: Scheme | None = None) -> HeadOutp
     return HeadOutputs(labels, tuple(outputs))
 
 
-def check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str], where: str) -> None:
     """Refuse names that say nothing, and a head without O.
 
     Raises:
@@ -76,13 +79,13 @@ def check_names(names: Sequence[str]) -> None:
         if name != LEFT_OUT and NO_TAG.fullmatch(name):
             remedy = f"name all {len(names)} with --labels, in their order; - leaves one out"
             expected = "expected O, a type, or a tag such as B-PER"
-            raise ConfigError(f"label {number}: {expected}, got {show(name)}; {remedy}")
+            raise ConfigError(f"{where}: label {number}: {expected}, got {show(name)}; {remedy}")
     if "O" not in names:
         got = show(list(names))
-        raise ConfigError(f"labels: expected O among them, got {got}")
+        raise ConfigError(f"{where}: expected O among them, got {got}")
 
 
-def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_names(names: Sequence[str], where: str = "labels") -> tuple[list[str], list[str]]:
     """Split names into prefixes and types; names without any prefix become types of IO.
 
         >>> split_names(["O", "B_PER", "I_PER"])
@@ -95,7 +98,7 @@ def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     bare = [name for name in typed if not PREFIXED.fullmatch(name)]
     if bare and len(bare) < len(typed):
         expected = "expected all types with a prefix of B, I, E, S, L, U or none"
-        raise ConfigError(f"labels: {expected}, got {show(typed)}; none: {show(bare)}")
+        raise ConfigError(f"{where}: {expected}, got {show(typed)}; none: {show(bare)}")
     prefixes, types = [], []
     for name in names:
         if name in ("O", LEFT_OUT):
@@ -109,7 +112,7 @@ def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return prefixes, types
 
 
-def check_scheme(prefixes: Sequence[str], asked: Scheme | None) -> LabelScheme:
+def check_scheme(prefixes: Sequence[str], asked: Scheme | None, where: str) -> LabelScheme:
     """Choose the scheme by the prefixes, or check the one that is asked for.
 
     Raises:
@@ -120,7 +123,7 @@ def check_scheme(prefixes: Sequence[str], asked: Scheme | None) -> LabelScheme:
     fitting: list[Scheme] = [scheme for scheme in candidates if used.issubset(PREFIXES[scheme])]
     if not fitting:
         expected = f"prefixes of {asked}" if asked else "the prefixes of one scheme"
-        raise ConfigError(f"labels: expected {expected}, got {', '.join(sorted(used))}")
+        raise ConfigError(f"{where}: expected {expected}, got {', '.join(sorted(used))}")
     fewest = min(fitting, key=count_prefixes)
     return "BIOES" if fewest == "BILOU" else fewest
 
