@@ -4,8 +4,9 @@ usage: python -m benchmarks.peers.fine_tuned ENCODER FOLDER SENTENCES.json LABEL
 
 FOLDER gets ENCODER under a head with random weights: what is compared needs no good tagger. LABELS
 is a list of names in the order of outputs, SENTENCES a list of lists of words. ANSWERS gets, for
-each sentence, `probabilities` [words, outputs] of first pieces and the `entities` of the pipeline
-with the strategy `first`, as [first word, last word, group].
+each sentence, `probabilities` [words, outputs] of first pieces, zeros where there is none, and the
+`entities` of the pipeline with the strategy `first`, as [first word, last word, group]; a first
+word of null is one that the pipeline cut.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ def answer(model: Any, tokenizer: Any, find: Any, words: list[str]) -> dict[str,
     batch = tokenizer([words], is_split_into_words=True, return_tensors="pt")
     with torch.no_grad():
         logits = model(**batch).logits[0]
-    firsts = [batch.word_ids().index(number) for number in range(len(words))]
-    probabilities = logits.softmax(-1)[firsts]
+    word_ids = batch.word_ids()
+    probabilities = torch.zeros(len(words), logits.shape[-1])
+    for number in set(word_ids) - {None}:
+        probabilities[number] = logits[word_ids.index(number)].softmax(-1)
     starts = {}
     position = 0
     for number, word in enumerate(words):
