@@ -8,7 +8,13 @@ from corpora import clean, names_of
 from tfner.corpus.ledger import REASONS, Ledger
 from tfner.corpus.verdicts.dropped import MEANINGS, judge_dropped
 
-SILENT = {"unknown_label", "skipped_record", "skipped_annotation", "trimmed_border"}
+SILENT = {
+    "unknown_label",
+    "left_out",
+    "skipped_record",
+    "skipped_annotation",
+    "trimmed_border",
+}
 
 
 def test_every_reason_has_a_verdict_or_is_left_to_others():

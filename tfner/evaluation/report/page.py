@@ -25,6 +25,7 @@ MEANINGS = {
     "trimmed_border": "began or ended with blanks or unseen characters: trimmed when read",
     "misaligned": "a border inside a unit: widened to whole units",
     "vanished": "nothing left of it after BERT's text cleaning",
+    "left_out": "of a type that the settings leave out",
     "unknown_label": "a type outside the label set",
     "untagged": "lines without a tag",
     "skipped_record": "rejected or left undecided by the annotator",
