@@ -26,7 +26,7 @@ from tfner.evaluation.scores import score_entities
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
 from tfner.formats.split_record import SplitRecord
-from tfner.safeio.sources import Source
+from tfner.safeio.sources import Source, expand_source
 
 if TYPE_CHECKING:
     from tfner.serving.runtime.recognizer import Recognizer
@@ -72,7 +72,7 @@ def dev_by_source(run: Path) -> Iterator[tuple[str, list[Document]]]:
     record = SplitRecord.read(run)
     is_dev = set(record.numbers("dev"))
     first = 0
-    for source in record.source:
+    for source in expand_source(record.source):
         documents = list(read(source, record.reading))
         path = Path(source)
         numbered = enumerate(documents, first)

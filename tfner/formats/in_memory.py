@@ -17,7 +17,7 @@ from tfner.exceptions import DataError
 from tfner.formats.document_records import document_record
 from tfner.formats.frames import frame_items, is_missing, to_plain
 from tfner.formats.hub import class_names_of, record_items
-from tfner.formats.reading import trim_borders
+from tfner.formats.reading import adjust_entities
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.records import parse_id
 from tfner.formats.settings import ReadSettings
@@ -56,7 +56,7 @@ def read_given(
     given = given_items(data, name, settings)
     items = list(given)
     documents = RecordReader(lambda: items, settings, ledger).documents()
-    return (trim_borders(each, name, settings.strict, ledger) for each in documents)
+    return adjust_entities(documents, name, settings, ledger)
 
 
 def given_items(data: Given, name: str, settings: ReadSettings) -> Iterator[Item]:

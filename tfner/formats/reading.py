@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,9 +64,9 @@ def read_documents(
 def read_one(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
     """Read a source that is no pattern."""
     documents = open_source(source, settings, ledger)
-    if settings.types:
-        documents = (rename_types(document, settings.types, ledger) for document in documents)
-    return (trim_borders(document, source, settings.strict, ledger) for document in documents)
+    if source.startswith(RUN):  # read as its record says, types and all
+        return documents
+    return adjust_entities(documents, source, settings, ledger)
 
 
 def as_source(path: str | os.PathLike[str] | Sequence[str]) -> Source:
@@ -214,6 +214,19 @@ def pick_format(path: Path) -> str:
     return format_of_header(path) or format_of_name(path.name, readable(), otherwise="columns")
 
 
+def adjust_entities(
+    documents: Iterable[Document], name: str, settings: ReadSettings, ledger: Ledger
+) -> Iterator[Document]:
+    """Give entities the types that settings name, and borders that a prediction can have.
+
+    Args:
+        name: of the source, for messages.
+    """
+    for document in documents:
+        renamed = rename_types(document, settings.types, ledger)
+        yield trim_borders(renamed, name, settings.strict, ledger)
+
+
 def rename_types(document: Document, types: Mapping[str, str | None], ledger: Ledger) -> Document:
     """Call the types of entities by other names; those of a type without one are left out.
 
@@ -223,6 +236,8 @@ def rename_types(document: Document, types: Mapping[str, str | None], ledger: Le
         >>> rename_types(mara, {"person": "PER"}, Ledger()).entities[0].key
         (0, 4, 'PER')
     """
+    if not types:
+        return document
     kept = []
     for entity in document.entities:
         label = types.get(entity.label, entity.label)
