@@ -132,7 +132,8 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     factors_UDBK = tf.maximum(factors_UDBK, LEAST)
     onward_KK, most_onward = _exponentials(transitions_KK)
     onward_DKK = tf.stack([onward_KK, tf.transpose(onward_KK)])
-    arriving_UDBK = _arrive(factors_UDBK, onward_DKK, begins_UDB)
+    most_units = tf.reduce_max(units_B)
+    arriving_UDBK = _arrive(factors_UDBK, onward_DKK, begins_UDB, most_units)
     paths_UDBK = arriving_UDBK * factors_UDBK
     norm_UDB1 = tf.reduce_sum(paths_UDBK, axis=-1, keepdims=True)
     paths_UDBK /= norm_UDB1
@@ -148,8 +149,12 @@ def sum_paths(emissions_BUK: tf.Tensor, transitions_KK: tf.Tensor, chains: Chain
     return PathSums(arriving_left, left, arriving_right, right, log_norm_UB)
 
 
-def _arrive(factors_UDBK: tf.Tensor, onward_DKK: tf.Tensor, begins_UDB: tf.Tensor) -> tf.Tensor:
+def _arrive(
+    factors_UDBK: tf.Tensor, onward_DKK: tf.Tensor, begins_UDB: tf.Tensor, most_units: tf.Tensor
+) -> tf.Tensor:
     """Run the recursion: what arrives at each unit from the one before; float64 [U, D, B, K].
+
+    It ends with the last unit of the row that has most; what is behind has no meaning.
 
     Shares of one unit add up to 1 and no transition weighs more than 1, so what arrives is never
     more than 1: a floor of 1 is what a chain begins with. The loop holds the least that a step
@@ -163,7 +168,7 @@ def _arrive(factors_UDBK: tf.Tensor, onward_DKK: tf.Tensor, begins_UDB: tf.Tenso
     arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
 
     def is_left(unit, *_):
-        return unit < units
+        return unit < most_units
 
     def step(unit, before_DBK, arriving):
         arriving_DBK = tf.matmul(before_DBK, onward_DKK)
@@ -175,7 +180,7 @@ def _arrive(factors_UDBK: tf.Tensor, onward_DKK: tf.Tensor, begins_UDB: tf.Tenso
 
     start = (0, tf.zeros_like(factors_UDBK[0]), arriving)
     _, _, arriving = tf.while_loop(is_left, step, start)
-    return arriving.stack()
+    return tf.maximum(arriving.stack(), LEAST)
 
 
 def unit_marginals(sums: PathSums) -> tf.Tensor:
