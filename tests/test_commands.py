@@ -18,6 +18,7 @@ from tfner.exceptions import ConfigError
 
 COMMANDS = (
     *(
+        "init",
         "train",
         "cross_validate",
         "prepare",

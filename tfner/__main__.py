@@ -17,6 +17,7 @@ from tfner.convert import convert
 from tfner.cross_validate import cross_validate
 from tfner.evaluate import evaluate
 from tfner.export import export
+from tfner.init import init
 from tfner.inspect import inspect
 from tfner.predict import predict
 from tfner.prepare import prepare
@@ -26,6 +27,7 @@ from tfner.train import train
 from tfner.tune import tune
 
 COMMANDS = (
+    init,
     train,
     tune,
     cross_validate,

@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,8 @@ from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
 
 if TYPE_CHECKING:
+    from tfner.config import RunSettings
+    from tfner.evaluation.report.corpus_report import CorpusReport
     from tfner.serving.runtime.recognizer import Recognizer
 
 BAD_INPUT = 2
@@ -105,6 +107,26 @@ def read_marked(data: Source, settings: ReadSettings, ledger: Ledger) -> list[Do
     if not documents:
         raise DataError(f"{name_source(data)}: expected documents, found none")
     return documents
+
+
+def inspect_data(
+    sources: Mapping[str, Source],
+    settings: ReadSettings,
+    encoder: str | None = None,
+    run_settings: RunSettings | None = None,
+) -> tuple[CorpusReport, dict[str, Ledger]]:
+    """Read some splits, and judge them once they are read: mistakes in them are said at once.
+
+    Args:
+        encoder: whose vocabulary counts pieces; without one nothing is said of pieces.
+        run_settings: whose training is worked out, on the split `train`.
+    """
+    from tfner.training.inspection import judge_splits, read_splits
+
+    splits, ledgers = read_splits(sources, settings, run_settings)
+    load_tensorflow()
+    report = judge_splits(splits, ledgers, encoder, run_settings)
+    return report, ledgers
 
 
 def output() -> Console:

@@ -14,12 +14,12 @@ from command_line import CommandLine, refused
 from rich.console import Console
 
 import tfner.tune
+from tfner.commands import inspect_data
 from tfner.config import RunSettings, load_settings
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
-from tfner.inspect import inspect_sources
 from tfner.training.held_out import hold_out, warn_shared
 from tfner.training.run_inputs import load_run_inputs, read_splits
 from tfner.training.state.run_folder import RunFolder
@@ -229,7 +229,7 @@ def test_the_trials_of_a_search_share_one_split_and_none_learns_test(home, capsy
 def test_inspect_shows_the_splits_of_a_run(home):
     settings = settings_for(dev="10%", test="5%")
     sources = {name: getattr(settings.data, name) for name in ("train", "dev", "test")}
-    report, _ = inspect_sources(sources, settings.data, str(tiny.checkpoint()), settings)
+    report, _ = inspect_data(sources, settings.data, str(tiny.checkpoint()), settings)
     documents = {split: each.documents for split, each in report.statistics.splits.items()}
     assert documents == {"train": 51, "dev": 6, "test": 3}
 
