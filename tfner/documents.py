@@ -5,8 +5,8 @@ No TensorFlow here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfner.spacy_docs import LabelledSpan, make_doc, read_spans, read_words
@@ -43,6 +43,8 @@ class Document:
             units are then found by the word rule.
         group: the longer document that this one was cut from.
         slice: a subset of the data that is scored on its own too.
+        other_fields: what else the record holds that the document was read from, for outputs that
+            keep it; equal documents may differ in it.
     """
 
     text: str
@@ -51,6 +53,7 @@ class Document:
     id: str = ""
     group: str = ""
     slice: str = ""
+    other_fields: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_words(
@@ -114,7 +117,7 @@ class Document:
         Raises:
             MissingExtraError: spaCy is not installed.
         """
-        spans = [LabelledSpan(*entity.key) for entity in self.entities]
+        spans = [LabelledSpan(*entity.key, entity.score) for entity in self.entities]
         return make_doc(self.text, self.words, spans, nlp)
 
     def word_texts(self) -> list[str]:
