@@ -21,7 +21,6 @@ from tfner.safeio.json_text import parse_json
 
 # Beside \n, what str.splitlines cuts at.
 LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-SCORE_DIGITS = 6
 
 
 def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -103,10 +102,8 @@ def with_others(record: dict[str, Any], document: Document) -> dict[str, Any]:
 
 def entity_record(document: Document, entity: Entity) -> dict[str, Any]:
     """Make an entity an object of JSON, with the characters that stand in the document."""
-    span = {"start": entity.start, "end": entity.end, "label": entity.label}
-    score = round(float(entity.score), SCORE_DIGITS)
     text = document.text[entity.start : entity.end]
-    return {**span, "score": score, "text": text}
+    return {**entity.to_dict(), "text": text}
 
 
 def is_json_of(record: bytes, document: Document) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfner.documents import Document, Entity
 from tfner.formats.json_array import read_json_array, read_unmarked_array
-from tfner.formats.jsonl import SCORE_DIGITS, json_line
+from tfner.formats.jsonl import entity_record, json_line
 from tfner.formats.registry import Format, register
 from tfner.formats.resume import WrittenFile, one_line
 from tfner.formats.writers import FramedWriter
@@ -55,10 +55,9 @@ def to_task(document: Document, entities: Sequence[Entity]) -> dict[str, Any]:
 
 def result_of(number: int, document: Document, entity: Entity) -> dict[str, Any]:
     """Make a labelled region of an entity; `number` tells those of a task apart."""
-    start, end = entity.start, entity.end
-    surface = document.text[start:end]
-    value = {"start": start, "end": end, "text": surface, "labels": [entity.label]}
-    score = round(float(entity.score), SCORE_DIGITS)
+    value = entity_record(document, entity)
+    value["labels"] = [value.pop("label")]
+    score = value.pop("score")
     return {"id": f"e{number}", **LABELS, "value": value, "score": score}
 
 
