@@ -5,12 +5,14 @@ No TensorFlow here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tfner.html_marks import Colours, text_block
 from tfner.spacy_docs import LabelledSpan, make_doc, read_spans, read_words
 
+SCORE_DIGITS = 6
 WordSpan = tuple[int, int, str]  # first word, one past the last word, label
 
 
@@ -32,6 +34,16 @@ class Entity:
         """Tell two entities apart when predictions are scored."""
         return self.start, self.end, self.label
 
+    def to_dict(self) -> dict[str, Any]:
+        """Make an object of JSON.
+
+        >>> Entity(0, 2, "PER", 0.98, "Bo").to_dict()
+        {'start': 0, 'end': 2, 'label': 'PER', 'score': 0.98, 'text': 'Bo'}
+        """
+        span = {"start": self.start, "end": self.end, "label": self.label}
+        score = round(float(self.score), SCORE_DIGITS)
+        return {**span, "score": score, "text": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -43,6 +55,8 @@ class Document:
             units are then found by the word rule.
         group: the longer document that this one was cut from.
         slice: a subset of the data that is scored on its own too.
+        other_fields: what else the record holds that the document was read from, for outputs that
+            keep it; equal documents may differ in it.
     """
 
     text: str
@@ -51,6 +65,7 @@ class Document:
     id: str = ""
     group: str = ""
     slice: str = ""
+    other_fields: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_words(
@@ -114,8 +129,29 @@ class Document:
         Raises:
             MissingExtraError: spaCy is not installed.
         """
-        spans = [LabelledSpan(*entity.key) for entity in self.entities]
+        spans = [LabelledSpan(*entity.key, entity.score) for entity in self.entities]
         return make_doc(self.text, self.words, spans, nlp)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Make an object of JSON: id, text, words as `tokens` where they are given, entities.
+
+        >>> mara = Document("Mara left", (entity_at("Mara left", 0, 4, "PER"),), id="a", group="b")
+        >>> {key: value for key, value in mara.to_dict().items() if key != "entities"}
+        {'id': 'a', 'text': 'Mara left', 'group': 'b'}
+        """
+        record: dict[str, Any] = {"id": self.id, "text": self.text}
+        if self.words is not None:
+            record["tokens"] = [{"start": start, "end": end} for start, end in self.words]
+        record["entities"] = [entity.to_dict() for entity in self.entities]
+        for name in ("group", "slice"):
+            value = getattr(self, name)
+            if value:
+                record[name] = value
+        return record
+
+    def _repr_html_(self) -> str:
+        """Show the text in a notebook, with its entities in colour."""
+        return text_block(self.text, self.entities, Colours())
 
     def word_texts(self) -> list[str]:
         """Cut the text into the given words; empty for raw text."""

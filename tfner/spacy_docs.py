@@ -10,16 +10,34 @@ from typing import Any, NamedTuple
 from tfner.exceptions import MissingExtraError
 
 SPAN_GROUP = "sc"  # where spaCy's spancat keeps spans that overlap
+SCORE = "score"  # `span._.score`, from 0 to 1
 LANGUAGE = "xx"  # whose tokenizer knows no language
 WordSpans = Sequence[tuple[int, int]]
 
 
 class LabelledSpan(NamedTuple):
-    """Hold an entity's borders in characters, and its label."""
+    """Hold an entity's borders in characters, its label and its score."""
 
     start: int
     end: int
     label: str
+    score: float = 1.0
+
+
+def import_spacy(purpose: str) -> Any:
+    """Import spaCy, and give its spans the attribute `span._.score`.
+
+    Raises:
+        MissingExtraError: it is not installed; the message names the purpose.
+    """
+    try:
+        spacy = importlib.import_module("spacy")
+    except ImportError:
+        raise MissingExtraError("spacy", "spacy", purpose) from None
+    span = spacy.tokens.Span
+    if not span.has_extension(SCORE):
+        span.set_extension(SCORE, default=None)
+    return spacy
 
 
 def read_words(doc: Any) -> list[tuple[int, int]]:
@@ -39,6 +57,8 @@ def make_doc(
 ) -> Any:
     """Make a Doc of a text, whose tokens end wherever an entity does.
 
+    Each entity's score is `span._.score`.
+
     Args:
         words: its tokens; None: those that `nlp` finds.
         nlp: a Language of spaCy's; None: one that knows no language.
@@ -46,10 +66,7 @@ def make_doc(
     Raises:
         MissingExtraError: spaCy is not installed.
     """
-    try:
-        spacy = importlib.import_module("spacy")
-    except ImportError:
-        raise MissingExtraError("spacy", "spacy", "Document.to_spacy") from None
+    spacy = import_spacy("Document.to_spacy")
     language = spacy.blank(LANGUAGE) if nlp is None else nlp
     if words is None:
         found = language.make_doc(text)
@@ -59,7 +76,7 @@ def make_doc(
     tokens, spaces = cut_tokens(text, words, spans)
     new_doc = spacy.tokens.Doc
     doc = new_doc(language.vocab, words=tokens, spaces=spaces)
-    found = [doc.char_span(span.start, span.end, span.label) for span in spans]
+    found = [char_span(doc, span) for span in spans]
     if is_flat(spans):
         doc.ents = found
     else:
@@ -67,16 +84,24 @@ def make_doc(
     return doc
 
 
+def char_span(doc: Any, span: LabelledSpan, alignment_mode: str = "strict") -> Any:
+    """Make a span of a Doc's tokens with its score; None where it fits none of them."""
+    found = doc.char_span(span.start, span.end, span.label, alignment_mode=alignment_mode)
+    if found is not None:
+        found._.set(SCORE, span.score)
+    return found
+
+
 def strip_span(text: str, span: LabelledSpan) -> LabelledSpan:
     """Take blanks off the borders of a span, which are no token to spaCy.
 
     >>> strip_span("a Bo b", LabelledSpan(1, 5, "PER"))
-    LabelledSpan(start=2, end=4, label='PER')
+    LabelledSpan(start=2, end=4, label='PER', score=1.0)
     """
     inside = text[span.start : span.end]
     start = span.end - len(inside.lstrip())
     end = span.start + len(inside.rstrip())
-    return LabelledSpan(start, end, span.label)
+    return span._replace(start=start, end=end)
 
 
 def is_flat(spans: Iterable[LabelledSpan]) -> bool:

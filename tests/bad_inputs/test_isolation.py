@@ -132,7 +132,8 @@ EARLIER = [
     ("a limit that is none", ["model", "in.txt", "--max-line", "0"],
      "command line: max_line: input should be greater than or equal to 1, got 0"),
     ("a format that is none", ["model", "in.txt", "--format", "pdf"],
-     "output format: expected one of brat, columns, conlleval, jsonl, text, got 'pdf'"),
+     "output format: expected one of brat, columns, conlleval, csv, doccano, html, jsonl, "
+     "label-studio, prodigy, spacy, text, got 'pdf'"),
     ("another input", ["model", "in.txt", "--resume"],
      "out.jsonl: record 1: expected document 'in.txt:1' of this input, got another; --resume goes "
      "on only with the same input and format"),

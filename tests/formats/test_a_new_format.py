@@ -120,7 +120,7 @@ def test_inspect_takes_it_by_its_ending_and_by_its_name(line, tmp_path):
     refused = line("inspect", "other", "--format", "commas")
     assert refused.code == 2
     assert "input should be 'auto', 'arrow', 'brat'" in refused.stderr
-    assert "'parquet', 'semicolons' or 'spacy', got 'commas'" in refused.stderr
+    assert "'parquet', 'prodigy', 'semicolons' or 'spacy', got 'commas'" in refused.stderr
 
 
 def test_predict_reads_writes_and_resumes_it(line, tmp_path):

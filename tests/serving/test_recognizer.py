@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -414,3 +415,46 @@ class TestLoading:
         (tmp_path / CARD).write_text((tiny.exported() / CARD).read_text())
         with pytest.raises(ModelError, match=r"saved_model\.pb: cannot be read as a SavedModel: "):
             load_recognizer(tmp_path)
+
+
+def test_what_is_found_knows_its_text():
+    text = "anna lund met boris"
+    found = tiny.loaded()(text)
+    assert (found.text, [each.text for each in tiny.loaded().batch([text, "oslo"])]) == (
+        text,
+        [text, "oslo"],
+    )
+    sentence = Document.from_words(["anna", "met", "boris"])
+    assert next(tiny.loaded().documents([sentence])).text == "anna met boris"
+
+
+def test_a_recognizer_says_what_it_is():
+    folder = str(tiny.exported())
+    shown = repr(tiny.loaded())
+    assert shown.startswith(f"Recognizer(model={folder!r}, labels='LOC, ORG, PER', ")
+    assert f"max_length='{tiny.loaded().card['max_length']}'" in shown
+    table = tiny.loaded()._repr_html_()
+    assert f">{folder}</td>" in table
+    assert ">LOC, ORG, PER</td>" in table
+    odd = Recognizer(*[None] * 2, {"labels": ["<b>\n"]})  # type: ignore[list-item]
+    assert "&lt;b&gt;␊" in odd._repr_html_()
+
+
+def test_a_recognizer_is_pickled_by_its_path():
+    recognizer = tiny.loaded()
+    copied = pickle.loads(pickle.dumps(recognizer))
+    assert copied.origin.name == str(tiny.exported())
+    assert copied("anna met boris") == recognizer("anna met boris")
+    with pytest.raises(TypeError, match="built in memory: export it and load that"):
+        pickle.dumps(tiny.live())
+
+
+def test_a_recognizer_of_a_server_is_pickled_by_its_url():
+    recognizer = tfner.connect("http://127.0.0.1:9/v1/models/x", version=3, timeout=5.0)
+    recognizer.context = "document"
+    copied = pickle.loads(pickle.dumps(recognizer))
+    assert copied.context == "document"
+    assert repr(copied) == repr(recognizer)
+    assert "model='http://127.0.0.1:9/v1/models/x', labels='the server does not say'" in repr(
+        copied
+    )

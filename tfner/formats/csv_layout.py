@@ -245,7 +245,9 @@ class Table:
             return given
         what = "tokens" if a_token_a_row else "texts"
         free = [each for each in range(self.width) if each not in (tag, sentence)]
-        filled = [each for each in free if self.kinds[each] in ("words", "texts", "lists")]
+        records = self.named(RECORD_NAMES)
+        texts = [each for each in free if self.kinds[each] in ("words", "texts", "lists")]
+        filled = [each for each in texts if each not in records]
         named = [each for each in self.preferred(tag, a_token_a_row) if each in free]
         choices = [each for each in named if each in filled] or filled or named or free
         if not choices:
@@ -255,7 +257,8 @@ class Table:
         are_ids = any(self.kinds[each] == "numbers" for each in named)
         if are_ids or (not named and len(filled) > 1):
             could_be = sorted({*named, *filled})
-            self.note(what, could_be, choices[0], "token_column")
+            if len(could_be) > 1:
+                self.note(what, could_be, choices[0], "token_column")
         return choices[0]
 
     def preferred(self, tag: int | None, a_token_a_row: bool) -> list[int]:

@@ -1,4 +1,4 @@
-"""Read CSV and TSV files with a header: a token or a text a row, in any dialect.
+"""Read CSV and TSV files with a header: a token or a text a row, in any dialect; write CSV.
 
 Of a token a row, sentences end where the column of sentences names another one, or at a blank line:
 Kaggle's `Sentence #,Word,POS,Tag` names a sentence on its first row alone, others on each. Of a
@@ -8,14 +8,17 @@ for each word. A file whose tokens are marked is held in memory.
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tfner.corpus.ledger import Ledger
-from tfner.documents import Document
+from tfner.documents import Document, Entity
 from tfner.exceptions import DataError
 from tfner.formats.cells import parse_list, split_list
 from tfner.formats.columns import Sentence, mark_sentences, to_document
@@ -27,14 +30,18 @@ from tfner.formats.csv_layout import (
     is_known_header,
     plain,
 )
+from tfner.formats.jsonl import entity_record
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.registry import Format, register
+from tfner.formats.resume import IsLast, WrittenFile
 from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import stream_lines
+from tfner.formats.writers import FramedWriter
 from tfner.safeio.printable import show
 
 logger = logging.getLogger(__name__)
 HEADER_BYTES = 4096
+HEADER = "id,text,entities\n"  # of what is written
 LONGEST_SENTENCE = 200  # words; beyond it a file of one sentence is not meant to be one
 
 
@@ -83,7 +90,8 @@ def open_table(path: Path, settings: ReadSettings) -> TableLayout | None:
     Returns:
         None where the file is empty.
     """
-    sample = sample_lines(stream_lines(path, settings.encoding, settings.max_line))
+    lines = stream_lines(path, settings.encoding, settings.max_line, ends="\n")
+    sample = sample_lines(lines)
     if not any(map(str.strip, sample)):
         return None
     layout = detect_table(sample, path, settings)
@@ -94,7 +102,7 @@ def open_table(path: Path, settings: ReadSettings) -> TableLayout | None:
 
 def iterate_rows(path: Path, settings: ReadSettings, layout: TableLayout) -> Iterator[Row]:
     """Read the rows below the header; each that is not blank has the columns that are read."""
-    lines = stream_lines(path, settings.encoding, settings.max_line)
+    lines = stream_lines(path, settings.encoding, settings.max_line, ends="\n")
     is_header = layout.has_header
     for row in read_rows(lines, layout.dialect, path, settings.max_line):
         if is_header:
@@ -190,21 +198,20 @@ def other_columns(layout: TableLayout) -> dict[str, int]:
 def to_record(row: Row, layout: TableLayout, where: str, marked: bool) -> dict[str, Any]:
     """Make a record of JSON's shape of a text or a list of tokens, and what marks it."""
     text = row.cells[layout.token]
-    tokens = parse_list(text, "tokens", where) if layout.holds_lists else None
-    if layout.tag is None:
-        return {"text": text} if tokens is None else {"tokens": tokens}
-    cell = row.cells[layout.tag]
-    name = layout.name(layout.tag)
-    if layout.holds_tags:
-        words = text.split() if tokens is None else tokens
-        return {"tokens": words, "tags": split_list(cell)} if marked else {"tokens": words}
-    if not marked:
-        return {"text": text} if tokens is None else {"tokens": tokens}
-    expected = f"a list of entities in column {name}, as JSON"
-    marks = parse_list(cell, expected, where)
-    if all(isinstance(mark, (list, dict)) for mark in marks):
-        return {"text": text, "entities": marks}
-    return {"tokens": text.split() if tokens is None else tokens, "tags": marks}
+    marks: list[Any] = []
+    if layout.tag is not None and marked and not layout.holds_tags:
+        name = layout.name(layout.tag)
+        expected = f"a list of entities in column {name}, as JSON"
+        marks = parse_list(row.cells[layout.tag], expected, where)
+        if all(isinstance(mark, (list, dict)) for mark in marks):
+            return {"text": text, "entities": marks}
+    elif not layout.holds_lists and not layout.holds_tags:
+        return {"text": text}
+    tokens = parse_list(text, "tokens", where) if layout.holds_lists else text.split()
+    if layout.tag is None or not marked:
+        return {"tokens": tokens}
+    tags = split_list(row.cells[layout.tag]) if layout.holds_tags else marks
+    return {"tokens": tokens, "tags": tags}
 
 
 def has_known_header(path: Path) -> bool:
@@ -224,6 +231,39 @@ def has_known_header(path: Path) -> bool:
     return False
 
 
+class CsvWriter(FramedWriter):
+    """Write a row a document: its id, its text, and its entities as JSON, as JSON Lines has them.
+
+    A text of several lines is one quoted cell.
+    """
+
+    def head(self) -> str:
+        return HEADER
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        marks = [entity_record(document, entity) for entity in entities]
+        entity_list = json.dumps(marks, ensure_ascii=False)
+        row = io.StringIO()
+        writer = csv.writer(row, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow([document.id, document.text, entity_list])
+        self.write_block(row.getvalue())
+
+
+def as_many_lines(document: Document) -> IsLast:
+    """End a record with as many lines as its cells have."""
+    count = f"{document.id}{document.text}".count("\n") + 1
+    return lambda number, line: number == count
+
+
+def is_row_of(record: bytes, document: Document) -> bool:
+    """Tell whether a row has the document's id and text."""
+    text = record.decode("utf-8", "replace")
+    rows = csv.reader(io.StringIO(text, newline=""))
+    id, shown, *_ = *next(rows, ()), "", ""
+    expected = [document.id, document.text]
+    return [id, shown] == [each.encode("utf-8", "replace").decode() for each in expected]
+
+
 register(
     Format(
         name="csv",
@@ -231,5 +271,8 @@ register(
         recognize_header=has_known_header,
         read=read_csv,
         read_unmarked=read_unmarked_csv,
+        open_writer=CsvWriter,
+        resume=partial(WrittenFile, ends=as_many_lines, belongs=is_row_of, head=HEADER.encode()),
+        framed=True,
     )
 )

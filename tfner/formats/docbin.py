@@ -1,13 +1,15 @@
-"""Read spaCy's DocBin (`.spacy`): each Doc a document with its tokens and entities.
+"""Read and write spaCy's DocBin (`.spacy`): each Doc a document with its tokens and entities.
 
-A file is held in memory, as spaCy reads it.
+A file is held in memory, as spaCy reads and writes it.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,19 @@ from typing import Any
 import numpy as np
 
 from tfner.corpus.ledger import Ledger
-from tfner.documents import Document
-from tfner.exceptions import DataError, MissingExtraError
+from tfner.documents import Document, Entity
+from tfner.exceptions import ConfigError, DataError
 from tfner.formats.document_records import document_record
 from tfner.formats.hub import fetch, unusable
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.registry import Format, register
 from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import unreadable
+from tfner.formats.writers import PredictionWriter, Target
 from tfner.safeio.bounded import read_at_most
 from tfner.safeio.printable import show
+from tfner.safeio.whole_files import written_whole
+from tfner.spacy_docs import LANGUAGE, import_spacy
 
 KIND = "a DocBin of spaCy"
 
@@ -39,10 +44,7 @@ def read_docbin(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[
         MissingExtraError: the package spacy is not installed.
     """
     source = str(path)
-    try:
-        spacy = importlib.import_module("spacy")
-    except ImportError:
-        raise MissingExtraError("spacy", "spacy", f"reading {source}") from None
+    spacy = import_spacy(f"reading {source}")
     content = read_packed(path, settings.max_file)
     docbin = fetch(partial(unpack, spacy, content), source, KIND)
     items = partial(iterate_docs, docbin, spacy, path)
@@ -110,4 +112,61 @@ def to_record(doc: Any) -> dict[str, Any]:
     return document_record(Document.from_spacy(doc))
 
 
-register(Format(name="spacy", suffixes=(".spacy",), read=read_docbin))
+class DocBinWriter(PredictionWriter):
+    """Write a DocBin, whole at the end: until then it is in memory, and an older file stays.
+
+    It has texts, tokens and `ents`, each with its score as `span._.score`, but no ids. A lone
+    surrogate, which has no encoding, becomes `?`.
+
+    Raises:
+        ConfigError: the target is a stream, which takes text, or a folder.
+        MissingExtraError: the package spacy is not installed.
+    """
+
+    def __init__(self, target: Target, *, resume: bool = False):
+        super().__init__()
+        if not isinstance(target, (str, os.PathLike)):
+            raise ConfigError("output format spacy: expected a file to write to, got a stream")
+        self._path = Path(target)
+        if self._path.is_dir():
+            raise ConfigError(f"{self._path}: expected a file to write to, got a folder")
+        spacy = import_spacy("the output format spacy")
+        new_docbin = spacy.tokens.DocBin
+        self._docbin = new_docbin(store_user_data=True)
+        self._nlp = spacy.blank(LANGUAGE)
+
+    def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        text = document.text.encode("utf-8", "replace").decode()
+        for entity in entities:
+            self._account_for_blanks(document, text[entity.start : entity.end], entity)
+        marked = replace(document, text=text, entities=tuple(entities))
+        doc = marked.to_spacy(self._nlp)
+        self._docbin.add(doc)
+
+    def _account_for_blanks(self, document: Document, surface: str, entity: Entity) -> None:
+        """Enter an entity that begins or ends with blanks, which are no token to spaCy."""
+        stripped = surface.strip()
+        if stripped == surface:
+            return
+        detail = f"{entity.label} {entity.start}-{entity.end}"
+        self.ledger.record("trimmed_border" if stripped else "vanished", document.id, detail)
+
+    def __exit__(self, kind: object, *others: object) -> None:
+        if kind is None:
+            self.close()
+
+    def close(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(self._path) as temporary:
+            self._docbin.to_disk(temporary)
+
+
+register(
+    Format(
+        name="spacy",
+        suffixes=(".spacy",),
+        read=read_docbin,
+        open_writer=DocBinWriter,
+        framed=True,
+    )
+)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
-from tfner.formats.jsonl import read_json_lines
+from tfner.formats.jsonl import iterate_lines
 from tfner.formats.record_documents import Item, RecordReader
 from tfner.formats.records import is_pair
 from tfner.formats.registry import Format, register
@@ -25,15 +26,27 @@ def read_json_array(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
     Raises:
         DataError: as `read_json_lines`; what is no JSON is named by line and column.
     """
+    items = open_array(path, settings)
+    return RecordReader(items, settings, ledger).documents()
+
+
+def read_unmarked_array(path: Path, settings: ReadSettings) -> Iterator[Document]:
+    """Read the same records for prediction; their other fields are kept for its output."""
+    items = open_array(path, settings)
+    return RecordReader(items, settings, Ledger(), keeps_others=True).documents()
+
+
+def open_array(path: Path, settings: ReadSettings) -> Callable[[], Iterable[Item]]:
+    """Read the records of a file, or find out that it is to be read a line at a time."""
     text = read_text(path, settings.encoding, settings.max_file).removeprefix("\ufeff")
     if holds_lines(text):
-        return read_json_lines(path, settings, ledger)
+        return partial(iterate_lines, path, settings)
     value = parse_json(text, path)
     values = value if isinstance(value, list) and not is_pair(value) else [value]
     items = []
     for index, item in enumerate(values):
         items.append(Item(item, f"{path}[{index}]", f"{path.name}[{index}]"))
-    return RecordReader(lambda: items, settings, ledger).documents()
+    return lambda: items
 
 
 def holds_lines(text: str) -> bool:
@@ -48,4 +61,8 @@ def holds_lines(text: str) -> bool:
     return end < len(text.rstrip())
 
 
-register(Format(name="json", suffixes=(".json",), read=read_json_array))
+register(
+    Format(
+        name="json", suffixes=(".json",), read=read_json_array, read_unmarked=read_unmarked_array
+    )
+)

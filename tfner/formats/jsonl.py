@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
@@ -20,7 +21,6 @@ from tfner.safeio.json_text import parse_json
 
 # Beside \n, what str.splitlines cuts at.
 LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-SCORE_DIGITS = 6
 
 
 def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Document]:
@@ -30,7 +30,14 @@ def read_json_lines(path: Path, settings: ReadSettings, ledger: Ledger) -> Itera
         DataError: a line is no JSON or no known record; under strict also a span that does not fit
             its text.
     """
-    return RecordReader(partial(iterate_lines, path, settings), settings, ledger).documents()
+    items = partial(iterate_lines, path, settings)
+    return RecordReader(items, settings, ledger).documents()
+
+
+def read_unmarked_lines(path: Path, settings: ReadSettings) -> Iterator[Document]:
+    """Read the same records for prediction; their other fields are kept for its output."""
+    items = partial(iterate_lines, path, settings)
+    return RecordReader(items, settings, Ledger(), keeps_others=True).documents()
 
 
 def iterate_lines(path: Path, settings: ReadSettings) -> Iterator[Item]:
@@ -51,35 +58,52 @@ def parse_line(text: str, path: str, line: int) -> Document | None:
     item = Item(parse_json(text, path, line=line), f"{path}:{line}", "")
     # The scheme of tags is of no interest here, and finding it would take another reading.
     settings = ReadSettings(scheme="IOB2")
-    return next(RecordReader(lambda: [item], settings, Ledger()).documents(), None)
+    reader = RecordReader(lambda: [item], settings, Ledger(), keeps_others=True)
+    return next(reader.documents(), None)
 
 
 class JsonlWriter(StreamWriter):
-    """Write `{"id", "text", "entities": [{"start", "end", "label", "score", "text"}]}` a line."""
+    """Write `{"id", "text", "entities": [{"start", "end", "label", "score", "text"}]}` a line.
+
+    The other fields of the record that the document was read from follow.
+    """
 
     unencodable = "backslashreplace"  # \udc80 is JSON's own way to write a lone surrogate
 
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
-        self.write_record(prediction_record(document, entities))
+        record = self.to_record(document, entities)
+        self.write_record(record)
+
+    def to_record(self, document: Document, entities: Sequence[Entity]) -> dict[str, Any]:
+        """Make a document with predicted entities an object of JSON."""
+        marked = [entity_record(document, entity) for entity in entities]
+        record = {"id": document.id, "text": document.text, "entities": marked}
+        return with_others(record, document)
 
     def write_record(self, record: Mapping[str, object]) -> None:
         """Write one object as it stands."""
-        text = json.dumps(record, ensure_ascii=False)
-        self._stream.write(text.translate(LINE_BREAKS) + "\n")
+        self._stream.write(json_line(record))
 
 
-def prediction_record(document: Document, entities: Sequence[Entity]) -> dict[str, object]:
-    """Make a document with predicted entities an object of JSON."""
-    records = [entity_record(document, entity) for entity in entities]
-    return {"id": document.id, "text": document.text, "entities": records}
+def json_line(record: Mapping[str, object]) -> str:
+    """Write an object as a line of JSON that nothing takes for two."""
+    text = json.dumps(record, ensure_ascii=False)
+    return text.translate(LINE_BREAKS) + "\n"
 
 
-def entity_record(document: Document, entity: Entity) -> dict[str, object]:
+def with_others(record: dict[str, Any], document: Document) -> dict[str, Any]:
+    """Add the other fields of a document's record; one whose name is taken is left out.
+
+    >>> with_others({"id": "7", "text": "a"}, Document("a", other_fields={"id": 7, "url": "b"}))
+    {'id': '7', 'text': 'a', 'url': 'b'}
+    """
+    return {**record, **(document.other_fields or {}), **record}
+
+
+def entity_record(document: Document, entity: Entity) -> dict[str, Any]:
     """Make an entity an object of JSON, with the characters that stand in the document."""
-    span = {"start": entity.start, "end": entity.end, "label": entity.label}
-    score = round(float(entity.score), SCORE_DIGITS)
     text = document.text[entity.start : entity.end]
-    return {**span, "score": score, "text": text}
+    return {**entity.to_dict(), "text": text}
 
 
 def is_json_of(record: bytes, document: Document) -> bool:
@@ -98,6 +122,7 @@ register(
         name="jsonl",
         suffixes=(".jsonl", ".ndjson"),
         read=read_json_lines,
+        read_unmarked=read_unmarked_lines,
         parse=parse_line,
         count=count_filled_lines,
         open_writer=JsonlWriter,

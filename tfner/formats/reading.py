@@ -150,7 +150,7 @@ def read_unlabelled(source: Source, settings: ReadSettings) -> Iterator[Document
     read = partial(read_one_unlabelled, settings=settings)
     sources = expand_source(source)
     documents = read(sources[0]) if len(sources) == 1 else chain_sources(sources, read)
-    return (replace(document, entities=()) for document in documents)
+    return (replace(document, entities=(), other_fields=None) for document in documents)
 
 
 def read_one_unlabelled(source: str, settings: ReadSettings) -> Iterator[Document]:

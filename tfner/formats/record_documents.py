@@ -12,7 +12,7 @@ from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.formats.alignment import align_words
-from tfner.formats.records import Mark, Record, parse_record
+from tfner.formats.records import Mark, Record, other_fields, parse_record
 from tfner.formats.settings import ReadSettings
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, read_spans, split_tag
@@ -31,19 +31,31 @@ class Item(NamedTuple):
 class RecordReader:
     """Turn items into documents.
 
-    `items` can be called again, so that the scheme of tags is found before they are read.
+    `items` can be called again, so that the scheme of tags is found before they are read. With
+    `keeps_others` documents hold what else their records do.
     """
 
-    def __init__(self, items: Callable[[], Iterable[Item]], settings: ReadSettings, ledger: Ledger):
+    def __init__(
+        self,
+        items: Callable[[], Iterable[Item]],
+        settings: ReadSettings,
+        ledger: Ledger,
+        *,
+        keeps_others: bool = False,
+    ):
         self._items = items
         self._settings = settings
         self._ledger = ledger
+        self._keeps_others = keeps_others
 
     def documents(self) -> Iterator[Document]:
         for item in self._items():
             record = parse_record(item.value, item.where, self._ledger)
-            if record is not None:
-                yield self._to_document(record, item)
+            if record is None:
+                continue
+            document = self._to_document(record, item)
+            others = other_fields(item.value) if self._keeps_others else None
+            yield replace(document, other_fields=others) if others else document
 
     @cached_property
     def _scheme(self) -> Scheme:

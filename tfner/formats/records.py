@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import DataError
-from tfner.formats.gliner import flatten_gliner, is_gliner
+from tfner.formats.gliner import ENTITIES, WORDS, flatten_gliner, is_gliner
 from tfner.safeio.printable import show
 
 TEXT_KEYS = ("text", "data", "content")
@@ -18,6 +18,8 @@ ID_KEYS = ("id", "doc_id", "curid", "uid", "_id")
 START_KEYS = ("start", "start_offset", "start_char", "begin")
 END_KEYS = ("end", "end_offset", "end_char")
 LABEL_KEYS = ("label", "type", "labels", "entity_group", "tag")
+# Read as marks, or of no meaning without them; `answer` is Prodigy's word on the marks.
+MARK_KEYS = ("entities", "spans", "relations", "answer", WORDS, ENTITIES)
 KEYS_SHOWN = 200  # characters
 SURFACE_KEYS = ("text", "name", "word")
 
@@ -79,6 +81,25 @@ def parse_record(value: Json, where: str, ledger: Ledger) -> Record | None:
     return Record(text, words, tags, marks, *names)
 
 
+def other_fields(value: Json) -> dict[str, Json]:
+    """Pick what a record holds beside its text and what marks it.
+
+        >>> other_fields({"text": "Bo", "label": [[0, 2, "PER"]], "id": 7, "url": "a"})
+        {'id': 7, 'url': 'a'}
+
+    What would be read as marks of the text is left out, since others are to take its place. Of a
+    task of Label Studio they are those of its data.
+    """
+    record = value[1] if is_pair(value) else value
+    if isinstance(record.get("data"), dict):
+        record = record["data"]
+    text_key = next((key for key in TEXT_KEYS if isinstance(record.get(key), str)), None)
+    read = {text_key, *MARK_KEYS}
+    lists = (key for key in (*ENTITY_KEYS, *TAG_KEYS) if isinstance(record.get(key), list))
+    read.update(lists)
+    return {key: value for key, value in record.items() if key not in read}
+
+
 def to_plain_object(value: Json, where: str, ledger: Ledger) -> Mapping[str, Json] | None:
     """Make spaCy pairs, Label Studio tasks and GLiNER's words one shape; keep other objects."""
     if is_pair(value):
@@ -103,8 +124,12 @@ def is_pair(value: Json) -> bool:
 
 
 def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mapping[str, Json] | None:
-    """Read a task of Label Studio: of several annotators the first whose work was not cancelled."""
-    annotations = first_of(task, ("annotations", "completions"), list) or []
+    """Read a task of Label Studio: of several annotators the first whose work was not cancelled.
+
+    The predictions of a task count where it has no list of annotations at all, as none does that is
+    yet to be imported. Label Studio's own exports have one, be it empty.
+    """
+    annotations = first_of(task, ("annotations", "completions", "predictions"), list) or []
     objects = [item for item in annotations if isinstance(item, dict)]
     done = [item for item in objects if not item.get("was_cancelled")]
     if annotations and not done:

@@ -40,7 +40,10 @@ class Format:
         count: number of documents of a path, counted faster than read.
         open_writer: (target, resume=bool) to the writer.
         resume: opens the output of an interrupted run: where its records end.
+        output_suffix: ending of the output's name, where files are not told by it.
         folder: the output is a folder, which a stream cannot be.
+        framed: the output has a beginning or an end of its own, so that outputs put one behind the
+            other are none.
         needs_gold: it shows predicted beside gold entities, so prediction cannot write it.
     """
 
@@ -57,7 +60,9 @@ class Format:
     count: Callable[[Path], int] | None = None
     open_writer: Callable[..., PredictionWriter] | None = None
     resume: Callable[[Path], Earlier] | None = None
+    output_suffix: str = ""
     folder: bool = False
+    framed: bool = False
     needs_gold: bool = False
 
 
@@ -101,7 +106,20 @@ def writable() -> list[Format]:
 
 def written_in_shards() -> list[Format]:
     """List what Beam can write: files of predictions that can be put one behind the other."""
-    return [format for format in writable() if not (format.folder or format.needs_gold)]
+    alone = (each for each in writable() if not each.needs_gold)
+    return [format for format in alone if not (format.folder or format.framed)]
+
+
+def output_suffix(name: str) -> str:
+    """Give the ending of an output's name.
+
+    >>> output_suffix("none")
+    '.none'
+    """
+    format = find_format(name)
+    if format is None:
+        return f".{name}"
+    return format.output_suffix or next(iter(format.suffixes), f".{name}")
 
 
 def names_of(formats: Iterable[Format]) -> list[str]:

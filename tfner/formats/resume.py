@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats.registry import all_formats
+from tfner.safeio.printable import show
 
 SAME_INPUT = "--resume goes on only with the same input and format"
 
@@ -54,25 +55,40 @@ class WrittenFile:
         path: of the output, which need not exist.
         ends: says for a document which line ends its record.
         belongs: tells whether a record is the document's.
+        head: what stands before the records.
+        foot: what begins the line behind the last one; the writer writes that anew.
     """
 
-    def __init__(self, path: Path, ends: Ends, belongs: Belongs):
+    def __init__(
+        self, path: Path, ends: Ends, belongs: Belongs, head: bytes = b"", foot: bytes = b""
+    ):
         if path.exists() and not path.is_file():
             raise ConfigError(f"--resume: expected a file, got {path}, which is none")
         self._path = path
         self._ends = ends
         self._belongs = belongs
         self._file: BinaryIO | None = path.open("rb") if path.exists() else None
+        self._foot = foot
         self._records = 0
         self._whole_bytes = 0
+        self._read_head(head)
+
+    def _read_head(self, head: bytes) -> None:
+        found = self._file.read(len(head)) if self._file else head
+        if found == head:
+            self._whole_bytes = len(head)
+        elif head.startswith(found):
+            self._cut_off()
+        else:
+            expected = f"expected {show(head)} first, got {show(found)}"
+            raise DataError(f"{self._path}: {expected}; {SAME_INPUT}")
 
     def holds(self, document: Document) -> bool:
         if self._file is None:
             return False
         record = read_record(self._file, self._ends(document))
-        if record is None:
-            self._close()
-            os.truncate(self._path, self._whole_bytes)
+        if record is None or (self._foot and record.startswith(self._foot)):
+            self._cut_off()
             return False
         self._records += 1
         if not self._belongs(record, document):
@@ -84,11 +100,20 @@ class WrittenFile:
         return True
 
     def finish(self) -> None:
-        rest = self._file.read(1) if self._file else b""
-        self._close()
-        if rest:
+        if self._file is None:
+            return
+        rest = self._file.read(len(self._foot) or 1)
+        if rest == self._foot[: len(rest)]:
+            self._cut_off()
+        else:
+            self._close()
             expected = f"{self._records} records, as many as the input has documents"
             raise DataError(f"{self._path}: expected {expected}, got more; {SAME_INPUT}")
+
+    def _cut_off(self) -> None:
+        """Cut off what is behind the last whole record."""
+        self._close()
+        os.truncate(self._path, self._whole_bytes)
 
     def _close(self) -> None:
         if self._file:

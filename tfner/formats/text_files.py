@@ -46,8 +46,12 @@ def read_lines(path: Path, encoding: str, longest: int = MAX_LINE) -> list[str]:
     return list(stream_lines(path, encoding, longest))
 
 
-def stream_lines(path: Path, encoding: str, longest: int = MAX_LINE) -> Iterator[str]:
+def stream_lines(
+    path: Path, encoding: str, longest: int = MAX_LINE, *, ends: str = "\r\n"
+) -> Iterator[str]:
     """Read the same lines one by one, for files that are larger than memory.
+
+    With "\\n" for `ends` the CR of a CRLF stays, which in a quoted cell is a character of a text.
 
     Raises:
         DataError: the file cannot be read, a byte is not of this encoding, or a line has more than
@@ -56,14 +60,14 @@ def stream_lines(path: Path, encoding: str, longest: int = MAX_LINE) -> Iterator
     check_encoding(encoding)
     try:
         with path.open(encoding=encoding, newline="\n") as file:
-            yield from bounded_lines(file, str(path), longest)
+            yield from bounded_lines(file, str(path), longest, ends)
     except UnicodeError as error:
         raise find_undecodable(path, encoding) or undecodable(path, encoding, error) from None
     except OSError as error:
         raise unreadable(path, error) from None
 
 
-def bounded_lines(file: TextIO, name: str, longest: int) -> Iterator[str]:
+def bounded_lines(file: TextIO, name: str, longest: int, ends: str = "\r\n") -> Iterator[str]:
     """Read the lines, without their ends, of a file that was opened with newline="\\n".
 
     No more than one is held in memory.
@@ -72,7 +76,9 @@ def bounded_lines(file: TextIO, name: str, longest: int) -> Iterator[str]:
         DataError: a line has more than `longest` characters.
     """
     for number, line in enumerate(iter(partial(file.readline, longest + 2), ""), start=1):
-        text = line.removesuffix("\n").removesuffix("\r")
+        text = line.removesuffix("\n")
+        if ends == "\r\n":
+            text = text.removesuffix("\r")
         if len(text) > longest:
             expected = f"expected a line of at most {longest:,} characters (max_line)"
             raise DataError(f"{name}:{number}: {expected}, got a longer one: {show(text)}")

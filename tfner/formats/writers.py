@@ -88,6 +88,53 @@ class StreamWriter(PredictionWriter):
             self.close()
 
 
+class FramedWriter(StreamWriter):
+    """Write records between a beginning and an end, which stand there without a record too."""
+
+    def __init__(self, target: Target, *, resume: bool = False):
+        super().__init__(target, resume=resume)
+        self._begun = False
+        self._written = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Tell whether the next record is the first of the output."""
+        return self.skipped + self._written == 0
+
+    @abstractmethod
+    def head(self) -> str:
+        """Give what stands before the records."""
+
+    def foot(self) -> str:
+        """Give what stands behind them."""
+        return ""
+
+    def recall(self, path: Path) -> None:
+        """Take note of what the output of an earlier run holds, which ends with a whole record."""
+        return  # not abstract: most formats write each record by itself
+
+    def write_block(self, text: str) -> None:
+        """Write a record, behind the beginning if it is the first."""
+        self.begin()
+        self._stream.write(text)
+        self._written += 1
+
+    def begin(self) -> None:
+        """Write what stands before the records, unless it is there."""
+        if self._begun:
+            return
+        self._begun = True
+        if self._path and self._mode == "a" and self._stream.tell():
+            self.recall(self._path)
+        else:
+            self._stream.write(self.head())
+
+    def close(self) -> None:
+        self.begin()
+        self._stream.write(self.foot())
+        super().close()
+
+
 def open_writer(name: str, target: Target, *, resume: bool = False) -> PredictionWriter:
     """Open the writer of a format on a path or an open stream; `resume` adds to what is there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tfner.model.inference.tagger import Tagger
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.sources import is_fine_tuned
 from tfner.serving.export.bundle import export_model, live_recognizer
+from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.runtime.saved_model import load_recognizer
 from tfner.tokenizers.registry import open_tokenizer
@@ -30,7 +32,7 @@ from tfner.training.thresholds import describe_choice, reach_precision
 logger = logging.getLogger(__name__)
 
 
-def open_model(path: Path) -> Recognizer:
+def open_model(path: str | os.PathLike[str]) -> Recognizer:
     """Open an export (`saved_models/NAME` or a version of it) or a run folder's best weights.
 
     A folder that was fine-tuned with transformers is opened as it is, too.
@@ -38,13 +40,16 @@ def open_model(path: Path) -> Recognizer:
     Raises:
         ModelError: `path` is none of these.
     """
+    path = Path(path)
     if is_fine_tuned(path):
-        return live_recognizer(*open_fine_tuned(path))
-    if not (path / "config.yaml").is_file():
+        recognizer = live_recognizer(*open_fine_tuned(path))
+    elif (path / "config.yaml").is_file():
+        folder = RunFolder(path)
+        tagger = restore_tagger(folder, folder.settings)
+        recognizer = live_recognizer(tagger, restore_card(folder, folder.settings, tagger))
+    else:
         return load_recognizer(path)
-    folder = RunFolder(path)
-    tagger = restore_tagger(folder, folder.settings)
-    return live_recognizer(tagger, restore_card(folder, folder.settings, tagger))
+    return from_origin(recognizer, open_model, str(path.absolute()))
 
 
 def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:

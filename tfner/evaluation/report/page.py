@@ -7,11 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Environment, Template
 
 from tfner.evaluation.report.examples import cut_short, marked_pieces, marked_spans
-from tfner.safeio.printable import printable
+from tfner.safeio.pages import make_environment
 
 MEANINGS = {
     "missed": "a gold entity without a prediction of its own",
@@ -130,13 +129,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
-def harmless(value: Any) -> Any:
-    """Replace control characters in a text before Jinja2 escapes it; markup of ours passes."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return printable(value)
-    return value
-
-
 FILTERS = {
     "cut_short": cut_short,
     "duration": duration,
@@ -159,14 +151,7 @@ def load_template(name: str) -> Template:
 
 
 def page_environment(*folders: Path) -> Environment:
-    """Read templates in which every value is escaped, and one that is not there is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(folders),
-        autoescape=True,
-        finalize=harmless,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Read templates from these folders, with the filters of reports."""
+    environment = make_environment(*folders)
     environment.filters |= FILTERS
     return environment

@@ -20,7 +20,7 @@ from apache_beam.utils.shared import Shared
 
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError, ModelError
-from tfner.formats.jsonl import JsonlWriter, prediction_record
+from tfner.formats.jsonl import JsonlWriter
 from tfner.formats.registry import all_formats, register
 from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.serving.beam.entries import Block, Entry, refused_line
@@ -186,8 +186,8 @@ class Lines:
             raise ValueError(f"{entry.path}:{entry.line} holds no document")
         if self._position and isinstance(self.writer, JsonlWriter):
             position = {"file": entry.path, "line": entry.line or None}
-            record = prediction_record(document, entities)
-            self.writer.write_record({**position, **record})
+            record = self.writer.to_record(document, entities)
+            self.writer.write_record({**position, **record, **position})
         else:
             self.writer.write(document, entities)
 

@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 
 from tfner.exceptions import ConfigError
-from tfner.formats.registry import find_format
+from tfner.formats.registry import output_suffix
 from tfner.serving.beam.entries import READ_COUNTS
 from tfner.serving.beam.sources import is_remote
 
@@ -47,8 +47,7 @@ class WriteFiles(beam.DoFn):
 
     def __init__(self, folder: str, format: str):
         self._folder = folder
-        record = find_format(format)
-        self._suffix = record.suffixes[0] if record and record.suffixes else f".{format}"
+        self._suffix = output_suffix(format)
         self._written = Metrics.counter("tfner", "documents_written")
         self._refused = Metrics.counter("tfner", "entries_refused")
 

@@ -10,6 +10,7 @@ import httpx
 
 from tfner.data.batching.batch_by_size import encode_text
 from tfner.documents import Document, Entity
+from tfner.entity_list import Entities
 from tfner.exceptions import ConfigError, ServerError
 from tfner.serving.client.address import Address, parse_address
 from tfner.serving.client.options import Options
@@ -86,18 +87,19 @@ class AsyncRecognizer:
         """Close the connections."""
         await self._client.aclose()
 
-    async def __call__(self, text: str, *, threshold: Threshold = 0.0) -> list[Entity]:
+    async def __call__(self, text: str, *, threshold: Threshold = 0.0) -> Entities:
         """Find the entities of one text, without those that score less than `threshold`."""
         (entities,) = await self.batch([arguments.text_of(text)], threshold=threshold)
         return entities
 
     async def batch(
         self, texts: abc.Iterable[str], *, threshold: Threshold = 0.0
-    ) -> list[list[Entity]]:
+    ) -> list[Entities]:
         """Find the entities of several texts, in their order."""
         keep = Thresholds(threshold).keep
-        found = self.documents(arguments.texts_of(texts))
-        return [keep(entities) async for entities in found]
+        given = arguments.texts_of(texts)
+        found = [entities async for entities in self.documents(given)]
+        return [Entities(keep(each), text) for text, each in zip(given, found, strict=True)]
 
     async def outputs(self, texts: abc.Iterable[str]) -> Outputs:
         """Give all that the model answers to B texts: arrays by the names of docs/serving.md."""

@@ -13,6 +13,7 @@ from tfner.serving.client.options import Options
 from tfner.serving.client.requests import in_requests, size_of_words
 from tfner.serving.client.rest_transport import RestTransport
 from tfner.serving.client.retry import pause_after
+from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer, pad_rows, strip_row
 from tfner.serving.schema import SIGNATURES, TEXTS, WORDS, Outputs, SignatureSchema
 
@@ -35,7 +36,8 @@ def connect(
     address = parse_address(url, version=version, label=label)
     settings = Options(**options)
     transport = open_transport(address, settings)
-    return remote_recognizer(address, settings, transport)
+    recognizer = remote_recognizer(address, settings, transport)
+    return from_origin(recognizer, connect, url, version=version, label=label, **options)
 
 
 def open_transport(address: Address, options: Options) -> Transport:

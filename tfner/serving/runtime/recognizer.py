@@ -13,7 +13,9 @@ import numpy as np
 from tfner.corpus.context import Context, join_sentences
 from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_by_size, encode_text
 from tfner.documents import Document, Entity, entity_at
+from tfner.entity_list import Entities
 from tfner.serving.runtime.arguments import documents_of, sentences_of, text_of, texts_of
+from tfner.serving.runtime.origin import Origin, describe, describe_as_table, reopen
 from tfner.serving.runtime.thresholds import Threshold, Thresholds
 from tfner.serving.schema import ENTITY_SCORES, Outputs
 from tfner.tagging.schemes import read_spans
@@ -46,6 +48,7 @@ class Recognizer:
     Attributes:
         context: `document`: sentences with one `group` are read together; `none`: each alone. As in
             the card; to be set where no card is known, as of a model on a server.
+        origin: the folder or URL that it was opened from, None where it was built in memory.
         entities_cut: how often an entity ran over the end of a sentence, and was cut there.
     """
 
@@ -58,20 +61,42 @@ class Recognizer:
         self.context: Context = card.get("context", "none")
         self.entities_cut = 0
         self._at_once = at_once
+        self.origin: Origin | None = None
+
+    def __repr__(self) -> str:
+        described = describe(self)
+        settings = [f"{key}={value!r}" for key, value in described.items()]
+        return f"Recognizer({', '.join(settings)})"
+
+    def _repr_html_(self) -> str:
+        """Show labels and settings in a notebook."""
+        return describe_as_table(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path, or the URL with its options (headers too), where it is opened again.
+
+        Raises:
+            TypeError: it was built in memory.
+        """
+        if self.origin is None:
+            expected = "expected one that `tfner.load` or `tfner.connect` opened"
+            came = "got one that was built in memory: export it and load that"
+            raise TypeError(f"a Recognizer is pickled by its path: {expected}, {came}")
+        return reopen, (self.origin.open, self.context)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """List the types of entities that the model knows; empty where a server does not say."""
         return tuple(self.card.get("labels", ()))
 
-    def __call__(self, text: str, *, threshold: Threshold = 0.0) -> list[Entity]:
+    def __call__(self, text: str, *, threshold: Threshold = 0.0) -> Entities:
         """Find the entities of one text; `text[entity.start:entity.end] == entity.text`.
 
         Those that score less than `threshold`, one number or one by type, are left out.
         """
         return self.batch([text_of(text)], threshold=threshold)[0]
 
-    def batch(self, texts: Iterable[str], *, threshold: Threshold = 0.0) -> list[list[Entity]]:
+    def batch(self, texts: Iterable[str], *, threshold: Threshold = 0.0) -> list[Entities]:
         """Find the entities of several texts, in their order."""
         return list(self.documents(map(Document, texts_of(texts)), threshold=threshold))
 
@@ -107,7 +132,7 @@ class Recognizer:
 
     def documents(
         self, documents: Iterable[Document], *, threshold: Threshold = 0.0
-    ) -> Iterator[list[Entity]]:
+    ) -> Iterator[Entities]:
         """Find the entities of a stream of documents, in order: on given words, or else in text.
 
         Where `context` is `document`, sentences with one `group` that follow each other are read
@@ -115,15 +140,17 @@ class Recognizer:
         """
         keep = Thresholds(threshold, self.labels).keep
         found = self._recognize_stream(documents_of(documents))
-        return (keep(entities) for entities in found)
+        return (Entities(keep(entities), document.text) for document, entities in found)
 
-    def _recognize_stream(self, documents: Iterator[Document]) -> Iterator[list[Entity]]:
+    def _recognize_stream(
+        self, documents: Iterator[Document]
+    ) -> Iterator[tuple[Document, list[Entity]]]:
         for block in in_blocks(documents):
             found: dict[int, list[Entity]] = {}
             for answered in self.recognize_block(block):
                 found.update(answered)
-            for index in range(len(block)):
-                yield found[index]
+            for index, document in enumerate(block):
+                yield document, found[index]
 
     def recognize_block(self, block: Sequence[Document]) -> Iterator[list[Found]]:
         """Yield (index in the block, entities) of some documents at a time, as the model answers.

@@ -16,6 +16,7 @@ from tfner.safeio.printable import first_line, show
 from tfner.serving.export.graph_guard import check_files, check_graph, check_variables
 from tfner.serving.export.layout import CARD
 from tfner.serving.export.version_numbers import complete_versions
+from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.schema import TEXTS, WORDS, Outputs
 from tfner.tokenizers.text_ops import load_text_ops
@@ -39,7 +40,8 @@ def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
         came = f"got one without the signatures {names}"
         raise ModelError(f"{folder}: expected a SavedModel of tfner, {came}")
     texts, words = model.signatures[TEXTS], model.signatures[WORDS]
-    return GraphFunctions(model, texts, words).recognizer(card)
+    recognizer = GraphFunctions(model, texts, words).recognizer(card)
+    return from_origin(recognizer, load_recognizer, str(folder.absolute()))
 
 
 def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
