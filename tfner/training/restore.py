@@ -21,9 +21,8 @@ from tfner.model.build import build_classifier, build_export_tagger, decoding_op
 from tfner.model.classifier import TokenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.sources import is_fine_tuned
+from tfner.safeio.sources import is_export, is_fine_tuned, is_run
 from tfner.serving.export.bundle import export_model, live_recognizer
-from tfner.serving.export.version_numbers import complete_versions
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.runtime.saved_model import load_recognizer
 from tfner.tokenizers.registry import open_tokenizer
@@ -47,7 +46,7 @@ def open_model(path: Path) -> Recognizer:
     """
     if is_fine_tuned(path):
         return live_recognizer(*open_fine_tuned(path))
-    if not (path / "config.yaml").is_file():
+    if not is_run(path):
         return load_recognizer(path)
     folder = RunFolder(path)
     tagger = restore_tagger(folder, folder.settings)
@@ -140,10 +139,10 @@ def check_is_run(path: Path) -> None:
     Raises:
         ModelError: it is none.
     """
-    if (path / "config.yaml").is_file():
+    if is_run(path):
         return
     expected = f"{path}: expected the folder of a run, with config.yaml"
-    if path.is_dir() and (complete_versions(path) or (path / "saved_model.pb").is_file()):
+    if is_export(path):
         advice = "an export, whose weights have no names; its run has them"
         raise ModelError(f"{expected}, got {advice}")
     raise ModelError(f"{expected}, found none")
@@ -155,7 +154,8 @@ def restore_card(folder: RunFolder, settings: RunSettings, tagger: Tagger) -> di
     dropped = report.get("data_by_split", {})
     counts = counts_of_splits(folder.environment)
     scores = scores_of_run(folder)
-    return card_of_run(settings, tagger, scores, counts, dropped, report.get("calibration"))
+    about = {name: report.get(name) for name in ("calibration", "began_from")}
+    return card_of_run(settings, tagger, scores, counts, dropped, **about)
 
 
 def scores_of_run(folder: RunFolder) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class CrfHead(SoftmaxHead):
         ConfigError: the loss is not plain.
     """
 
+    tag_axes = {**SoftmaxHead.tag_axes, "transitions": (0, 1)}
+
     def __init__(
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
     ):
