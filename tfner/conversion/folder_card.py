@@ -33,8 +33,9 @@ find("One text.")  # entity_group, start, end, score, word
 A text of more than {longest} pieces is read in several windows where `stride` is given, and cut
 off without it. The model was trained on windows of {window} pieces."""
 WORDS = """It learned the tag of each word's first piece and nothing of further ones, hence the
-strategy. Its words end at white space and have no punctuation around them; the pipeline's are the
-tokenizer's, for some of which `U.S.` is several. Of words that are given, as it was trained:
+strategy. Its words have no punctuation around them; the pipeline's are the tokenizer's. WordPiece
+makes several of `U.S.`, SentencePiece and byte-level BPE leave the comma at `Oslo,`. Of words that
+are given, as it was trained:
 
 ```python
 import torch

@@ -13,12 +13,18 @@ from typing import Any
 import numpy as np
 
 from tfner.config import RunSettings
-from tfner.conversion.fine_tuned import check_outputs, read_config, read_head
+from tfner.conversion.fine_tuned import (
+    HeadWeights,
+    check_hidden_size,
+    check_outputs,
+    read_config,
+    read_head,
+)
 from tfner.conversion.label_names import names_in_order, read_outputs
 from tfner.exceptions import ConfigError, ModelError
 from tfner.model.classifier import TokenClassifier
 from tfner.model.heads.head import HEADS
-from tfner.safeio.sources import CHECKPOINT, is_fine_tuned, is_run
+from tfner.safeio.sources import CHECKPOINT, is_fine_tuned, is_run, read_size
 from tfner.tagging.schemes import LabelSet
 from tfner.training.environment import describe_folder
 from tfner.training.restore import restore_classifier
@@ -188,6 +194,7 @@ def read_fine_tuned(source: str, folder: Path) -> TrainedTagger:
         outputs = read_outputs(names, None, where)
         weights = read_head(folder)
         check_outputs(folder, weights, names)
+        check_head(folder, weights)
     except (ConfigError, ModelError) as error:
         raise type(error)(f"{CHECKPOINT}: {error}; {ENCODER_ALONE}") from None
     pairs = zip(outputs.labels.tags, outputs.outputs, strict=True)
@@ -196,6 +203,15 @@ def read_fine_tuned(source: str, folder: Path) -> TrainedTagger:
     kernel_KH = weights.kernel[order]
     head = {"kernel": kernel_KH.T, "bias": weights.bias[order]}
     return TrainedTagger(source, folder, None, head, tuple(number), outputs.labels.scheme)
+
+
+def check_head(folder: Path, weights: HeadWeights) -> None:
+    """Check that a fine-tuned head is over the hidden states of its encoder."""
+    hidden = read_size(folder / "config.json", "hidden_size")
+    try:
+        check_hidden_size(weights, hidden)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from None
 
 
 def plan_head(tagger: TrainedTagger, labels: LabelSet, axes: TagAxes) -> HeadPlan:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import tensorflow as tf
 
 from tfner.exceptions import ConfigError
@@ -40,7 +43,10 @@ class CrfHead(SoftmaxHead):
         ConfigError: the loss is not plain.
     """
 
-    tag_axes = {**SoftmaxHead.tag_axes, "transitions": (0, 1)}
+    tag_axes: ClassVar[Mapping[str, tuple[int, ...]]] = {
+        **SoftmaxHead.tag_axes,
+        "transitions": (0, 1),
+    }
 
     def __init__(
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
