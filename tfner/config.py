@@ -57,11 +57,13 @@ FORMER_DEFAULTS = {
     "training.transition_learning_rate": None,
     "export.calibrate": False,
     "model.head": "softmax",
+    "model.keep_head": False,
 }
 # What versions did that wrote no such key into the config.yaml of a run.
 BEFORE_THE_KEY = {
     "export.calibrate": False,
     "model.head": "softmax",
+    "model.keep_head": False,
     "training.transition_learning_rate": None,
 }
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
@@ -97,7 +99,10 @@ class DataSettings(ReadSettings):
 
 
 class EncoderSettings(Settings):
-    """Choose the encoder: a checkpoint folder or a hub name, and how long its windows are."""
+    """Choose the encoder and how long its windows are.
+
+    A checkpoint is a folder, a hub name, or the folder of a run, whose tagger is trained on.
+    """
 
     checkpoint: PathText
     initialize: Literal["pretrained", "random"] = "pretrained"
@@ -120,6 +125,8 @@ class ModelSettings(Settings):
     """Say what is learned and how tags become entities."""
 
     head: str = "crf"  # what turns hidden states into tags: a name of the registry of heads
+    # Where encoder.checkpoint is a tagger: go on with what its head has of the same tags.
+    keep_head: bool = True
     labelling: Literal["word", "pretoken", "piece"] = "word"
     tag_scheme: Literal["IOB2", "BIOES"] = "IOB2"
     decoder: Literal["viterbi", "greedy"] = "viterbi"

@@ -1,4 +1,4 @@
-"""`python -m tfner.convert CHECKPOINT --to saved_models/NAME`: export what others fine-tuned."""
+"""`python -m tfner.convert`: export what others fine-tuned, or give others what a run trained."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from tfner.tagging.schemes import PREFIXES, Scheme
 
 CHECKPOINT_HELP = (
     "A fine-tuned model of transformers for token classification: its folder, or its name on the "
-    "hub."
+    "hub. With --to-hf the folder of a run."
 )
 TO_HELP = "Folder that receives the export, such as saved_models/people."
+TO_HF_HELP = "Folder that receives a run as a model of transformers, new or empty."
+OVERWRITE_HELP = "Replace a model of transformers in the folder of --to-hf."
 SETTINGS_HELP = "Settings of the group export, as precision=bfloat16 or decoder=greedy."
 LABELS_HELP = (
     "Names of the head's outputs, in their order, parted by commas, in place of the checkpoint's; "
@@ -31,12 +33,24 @@ def convert(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE …]", help=SETTINGS_HELP)
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help=TO_HELP)] = None,
+    to_hf: Annotated[Path | None, typer.Option(metavar="FOLDER", help=TO_HF_HELP)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE_HELP)] = False,
     labels: Annotated[str | None, typer.Option(metavar="O,B-PER,…", help=LABELS_HELP)] = None,
     scheme: Annotated[str | None, typer.Option(metavar="SCHEME", help=SCHEME_HELP)] = None,
 ) -> None:
-    """Export a tagger that was fine-tuned with transformers, without training."""
+    """Export a tagger that was fine-tuned with transformers, or write a run as one of these."""
+    if to_hf is not None:
+        given = {"--to": to, "--labels": labels, "--scheme": scheme, "KEY=VALUE": overrides}
+        others = [name for name, value in given.items() if value]
+        if others:
+            expected = "command line: --to-hf: expected a run and --overwrite alone"
+            raise ConfigError(f"{expected}, got {', '.join(others)}")
+        write_for_transformers(Path(checkpoint), to_hf, overwrite=overwrite)
+        return
     if to is None:
         raise ConfigError(f"command line: --to: {TO_HELP[0].lower()}{TO_HELP[1:-1]}, is required")
+    if overwrite:
+        raise ConfigError("command line: --overwrite: expected --to-hf; --to adds a version")
     names = labels.split(",") if labels is not None else None
     known = read_scheme(scheme)
     load_tensorflow()
@@ -53,6 +67,15 @@ def convert(
     types = ", ".join(card["labels"])
     output().print(f"{checkpoint}: {card['tag_scheme']}; types: {types}")
     output().print(f"exported: {export_model(tagger, card, to)}")
+
+
+def write_for_transformers(run: Path, to: Path, *, overwrite: bool) -> None:
+    """Write a run as a folder of transformers."""
+    load_tensorflow()
+    from tfner.training.restore import write_run_for_transformers
+
+    written = write_run_for_transformers(run, to, overwrite=overwrite)
+    output().print(f"written: {written.path}")
 
 
 def read_scheme(text: str | None) -> Scheme | None:

@@ -161,11 +161,7 @@ def build_model(encoder: Encoder, outputs: HeadOutputs, weights: HeadWeights) ->
     Raises:
         ModelError: the head is made for hidden states of another size.
     """
-    hidden = encoder.hidden_size
-    shape = list(weights.kernel.shape)
-    if shape[1] != hidden:
-        expected = f"expected a layer over {hidden} hidden numbers"
-        raise ModelError(f"{KERNEL}: {expected}, got {shape}")
+    check_hidden_size(weights, encoder.hidden_size)
     head = SoftmaxHead(outputs.labels)
     with precision("float32"):
         model = TokenClassifier(encoder, head)
@@ -173,6 +169,18 @@ def build_model(encoder: Encoder, outputs: HeadOutputs, weights: HeadWeights) ->
     arranged = arrange(weights, outputs.outputs)
     head.set_weights(arranged)
     return model
+
+
+def check_hidden_size(weights: HeadWeights, hidden: int) -> None:
+    """Check that the head was made for hidden states of this size.
+
+    Raises:
+        ModelError: it was not.
+    """
+    shape = list(weights.kernel.shape)
+    if shape[1] != hidden:
+        expected = f"expected a layer over {hidden} hidden numbers"
+        raise ModelError(f"{KERNEL}: {expected}, got {shape}")
 
 
 def arrange(weights: HeadWeights, outputs: Sequence[int | None]) -> list[np.ndarray]:

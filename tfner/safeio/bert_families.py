@@ -57,6 +57,10 @@ class BertFamily:
         has_token_types: whether the kind of a text, first or second, is added to embeddings.
         has_embedding_size: whether embeddings may be narrower than hidden states; then a product
             makes them as wide.
+        class_prefix: what the names of its classes in transformers begin with; empty if there is no
+            class for token classification with one product as head.
+        has_classifier_dropout: whether that class has a setting of its own for the dropout in front
+            of the head.
     """
 
     model_type: str
@@ -67,6 +71,8 @@ class BertFamily:
     skips_positions: bool = False
     has_token_types: bool = True
     has_embedding_size: bool = False
+    class_prefix: str = ""
+    has_classifier_dropout: bool = True
 
     def setting(self, name: str) -> str:
         """Give the family's name of a setting of BERT's."""
@@ -98,18 +104,19 @@ class BertFamily:
         return name
 
 
-def roberta(model_type: str) -> BertFamily:
+def roberta(model_type: str, class_prefix: str) -> BertFamily:
     """Describe a family of RoBERTa's kind; all of them call their encoder `roberta`."""
-    return BertFamily(model_type, "roberta.", skips_positions=True)
+    options: Any = {"skips_positions": True, "class_prefix": class_prefix}
+    return BertFamily(model_type, "roberta.", **options)
 
 
 BERT_FAMILIES = {
     family.model_type: family
     for family in (
-        BertFamily("bert", BERT_PREFIX),
-        roberta("roberta"),
-        roberta("xlm-roberta"),
-        roberta("camembert"),
+        BertFamily("bert", BERT_PREFIX, class_prefix="Bert"),
+        roberta("roberta", "Roberta"),
+        roberta("xlm-roberta", "XLMRoberta"),
+        roberta("camembert", "Camembert"),
         BertFamily(
             "electra",
             "electra.",
@@ -121,6 +128,7 @@ BERT_FAMILIES = {
             },
             weights=(("embeddings_project.", "embeddings.projection."),),
             has_embedding_size=True,
+            class_prefix="Electra",
         ),
         BertFamily(
             "distilbert",
@@ -129,6 +137,8 @@ BERT_FAMILIES = {
             defaults={"num_hidden_layers": 6, "type_vocab_size": 1},
             weights=DISTILBERT_WEIGHTS,
             has_token_types=False,
+            class_prefix="DistilBert",
+            has_classifier_dropout=False,
         ),
     )
 }

@@ -22,6 +22,7 @@ VOCABULARIES = ("vocab.txt", "tokenizer.json", "sentencepiece.bpe.model", "vocab
 TOKEN_CLASSIFICATION = "ForTokenClassification"  # how transformers' names of such models end
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 RUN = "run:"
+RUN_CONFIG, ENCODER = "config.yaml", "encoder"  # in the folder of a run
 SPLITS = "splits.json"  # of a run or a cross-validation: which documents went where
 SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
@@ -187,6 +188,9 @@ def check_encoder(checkpoint: str, max_length: int) -> None:
     if folder is None:
         return
     where = f"encoder.checkpoint: {folder}"
+    if is_export(folder):
+        expected = "expected a checkpoint or the folder of a run"
+        raise ConfigError(f"{where}: {expected}, got an export, whose weights have no names")
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{where}: expected a config.json in this folder, found none")
     if not any((folder / name).is_file() for name in VOCABULARIES):
@@ -254,16 +258,29 @@ def check_inside(folder: Path, names: Iterable[str], error: type[TfnerError] = M
 def encoder_folder(checkpoint: str, key: str = CHECKPOINT) -> Path | None:
     """Find the local folder of a checkpoint; None where it is a hub name; `key` is what names it.
 
+    Of a run it is the copy of its encoder's configuration and vocabulary.
+
     Raises:
         ConfigError: it is neither an existing folder nor shaped like a hub name.
     """
     if checkpoint.startswith("embedded:"):
         return embedded_path(checkpoint)
-    if Path(checkpoint).is_dir():
-        return Path(checkpoint)
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        return folder / ENCODER if is_run(folder) else folder
     if not HUB_NAME.fullmatch(checkpoint):
         raise ConfigError(f"{key}: no such folder: {checkpoint}")
     return None
+
+
+def is_run(folder: Path) -> bool:
+    """Tell the folder of a run."""
+    return (folder / RUN_CONFIG).is_file()
+
+
+def is_export(folder: Path) -> bool:
+    """Tell an exported model or a folder of its versions."""
+    return any(folder.glob("saved_model.pb")) or any(folder.glob("*/saved_model.pb"))
 
 
 def is_fine_tuned(folder: Path) -> bool:

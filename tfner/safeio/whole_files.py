@@ -19,6 +19,8 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +50,32 @@ def written_whole(path: Path) -> Iterator[Path]:
         name_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Give a new folder to write into; it takes the name of `path` when the block ends well.
+
+    A folder that has the name goes then. Where the block raises, `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    old = building.with_name(f"{building.name}.old")
+    try:
+        yield building
+        building.chmod(0o755)  # mkdtemp makes it the owner's alone
+        sync_tree(building)
+        if path.exists():
+            path.rename(old)
+        building.rename(path)
+        sync(path.parent)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text_whole(path: Path, text: str) -> None:

@@ -21,6 +21,7 @@ def card_of_run(
     counts: Mapping[str, Mapping[str, int]],
     dropped: Mapping[str, Mapping[str, int]],
     calibration: Mapping[str, Any] | None = None,
+    began_from: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe an exported run.
 
@@ -29,6 +30,7 @@ def card_of_run(
         counts: documents and entities by split.
         dropped: what was dropped or repaired, by split and reason.
         calibration: what the report says of it; the tagger says whether it has one.
+        began_from: what the report says of the tagger that the run began from.
     """
     data = {}
     for split, source in settings.data.sources().items():
@@ -38,6 +40,8 @@ def card_of_run(
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
     model["context"] = settings.data.context
+    if began_from:
+        model["began_from"] = {**began_from, "source": Path(began_from["source"]).name}
     if settings.training.teachers:
         model["teachers"] = [Path(teacher).name for teacher in settings.training.teachers]
     results = {"scores": scores, "data": data, "export": export}

@@ -28,7 +28,7 @@ from tfner.training.devices.non_chief import BroadcastScores, NoCheckpoints, Sha
 from tfner.training.devices.strategy import Devices
 from tfner.training.loop import OneTraining, fit_until_stopped
 from tfner.training.non_finite import NonFiniteSteps, documents_by_step
-from tfner.training.run_inputs import RunInputs, loss_options
+from tfner.training.run_inputs import RunInputs, is_pretrained, loss_options
 from tfner.training.schedule import Schedule, choose_schedule, log_schedule
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 
@@ -144,9 +144,14 @@ def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
     settings = inputs.settings
     training = inputs.settings.training
     loss = loss_options(settings, inputs.labels)
-    pretrained = settings.encoder.initialize == "pretrained"
-    options: Any = {"pretrained": pretrained, "policy": training.precision, "loss": loss}
+    options: Any = {
+        "pretrained": is_pretrained(settings),
+        "policy": training.precision,
+        "loss": loss,
+    }
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
+    if inputs.warm_start is not None:
+        inputs.warm_start.apply(model)
     model.restrict_embedding_update(ids_in_training(inputs))
     optimizer_options = training.optimizer_options(model.encoder.hidden_size)
     log_rates(optimizer_options)

@@ -12,11 +12,17 @@ import tensorflow as tf
 
 from tfner.config import RunSettings, override_export
 from tfner.conversion.fine_tuned import open_fine_tuned
+from tfner.conversion.transformers_folder import (
+    WrittenFolder,
+    check_destination,
+    write_transformers_folder,
+)
 from tfner.exceptions import ModelError
 from tfner.model.build import build_classifier, build_export_tagger, decoding_options
+from tfner.model.classifier import TokenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.sources import is_fine_tuned
+from tfner.safeio.sources import is_export, is_fine_tuned, is_run
 from tfner.serving.export.bundle import export_model, live_recognizer
 from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer
@@ -43,7 +49,7 @@ def open_model(path: str | os.PathLike[str]) -> Recognizer:
     path = Path(path)
     if is_fine_tuned(path):
         recognizer = live_recognizer(*open_fine_tuned(path))
-    elif (path / "config.yaml").is_file():
+    elif is_run(path):
         folder = RunFolder(path)
         tagger = restore_tagger(folder, folder.settings)
         recognizer = live_recognizer(tagger, restore_card(folder, folder.settings, tagger))
@@ -52,13 +58,29 @@ def open_model(path: str | os.PathLike[str]) -> Recognizer:
     return from_origin(recognizer, open_model, str(path.absolute()))
 
 
-def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
-    """Restore the tagger of a run as it is served, with its best weights."""
+def restore_classifier(folder: RunFolder, settings: RunSettings) -> TokenClassifier:
+    """Restore the model of a run with its best weights.
+
+    Raises:
+        ModelError: there are none, or they are damaged.
+    """
     labels = folder.load_labels()
     model = build_classifier(settings, folder.encoder, labels, pretrained=False, policy="float32")
     if not folder.has_best():
         raise ModelError(f"{folder.path}: the run has no weights yet: no epoch is finished")
     Checkpoints(folder.best, "best").restore(tf.train.Checkpoint(model=model))
+    return model
+
+
+def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
+    """Restore the tagger of a run as it is served, with its best weights."""
+    model = restore_classifier(folder, settings)
+    return tagger_of_run(model, folder, settings)
+
+
+def tagger_of_run(model: TokenClassifier, folder: RunFolder, settings: RunSettings) -> Tagger:
+    """Build the tagger that a run's model is served as, calibrated as its report says."""
+    labels = folder.load_labels()
     tagger = build_export_tagger(model, open_tokenizer(folder.encoder), labels, settings)
     calibration = calibration_of_run(settings, read_report(folder), str(folder.report))
     if calibration is not None:
@@ -98,13 +120,47 @@ def export_run(
     return exported
 
 
+def write_run_for_transformers(path: Path, to: Path, *, overwrite: bool = False) -> WrittenFolder:
+    """Write a run's best weights as a folder of transformers: see `write_transformers_folder`.
+
+    Raises:
+        ConfigError: `to` holds files and is not to be overwritten.
+        ModelError: `path` is no run with weights, or transformers has no such encoder or head.
+    """
+    check_destination(to, overwrite=overwrite)
+    check_is_run(path)
+    folder = RunFolder(path)
+    settings = folder.settings
+    model = restore_classifier(folder, settings)
+    tagger = tagger_of_run(model, folder, settings)
+    card = restore_card(folder, settings, tagger)
+    inputs = (model, tagger.tokenizer, card, folder.encoder)
+    return write_transformers_folder(*inputs, to, overwrite=overwrite)
+
+
+def check_is_run(path: Path) -> None:
+    """Refuse what is no folder of a run; of an export say that its run is needed.
+
+    Raises:
+        ModelError: it is none.
+    """
+    if is_run(path):
+        return
+    expected = f"{path}: expected the folder of a run, with config.yaml"
+    if is_export(path):
+        advice = "an export, whose weights have no names; its run has them"
+        raise ModelError(f"{expected}, got {advice}")
+    raise ModelError(f"{expected}, found none")
+
+
 def restore_card(folder: RunFolder, settings: RunSettings, tagger: Tagger) -> dict[str, Any]:
     """Make the card of a run, with what its report holds if there is one."""
     report = read_report(folder)
     dropped = report.get("data_by_split", {})
     counts = counts_of_splits(folder.environment)
     scores = scores_of_run(folder)
-    return card_of_run(settings, tagger, scores, counts, dropped, report.get("calibration"))
+    about = {name: report.get(name) for name in ("calibration", "began_from")}
+    return card_of_run(settings, tagger, scores, counts, dropped, **about)
 
 
 def scores_of_run(folder: RunFolder) -> dict[str, Any]:

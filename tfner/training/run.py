@@ -171,7 +171,8 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
         counts = inputs.splits.counts()
         dropped = inputs.splits.dropped()
         fit = reports["dev"].calibration if "dev" in reports else None
-        card = card_of_run(settings, tagger, scores, counts, dropped, fit and fit.to_dict())
+        about: Any = {"calibration": fit and fit.to_dict(), "began_from": inputs.began_from()}
+        card = card_of_run(settings, tagger, scores, counts, dropped, **about)
         try:
             outcome.export = export_model(tagger, card, settings.export_dir)
         except (OSError, tf.errors.OpError) as error:
@@ -221,5 +222,5 @@ def report_of(inputs: RunInputs, outcome: Outcome) -> Report:
 def describe_run(inputs: RunInputs) -> dict[str, Any]:
     """Collect what every report of a run holds besides scores."""
     data = {"name": inputs.settings.name, "dropped": inputs.splits.dropped()}
-    taught = {"taught": inputs.taught}
+    taught = {"taught": inputs.taught, "began_from": inputs.began_from()}
     return {**data, **taught, "seconds": inputs.seconds, "versions": versions()}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -26,7 +27,7 @@ from tfner.model.encoders.checkpoints import resolve_checkpoint
 from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
 from tfner.model.heads.head import LossOptions
-from tfner.safeio.sources import name_source, prepared_folder
+from tfner.safeio.sources import is_run, name_source, prepared_folder
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
@@ -35,6 +36,7 @@ from tfner.training.held_out import Division, hold_out, warn_shared
 from tfner.training.prepare_shards import encoding_of
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.teachers import Teacher, open_teachers
+from tfner.training.warm_start import WarmStart, find_warm_start
 
 logger = logging.getLogger(__name__)
 WINDOWS = ("encoder.max_length", "encoder.overlap", "the tokenizer")
@@ -97,6 +99,11 @@ class RunInputs:
     seconds: dict[str, float] = field(default_factory=dict)
     teachers: list[Teacher] = field(default_factory=list)
     taught: dict[str, dict[str, int]] = field(default_factory=dict)  # what they labelled, by split
+    warm_start: WarmStart | None = None
+
+    def began_from(self) -> dict[str, Any]:
+        """Say which tagger the run begins from; empty where it is none."""
+        return self.warm_start.describe() if self.warm_start else {}
 
 
 def load_run_inputs(
@@ -113,7 +120,7 @@ def load_run_inputs(
     does not cost it.
     """
     checkpoint = resolve_checkpoint(settings.encoder.checkpoint)
-    check_checkpoint(checkpoint, pretrained=settings.encoder.initialize == "pretrained")
+    check_checkpoint(checkpoint, pretrained=is_pretrained(settings))
     tokenizer = open_tokenizer(checkpoint)
     splits = read_splits(settings, overwrite=overwrite)
     labels = find_labels(settings, splits)
@@ -128,12 +135,27 @@ def load_run_inputs(
         corpora["train"] = splits.prepared
     inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
     inputs.teachers = teachers
+    inputs.warm_start = find_warm_start(settings, checkpoint, labels)
     if writes:
         splits.warn_dropped()
         warn_shared(settings.data, splits.documents)
         warn_without_documents(settings, splits)
+        log_warm_start(inputs.warm_start)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
+
+
+def is_pretrained(settings: RunSettings) -> bool:
+    """Tell whether the encoder is built with weights of its folder; those of a run come later."""
+    from_run = is_run(Path(settings.encoder.checkpoint))
+    return settings.encoder.initialize == "pretrained" and not from_run
+
+
+def log_warm_start(warm_start: WarmStart | None) -> None:
+    """Say which weights come from where."""
+    if warm_start is not None:
+        logger.info("encoder: weights from %s", warm_start.source)
+        logger.info("%s", warm_start.plan.describe(warm_start.source))
 
 
 def warn_without_documents(settings: RunSettings, splits: Splits) -> None:
@@ -155,6 +177,11 @@ def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
     if inputs.teachers:
         fingerprints = {teacher.path: teacher.fingerprint for teacher in inputs.teachers}
         environment["teachers"] = {path: {"sha256": sha} for path, sha in fingerprints.items()}
+    if inputs.warm_start is not None:
+        began = inputs.warm_start
+        environment["began_from"] = {began.source: {"sha256": began.fingerprint}}
+    for path in changed_content(folder.environment, environment, "began_from"):
+        logger.warning("encoder.checkpoint: %s: not what it was when the run last began", path)
     for split in changed_content(folder.environment, environment, "data"):
         logger.warning("data.%s: not what it was when the run was last started", split)
     for path in changed_content(folder.environment, environment, "teachers"):

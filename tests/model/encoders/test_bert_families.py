@@ -207,6 +207,19 @@ def test_positions_begin_behind_the_padding_whichever_id_it_has(tmp_path):
     np.testing.assert_allclose(hidden[example.mask > 0], example.real, **NEAR)
 
 
+@every_family
+def test_weights_are_written_as_their_file_has_them(name):
+    written = encoder(name).checkpoint_tensors()
+    own = load_file(FIXTURES / name / "model.safetensors")
+    assert written.keys() == {key for key in own if not key.startswith("classifier.")}
+    unused = 40 - encoder(name).max_positions
+    for key, value in written.items():
+        if key.endswith("position_embeddings.weight"):
+            assert not value[:unused].any()
+            own[key][:unused] = 0
+        np.testing.assert_array_equal(value, own[key], strict=True)
+
+
 # --- what files hold ------------------------------------------------------------------------------
 
 

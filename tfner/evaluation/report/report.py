@@ -37,6 +37,8 @@ class Report:
         dropped: `Ledger.counts` of each split, by the split's name.
         taught: of each split that teachers labelled its `documents`, the units that were `taught`,
             and those that no teacher has seen, `unseen`.
+        began_from: the tagger that the run began from: its `source`, the tags of its head that were
+            kept (`tags`), `new_tags` and `dropped_tags`; empty where it began from an encoder.
         seconds: wall time of each step.
         versions: of the packages that took part.
         errors: the kinds of mistakes, with examples.
@@ -54,6 +56,7 @@ class Report:
     split: str = ""
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     taught: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    began_from: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     errors: ErrorAnalysis | None = None
@@ -74,6 +77,7 @@ class Report:
         values: dict[str, Any] = {"entity": self.scores.to_dict(), "data": self.total_dropped()}
         values["data_by_split"] = {name: dict(counts) for name, counts in self.dropped.items()}
         values["taught"] = {name: dict(counts) for name, counts in self.taught.items()}
+        values["began_from"] = dict(self.began_from)
         values["seconds"] = {step: float(value) for step, value in self.seconds.items()}
         values["versions"] = dict(self.versions)
         for key in ("name", "split", "documents", "units"):

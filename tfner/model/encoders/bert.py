@@ -13,6 +13,7 @@ import tf_keras as keras
 
 from tfner.model.encoders import bert_weights
 from tfner.model.encoders.bert_checkpoint import build_tf_bert, check_checkpoint
+from tfner.model.encoders.checkpoint_tensors import tensors_of_bert
 from tfner.model.encoders.encoder import Encoder, EncoderInput
 from tfner.model.encoders.families import Family, register
 from tfner.model.encoders.fused import FusedPass
@@ -103,6 +104,11 @@ class BertEncoder(Encoder):
         encode = bert_weights.fused_pass(self.bert, dtype, skip_padding=skip_padding)
         weights, variables = bert_weights.copy_weights(self.bert, dtype)
         return ExportCopy(lambda inputs: encode(weights, *inputs), variables)
+
+    def checkpoint_tensors(self) -> dict[str, np.ndarray]:
+        """Copy BERT's weights by the names of its family: see `tensors_of_bert`."""
+        self.sync_embeddings()
+        return tensors_of_bert(self.bert)
 
     def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
         """Update only the embedding rows listed in `ids` (ascending int [U]).

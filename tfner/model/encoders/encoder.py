@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.exceptions import ConfigError
+from tfner.exceptions import ConfigError, ModelError
 from tfner.model.export_copy import ExportCopy
 
 
@@ -72,6 +72,15 @@ class Encoder(keras.layers.Layer):
             kind = type(self).__name__
             raise ConfigError(f"export.precision: expected float32 for {kind}, got {dtype.name}")
         return ExportCopy(lambda inputs: self(inputs, training=False), self.weights)
+
+    def checkpoint_tensors(self) -> dict[str, np.ndarray]:
+        """Copy the weights, float32, by the names and in the layout of its family's safetensors.
+
+        Raises:
+            ModelError: the encoder has no such form.
+        """
+        kind = type(self).__name__
+        raise ModelError(f"expected an encoder that transformers has, got {kind}")
 
     def restrict_embedding_update(self, ids: Sequence[int] | np.ndarray) -> None:
         """Update only the embedding rows in `ids` (ascending int [U]), where that saves time."""

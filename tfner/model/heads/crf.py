@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import tensorflow as tf
 
 from tfner.exceptions import ConfigError
@@ -39,6 +42,11 @@ class CrfHead(SoftmaxHead):
     Raises:
         ConfigError: the loss is not plain.
     """
+
+    tag_axes: ClassVar[Mapping[str, tuple[int, ...]]] = {
+        **SoftmaxHead.tag_axes,
+        "transitions": (0, 1),
+    }
 
     def __init__(
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02

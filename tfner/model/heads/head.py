@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 import tf_keras as keras
@@ -113,6 +113,9 @@ class Head(keras.layers.Layer):
     """
 
     learns_soft_labels = False  # whether it has `soft_loss_sums`
+    # Attributes that are its variables, and which of their axes run over tags: a run that begins
+    # from a tagger takes the tags over that both have.
+    tag_axes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
 
     def __init__(self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS):
         super().__init__(dtype="float32", name="head")

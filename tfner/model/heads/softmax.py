@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import tensorflow as tf
 import tf_keras as keras
 
@@ -28,6 +31,7 @@ class SoftmaxHead(Head):
     """
 
     learns_soft_labels = True
+    tag_axes: ClassVar[Mapping[str, tuple[int, ...]]] = {"kernel": (1,), "bias": (0,)}
 
     def __init__(
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
