@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfner.exceptions import ModelError
 from tfner.safeio.printable import first_line
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import index_in_row
+from tfner.tokenizers.ragged_ops import concat, index_in_row, row_lengths
 from tfner.tokenizers.registry import register_tokenizer
 from tfner.tokenizers.sentencepiece_model import (
     SENTENCEPIECE_FILES,
@@ -28,8 +28,9 @@ from tfner.tokenizers.sentencepiece_model import (
     read_sentencepiece,
 )
 from tfner.tokenizers.text_ops import SENTENCEPIECE, load_text_op
-from tfner.tokenizers.unit_tokens import UnitFinder, UnitPieces, tokenize_words
+from tfner.tokenizers.unit_tokens import UnitFinder, UnitPieces
 
+MARK = "▁"  # says that a word begins
 UNKNOWN = 0  # number of the unknown piece in a model
 
 
@@ -58,6 +59,9 @@ class SentencePieceTokenizer(tf.Module):
         self._units = UnitFinder()
         with tf.device("/CPU:0"):
             self._model = tf.constant(converted_model(model.content))
+        self._mark = -1
+        if MARK in self.vocabulary:
+            self._mark = self.vocabulary.index(MARK) - model.layout.shift
 
     @classmethod
     def recognizes(cls, folder: Path) -> bool:
@@ -87,7 +91,7 @@ class SentencePieceTokenizer(tf.Module):
 
     def tokenize_words(self, words_BW: tf.RaggedTensor) -> Tokens:
         """Tokenize given words, tf.string [B, (W)], each alone; unit i is word i."""
-        return tokenize_words(words_BW, self._cut)
+        return self._units.tokenize_words(words_BW, self._cut)
 
     def _cut(self, code_N: tf.Tensor, splits: tf.Tensor) -> UnitPieces:
         """Cut U units, given as code points; a unit is one pre-token."""
@@ -96,10 +100,33 @@ class SentencePieceTokenizer(tf.Module):
         cut = load_text_op(SENTENCEPIECE).tf_text_fast_sentencepiece_tokenize
         plain = {"add_bos": False, "add_eos": False, "reverse": False}
         number_T, piece_splits = cut(self._model, unit_U, nbest_size=0, alpha=1.0, **plain)
+        number_T, piece_splits = self._without_marks(number_T, piece_splits, code_N, splits)
         known_T = number_T + self.layout.shift
         ids_T = tf.where(tf.equal(number_T, UNKNOWN), self.unk_id, known_T)
         first_T = tf.equal(index_in_row(piece_splits), 0)
         return UnitPieces(ids_T, piece_splits, first_T)
+
+    def _without_marks(
+        self, number_T: tf.Tensor, piece_splits: tf.Tensor, code_N: tf.Tensor, splits: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Leave out the mark that a word begins where it is a piece by itself and no word begins.
+
+        That is before characters of scripts without spaces, where the encoder has never seen it.
+        """
+        alone_N = self._units.are_alone(code_N)
+        begins_alone_N1 = concat(alone_N, [False])
+        begins_alone_U = tf.gather(begins_alone_N1, splits[:-1])
+        has_more_U = row_lengths(piece_splits) > 1
+        piece_count = tf.size(number_T)
+        droppable_U = begins_alone_U & has_more_U
+        dropped_U = tf.boolean_mask(piece_splits[:-1], droppable_U)
+        is_first_T = tf.scatter_nd(
+            tf.expand_dims(dropped_U, 1), tf.ones_like(dropped_U), tf.expand_dims(piece_count, 0)
+        )
+        is_mark_T = tf.equal(number_T, self._mark) & (is_first_T > 0)
+        kept_T = tf.boolean_mask(number_T, tf.logical_not(is_mark_T))
+        marks = concat([0], tf.cumsum(tf.cast(is_mark_T, tf.int32)))
+        return kept_T, piece_splits - tf.gather(marks, piece_splits)
 
 
 def converted_model(content: bytes) -> np.ndarray:
