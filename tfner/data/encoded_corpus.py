@@ -216,10 +216,14 @@ def would_begin_units(document: Document, tokens: TokenRow) -> np.ndarray:
     inner_T = tokens.first_of_pretoken & ~tokens.first_of_unit
     if document.words is None or not inner_T.any():
         return np.zeros_like(inner_T)
-    alone_N = stand_alone(" ".join(document.word_texts()))
-    start_T = np.where(inner_T, tokens.start, 1)
-    inner_T &= start_T > tokens.unit_start[tokens.unit]
-    return inner_T & (alone_N[start_T] | alone_N[start_T - 1])
+    joined = " ".join(document.word_texts())
+    alone_N = stand_alone(joined)
+    if not alone_N.any():
+        return np.zeros_like(inner_T)
+    # a tokenizer may give each piece the span of its whole unit
+    inner_T &= tokens.start > tokens.unit_start[tokens.unit]
+    begins_N = alone_N | np.append(False, alone_N[:-1])
+    return inner_T & begins_N[tokens.start]
 
 
 def tokenize(

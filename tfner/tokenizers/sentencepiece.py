@@ -2,7 +2,8 @@
 
 The word rule comes first: it finds the units of raw text, as for WordPiece. Then each unit is cut
 by itself with a mark before it that says that a word begins, and so is each given word. A unit thus
-has the same pieces however it came, and its neighbours change none of them.
+has the same pieces however it came, and its neighbours change none of them. In scripts without
+spaces each character is a unit, without such a mark, and given words are cut into these.
 
 TF.Text's FastSentencepieceTokenize cleans and cuts. It takes the model as a tensor, which an export
 holds once. Special pieces written in a text, such as `</s>`, are ordinary text.
@@ -19,7 +20,7 @@ import tensorflow as tf
 from tfner.exceptions import ModelError
 from tfner.safeio.printable import first_line
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import concat, index_in_row, row_lengths
+from tfner.tokenizers.ragged_ops import concat, index_in_row, row_labels, row_lengths
 from tfner.tokenizers.registry import register_tokenizer
 from tfner.tokenizers.sentencepiece_model import (
     SENTENCEPIECE_FILES,
@@ -57,11 +58,9 @@ class SentencePieceTokenizer(tf.Module):
         self.cls_id, self.sep_id, self.pad_id, self.unk_id, self.mask_id = special
         self._fingerprint = model.fingerprint
         self._units = UnitFinder()
+        self._mark = model.number_of(MARK)
         with tf.device("/CPU:0"):
             self._model = tf.constant(converted_model(model.content))
-        self._mark = -1
-        if MARK in self.vocabulary:
-            self._mark = self.vocabulary.index(MARK) - model.layout.shift
 
     @classmethod
     def recognizes(cls, folder: Path) -> bool:
@@ -109,24 +108,25 @@ class SentencePieceTokenizer(tf.Module):
     def _without_marks(
         self, number_T: tf.Tensor, piece_splits: tf.Tensor, code_N: tf.Tensor, splits: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Leave out the mark that a word begins where it is a piece by itself and no word begins.
+        """Leave out marks of a begin that are pieces by themselves where no word begins.
 
-        That is before characters of scripts without spaces, where the encoder has never seen it.
+        That is at characters of scripts without spaces: encoders have learned from texts in which
+        almost none has a mark before it.
+
+        Returns:
+            Numbers of pieces, and where each unit's begin.
         """
         alone_N = self._units.are_alone(code_N)
-        begins_alone_N1 = concat(alone_N, [False])
-        begins_alone_U = tf.gather(begins_alone_N1, splits[:-1])
-        has_more_U = row_lengths(piece_splits) > 1
-        piece_count = tf.size(number_T)
-        droppable_U = begins_alone_U & has_more_U
-        dropped_U = tf.boolean_mask(piece_splits[:-1], droppable_U)
-        is_first_T = tf.scatter_nd(
-            tf.expand_dims(dropped_U, 1), tf.ones_like(dropped_U), tf.expand_dims(piece_count, 0)
-        )
-        is_mark_T = tf.equal(number_T, self._mark) & (is_first_T > 0)
-        kept_T = tf.boolean_mask(number_T, tf.logical_not(is_mark_T))
-        marks = concat([0], tf.cumsum(tf.cast(is_mark_T, tf.int32)))
-        return kept_T, piece_splits - tf.gather(marks, piece_splits)
+        alone_U = tf.gather(alone_N, splits[:-1])
+        length_U = row_lengths(piece_splits)
+        has_more_U = length_U > 1
+        units = tf.range(tf.size(length_U))
+        unit_T, within_T = row_labels(units, piece_splits)
+        is_mark_T = tf.equal(number_T, self._mark) & tf.equal(within_T, 0)
+        is_bare_T = is_mark_T & tf.gather(alone_U & has_more_U, unit_T)
+        kept_T = tf.boolean_mask(number_T, tf.logical_not(is_bare_T))
+        bare_before = concat([0], tf.cumsum(tf.cast(is_bare_T, tf.int32)))
+        return kept_T, piece_splits - tf.gather(bare_before, piece_splits)
 
 
 def converted_model(content: bytes) -> np.ndarray:
