@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
+import tiny_pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from tfner.tagging.schemes import write_tags
 
 UNSEEN = ("", "\x00", "\u200b\ufffd")
 BRACKETED = ("[SEP]", "[CLS]", "[PAD]")
-WORDS = ("anna", "annason", "osloburg", "U.S.", *BRACKETED, "東京", "new york", "zyzzyva", *UNSEEN)
+WORDS = ("anna", "annason", "osloburg", "U.S.", *BRACKETED, "東", "new york", "zyzzyva", *UNSEEN)
 OPTIONS = {"max_length": 24, "overlap": 4, "labelling": "word"}
 
 
@@ -80,6 +81,27 @@ def test_labelling_chooses_the_pieces(labelling, labels, expected):
     ((pieces, tags),) = rows_of(encoded([document], labels, labelling=labelling), labels)
     assert pieces == ["[CLS]", "u", ".", "s", "##a", ".", "oslo", "##burg", "[SEP]"]
     assert tags == expected
+
+
+@pytest.mark.parametrize("tokenizer", [tiny.tokenizer, tiny_pieces.tokenizer])
+def test_words_of_scripts_without_spaces_teach_what_raw_text_is_asked_for(tokenizer):
+    """Each character is a unit of raw text, so each has a label in a word too."""
+    words = ["中国人民", "在", "北京", "看见", "了", "Oslo"]
+    starts = np.cumsum([0, *map(len, words)])
+    text = "".join(words)
+    spans = list(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True))
+    entities = (entity_at(text, 0, 4, "PER"), entity_at(text, 5, 7, "LOC"))
+    options = {"max_length": 32, "overlap": 8}
+    given = Document(text, entities, words=tuple(spans))
+    corpora = [
+        encode([document], tokenizer(), tiny.LABELS, Ledger(), **options)
+        for document in (given, replace(given, words=None))
+    ]
+    for name in ("input_ids", "labels", "label_mask"):
+        of_words, of_text = (getattr(corpus, name).to_list() for corpus in corpora)
+        assert of_words == of_text, name
+    tags = [tiny.LABELS.tags[tag] for tag in corpora[0].labels.to_list()[0]]
+    assert tags[1:8] == ["B-PER", "I-PER", "I-PER", "I-PER", "O", "B-LOC", "I-LOC"]
 
 
 def test_special_tokens_written_in_a_text_are_ordinary_text():

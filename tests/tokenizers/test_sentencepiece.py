@@ -1,6 +1,8 @@
 """The in-graph SentencePiece tokenizer against SentencePiece itself and XLMRobertaTokenizerFast.
 
-Ids equal SentencePiece's for every string. Hugging Face's tokenizer cleans some strings in another
+Words are cut before and after each character of a script without spaces, which raw text has as a
+unit, and such a character has no mark of its own before it. Ids of what is between equal
+SentencePiece's for every string. Hugging Face's tokenizer cleans some strings in another
 way than SentencePiece, and there alone ids differ from its own:
 
 - It cleans grapheme by grapheme. Of a grapheme of several code points and less than six bytes
@@ -17,6 +19,7 @@ from __future__ import annotations
 import json
 import random
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 import regex
@@ -32,6 +35,10 @@ from tfner.tokenizers.sentencepiece import SentencePieceTokenizer
 from tfner.tokenizers.sentencepiece_model import PieceLayout
 
 NEXT_LINE = "\x85"
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df"
+RARE_HAN = "\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b920-\U0002ceaf\U0002f800-\U0002fa1f"
+KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f\U0001aff0-\U0001b16f"
+ALONE = rf"[{HAN}{RARE_HAN}]|(?=\P{{P}})[{KANA}]"
 TEXTS = [
     *tiny_pieces.SENTENCES.splitlines(),
     "The O'Brien's U.S. e-mail costs 1,234.50 €; yes--no... (@anna #oslo)",
@@ -42,6 +49,7 @@ TEXTS = [
     "\u200b a\u200bb \x00 c\x00d \u200e \ufeff",
     "Ｆｕｌｌ ｗｉｄｔｈ ﬁ ½ ㍿ ㌔ İ",
 ]
+WITH_SPACES = [line for line in tiny_pieces.SENTENCES.splitlines() if not regex.search(ALONE, line)]
 
 
 @pytest.fixture(scope="module", params=["tiny", "real"])
@@ -64,17 +72,41 @@ def ids_of_words(tokenizer, words: list[str]) -> list[list[int]]:
     return tokenizer.tokenize_words(rows).ids.to_list()
 
 
+def by_segments(ids_of: Callable, mark: int, words: list[str]) -> list[list[int]]:
+    """Put together what an oracle gives for the segments of each word."""
+    cut = [segments(word) for word in words]
+    rows = iter(ids_of([segment for row in cut for segment in row]))
+
+    def ids(segment: str) -> list[int]:
+        first, *rest = next(rows) or [None]
+        is_bare = first == mark and rest and regex.match(ALONE, segment)
+        return rest if is_bare or first is None else [first, *rest]
+
+    return [[id for segment in row for id in ids(segment)] for row in cut]
+
+
+def segments(word: str) -> list[str]:
+    """Cut a word as its characters would be units of raw text: Chinese ones and kana alone."""
+    return [segment for segment in regex.split(f"({ALONE})", word) if segment]
+
+
 def sentencepiece_ids(folder, words: list[str]) -> list[list[int]]:
     """Give what SentencePiece gives, numbered as XLM-R numbers."""
-    rows = tiny_pieces.processor(folder).encode(words)
-    return [[number + 1 if number else 3 for number in row] for row in rows]
+    processor = tiny_pieces.processor(folder)
+
+    def ids_of(words: list[str]) -> list[list[int]]:
+        return [[number + 1 if number else 3 for number in row] for row in processor.encode(words)]
+
+    return by_segments(ids_of, processor.piece_to_id("▁") + 1, words)
 
 
 def hugging_face_ids(oracle, words: list[str]) -> list[list[int]]:
-    encodings = oracle.encode_batch(
-        [[word] for word in words], is_pretokenized=True, add_special_tokens=False
-    )
-    return [encoding.ids for encoding in encodings]
+    def ids_of(words: list[str]) -> list[list[int]]:
+        rows = [[word] for word in words]
+        found = oracle.encode_batch(rows, is_pretokenized=True, add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
+    return by_segments(ids_of, oracle.token_to_id("▁"), words)
 
 
 def draw_words(count: int, seed: int) -> list[str]:
@@ -144,11 +176,14 @@ def test_random_words_have_the_ids_of_sentencepiece(folder, tokenizer):
 
 def test_random_words_have_the_ids_of_hugging_face_but_where_it_drops_marks(folder, tokenizer):
     words = draw_words(20_000, seed=2)
-    words = [word.rstrip(NEXT_LINE) for word in words]
+    words = [regex.sub(f"{NEXT_LINE}+(?={ALONE}|$)", "", word) for word in words]
     oracle = tiny_pieces.hugging_face(folder)
     itself = tiny_pieces.processor(folder)
 
     def is_cleaned_alike(word: str) -> bool:
+        return all(map(is_segment_cleaned_alike, segments(word)))
+
+    def is_segment_cleaned_alike(word: str) -> bool:
         theirs = oracle.normalizer.normalize_str(word).replace("▁", " ")
         return theirs.strip(" ") == itself.normalize(word).replace("▁", " ").strip(" ")
 
@@ -173,7 +208,7 @@ def test_the_documented_differences_are_there(folder, tokenizer):
 
 
 def test_given_words_have_what_hugging_face_gives_for_words(folder, tokenizer):
-    sentences = [line.split() for line in tiny_pieces.SENTENCES.splitlines()]
+    sentences = [line.split() for line in WITH_SPACES]
     fast = XLMRobertaTokenizerFast(vocab_file=str(folder / tiny_pieces.MODEL_FILE))
     wanted = fast(sentences, is_split_into_words=True)
     tokens = tokenizer.tokenize_words(tf.ragged.constant(sentences))
@@ -198,11 +233,42 @@ def test_special_pieces_in_a_text_are_ordinary_text(folder, tokenizer):
 
 
 def test_units_are_those_of_the_word_rule(folder, tokenizer):
-    texts = [text for text in TEXTS if "\u2581" not in text]
+    texts = [text for text in TEXTS if "\u2581" not in text and not regex.search(ALONE, text)]
     wanted = ours(lowercase=False).tokenize_text(tf.constant(texts))
     found = tokenizer.tokenize_text(tf.constant(texts))
     for name in ("unit_start", "unit_end", "unit_start_byte", "unit_end_byte"):
         assert getattr(found, name).to_list() == getattr(wanted, name).to_list(), name
+
+
+def test_characters_of_scripts_without_spaces_are_units_and_have_no_mark(tokenizer):
+    text = "東京タワーでKai（3月）は、"
+    tokens = tokenizer.tokenize_text(tf.constant([text]))
+    spans = zip(tokens.unit_start[0], tokens.unit_end[0], strict=True)
+    units = [text[int(start) : int(end)] for start, end in spans]
+    assert units == [*"東京タワーで", "Kai", *"（3月）は、"]
+    pieces = [tokenizer.vocabulary[number] for number in tokens.ids[0]]
+    of_units = list(zip(tokens.unit[0].numpy().tolist(), pieces, strict=True))
+    for number, unit in enumerate(units):
+        first = next(piece for of, piece in of_units if of == number)
+        is_marked = first.startswith("▁")
+        assert is_marked != bool(regex.match(ALONE, unit)) or (is_marked and len(first) > 1)
+
+
+def test_words_of_such_scripts_are_cut_into_characters_with_their_spans(tokenizer):
+    words = tf.ragged.constant([["a", "東京Kai", "", "で"]])
+    tokens = tokenizer.tokenize_words(words)
+    found = [tokens.unit, tokens.start, tokens.end, tokens.first_of_unit, tokens.first_of_pretoken]
+    rows = sorted(set(zip(*(row.to_list()[0] for row in found), strict=True)))
+    firsts = [row for row in rows if row[-1]]
+    assert firsts == [
+        (0, 0, 1, True, True),
+        (1, 2, 3, True, True),
+        (1, 3, 4, False, True),
+        (1, 4, 7, False, True),
+        (3, 9, 10, True, True),
+    ]
+    assert tokens.unit_start.to_list() == [[0, 2, 8, 9]]
+    assert tokens.unit_end.to_list() == [[1, 7, 8, 10]]
 
 
 def test_units_of_raw_text_have_the_pieces_that_they_have_as_given_words(folder, tokenizer):
@@ -306,7 +372,7 @@ def test_camembert_by_its_class_or_by_its_model_alone(tmp_path, by):
     assert list(tokenizer.vocabulary) == fast.convert_ids_to_tokens(range(len(fast)))
     special = fast.cls_token_id, fast.sep_token_id, fast.pad_token_id, fast.unk_token_id
     assert (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.unk_id) == special
-    sentences = [line.split() for line in [*tiny_pieces.SENTENCES.splitlines(), "\u16a0 a\u16a0"]]
+    sentences = [line.split() for line in [*WITH_SPACES, "\u16a0 a\u16a0"]]
     wanted = fast(sentences, is_split_into_words=True)["input_ids"]
     assert any(3 in row for row in wanted)
     tokens = tokenizer.tokenize_words(tf.ragged.constant(sentences))

@@ -28,7 +28,7 @@ from tfner.tokenizers.protocol import Tokenizer
 
 logger = logging.getLogger(__name__)
 # one more whenever `encode` gives something else for the same input, or the file something else
-ENCODING = 1
+ENCODING = 2
 ENTITY = attrgetter("start", "end", "label", "text")
 NAME_LENGTH = 32
 

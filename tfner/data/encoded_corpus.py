@@ -18,6 +18,7 @@ from tfner.data.labels import inside_tags, tag_units
 from tfner.data.windows import cut_windows, frame, owned_pieces, window_values
 from tfner.documents import Document
 from tfner.tagging.schemes import LabelSet
+from tfner.tokenizers.characters import stand_alone
 from tfner.tokenizers.protocol import Tokenizer, Tokens
 
 Labelling = Literal["word", "pretoken", "piece"]
@@ -140,7 +141,7 @@ def encode(
         tag_T = tag_document(document, tokens, labels, ledger)[tokens.unit]
         ids.append(tokens.ids)
         tags.append(np.where(tokens.first_of_unit, tag_T, inside[tag_T]))
-        labelled_T = labelled_pieces(tokens, labelling)
+        labelled_T = labelled_pieces(document, tokens, labelling)
         label_masks.append(labelled_T)
         sentences.append(document)
     pieces = count_each(ids)
@@ -176,8 +177,8 @@ def tag_document(
     return tag_units(document, units, has_piece, labels, ledger)
 
 
-def labelled_pieces(tokens: TokenRow, labelling: Labelling) -> np.ndarray:
-    """Choose which pieces learn a tag; bool [T].
+def labelled_pieces(document: Document, tokens: TokenRow, labelling: Labelling) -> np.ndarray:
+    """Choose which pieces of a tokenized document learn a tag; bool [T].
 
     Of `U.S. won`, whose pieces are `U`, `.`, `S`, `.`, `won`:
 
@@ -185,16 +186,44 @@ def labelled_pieces(tokens: TokenRow, labelling: Labelling) -> np.ndarray:
         >>> first_of_pretoken = np.array([True, True, True, True, True])
         >>> other = np.zeros(5, np.int32)
         >>> tokens = TokenRow(*[other] * 4, first_of_unit, first_of_pretoken, other, other)
-        >>> labelled_pieces(tokens, "word").astype(int).tolist()
+        >>> labelled_pieces(Document("U.S. won"), tokens, "word").astype(int).tolist()
         [1, 0, 0, 0, 1]
-        >>> labelled_pieces(tokens, "pretoken").astype(int).tolist()
+        >>> labelled_pieces(Document("U.S. won"), tokens, "pretoken").astype(int).tolist()
         [1, 1, 1, 1, 1]
     """
     if labelling == "word":
-        return tokens.first_of_unit
+        return tokens.first_of_unit | would_begin_units(document, tokens)
     if labelling == "pretoken":
         return tokens.first_of_pretoken
     return np.ones_like(tokens.first_of_unit)
+
+
+def would_begin_units(document: Document, tokens: TokenRow) -> np.ndarray:
+    """Find the pieces inside given words that begin a unit in raw text; bool [T].
+
+    These are in scripts without spaces, of which raw text has a unit a character: without a label
+    on each, a model of words could not tag them.
+
+    >>> tokens = TokenRow(
+    ...     ids=np.array([7, 8, 9]), start=np.array([0, 1, 3]), end=np.array([1, 2, 4]),
+    ...     unit=np.array([0, 0, 1]), first_of_unit=np.array([True, False, True]),
+    ...     first_of_pretoken=np.array([True, True, True]), unit_start=np.array([0, 3]),
+    ...     unit_end=np.array([2, 4]))
+    >>> document = Document("北京 市", words=((0, 2), (3, 4)))
+    >>> would_begin_units(document, tokens).tolist()
+    [False, True, False]
+    """
+    inner_T = tokens.first_of_pretoken & ~tokens.first_of_unit
+    if document.words is None or not inner_T.any():
+        return np.zeros_like(inner_T)
+    joined = " ".join(document.word_texts())
+    alone_N = stand_alone(joined)
+    if not alone_N.any():
+        return np.zeros_like(inner_T)
+    # a tokenizer may give each piece the span of its whole unit
+    inner_T &= tokens.start > tokens.unit_start[tokens.unit]
+    begins_N = alone_N | np.append(False, alone_N[:-1])
+    return inner_T & begins_N[tokens.start]
 
 
 def tokenize(

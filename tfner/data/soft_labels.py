@@ -111,8 +111,8 @@ def piece_probabilities(
     identity_KK = np.eye(tags, dtype=np.float32)
     inside_K = inside_tags(labels)
     inside_KK = identity_KK[inside_K]
-    for (_, tokens), answer_UK in zip(tokenized, answers, strict=True):
-        labelled_T = labelled_pieces(tokens, labelling)
+    for (document, tokens), answer_UK in zip(tokenized, answers, strict=True):
+        labelled_T = labelled_pieces(document, tokens, labelling)
         is_first_L = tokens.first_of_unit[labelled_T]
         unit_L = tokens.unit[labelled_T]
         said_LK = answer_UK[unit_L]

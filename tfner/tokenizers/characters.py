@@ -55,6 +55,9 @@ MEMBERS = {
     SEPARATOR: SEPARATORS,
 }
 
+# Hiragana and Katakana: their blocks, phonetic extensions, and those of half width.
+KANA = np.r_[0x3041:0x3100, 0x31F0:0x3200, 0xFF66:0xFFA0, 0x1AFF0:0x1B170]
+
 CODE_POINTS = 0x110000
 PLANE = 0x10000
 # Planes that Unicode has put single characters in. The others are unassigned or for private use
@@ -81,9 +84,16 @@ class CharacterTable:
 
 @functools.lru_cache(maxsize=8)
 def character_table(
-    *, lowercase: bool, strip_accents: bool, tokenize_chinese_chars: bool, clean_text: bool
+    *,
+    lowercase: bool,
+    strip_accents: bool,
+    tokenize_chinese_chars: bool,
+    clean_text: bool,
+    kana_alone: bool = False,
 ) -> CharacterTable:
     """Build the table for one setting of BERT's normalizer; a repeated call returns the same table.
+
+    With `kana_alone` Hiragana and Katakana are CJK characters too, which they are not for BERT.
 
     >>> table = character_table(
     ...     lowercase=True, strip_accents=True, tokenize_chinese_chars=True, clean_text=True
@@ -106,9 +116,30 @@ def character_table(
     movable_codes = combining_classes()[0] if strip_accents else ()
     movable = np.flatnonzero(np.isin(code_points, movable_codes))
     classes = classify(code_points, results, accents=accents, movable=movable)
+    if kana_alone:
+        is_letter = classes == LETTER
+        is_kana = np.isin(code_points, KANA)
+        classes[is_letter & is_kana] = CJK
     entries, expansions = encode_entries(code_points, results, classes)
     filled = fill_planes(entries, code_points)
     return compress(filled, expansions)
+
+
+def stand_alone(text: str) -> np.ndarray:
+    """Tell which characters are units by themselves, of scripts without spaces; bool [N].
+
+    >>> stand_alone("A北の!").tolist()
+    [False, True, True, False]
+    """
+    code_N = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    if code_N.max(initial=0) < KANA[0]:
+        return np.zeros(len(code_N), np.bool_)
+    unchanged = {"lowercase": False, "strip_accents": False}
+    rest = {"tokenize_chinese_chars": True, "clean_text": True, "kana_alone": True}
+    table = character_table(**unchanged, **rest)
+    offset_N = table.index[code_N >> BLOCK_SHIFT]
+    entry_N = table.blocks[offset_N + (code_N & BLOCK_MASK)]
+    return entry_N & CLASS_MASK == CJK
 
 
 def probed_code_points() -> np.ndarray:

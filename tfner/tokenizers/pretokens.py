@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfner.tokenizers import characters
-from tfner.tokenizers.characters import DELETED, DIGIT, EXPANDED, KEPT_MARK, LETTER, SPACE
+from tfner.tokenizers.characters import CJK, DELETED, DIGIT, EXPANDED, KEPT_MARK, LETTER, SPACE
 from tfner.tokenizers.combining import canonical_order, combining_classes
 from tfner.tokenizers.ragged_ops import add_row_begins, before, concat, indices_of, ranges
 from tfner.tokenizers.vocabulary import TokenizerSettings
@@ -61,15 +61,21 @@ def decode(text_B: tf.Tensor) -> Characters:
 
 
 class PreTokenizer(tf.Module):
-    """Hold the character tables of one setting and look texts up in them."""
+    """Hold the character tables of one setting and look texts up in them.
 
-    def __init__(self, settings: TokenizerSettings):
+    Args:
+        settings: how text is cleaned.
+        kana_alone: whether each kana is a pre-token by itself, as a Chinese character is.
+    """
+
+    def __init__(self, settings: TokenizerSettings, *, kana_alone: bool = False):
         super().__init__(name="pre_tokenizer")
         table = characters.character_table(
             lowercase=settings.lowercase,
             strip_accents=settings.strips_accents,
             tokenize_chinese_chars=settings.tokenize_chinese_chars,
             clean_text=settings.clean_text,
+            kana_alone=kana_alone,
         )
         marks, classes = combining_classes()
         with tf.device("/CPU:0"):
@@ -101,6 +107,11 @@ class PreTokenizer(tf.Module):
         cut_rare = partial(self._cut_rare, code_N, entry_N, splits_B)
         pretokens = tf.cond(any_rare, cut_rare, partial(cut_plain, code_N, entry_N, splits_B))
         return found, pretokens
+
+    def are_cjk(self, code_N: tf.Tensor) -> tf.Tensor:
+        """Tell which characters are pre-tokens by themselves and no punctuation; bool [N]."""
+        entry_N = self._look_up(code_N)
+        return tf.equal(class_of(entry_N), CJK)
 
     def _look_up(self, code_N: tf.Tensor) -> tf.Tensor:
         """Find the entry of each code point in the two-level table; int32 [N] -> [N]."""

@@ -90,6 +90,8 @@ LAYOUTS = {
         before=("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"), shift=4
     ),
 }
+# One more whenever the same pieces are cut in another way. 2: scripts without spaces by character.
+CUTTING = 2
 DEFAULT_LAYOUT = "XLMRobertaTokenizer"
 # `model_type` → the class of its tokenizer, where old files name none and it is not XLM-R's.
 OF_MODELS = {"camembert": "CamembertTokenizer"}
@@ -110,6 +112,12 @@ class SentencePieceModel:
     vocabulary: tuple[str, ...]
     layout: PieceLayout
     fingerprint: str
+
+    def number_of(self, piece: str) -> int:
+        """Give the number of a piece in the model; -1 if it has none."""
+        if piece not in self.vocabulary:
+            return -1
+        return self.vocabulary.index(piece) - self.layout.shift
 
 
 def is_sentencepiece(folder: Path) -> bool:
@@ -242,7 +250,8 @@ def fingerprint(model: Any, layout: PieceLayout) -> str:
     """Hash what decides ids: pieces, their scores, how text is cleaned, and the layout."""
     scores = np.array([piece.score for piece in model.pieces], np.float32)
     pieces = b"\0".join(piece.piece for piece in model.pieces)
-    settings = json.dumps(asdict(layout), ensure_ascii=False, sort_keys=True)
+    decisive = {"cutting": CUTTING, **asdict(layout)}
+    settings = json.dumps(decisive, ensure_ascii=False, sort_keys=True)
     charsmap = model.normalizer_spec.precompiled_charsmap
     hashed = hashlib.sha256()
     for content in (settings.encode(), pieces, scores.tobytes(), charsmap):
