@@ -26,6 +26,12 @@ def steps_of(page: str) -> list[tuple[str, list[str]]]:
     return steps
 
 
+def pattern_of(line: str) -> str:
+    """Write a shown line as a pattern, in which an ellipsis stands for anything."""
+    known = [re.escape(text.strip()) for text in line.split("…")]
+    return ".*".join(known)
+
+
 def test_the_tutorial_has_ten_steps_and_shows_what_most_commands_print():
     page = TUTORIAL.read_text(encoding="utf-8")
     numbers = [int(number) for number in re.findall(r"^## (\d+)\. ", page, re.MULTILINE)]
@@ -53,4 +59,4 @@ def test_each_step_of_the_tutorial_succeeds_and_prints_what_is_shown(tmp_path):
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
         for line in shown:
-            assert line in done.stdout, f"{commands}\n{done.stdout}"
+            assert re.search(pattern_of(line), done.stdout), f"{line}\n{done.stdout}"
