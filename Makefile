@@ -12,7 +12,7 @@ types:
 	lint-imports
 
 docs:
-	mkdocs build --strict --quiet
+	mkdocs build --strict
 
 test:
 	python -m pytest
