@@ -22,6 +22,7 @@ from tfner.predict import predict
 from tfner.prepare import prepare
 from tfner.runs import runs
 from tfner.serve import serve
+from tfner.suspects import suspects
 from tfner.train import train
 from tfner.tune import tune
 
@@ -37,6 +38,7 @@ COMMANDS = (
     export,
     convert,
     inspect,
+    suspects,
     runs,
     serve,
 )

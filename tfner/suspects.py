@@ -1,0 +1,123 @@
+"""`python -m tfner.suspects CONFIG.yaml [key=value …]`: find marks that are likely to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfner import commands
+from tfner.annotation.readings import labels_of_tags
+from tfner.annotation.review import (
+    count_suspects,
+    output_formats,
+    print_suspects,
+    propose,
+    write_page,
+    write_suspects,
+)
+from tfner.annotation.suspects import Suspect, rank_suspects
+from tfner.commands import FOLDS, carry_out_folds, messages, output, train_with_tensorflow
+from tfner.config import load_settings
+from tfner.corpus.ledger import Ledger
+from tfner.exceptions import ConfigError, DataError
+from tfner.formats.registry import choose, names_of
+from tfner.formats.writers import open_writer
+from tfner.safeio.json_text import read_json_object
+from tfner.safeio.printable import show
+from tfner.tagging.schemes import LabelSet
+from tfner.training.folds.folder import FoldsFolder, folder_of
+from tfner.training.folds.out_of_fold import read_predictions
+
+LISTED = 50
+CONFIG_HELP = (
+    "YAML file with the settings of the run, or the folder of a finished cross-validation."
+)
+N_HELP = "Suspects in the table, on the page and in the output."
+HTML_HELP = "Write them as a page too, one file that needs nothing from outside."
+OUTPUT_HELP = "Write their documents with what is proposed, to be marked again."
+FORMAT_HELP = f"Of the output: {', '.join(names_of(output_formats()))}."
+Config = Annotated[Path, typer.Argument(metavar="CONFIG|FOLDER", help=CONFIG_HELP)]
+Number = Annotated[int, typer.Option("--n", min=1, help=N_HELP)]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help=HTML_HELP)]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help=OUTPUT_HELP)]
+Format = Annotated[str, typer.Option("--format", help=FORMAT_HELP)]
+
+
+def suspects(
+    config: Config,
+    overrides: commands.Overrides = None,
+    n: Number = LISTED,
+    html: Html = None,
+    output_file: Output = None,
+    format: Format = "jsonl",
+    folds: commands.Folds = FOLDS,
+    to: commands.FoldsTo = None,
+    overwrite: commands.FoldsAgain = False,
+) -> None:
+    """List the marks of data.train that are likely to be wrong, the worst first.
+
+    Each is judged by a model that has not learned it, so this cross-validates the configuration, or
+    goes on with its cross-validation. The same command goes on with one that was stopped.
+    """
+    choose(format, output_formats(), lambda text: ConfigError(f"--format: {text}"))
+    if config.is_dir():
+        if overrides:
+            shown = show(overrides[0])
+            raise ConfigError(f"{config}: expected no settings beside a folder, got {shown}")
+        folder = FoldsFolder(config)
+    else:
+        settings = load_settings(config, overrides or ())
+        folder = FoldsFolder(to) if to is not None else folder_of(settings)
+        carry_out_folds(settings, folder, folds, train_with_tensorflow, overwrite=overwrite)
+    ledger = Ledger()
+    with messages().status("ranking"):
+        ranked = rank_suspects(read_predictions(folder.predictions), read_labels(folder), ledger)
+    counts = count_suspects(ranked)
+    listed = ranked[:n]
+    print_suspects(output(), listed)
+    output().print(str(counts))
+    if ledger.entries:
+        messages().print(f"not judged: {ledger.summary()}")
+    path = folder.path / "suspects.jsonl"
+    write_suspects(path, ranked)
+    output().print(f"all of them: {path}")
+    if html is not None:
+        write_page(html, folder.path.name, listed, counts)
+    if output_file is not None:
+        write_proposals(listed, output_file, format)
+
+
+def read_labels(folder: FoldsFolder) -> LabelSet:
+    """Read the tags of a finished cross-validation.
+
+    Raises:
+        ConfigError: it is none, or not finished.
+        DataError: its report is damaged.
+    """
+    if not (folder.report.is_file() and folder.predictions.is_file()):
+        expected = "expected the folder of a finished cross-validation"
+        raise ConfigError(f"{folder.path}: {expected}, with {folder.report.name}")
+    tags = read_json_object(folder.report).get("tags")
+    try:
+        return labels_of_tags(tags or ())
+    except (ConfigError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{folder.report}: expected tags, got {show(tags)}: {error}") from None
+
+
+def write_proposals(listed: Sequence[Suspect], path: Path, format: str) -> None:
+    """Write the documents of suspects with what is proposed."""
+    with open_writer(format, path) as writer:
+        documents = 0
+        for document, entities in propose(listed):
+            writer.write(document, entities)
+            documents += 1
+    messages().print(f"{path}: {documents:,} documents as is proposed")
+    if writer.ledger.entries:
+        messages().print(f"not written as they are: {writer.ledger.summary()}")
+
+
+if __name__ == "__main__":
+    commands.run(suspects)
