@@ -21,6 +21,7 @@ from tfner.inspect import inspect
 from tfner.predict import predict
 from tfner.prepare import prepare
 from tfner.runs import runs
+from tfner.select import select
 from tfner.serve import serve
 from tfner.suspects import suspects
 from tfner.train import train
@@ -39,6 +40,7 @@ COMMANDS = (
     convert,
     inspect,
     suspects,
+    select,
     runs,
     serve,
 )
