@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,17 +20,25 @@ from tfner.annotation.review import (
     write_suspects,
 )
 from tfner.annotation.suspects import Suspect, rank_suspects
-from tfner.commands import FOLDS, carry_out_folds, messages, output, train_with_tensorflow
+from tfner.commands import (
+    FOLDS,
+    carry_out_folds,
+    load_tensorflow,
+    messages,
+    output,
+    train_with_tensorflow,
+)
 from tfner.config import load_settings
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats.registry import choose, names_of
 from tfner.formats.writers import open_writer
+from tfner.monitoring.progress import meter
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import LabelSet
 from tfner.training.folds.folder import FoldsFolder, folder_of
-from tfner.training.folds.out_of_fold import read_predictions
+from tfner.training.folds.out_of_fold import OutOfFold, read_predictions
 
 LISTED = 50
 CONFIG_HELP = (
@@ -39,6 +48,8 @@ N_HELP = "Suspects in the table, on the page and in the output."
 HTML_HELP = "Write them as a page too, one file that needs nothing from outside."
 OUTPUT_HELP = "Write their documents with what is proposed, to be marked again."
 FORMAT_HELP = f"Of the output: {', '.join(names_of(output_formats()))}."
+ALONE_HELP = "Judge a text only by the model that has not learned it; the others are not asked."
+Alone = Annotated[bool, typer.Option("--out-of-fold", help=ALONE_HELP)]
 Config = Annotated[Path, typer.Argument(metavar="CONFIG|FOLDER", help=CONFIG_HELP)]
 Number = Annotated[int, typer.Option("--n", min=1, help=N_HELP)]
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help=HTML_HELP)]
@@ -53,14 +64,15 @@ def suspects(
     html: Html = None,
     output_file: Output = None,
     format: Format = "jsonl",
+    alone: Alone = False,
     folds: commands.Folds = FOLDS,
     to: commands.FoldsTo = None,
     overwrite: commands.FoldsAgain = False,
 ) -> None:
     """List the marks of data.train that are likely to be wrong, the worst first.
 
-    Each is judged by a model that has not learned it, so this cross-validates the configuration, or
-    goes on with its cross-validation. The same command goes on with one that was stopped.
+    They are judged by the models of a cross-validation, of which one has not learned them. It is
+    carried out, or gone on with; the same command goes on with one that was stopped.
     """
     choose(format, output_formats(), lambda text: ConfigError(f"--format: {text}"))
     if config.is_dir():
@@ -72,9 +84,13 @@ def suspects(
         settings = load_settings(config, overrides or ())
         folder = FoldsFolder(to) if to is not None else folder_of(settings)
         carry_out_folds(settings, folder, folds, train_with_tensorflow, overwrite=overwrite)
+    labels = read_labels(folder)
+    predictions = list(read_predictions(folder.predictions))
+    if not alone:
+        predictions = ask_with_tensorflow(folder, predictions)
     ledger = Ledger()
     with messages().status("ranking"):
-        ranked = rank_suspects(read_predictions(folder.predictions), read_labels(folder), ledger)
+        ranked = rank_suspects(predictions, labels, ledger)
     counts = count_suspects(ranked)
     listed = ranked[:n]
     print_suspects(output(), listed)
@@ -105,6 +121,19 @@ def read_labels(folder: FoldsFolder) -> LabelSet:
         return labels_of_tags(tags or ())
     except (ConfigError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{folder.report}: expected tags, got {show(tags)}: {error}") from None
+
+
+def ask_with_tensorflow(folder: FoldsFolder, predictions: list[OutOfFold]) -> list[OutOfFold]:
+    """Ask all models about all documents; TensorFlow is imported here."""
+    load_tensorflow()
+    from tfner.training.folds.all_models import average_models
+
+    folds = {each.fold for each in predictions}
+    total = len(folds) * len(predictions)
+    with meter(messages(), "documents asked about", total) as shown:
+        average = average_models(folder, predictions, shown)
+    pairs = zip(predictions, average, strict=True)
+    return [replace(each, probabilities=said) for each, said in pairs]
 
 
 def write_proposals(listed: Sequence[Suspect], path: Path, format: str) -> None:

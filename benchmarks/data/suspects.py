@@ -33,6 +33,7 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.safeio.validation import validate
+from tfner.suspects import ask_with_tensorflow
 from tfner.tagging.schemes import LabelSet
 from tfner.training.folds.cross_validation import HeldOut, cross_validate
 from tfner.training.folds.folder import FoldsFolder
@@ -91,11 +92,13 @@ def measure(options: argparse.Namespace, corpus: str, share: float, seed: int) -
     if labels.tags != summary.tags:
         raise ValueError(f"expected the tags {labels.tags}, got {summary.tags}")
     predictions = list(read_predictions(folds.predictions))
-    ranked = rank_suspects(predictions, labels, Ledger())
+    alone = rank_suspects(predictions, labels, Ledger())
+    ranked = rank_suspects(ask_with_tensorflow(folds, predictions), labels, Ledger())
     said: dict[str, Any] = {"planted": len(planted), "suspects": len(ranked)}
     said["kinds"] = dict(Counter(each.kind for each in planted))
     said["found by kind"] = found_by_kind(ranked[: len(planted)], planted)
     said["ranked"] = judge(ranked, planted)
+    said["out of fold alone"] = judge(alone, planted)
     said["random"] = judge_random(ranked, planted)
     dev = read(files.texts[corpus])
     if options.loss or options.corrected:
@@ -187,10 +190,7 @@ def by_loss(predictions: Sequence[OutOfFold], labels: LabelSet) -> list[Suspect]
 
 def entities_of(each: Suspect | Planted) -> list[Entity]:
     """List the two entities of a suspect or a mistake, without those that there are not."""
-    if isinstance(each, Planted):
-        both = each.before, each.after
-    else:
-        both = each.marked, each.proposed
+    both = each[2:] if isinstance(each, Planted) else (each.marked, each.proposed)
     return [entity for entity in both if entity is not None]
 
 

@@ -40,6 +40,11 @@ class Stub:
 
     def __init__(self):
         self.folds = 0
+        self.asked = 0
+
+    def ask(self, folder, predictions):
+        self.asked += 1
+        return predictions
 
     def __call__(self, settings, held_out, folder):
         self.folds += 1
@@ -72,6 +77,7 @@ def home(tmp_path, monkeypatch):
 def stub(monkeypatch):
     stub = Stub()
     monkeypatch.setattr(tfner.suspects, "train_with_tensorflow", stub)
+    monkeypatch.setattr(tfner.suspects, "ask_with_tensorflow", stub.ask)
     return stub
 
 
@@ -103,10 +109,11 @@ def test_a_finished_cross_validation_is_read_and_nothing_is_trained(home, line, 
     assert line("suspects", "run.yaml", "--folds", 4).code == 0
     written = (home / FOLDS / "suspects.jsonl").read_bytes()
     stub.folds = 0
-    for where in (("run.yaml", "--folds", 4), (FOLDS,)):
+    assert stub.asked == 1
+    for where in (("run.yaml", "--folds", 4, "--out-of-fold"), (FOLDS, "--out-of-fold")):
         assert line("suspects", *where).code == 0
         assert (home / FOLDS / "suspects.jsonl").read_bytes() == written
-    assert stub.folds == 0
+    assert (stub.folds, stub.asked) == (0, 1)
 
 
 def test_the_page_needs_nothing_from_outside_and_escapes_the_text(home, line):
