@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -68,11 +69,12 @@ def select(
     )
     source = as_source(inputs)
     documents = read_unmarked(source, settings, input_format)
+    first = list(islice(documents, 1))  # what cannot be read is said before a model is opened
     target = sys.stdout if output == "-" else output
     with open_writer(format, target) as writer:
         pool = Pool(POOL * n, seed)
         recognizer = commands.open_recognizer(model)
-        weigh(model, documents, pool)
+        weigh(model, chain(first, documents), pool)
         choices = list(choose_texts(pool.candidates(), n))
         if not choices:
             raise DataError(f"{name_source(source)}: expected texts to choose from, found none")

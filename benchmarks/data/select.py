@@ -63,7 +63,7 @@ def draw_curve(options: argparse.Namespace, corpus: str, seed: int, way: str) ->
             learned = [sentences[number] for number in chosen]
             settings = write_data(options, name, learned, seed)
             f1 = train(settings, dev)
-            more = following - step if following else 0
+            more = following - step if following and way == "select" else 0
             added = choose(settings.run_dir, sentences, chosen, more, seed) if more else []
             words = sum(len(each.words or ()) for each in learned)
             row = {"key": key, "dev F1": f1, "words": words, "added": added}

@@ -35,33 +35,12 @@ def test_texts_are_chosen_and_written_with_what_the_model_proposes(line, tmp_pat
         found = [entity.text for entity in recognizer(record["text"])]
         assert [entity["text"] for entity in record["entities"]] == found
     assert "1 were repeated" in ended.stderr
-    assert line("select", model, "texts.txt", "--n", 2).stdout == ended.stdout
     columns = line(
         "select", model, "texts.jsonl", "--n", 9, "-o", "out.conll", "--format", "columns"
     )
     assert columns.code == 0
     assert "no more than 4 texts are unlike each other" in columns.stderr
     assert len(list(read_documents("out.conll", ReadSettings(), Ledger()))) == 4
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--format", "conlleval"], "--format: expected one of …"),
-        (["--input-format", "pdf"], "--input-format: expected one of …"),
-        (["--encoding", "utf-9"], "encoding: there is no encoding 'utf-9'"),
-    ],
-)
-def test_wrong_options_are_refused_before_a_model_is_opened(line, options, message):
-    refused(line("select", "model", "texts.txt", *options), message)
-
-
-def test_missing_input_and_missing_models_are_refused(line, tmp_path):
-    refused(line("select", "nowhere", "texts.txt"), "nowhere: …")
-    ended = line("select", tiny.exported(), "none.txt")
-    assert (ended.code, ended.stderr.startswith("error: none.txt: ")) == (2, True)
     (tmp_path / "blank.txt").write_text("\n\n")
-    refused(
-        line("select", tiny.exported(), "blank.txt"),
-        "blank.txt: expected texts to choose from, found none",
-    )
+    blank = line("select", model, "blank.txt")
+    refused(blank, "blank.txt: expected texts to choose from, found none")

@@ -134,32 +134,6 @@ def test_documents_are_written_as_is_proposed_in_a_format_of_the_registry(home, 
     assert [(entity.text, entity.label) for entity in first.entities] == [("name7", "LOC")]
 
 
-def test_what_is_no_finished_cross_validation_is_refused(home, line, stub):
-    (home / "empty").mkdir()
-    expected = "expected the folder of a finished cross-validation, with report.json"
-    refused(line("suspects", "empty"), f"empty: {expected}")
-    refused(
-        line("suspects", "empty", "seed=2"),
-        "empty: expected no settings beside a folder, got 'seed=2'",
-    )
-    assert line("suspects", "run.yaml", "--folds", 2).code == 0
-    report = home / FOLDS / "report.json"
-    report.write_text('{"tags": ["O", "X-PER"]}')
-    wrong = "expected O or a prefix of B, I, E, S, L, U with a type, such as B-PER, got 'X-PER'"
-    refused(
-        line("suspects", FOLDS),
-        f"{FOLDS}/report.json: expected tags, got ['O', 'X-PER']: {wrong}",
-    )
-
-
-def test_a_format_that_cannot_be_written_is_refused_before_anything_is_trained(line, stub):
-    ended = line("suspects", "run.yaml", "--format", "conlleval")
-    assert ended.code == 2
-    assert ended.stderr.startswith("error: --format: expected one of ")
-    assert ended.stderr.endswith(", got 'conlleval'\n")
-    assert stub.folds == 0
-
-
 def test_a_prediction_of_other_tags_is_refused(home, line):
     assert line("suspects", "run.yaml", "--folds", 2).code == 0
     (home / FOLDS / "report.json").write_text('{"tags": ["O", "B-PER", "I-PER"]}')
