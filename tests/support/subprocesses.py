@@ -61,6 +61,13 @@ THREADS = {  # several processes share the machine
 }
 
 
+def free_port() -> int:
+    """Find a port of this machine that nobody listens on."""
+    with socket.socket() as each:
+        each.bind(("127.0.0.1", 0))
+        return each.getsockname()[1]
+
+
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **THREADS, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}", **more}
 
