@@ -22,7 +22,9 @@ from tfner.inspect import inspect
 from tfner.predict import predict
 from tfner.prepare import prepare
 from tfner.runs import runs
+from tfner.select import select
 from tfner.serve import serve
+from tfner.suspects import suspects
 from tfner.train import train
 from tfner.tune import tune
 
@@ -39,6 +41,8 @@ COMMANDS = (
     export,
     convert,
     inspect,
+    suspects,
+    select,
     runs,
     serve,
 )

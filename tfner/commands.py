@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tfner.config import RunSettings
     from tfner.evaluation.report.corpus_report import CorpusReport
     from tfner.serving.runtime.recognizer import Recognizer
+    from tfner.training.folds.cross_validation import HeldOut, Summary, TrainFold
+    from tfner.training.folds.folder import FoldsFolder
 
 BAD_INPUT = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
@@ -76,6 +78,17 @@ ContextName = Annotated[
 LogJson = Annotated[bool, typer.Option("--log-json", help=LOG_HELP)]
 MaxLine = Annotated[int, typer.Option("--max-line", help=LINE_HELP)]
 MaxFile = Annotated[int, typer.Option("--max-file", help=FILE_HELP)]
+FOLDS = 5
+FOLDS_HELP = "Folds that the training data are divided into, a run each."
+FOLDS_TO_HELP = "Folder for the runs and the predictions; by default runs/NAME-folds."
+FOLDS_AGAIN_HELP = "Delete the cross-validation in this folder and begin again."
+OVERRIDES_HELP = "Settings to replace: training.epochs=5."
+Folds = Annotated[int, typer.Option("--folds", min=2, help=FOLDS_HELP)]
+FoldsTo = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=FOLDS_TO_HELP)]
+FoldsAgain = Annotated[bool, typer.Option("--overwrite", help=FOLDS_AGAIN_HELP)]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=OVERRIDES_HELP)
+]
 Raw = Annotated[bool, typer.Option("--raw", help=RAW_HELP)]
 Strict = Annotated[bool, typer.Option("--strict", help=STRICT_HELP)]
 
@@ -228,6 +241,46 @@ def find_entities(
             shown.advance(step.documents, step.words)
     tell_cut(recognizer)
     return found
+
+
+def carry_out_folds(
+    settings: RunSettings,
+    folder: FoldsFolder,
+    folds: int,
+    train_fold: TrainFold,
+    *,
+    overwrite: bool,
+) -> Summary:
+    """Cross-validate, or go on with a cross-validation; one that is stopped says how.
+
+    Raises:
+        KeyboardInterrupt, Terminated: it was stopped.
+        TfnerError: see `tfner.training.folds.cross_validation.cross_validate`.
+    """
+    from tfner.training.folds.cross_validation import cross_validate
+    from tfner.training.search.progress import said_once
+    from tfner.training.state.termination import terminable
+
+    goes_on = f"{folder.path}: the same command goes on"
+    console = messages()
+    try:
+        with terminable(), said_once():
+            return cross_validate(settings, folder, folds, console, train_fold, overwrite=overwrite)
+    except KeyboardInterrupt:
+        console.print(f"interrupted: {goes_on}")
+        raise
+    except Terminated as stopped:
+        reason = str(stopped)
+        raise Terminated(reason or goes_on) from None
+
+
+def train_with_tensorflow(settings: RunSettings, held_out: HeldOut, folder: FoldsFolder) -> None:
+    """Train one fold; TensorFlow is imported here, before the first."""
+    load_tensorflow()
+    from tfner.training.folds.train_fold import train_fold
+
+    console = messages()
+    train_fold(settings, held_out, folder, console)
 
 
 @contextmanager

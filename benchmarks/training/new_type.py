@@ -38,8 +38,8 @@ def main(marked: str, new_type: str, encoder: str, folder: str, *overrides: str)
     tried = {
         "first": (first, encoder, True),
         "on": (second, known, True),
-        "encoder alone": (second, known, False),
         "mixed": ([*first, *second], encoder, True),
+        "encoder alone": (second, known, False),
         "second alone": (second, encoder, True),
     }
     print_machine(("tensorflow", "tf-keras", "transformers"))

@@ -77,6 +77,15 @@ def test_a_run(shop, old, line, change, message, command):
     assert shop.content() == before
 
 
+def test_a_run_that_would_begin_from_itself(shop, old, line):
+    encoder = {"checkpoint": "old", "max_length": 32, "overlap": 8}
+    shop.config(name="old", runs_dir=".", encoder=encoder)
+    before = shop.content()
+    expected = "encoder.checkpoint: expected another run than the one that is trained, got old"
+    refused(line("train", "run.yaml", "--overwrite"), f"{expected}; choose another name")
+    assert shop.content() == before
+
+
 def test_an_export_is_refused_and_its_run_asked_for(shop, old, line):
     as_export(old)
     got = "got an export, whose weights have no names"

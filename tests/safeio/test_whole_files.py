@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tfner.safeio.whole_files import sync_tree, write_text_whole, written_whole
+from tfner.safeio.whole_files import (
+    folder_written_whole,
+    sync_tree,
+    write_text_whole,
+    written_whole,
+)
 
 
 @pytest.fixture
@@ -83,12 +88,32 @@ def test_every_file_and_folder_of_a_tree_is_brought_to_the_disk(tmp_path, monkey
     assert set(synced) == {path.stat().st_ino for path in (tmp_path, *tmp_path.rglob("*"))}
 
 
+def test_a_folder_takes_the_name_whole_or_leaves_the_one_that_has_it(tmp_path):
+    folder = tmp_path / "more" / "folder"
+
+    def write(name: str, fails: bool = False) -> None:
+        with folder_written_whole(folder) as building:
+            (building / name).write_text(name)
+            if fails:
+                raise ValueError("midway")
+
+    write("first")
+    assert names(folder) == ["first"]
+    with pytest.raises(ValueError, match="midway"):
+        write("second", fails=True)
+    assert names(folder) == ["first"]
+    write("second")
+    assert names(folder) == ["second"]
+    assert names(folder.parent) == ["folder"]
+
+
 ALONE = re.compile(r"\.write_text\(|\.write_bytes\(|os\.fsync\(|\.replace\((self\.|path|target)")
 ELSEWHERE = (
     "safeio/whole_files.py",  # the one writer
     "formats/",  # many small files of predictions, which --resume writes again
     "quickstart/",  # makers of the package's own data
     "serving/export/",  # within a folder that is synced and named as a whole
+    "conversion/transformers_folder.py",  # within a folder that is synced and named as a whole
 )
 
 

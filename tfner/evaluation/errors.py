@@ -189,12 +189,21 @@ def _text(document: Document, entity: Entity | None) -> str:
 
 def _example(document: Document, match: Match) -> Example:
     """Cut the context of a mistake out of its document."""
-    entities = list(filter(None, (match.gold, match.predicted)))
+    entities = filter(None, (match.gold, match.predicted))
+    context, offset = cut_context(document.text, list(entities))
+    return Example(match.kind, 1, document.id, context, offset, match.gold, match.predicted)
+
+
+def cut_context(text: str, entities: Sequence[Entity]) -> tuple[str, int]:
+    """Cut some entities with CONTEXT characters on either side out of a text; say where it begins.
+
+    >>> cut_context("Mara left", [Entity(0, 4, "PER")])
+    ('Mara left', 0)
+    """
     first = min(entity.start for entity in entities)
     last = max(entity.end for entity in entities)
     offset = max(0, first - CONTEXT)
-    context = document.text[offset : last + CONTEXT]
-    return Example(match.kind, 1, document.id, context, offset, match.gold, match.predicted)
+    return text[offset : last + CONTEXT], offset
 
 
 def _most_frequent(

@@ -87,8 +87,11 @@ def warn_of_others(teacher: Teacher, labels: LabelSet) -> None:
         logger.warning(message, teacher.path, names)
 
 
-def open_teacher(path: str) -> Teacher:
+def open_teacher(path: str, setting: str = "training.teachers: ") -> Teacher:
     """Open an export (`saved_models/NAME` or a version of it), or a run folder's best weights.
+
+    Args:
+        setting: begins messages, where `path` is the value of one.
 
     Raises:
         ModelError: `path` is neither, or was exported by a version that told no probabilities.
@@ -107,7 +110,7 @@ def open_teacher(path: str) -> Teacher:
     if ask is None:
         expected = "expected an export that tells the probabilities of words, got an older one"
         advice = "export its run again (python -m tfner.export RUN), or name the run's folder"
-        raise ModelError(f"training.teachers: {content}: {expected}; {advice}")
+        raise ModelError(f"{setting}{content}: {expected}; {advice}")
     described = describe_folder(content)
     return Teacher(path, labels, described["sha256"], ask, owner)
 

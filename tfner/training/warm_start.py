@@ -109,8 +109,11 @@ class WarmStart:
 
     def describe(self) -> dict[str, Any]:
         """Give what a report says of it; what is empty is left out."""
-        plan = {key: value for key, value in asdict(self.plan).items() if value}
-        return {"source": self.source, "sha256": self.fingerprint, **plan}
+        described: dict[str, Any] = {"source": self.source, "sha256": self.fingerprint}
+        for key, value in asdict(self.plan).items():
+            if value:
+                described[key] = value if isinstance(value, str) else list(value)
+        return described
 
     def apply(self, model: TokenClassifier) -> None:
         """Fill a model that has just been built, and let go of the tagger's weights.
@@ -155,13 +158,14 @@ def find_warm_start(settings: RunSettings, checkpoint: Path, labels: LabelSet) -
 
     Raises:
         ModelError: it has no weights, they are damaged, or its head is not one linear layer.
-        ConfigError: its tags cannot be read.
+        ConfigError: its tags cannot be read, or it is the run itself.
     """
     if settings.encoder.initialize != "pretrained":
         return None
     source = settings.encoder.checkpoint
     keeps_head = settings.model.keep_head
     if is_run(Path(source)):
+        check_is_another(Path(source), settings.run_dir)
         tagger = read_run(source)
     elif keeps_head and is_fine_tuned(checkpoint):
         tagger = read_fine_tuned(source, checkpoint)
@@ -174,6 +178,17 @@ def find_warm_start(settings: RunSettings, checkpoint: Path, labels: LabelSet) -
         plan = plan_head(tagger, labels, axes)
     described = describe_folder(tagger.content)
     return WarmStart(tagger, source, plan, described["sha256"])
+
+
+def check_is_another(source: Path, run_dir: Path) -> None:
+    """Refuse a run that would begin from itself: to write it anew is to delete what it begins from.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if source.resolve() == run_dir.resolve():
+        expected = "expected another run than the one that is trained"
+        raise ConfigError(f"{CHECKPOINT}: {expected}, got {source}; choose another name")
 
 
 def read_run(source: str) -> TrainedTagger:

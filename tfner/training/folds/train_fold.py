@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import gc
 import shutil
-from collections.abc import Sequence
-from itertools import starmap
 
-import numpy as np
 import tf_keras as keras
 from rich.console import Console
 
 from tfner.config import RunSettings
-from tfner.data.encoded_corpus import TokenRow, tokenize
-from tfner.data.soft_labels import unit_texts
-from tfner.documents import Document
 from tfner.model.inference.tagger import Tagger
 from tfner.serving.export.signatures import Signatures
 from tfner.training.card import recognizer_of_run
@@ -23,7 +17,8 @@ from tfner.training.folds.folder import FoldsFolder
 from tfner.training.folds.out_of_fold import OutOfFold, write_predictions
 from tfner.training.restore import restore_tagger
 from tfner.training.run import train
-from tfner.training.teachers import Teacher, answers
+from tfner.training.teachers import Teacher
+from tfner.training.unit_answers import ask_units
 
 
 def train_fold(
@@ -57,40 +52,13 @@ def predict(tagger: Tagger, settings: RunSettings, held_out: HeldOut) -> list[Ou
     documents = held_out.documents
     recognizer = recognizer_of_run(settings, tagger)
     found = recognizer.documents(documents)
-    tokenized = list(tokenize(documents, tagger.tokenizer))
-    probabilities = unit_probabilities(tagger, tokenized)
+    signatures = Signatures(tagger)
+    model = Teacher("", tagger.labels, "", signatures.word_probabilities, signatures)
+    said = ask_units(model, tagger.tokenizer, documents)
     predictions = []
     fold = held_out.fold
-    said = zip(tokenized, held_out.numbers, found, probabilities, strict=True)
-    for (document, tokens), number, entities, said_UK in said:
-        units = spans_of_units(document, tokens)
+    in_order = zip(documents, held_out.numbers, found, said, strict=True)
+    for document, number, entities, (units, said_UK) in in_order:
         one = OutOfFold(document, number, fold, tuple(entities), units, said_UK)
         predictions.append(one)
     return predictions
-
-
-def spans_of_units(document: Document, tokens: TokenRow) -> tuple[tuple[int, int], ...]:
-    """List the given words, or else the units that were found in the text."""
-    if document.words is not None:
-        return document.words
-    starts = tokens.unit_start.tolist()
-    ends = tokens.unit_end.tolist()
-    return tuple(zip(starts, ends, strict=True))
-
-
-def unit_probabilities(
-    tagger: Tagger, tokenized: Sequence[tuple[Document, TokenRow]]
-) -> list[np.ndarray]:
-    """Compute the probabilities of tags for the units of documents, each read alone.
-
-    Returns:
-        float16 [U, K] a document; zeros for a unit that the model does not see.
-    """
-    sentences = list(starmap(unit_texts, tokenized))
-    signatures = Signatures(tagger)
-    ask = signatures.word_probabilities
-    model = Teacher("", tagger.labels, "", ask, signatures)
-    said_WK = answers(model, sentences)
-    lengths = list(map(len, sentences))
-    ends = np.cumsum(lengths)
-    return np.split(said_WK, ends[:-1])
