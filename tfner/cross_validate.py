@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import load_tensorflow, messages, output, run
+from tfner.commands import messages, output, run
 from tfner.config import RunSettings, load_settings
 from tfner.exceptions import Terminated
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.training.folds.cross_validation import HeldOut
 from tfner.training.folds.cross_validation import cross_validate as carry_out
 from tfner.training.folds.folder import FoldsFolder, folder_of

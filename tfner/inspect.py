@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from tfner import commands
-from tfner.commands import load_tensorflow, messages, output
+from tfner.commands import messages, output
 from tfner.config import RunSettings, load_settings
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.statistics import corpus_statistics
@@ -23,6 +23,7 @@ from tfner.evaluation.report.corpus_report import CorpusReport
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import printable, show
 from tfner.safeio.sources import Source, name_source
 from tfner.tagging.schemes import LabelSet
