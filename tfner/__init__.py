@@ -53,7 +53,7 @@ __version__ = "0.1.0"
 
 
 def load(path: str | os.PathLike[str]) -> Recognizer:
-    """Load an exported model; imports TensorFlow.
+    """Load an exported model; imports TensorFlow, as quietly as the commands do.
 
     `path` is `saved_models/NAME`, for its newest version, or `saved_models/NAME/3`. A folder that
     was fine-tuned with transformers for token classification is converted in memory; an export of
@@ -64,8 +64,10 @@ def load(path: str | os.PathLike[str]) -> Recognizer:
     """
     from pathlib import Path
 
+    from tfner.quiet_tensorflow import load_tensorflow_once
     from tfner.safeio.sources import is_fine_tuned
 
+    load_tensorflow_once()
     if is_fine_tuned(Path(path)):
         from tfner.training.restore import open_model
 
@@ -91,8 +93,11 @@ def connect(
         ConfigError: the URL or an option has another form. The server is first asked for a text,
             which raises ServerError where there is no answer.
     """
+    from tfner.quiet_tensorflow import load_tensorflow_once
     from tfner.serving.client import connect
 
+    if url.startswith("grpc"):
+        load_tensorflow_once()
     return connect(url, version=version, label=label, **options)
 
 

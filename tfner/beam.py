@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfner import commands
-from tfner.commands import load_tensorflow, messages
+from tfner.commands import messages
 from tfner.exceptions import ConfigError, DataError, MissingExtraError
 from tfner.formats import registry
 from tfner.formats.registry import names_of, parsed_by_record
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.text_files import check_encoding
 from tfner.monitoring.events import log_event
+from tfner.quiet_tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
     from tfner.serving.beam.pipeline import Job

@@ -7,8 +7,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
@@ -26,6 +25,7 @@ from tfner.formats.resume import Nothing
 from tfner.formats.settings import ReadSettings
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.monitoring.progress import meter
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import one_line, show
 from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
@@ -188,22 +188,6 @@ def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return logged
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ prints before any log level holds.
-
-    TF_CPP_MIN_LOG_LEVEL shows them.
-    """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        import tensorflow as tf
-    else:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with silent_stderr():
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()  # looks for GPUs, at length where there are none
-    tf.get_logger().setLevel(logging.ERROR)
-
-
 def open_recognizer(path: Path) -> Recognizer:
     """Load TensorFlow, set up its threads for a large input, and open an export or a run folder.
 
@@ -281,20 +265,6 @@ def train_with_tensorflow(settings: RunSettings, held_out: HeldOut, folder: Fold
 
     console = messages()
     train_fold(settings, held_out, folder, console)
-
-
-@contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Discard what is written to file descriptor 2, by C++ too."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def make_callable(module: str, function: Callable[..., Any]) -> None:

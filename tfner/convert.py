@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import load_tensorflow, output, run
+from tfner.commands import output, run
 from tfner.exceptions import ConfigError
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import show
 from tfner.tagging.schemes import PREFIXES, Scheme
 

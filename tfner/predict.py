@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfner import commands, connect
-from tfner.commands import load_tensorflow, messages
+from tfner.commands import messages
 from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
 from tfner.formats import registry
@@ -118,7 +118,7 @@ def model_and_input(
         if inputs or (text is not None and model is not None):
             expected = "expected no MODEL beside --server"
             raise ConfigError(f"--server and MODEL exclude each other: {expected}, got {model}")
-        return partial(open_server, server), str(model or "-")
+        return partial(connect, server), str(model or "-")
     if model is None:
         expected = "a MODEL, the folder of an exported model or of a run, or --server URL"
         raise ConfigError(f"expected {expected}")
@@ -135,13 +135,6 @@ def read_thresholds(texts: Sequence[str] | None, labels: Sequence[str] = ()) -> 
         return Thresholds(parse_thresholds(texts or ["0"]), labels).keep
     except ValueError as error:
         raise ConfigError(f"--{error}") from None
-
-
-def open_server(url: str) -> Recognizer:
-    """Connect to a server."""
-    if url.startswith("grpc"):
-        load_tensorflow()  # its messages are part of the protocol
-    return connect(url)
 
 
 def check_output_format(name: str) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tfner.commands import load_tensorflow, messages, output, run
+from tfner.commands import messages, output, run
 from tfner.config import load_settings
 from tfner.data.shards.manifest import DROPPED
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.training.prepare_shards import SHARDS, prepare_shards
 
 TO_HELP = "Folder to write, for data.train=prepared:FOLDER."

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfner.commands import load_tensorflow, output, run
+from tfner.commands import output, run
 from tfner.exceptions import ConfigError
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.serving.export.version_numbers import version_number
 from tfner.serving.server import require_packages
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from tfner.commands import INTERRUPTED, load_tensorflow, make_callable, messages, output, run
+from tfner.commands import INTERRUPTED, make_callable, messages, output, run
 from tfner.config import RunSettings, check_inputs, load_settings, resolve_settings
 from tfner.formats.in_memory import is_source
 from tfner.formats.reading import as_source
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.training.given_data import keep_given
 from tfner.training.state.termination import terminable
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfner.commands import load_tensorflow, messages, output, plain_console, run
+from tfner.commands import messages, output, plain_console, run
 from tfner.config import RunSettings, load_with_tuning
 from tfner.exceptions import MissingExtraError, Terminated
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.training.held_out import hold_out
 from tfner.training.search.folder import folder_of
 from tfner.training.search.progress import SearchProgress, said_once

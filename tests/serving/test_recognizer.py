@@ -29,6 +29,7 @@ from tfner.serving.runtime.saved_model import find_version, load_recognizer, rea
 from tfner.serving.schema import SIGNATURES
 from tfner.tagging.schemes import read_spans
 
+TALKATIVE = ("TF_CPP_MIN_LOG_LEVEL", "TF_USE_LEGACY_KERAS")  # set here, not in a user's shell
 TEXTS = [
     "Anna Svensson met Boris in New Oslo near the ACME Corp. house, 東京都 U.S. "
     "and sold the Volta lab.",
@@ -458,3 +459,12 @@ def test_a_recognizer_of_a_server_is_pickled_by_its_url():
     assert "model='http://127.0.0.1:9/v1/models/x', labels='the server does not say'" in repr(
         copied
     )
+
+
+def test_loading_and_asking_says_nothing_on_standard_error():
+    code = f"import tfner; print(tfner.load({str(tiny.exported())!r})('anna met boris').text)"
+    variables = {key: value for key, value in os.environ.items() if key not in TALKATIVE}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=variables, timeout=240
+    )
+    assert (done.stdout, done.stderr) == ("anna met boris\n", "")
