@@ -283,3 +283,19 @@ def test_passages_come_back_from_the_file(tmp_path, no_encoding):
     np.testing.assert_array_equal(found.passages, corpus.passages)
     np.testing.assert_array_equal(found.piece_counts, corpus.piece_counts)
     assert alone.passages is cached(tmp_path)[0].passages is None
+
+
+def test_words_of_scripts_without_spaces_have_another_key_than_in_earlier_versions(monkeypatch):
+    """These labelled the first piece of such a word alone."""
+    chinese = Document.from_words(["北京", "oslo"], [(0, 1, "LOC")])
+    latin = Document.from_words(["oslo"], [(0, 1, "LOC")])
+
+    def keys() -> list[str]:
+        others = (tiny.tokenizer(), tiny.LABELS, OPTIONS)
+        return [cache_key([document], *others) for document in (chinese, latin)]
+
+    now = keys()
+    monkeypatch.setattr(cache, "stand_alone", lambda text: np.zeros(len(text), np.bool_))
+    before = keys()
+    assert now[0] != before[0]
+    assert now[1] == before[1]

@@ -24,11 +24,14 @@ from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.safeio.whole_files import read_arrays, write_arrays
 from tfner.tagging.schemes import LabelSet
+from tfner.tokenizers.characters import stand_alone
 from tfner.tokenizers.protocol import Tokenizer
 
 logger = logging.getLogger(__name__)
 # one more whenever `encode` gives something else for the same input, or the file something else
-ENCODING = 2
+ENCODING = 1
+# In the key of words in scripts without spaces, which earlier versions labelled in another way.
+CUT_BY_CHARACTER = "by character"
 ENTITY = attrgetter("start", "end", "label", "text")
 NAME_LENGTH = 32
 
@@ -86,6 +89,8 @@ def cache_key(
         content = [document.id, document.text, document.words, entities]
         if "context" in settings:
             content.append(document.group)
+        if document.words is not None and stand_alone(document.text).any():
+            content.append(CUT_BY_CHARACTER)
         digest.update(b"\n" + json.dumps(content).encode())
     return digest.hexdigest()
 
