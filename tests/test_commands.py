@@ -5,16 +5,22 @@ A mistake is one line and exit code 2.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer
 from subprocesses import call
 
 import tfner
+from tfner.__main__ import COMMANDS as COMMANDS_OF_PACKAGE
+from tfner.commands import add_command, new_app
 from tfner.config import RunSettings, override_export
 from tfner.exceptions import ConfigError
+from tfner.help_examples import EXAMPLES
 
 COMMANDS = (
     *(
@@ -52,6 +58,35 @@ def test_help_loads_no_tensorflow(command):
         ).stdout.strip()
         == "False"
     )
+
+
+def test_every_command_has_two_examples_whose_options_it_knows():
+    """Click parses each as a shell would hand it over; nothing is run."""
+    app = new_app()
+    for command in COMMANDS_OF_PACKAGE:
+        add_command(app, command)
+    group = typer.main.get_command(app)
+    for command in COMMANDS_OF_PACKAGE:
+        examples = EXAMPLES[command.__name__]
+        assert len(examples) == 2
+        for example in examples:
+            program, name, *arguments = shlex.split(example)
+            assert (program, name.replace("-", "_")) == ("tfner", command.__name__)
+            parsed = group.commands[name].make_context(name, arguments)
+            assert isinstance(parsed.params, dict)
+
+
+def test_help_ends_with_the_examples():
+    result = call("tfner.runs", "--help")
+    assert result.stdout.endswith("Examples:\n    tfner runs\n    tfner runs runs --json\n")
+
+
+def test_a_shell_can_complete_commands():
+    code = "import sys; sys.argv = ['tfner']; from tfner.__main__ import main; main()"
+    asked = {"_TFNER_COMPLETE": "complete_bash", "COMP_WORDS": "tfner cross", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout.split()) == (0, ["cross-validate"])
 
 
 def test_help_names_the_arguments():

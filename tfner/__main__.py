@@ -1,6 +1,7 @@
 """Run `python -m tfner COMMAND …`, which is also the console script `tfner`.
 
-Its subcommands are those of `python -m tfner.COMMAND`.
+Its subcommands are those of `python -m tfner.COMMAND`. `tfner --install-completion` lets a shell
+complete them and their options.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import typer
 
 from tfner import __version__
 from tfner.beam import beam
-from tfner.commands import new_app, run_app, with_log_option
+from tfner.commands import add_command, new_app, run_app
 from tfner.compare import compare
 from tfner.convert import convert
 from tfner.cross_validate import cross_validate
@@ -50,10 +51,10 @@ COMMANDS = (
 
 def main() -> None:
     """Run the subcommand that the command line names."""
-    app = new_app()
+    app = new_app(add_completion=True)
     app.callback(invoke_without_command=True)(greet)
     for command in COMMANDS:
-        app.command()(with_log_option(command))
+        add_command(app, command)
     run_app(app)
 
 

@@ -23,6 +23,7 @@ from tfner.formats import read_documents
 from tfner.formats.registry import names_of, readable
 from tfner.formats.resume import Nothing
 from tfner.formats.settings import ReadSettings
+from tfner.help_examples import epilog_of
 from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.monitoring.progress import meter
 from tfner.quiet_tensorflow import load_tensorflow
@@ -160,10 +161,10 @@ def plain_console(**options: Any) -> Console:
     return Console(highlight=False, markup=False, emoji=False, **options)
 
 
-def new_app(**options: Any) -> typer.Typer:
+def new_app(*, add_completion: bool = False) -> typer.Typer:
     """Make a typer application that leaves errors to `run_app`."""
     plain: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
-    return typer.Typer(add_completion=False, **plain, **options)
+    return typer.Typer(add_completion=add_completion, **plain)
 
 
 def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -283,8 +284,14 @@ def make_callable(module: str, function: Callable[..., Any]) -> None:
 def run(command: Callable[..., Any]) -> None:
     """Run one command as a program; a user's mistake ends it with a message and exit code 2."""
     app = new_app()
-    app.command()(with_log_option(command))
+    add_command(app, command)
     run_app(app)
+
+
+def add_command(app: typer.Typer, command: Callable[..., Any]) -> None:
+    """Add a command with the option that all have, and with its examples."""
+    epilog = epilog_of(command.__name__)
+    app.command(epilog=epilog)(with_log_option(command))
 
 
 def run_app(app: typer.Typer) -> None:
