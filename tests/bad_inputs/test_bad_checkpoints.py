@@ -11,7 +11,7 @@ import tiny
 import tiny_bytes
 from command_line import CUT, refused
 
-from tfner.model.encoders.weight_files import NO_WEIGHTS
+from tfner.model.encoders.weight_files import NO_WEIGHTS, ONLY_A_PICKLE
 from tfner.tokenizers.vocabulary import BERT_CLASSES
 
 DEEP = "[" * 1_000_000
@@ -290,7 +290,7 @@ WEIGHTS = [
     ("an index of nothing", index({"a": "model-1.safetensors"}),
      "checkpoint/model-1.safetensors: damaged or no safetensors file: …"),
     ("a pickle", pickled,
-     f"checkpoint: {NO_WEIGHTS}"),
+     f"checkpoint: {ONLY_A_PICKLE.format(kind='AutoModel', folder='checkpoint')}"),
     ("a link in HDF5", hdf5(external),
      "checkpoint/tf_model.h5: expected weights inside of this file, got a link, weights"),
     ("numbers of another file in HDF5", hdf5(elsewhere),

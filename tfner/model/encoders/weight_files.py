@@ -15,17 +15,23 @@ from typing import Any
 from tfner.exceptions import ModelError
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import first_line, show
-from tfner.safeio.sources import check_inside
+from tfner.safeio.sources import TOKEN_CLASSIFICATION, check_inside, is_fine_tuned
 
 NOT_OF_THE_ENCODER = re.compile(
     r"(^|\.)pooler\.|position_ids$|^(cls|classifier|qa_outputs|seq_relationship)\."
 )
 ONE_FILE, INDEX, TENSORFLOW = "model.safetensors", "model.safetensors.index.json", "tf_model.h5"
 WORD_TABLE = "embeddings.word_embeddings.weight"
+PICKLE = "pytorch_model.bin"
 NO_WEIGHTS = (
-    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none (a pytorch_model.bin is a pickle, "
-    "which could run any code, and is not read: where you trust it, save it as safetensors); to "
-    "train from scratch set encoder.initialize=random"
+    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found none; to train from scratch set "
+    "encoder.initialize=random"
+)
+ONLY_A_PICKLE = (
+    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found {PICKLE}, a pickle, which could run any "
+    "code and is not read; where you trust it, this writes safetensors, once, with PyTorch: "
+    'python -c "from transformers import {kind} as M; '
+    'M.from_pretrained({folder!r}).save_pretrained({folder!r})"'
 )
 SMALL = 200_000_000  # numbers of an encoder that is built anyhow: what does not fit is named then
 MAX_RATIO = 4  # a file may hold so many times the encoder's numbers: heads and other parts
@@ -42,8 +48,16 @@ def find_weights(folder: Path) -> list[Path]:
     files = safetensors_files(folder) or [folder / TENSORFLOW]
     check_inside(folder, [file.name for file in files])
     if not files[0].is_file() and not (folder / INDEX).is_file():
-        raise ModelError(f"{folder}: {NO_WEIGHTS}")
+        raise ModelError(f"{folder}: {describe_lack(folder)}")
     return files
+
+
+def describe_lack(folder: Path) -> str:
+    """Say what a folder without readable weights needs; a pickle can be converted elsewhere."""
+    if not (folder / PICKLE).is_file():
+        return NO_WEIGHTS
+    kind = f"AutoModel{TOKEN_CLASSIFICATION}" if is_fine_tuned(folder) else "AutoModel"
+    return ONLY_A_PICKLE.format(kind=kind, folder=str(folder))
 
 
 def safetensors_files(folder: Path) -> list[Path]:
