@@ -28,8 +28,8 @@ NO_WEIGHTS = (
     "encoder.initialize=random"
 )
 ONLY_A_PICKLE = (
-    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found {PICKLE}, a pickle, which could run any "
-    "code and is not read; where you trust it, this writes safetensors, once, with PyTorch: "
+    f"expected weights in {ONE_FILE} or {TENSORFLOW}, found {PICKLE}, a pickle, which could run "
+    "any code and is not read; where you trust it, this writes safetensors, once, with PyTorch: "
     'python -c "from transformers import {kind} as M; '
     'M.from_pretrained({folder!r}).save_pretrained({folder!r})"'
 )
