@@ -1,5 +1,5 @@
 # The steps of .ci/run, one by one, in an environment with `pip install -e '.[dev,docs]'`.
-.PHONY: all lint types docs test benchmarks beam
+.PHONY: all lint types docs test long benchmarks beam
 
 all: lint types docs test
 
@@ -16,6 +16,9 @@ docs:
 
 test:
 	python -m pytest
+
+long:
+	python -m pytest -m 'long and not slow'
 
 benchmarks:
 	python -m pytest -m slow tests/benchmarks

@@ -130,6 +130,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(-1, keepdims=True)
 
 
+@pytest.mark.long
 def test_an_export_answers_as_the_folder_does(checkpoint, recognizer, tmp_path, line):
     to = tmp_path / "people"
     ended = line("convert", checkpoint, "--to", to)

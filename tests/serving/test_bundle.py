@@ -178,6 +178,7 @@ def test_only_what_a_server_reads_is_written():
     }
 
 
+@pytest.mark.long
 @pytest.mark.encoder
 def test_an_export_of_a_published_encoder_is_little_more_than_its_weights(encoder_dir, tmp_path):
     from tfner.model.classifier import TokenClassifier

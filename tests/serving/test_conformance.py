@@ -30,10 +30,13 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfner.tokenizers.text_ops import LIBRARIES, SENTENCEPIECE, WORDPIECE
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux",
-    reason="tests/support/c_api.py knows the libraries of TensorFlow's wheels for Linux",
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        sys.platform != "linux",
+        reason="tests/support/c_api.py knows the libraries of TensorFlow's wheels for Linux",
+    ),
+]
 
 SUPPORT = Path(__file__).parents[1] / "support"
 OPS = json.loads((SUPPORT / "serving_ops.json").read_text(encoding="utf-8"))

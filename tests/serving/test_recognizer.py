@@ -461,6 +461,7 @@ def test_a_recognizer_of_a_server_is_pickled_by_its_url():
     )
 
 
+@pytest.mark.long
 def test_loading_and_asking_says_nothing_on_standard_error():
     code = f"import tfner; print(tfner.load({str(tiny.exported())!r})('anna met boris').text)"
     variables = {key: value for key, value in os.environ.items() if key not in TALKATIVE}

@@ -71,6 +71,7 @@ def test_labels_and_the_probability_of_each_tag():
     assert ner.tag([], scores=True) == []
 
 
+@pytest.mark.long
 def test_thresholds_of_the_command_line(line, tmp_path):
     (tmp_path / "in.txt").write_text(TEXT + "\n")
     arguments = ("predict", tiny.exported(), "in.txt", "--format", "jsonl")

@@ -116,6 +116,7 @@ def test_a_request_that_fails_fails_the_export(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_compiled_export_answers_as_the_other(tmp_path):
     from tfner.serving.runtime.saved_model import load_recognizer
 

@@ -185,6 +185,7 @@ def test_it_encodes_and_batches_a_corpus(checkpoint):
     assert batch[2].sum() == 4
 
 
+@pytest.mark.long
 def test_a_run_trains_exports_and_reloads_with_it(checkpoint, tmp_path):
     sentence = "{} B-PER\nmet O\n{} B-PER\nin O\n{} B-LOC\n"
     names = ("anna", "bo", "clara", "david")

@@ -27,6 +27,8 @@ from tfner.training.restore import open_model, restore_tagger
 from tfner.training.run import train
 from tfner.training.state.run_folder import RunFolder
 
+pytestmark = pytest.mark.long
+
 PEOPLE, PLACES = ("anna", "boris", "clara", "david"), ("oslo", "paris", "lima", "kiev")
 
 

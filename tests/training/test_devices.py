@@ -28,6 +28,8 @@ from tfner.safeio.validation import validate
 from tfner.training.devices.cluster import Cluster, read_cluster
 from tfner.training.devices.strategy import ABORTED, Devices, open_devices
 
+pytestmark = pytest.mark.long
+
 DEPLOY = ROOT / "deploy"
 HOSTS = ["a:1", "b:2"]
 KEY_BIAS = 8  # place among the trainable variables

@@ -15,6 +15,8 @@ from tfner.config import load_settings
 from tfner.training.restore import export_run, open_model
 from tfner.training.run import train
 
+pytestmark = pytest.mark.long
+
 TRAINED_STEPS, STEPS = 18, 24  # of the second epoch, when the run was interrupted
 
 

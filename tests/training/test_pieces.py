@@ -24,6 +24,8 @@ from tfner.documents import Document, Entity
 from tfner.training.restore import open_model
 from tfner.training.run import train
 
+pytestmark = pytest.mark.long
+
 SENTENCE = "{} B-PER\nmet O\n\u2581 O\n{} B-PER\nin O\n{} B-LOC\n"
 TEXTS = [
     "Clara met Boris in Oslo",

@@ -29,6 +29,8 @@ from tfner.training import shard_worker
 from tfner.training.prepare_shards import prepare_shards
 from tfner.training.run import train
 
+pytestmark = pytest.mark.long
+
 DOCUMENTS = 700
 
 

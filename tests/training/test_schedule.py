@@ -88,6 +88,7 @@ def weights_of(folder) -> list[np.ndarray]:
     return [reader.get_tensor(name) for name in names]
 
 
+@pytest.mark.long
 def test_a_run_stopped_in_a_pass_goes_on_to_the_same_weights(settings_for, monkeypatch):
     whole = train(settings_for("whole"), Console(file=io.StringIO()))
     lines = whole.folder.metrics.read_text().splitlines()

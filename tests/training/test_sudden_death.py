@@ -21,6 +21,8 @@ from sudden_death import (
     write_config,
 )
 
+pytestmark = pytest.mark.long
+
 
 def test_killed_twice_and_asked_to_end_a_run_ends_as_one_that_was_left_alone(tmp_path):
     names = "whole", "killed"

@@ -66,6 +66,7 @@ def test_an_export_tells_the_probabilities_that_it_decodes_by(teacher):
             assert row[tiny.LABELS.id(tag)] == pytest.approx(score, abs=2e-3)
 
 
+@pytest.mark.long
 def test_a_teacher_with_a_crf_tells_marginals():
     head = CrfHead(tiny.LABELS)
     model = tiny.classifier()

@@ -352,6 +352,7 @@ def interrupt_at(monkeypatch, epoch):
     monkeypatch.setattr(ProgressBar, "on_epoch_begin", on_epoch_begin)
 
 
+@pytest.mark.long
 def test_an_interrupted_run_exports_its_best_and_resumes_to_the_same_weights(
     finished, home, monkeypatch, caplog
 ):
@@ -447,6 +448,7 @@ def test_without_dev_the_last_epoch_is_kept_and_said(home, caplog):
     assert "alone" in model_card(card)
 
 
+@pytest.mark.long
 def test_mixed_precision_accumulation_and_options_train(home):
     options = (
         "training.precision=mixed_bfloat16",

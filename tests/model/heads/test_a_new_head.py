@@ -101,6 +101,7 @@ def found(recognizer) -> list[tuple[str, str]]:
     return [(entity.text, entity.label) for entity in recognizer("the anna runs")]
 
 
+@pytest.mark.long
 def test_it_trains_is_exported_and_loaded_again(settings):
     outcome = train(settings, Console(quiet=True))
     assert outcome.reports["dev"].scores.micro.f1 == 1.0

@@ -146,6 +146,7 @@ def run(tmp_path_factory):
     return settings, train(settings, Console(quiet=True))
 
 
+@pytest.mark.long
 def test_it_trains_is_exported_and_loaded_again(run):
     settings, outcome = run
     assert outcome.reports["dev"].scores.micro.f1 == 1.0

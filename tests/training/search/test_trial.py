@@ -89,6 +89,7 @@ def test_the_best_configuration_of_a_search_gives_what_it_gave_there(home):
     assert again.reports["dev"].scores.micro.f1 == best.f1
 
 
+@pytest.mark.long
 def test_a_trial_ends_within_its_epochs_where_it_is_told_to(home):
     settings = load_settings(write_config(home, "early", epochs=3))
     seen = []

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -63,7 +64,7 @@ def acquire(folder: Path) -> int:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except (FileNotFoundError, FileExistsError):
-            if folder.exists() and not folder.is_dir():
+            if is_in_the_way(folder):
                 raise
             continue  # the folder goes with its last holder, if there is nothing else in it
         try:
@@ -76,6 +77,15 @@ def acquire(folder: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def is_in_the_way(folder: Path) -> bool:
+    """Tell whether something else than a folder is there, at one look: a folder may be gone."""
+    try:
+        mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISDIR(mode)
 
 
 def lock_at_once(descriptor: int, path: Path) -> None:
