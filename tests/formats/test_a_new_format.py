@@ -123,6 +123,7 @@ def test_inspect_takes_it_by_its_ending_and_by_its_name(line, tmp_path):
     assert "'parquet', 'prodigy', 'semicolons' or 'spacy', got 'commas'" in refused.stderr
 
 
+@pytest.mark.long
 def test_predict_reads_writes_and_resumes_it(line, tmp_path):
     arguments = ("predict", tiny.exported(), "in.semi", "--format", "semicolons", "--output")
     assert line(*arguments, "out.semi").code == 0
@@ -145,6 +146,7 @@ def test_predict_reads_writes_and_resumes_it(line, tmp_path):
     assert resumed.code == 2
 
 
+@pytest.mark.long
 def test_a_configuration_names_it_and_trains_on_it(tmp_path):
     from rich.console import Console
 

@@ -100,6 +100,7 @@ def stacked(batches) -> tf.data.Dataset:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parts", [3])
 def test_a_training_leaves_out_bad_steps_and_is_otherwise_as_without_them(parts):
     bad = {1, 4}

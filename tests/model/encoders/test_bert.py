@@ -233,7 +233,7 @@ def without(name):
         (
             lambda: None,
             {},
-            "expected weights in model.safetensors or tf_model.h5, found none .*initialize=random",
+            "expected weights in model.safetensors or tf_model.h5, found none; .*initialize=random",
         ),
         (
             prefixed,

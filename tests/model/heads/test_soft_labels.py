@@ -194,6 +194,7 @@ def moves(kind: str, way: str) -> tuple[dict[str, float], list[np.ndarray]]:
     return {name: values[0] for name, values in history.items()}, moved
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "way"),
     [
