@@ -25,7 +25,7 @@ TEXTS = ["Bo met Anna", "", "nobody here", "Ola"] * 5
 
 @pytest.fixture
 def nlp(monkeypatch):
-    """A pipeline over a model without TensorFlow."""
+    """Build a pipeline over a model without TensorFlow."""
     monkeypatch.setattr(tfner, "load", {"toy": TOY}.__getitem__)
     language = spacy.blank("en")
     language.add_pipe("tfner", config={"model": "toy"})

@@ -16,13 +16,13 @@ WEIGHTS = "checkpoints/best/best-000001/weights.data-00000-of-00001"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The folder of a run that is whole."""
+    """Name the folder of a run that is whole."""
     return write_run(tmp_path_factory.mktemp("made") / "old").path
 
 
 @pytest.fixture
 def old(shop, made):
-    """A copy of it beside the files of a workshop, whose configuration begins from it."""
+    """Copy it beside the files of a workshop, whose configuration begins from it."""
     shutil.copytree(made, shop.folder / "old")
     shop.config(encoder={"checkpoint": "old", "max_length": 32, "overlap": 8})
     return shop.folder / "old"
@@ -115,7 +115,7 @@ def test_options_that_do_not_go_together(shop, line):
 
 
 def fine_tuned(shop, names, **tensors):
-    """A checkpoint for token classification, its head changed."""
+    """Write a checkpoint for token classification, its head changed."""
     hidden = tiny.CONFIG["hidden_size"]
     zeros = {
         "classifier.weight": np.zeros([len(names), hidden], np.float32),

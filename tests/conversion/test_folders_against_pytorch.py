@@ -50,7 +50,7 @@ FAMILIES = {
 
 
 def make_checkpoint(name: str, folder: Path) -> Path:
-    """A family's weights with a small tokenizer of its kind."""
+    """Write a family's weights with a small tokenizer of its kind."""
     shutil.copytree(FIXTURES / name, folder)
     tiny_pieces.add_tokenizer(folder, FAMILIES[name])
     return folder
@@ -90,7 +90,7 @@ class Written:
 
 @pytest.fixture(scope="module", params=PEERS)
 def answered(request, written, tmp_path_factory):
-    """What the folders answer in PyTorch, by name."""
+    """Collect what the folders answer in PyTorch, by name."""
     python = os.environ.get(request.param)
     if not python:
         pytest.skip(f"{request.param} is not set: it names a Python with torch and transformers")

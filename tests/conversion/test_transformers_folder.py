@@ -42,7 +42,7 @@ def written(run, tmp_path_factory):
 
 
 def word_probabilities(tagger) -> np.ndarray:
-    """What a tagger says of each word of SENTENCES, [words, K]."""
+    """Ask a tagger about each word of SENTENCES, [words, K]."""
     tokens = tagger.tokenizer.tokenize_words(tf.ragged.constant(SENTENCES))
     return np.exp(tagger.unit_log_probabilities(tokens).numpy())
 
@@ -137,7 +137,7 @@ def test_what_stays_behind_is_said_in_the_log_and_in_the_card(
 
 
 def with_crf(model):
-    """The same classifier with a CRF, of no transitions, over its product."""
+    """Build the same classifier with a CRF, of no transitions, over its product."""
     from tfner.model.heads.crf import CrfHead
 
     head = CrfHead(tiny.LABELS)

@@ -34,7 +34,7 @@ LABELS = st.sampled_from(["PER", "creative-work", "a,b", 'say "x"', "<b>", "名"
 
 @st.composite
 def documents(draw):
-    """A text, words of it or none, and disjoint entities whose borders no reader trims."""
+    """Draw a text, words of it or none, and disjoint entities whose borders no reader trims."""
     text = draw(st.text(CHARACTERS, max_size=20))
     position = st.integers(0, len(text))
     borders = sorted(draw(st.lists(position, unique=True, max_size=6)))
@@ -84,7 +84,7 @@ def test_texts_and_entities_come_back(tmp_path_factory, format, given):
 
 
 class Page(HTMLParser):
-    """What a page shows: (id, text, [(marked text, title)]) of each article, and the legend."""
+    """Read what a page shows: (id, text, [(marked text, title)]) of each article, and the legend."""
 
     def __init__(self, content: str):
         super().__init__(convert_charrefs=True)
