@@ -84,7 +84,7 @@ def test_texts_and_entities_come_back(tmp_path_factory, format, given):
 
 
 class Page(HTMLParser):
-    """Read what a page shows: (id, text, [(marked text, title)]) of each article, and the legend."""
+    """Read a page: (id, text, [(marked text, title)]) of each article, and the legend."""
 
     def __init__(self, content: str):
         super().__init__(convert_charrefs=True)

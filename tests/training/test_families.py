@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def write_checkpoint(name: str, folder: Path) -> Path:
-    """Write a family's weights with a tokenizer of its kind, as small."""
+    """Write a family's weights with a small tokenizer of its kind."""
     shutil.copytree(FIXTURES / name, folder)
     kind, *_ = FAMILIES[name]
     tiny_pieces.add_tokenizer(folder, kind)
