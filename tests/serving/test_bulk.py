@@ -224,9 +224,10 @@ def test_items_are_made_a_bounded_number_ahead():
 
 
 def test_a_reader_that_is_let_go_ends():
+    others = set(threading.enumerate())
     source = prefetch(count(), 1)
     assert next(source) == 0
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "tfner-reader"]
+    (thread,) = set(threading.enumerate()) - others
     source.close()
     thread.join(SECONDS)
     assert not thread.is_alive()
