@@ -30,6 +30,7 @@ from tfner.serving.beam.entries import Entry, refused_line
 from tfner.serving.beam.sources import is_remote
 from tfner.serving.export.version_numbers import version_number
 from tfner.serving.runtime.bulk import count_words
+from tfner.serving.runtime.one_version import resolve_version
 from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
 from tfner.serving.runtime.record_batches import MarkedRecord, mark_batches
 
@@ -53,14 +54,7 @@ def resolve_model(model: str) -> str:
     """
     if is_remote(model):
         return resolve_remote(model.rstrip("/"))
-    from tfner.serving.runtime.saved_model import find_version, read_card
-
-    path = Path(model)
-    if (path / "config.yaml").is_file():
-        came = f"the folder of a run: export it with python -m tfner.export {path}"
-        raise ModelError(f"{path}: expected an exported model, got {came}")
-    version = find_version(path).absolute()
-    read_card(version)
+    version = resolve_version(Path(model))
     return str(version)
 
 
