@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tfner.documents import Document
 from tfner.serving.runtime import recognizer as recognizer_module
-from tfner.serving.runtime.record_batches import mark_batches
 from tfner.serving.runtime.recognizer import in_blocks
+from tfner.serving.runtime.record_batches import mark_batches
 
 
 @dataclass

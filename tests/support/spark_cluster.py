@@ -26,7 +26,8 @@ def session(master: str = MASTER, **settings: str) -> Iterator:
 
     builder = SparkSession.builder.master(master).appName("tests")
     quiet = {"spark.ui.enabled": "false", "spark.log.level": "FATAL"}
-    spark = builder.config(map={**quiet, **settings}).getOrCreate()
+    twice = {"spark.task.maxFailures": "2"}  # each try loads TensorFlow anew
+    spark = builder.config(map={**quiet, **twice, **settings}).getOrCreate()
     work = Path(pyspark.__file__).parent / "work" / spark.sparkContext.applicationId
     try:
         yield spark

@@ -8,7 +8,6 @@ import random
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import tiny
 from subprocesses import call
 
 from tfner.config import ReadSettings
+from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, ModelError, TfnerError
 from tfner.formats import read_documents
@@ -33,6 +33,8 @@ pytestmark = [
 ]
 QUICKSTART = Path(__file__).parents[3] / "tfner" / "quickstart"
 SENTENCES = 5000
+SPLITS = ("train.jsonl", "dev.jsonl", "test.jsonl")
+REAL = ("wnut17/train.conll", "wnut17/dev.conll", "wikigold/all.conll")
 FIELDS = ("start", "end", "label", "text")
 STRING = "key long, text string"
 
@@ -53,10 +55,10 @@ def spark():
 def sentences():
     """Give 5,000 sentences: real ones where TFNER_DATA names them, else the quickstart's."""
     folder = os.environ.get("TFNER_DATA")
-    source = Path(folder) / "wnut17" if folder else QUICKSTART
+    source = Path(folder) if folder else QUICKSTART
     texts: list[str] = []
-    for path in sorted(source.glob("*train*")) + sorted(source.glob("*dev*")):
-        documents = read_documents(path, ReadSettings())
+    for path in REAL if folder else SPLITS:
+        documents = read_documents(str(source / path), ReadSettings(), Ledger())
         texts += [document.text for document in documents]
     return texts[:SENTENCES]
 
@@ -181,8 +183,6 @@ def test_partitions_of_any_size_and_texts_of_any_length(spark, sentences, found)
 
 
 def test_what_is_no_document_has_a_reason_and_is_counted(spark):
-    from pyspark.errors import PySparkException
-
     from tfner.serving.spark import Counts
 
     df = spark.sql(
@@ -201,8 +201,6 @@ def test_what_is_no_document_has_a_reason_and_is_counted(spark):
     }
     assert [row.key for row in answer if row.entities is None] == [2, 3, 4]
     assert [counts.documents.value, counts.refused.value] == [2, 3]
-    with pytest.raises(PySparkException, match=r"DataError: row \{'key': 2\}: expected a text"):
-        marked(df, strict=True).collect()
 
 
 def test_a_shipped_model_need_not_lie_where_the_workers_are(spark, sentences, found, tmp_path):
@@ -228,7 +226,9 @@ def test_mistakes_are_told_before_the_job_begins(spark, tmp_path, monkeypatch):
             marked(df, **options)
     fine = df.drop("entities")
     interval = fine.selectExpr("*", "make_interval(1) as span")
-    with pytest.raises(ConfigError, match="a column cannot pass through Arrow"):
+    with pytest.raises(
+        ConfigError, match=r"column span: expected a type that passes through Arrow, got interval"
+    ):
         marked(interval)
     with pytest.raises(ModelError, match="no such folder"):
         marked(fine, tmp_path / "none")
@@ -244,7 +244,7 @@ def test_mistakes_are_told_before_the_job_begins(spark, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"No module named 'tfner': pip install 'tfner\[spark\]'"):
         marked(fine)
     monkeypatch.setattr(spark.sparkContext, "pythonExec", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="the workers' Python cannot mark: .*none"):
+    with pytest.raises(ConfigError, match=r"the workers' Python cannot mark: .*none"):
         marked(fine)
 
 
@@ -293,9 +293,9 @@ def test_inputs_and_outputs_of_a_job(spark, tmp_path, run):
         assert [[e.asDict() for e in row.entities] for row in written] == entities
     with pytest.raises(ConfigError, match="already exists"):
         run("texts", "table", input_format="table", text="body")
-    with pytest.raises(DataError, match="none: .*Path does not exist"):
+    with pytest.raises(DataError, match=r"none: .*Path does not exist"):
         run(tmp_path / "none", input_format="parquet")
-    with pytest.raises(DataError, match="no_table: .*cannot be found"):
+    with pytest.raises(DataError, match=r"no_table: .*cannot be found"):
         run("no_table", input_format="table")
 
     (tmp_path / "a.txt").write_text("Anna met\r\nBoris\r\n", newline="")

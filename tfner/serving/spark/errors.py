@@ -7,6 +7,7 @@ import re
 MOST = 1000
 RAISED = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Exit)): (.*)$", re.MULTILINE)
 OWN = re.compile(r"^tfner\.exceptions\.\w+: (.*)$", re.MULTILINE)
+CAUSE = re.compile(r"^Caused by: [\w.$]+: (.*)$", re.MULTILINE)
 CONDITION = re.compile(r"^\[[A-Z_0-9.]+\] ")
 
 
@@ -28,8 +29,10 @@ def reason_of(error: Exception) -> str:
     if raised:
         name, message = raised[0]
         return f"{name}: {message}"[:MOST]
+    causes = CAUSE.findall(text)
     first = text.partition("\n")[0] or type(error).__name__
-    without_state = first.partition(" SQLSTATE: ")[0].removesuffix(".")
+    chain = "; ".join(causes) or first
+    without_state = chain.partition(" SQLSTATE: ")[0].removesuffix(".")
     return CONDITION.sub("", without_state)[:MOST]
 
 

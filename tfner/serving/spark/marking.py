@@ -13,10 +13,18 @@ from tfner.serving.spark.shipping import is_archive, ship_archive, ship_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
     from tfner.serving.spark.worker import Columns, Task
 
+# Names of Spark's types; not all are in every version.
+PASS_THROUGH = set(
+    """
+    BooleanType ByteType ShortType IntegerType LongType FloatType DoubleType DecimalType NullType
+    StringType CharType VarcharType BinaryType DateType TimestampType TimestampNTZType TimeType
+    DayTimeIntervalType VariantType ArrayType MapType StructType
+    """.split()  # noqa: SIM905
+)
 PROBES = 16  # at most so many tasks ask the workers what they lack
 ENTITIES = "array<struct<start: int, end: int, label: string, score: double, text: string>>"
 
@@ -112,8 +120,6 @@ def marked_schema(schema: StructType, columns: Columns) -> StructType:
     Raises:
         ConfigError: a column is missing, of another type, or there before.
     """
-    from pyspark.errors import PySparkException
-    from pyspark.sql.pandas.types import to_arrow_schema
     from pyspark.sql.types import StringType, StructType
 
     if columns.text not in schema.names:
@@ -129,12 +135,27 @@ def marked_schema(schema: StructType, columns: Columns) -> StructType:
     if taken:
         remedy = "rename it, or choose other names for entities and error"
         raise ConfigError(f"column {taken[0]}: the input has it already: {remedy}")
-    try:
-        to_arrow_schema(schema)
-    except PySparkException as error:
-        message = error.getMessage()
-        raise ConfigError(f"a column cannot pass through Arrow, leave it out: {message}") from None
+    for field in schema.fields:
+        refused = find_refused_type(field.dataType)
+        if refused is not None:
+            came = f"got {refused.simpleString()}"
+            expected = "expected a type that passes through Arrow"
+            raise ConfigError(f"column {field.name}: {expected}, {came}: leave it out")
     return StructType([*schema.fields, *new.fields])
+
+
+def find_refused_type(kind: DataType) -> DataType | None:
+    """Find what cannot pass through Arrow in a column's type, which may hold others."""
+    if type(kind).__name__ not in PASS_THROUGH:
+        return kind
+    inner = [
+        getattr(kind, name)
+        for name in ("elementType", "keyType", "valueType")
+        if hasattr(kind, name)
+    ]
+    inner += [field.dataType for field in getattr(kind, "fields", ())]
+    found = (find_refused_type(each) for each in inner)
+    return next((each for each in found if each is not None), None)
 
 
 def quoted(name: str) -> str:

@@ -34,7 +34,7 @@ def ship_folder(spark: SparkSession, version: Path) -> str:
     """
     folder = Path(tempfile.mkdtemp(prefix="tfner-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    name = "-".join(version.parts[-2:]) + f"-{folder.name}"
+    name = f"{version.parent.name}-{version.name}-{folder.name}"
     archive = folder / f"{name}.tar"
     with tarfile.open(archive, "w") as file:
         for path in version.iterdir():
