@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import socket
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfner.serving.runtime.arrow_batches import Columns, mark_arrow
+from tfner.serving.runtime.worker_process import limit_threads, open_model
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from tfner.serving.runtime.recognizer import Recognizer
-
 NEEDED = ("tensorflow", "tensorflow_text")
-MODELS_IN_PROCESS = 2
-# As in `runtime.threads`, which imports TensorFlow: up to so many processors a pass of the encoder
-# on each is faster than all of them on one.
-PASSES_AT_ONCE = 4
 
 
 class Task(NamedTuple):
@@ -74,33 +67,12 @@ def model_folder(task: Task) -> str:
     return SparkFiles.get(task.model)
 
 
-@lru_cache(maxsize=MODELS_IN_PROCESS)
-def open_model(folder: str) -> Recognizer:
-    """Load a model, once for all partitions that this process is given."""
-    from tfner.quiet_tensorflow import load_tensorflow_once
-
-    load_tensorflow_once()
-    from tfner.serving.runtime.saved_model import load_recognizer
-
-    return load_recognizer(folder)
-
-
 def task_processors() -> int:
     """Ask Spark how many processors a task has (spark.task.cpus)."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
     return 1 if context is None else context.cpus()
-
-
-def limit_threads(processors: int) -> None:
-    """Let TensorFlow have as many threads as the task has processors.
-
-    It reads them when it starts. What the environment says stays (spark.executorEnv.…).
-    """
-    within = processors if processors > PASSES_AT_ONCE else 1
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(processors))
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(within))
 
 
 def count(marked: pyarrow.RecordBatch, task: Task) -> None:

@@ -1,0 +1,36 @@
+"""Have one model in a process that a cluster gives work to, with the threads that it was lent."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfner.serving.runtime.recognizer import Recognizer
+
+MODELS_IN_PROCESS = 2
+# As in `threads`, which imports TensorFlow: up to so many processors a pass of the encoder on each
+# is faster than all of them on one.
+PASSES_AT_ONCE = 4
+
+
+@lru_cache(maxsize=MODELS_IN_PROCESS)
+def open_model(folder: str) -> Recognizer:
+    """Load a model, once for all batches that this process is given."""
+    from tfner.quiet_tensorflow import load_tensorflow_once
+
+    load_tensorflow_once()
+    from tfner.serving.runtime.saved_model import load_recognizer
+
+    return load_recognizer(folder)
+
+
+def limit_threads(processors: int) -> None:
+    """Let TensorFlow have as many threads as there are processors for a task.
+
+    It reads them when it starts. What the environment says stays.
+    """
+    within = processors if processors > PASSES_AT_ONCE else 1
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(processors))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(within))
