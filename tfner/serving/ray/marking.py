@@ -46,6 +46,8 @@ def mark(
     """
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError("ray", "ray", "tfner.serving.ray")
+    from ray.data import ActorPoolStrategy
+
     from tfner.quiet_tensorflow import load_tensorflow_once
 
     load_tensorflow_once()
@@ -61,7 +63,7 @@ def mark(
         MarkBatch,
         fn_constructor_args=given,
         fn_constructor_kwargs={"strict": strict},
-        concurrency=actors,
+        compute=ActorPoolStrategy(size=actors),
         num_cpus=processors,
         **options,
     )
