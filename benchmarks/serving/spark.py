@@ -6,8 +6,9 @@ TEXTS is a file of lines. Both sides mark them on as many cores, in processes of
 in turn, --repeats times: `predict` in one process, Spark with so many executors of one core. What
 is timed is the second time over all texts, when models are loaded and graphs are warm; starting is
 shown apart. Spark's rows are read out of memory and written nowhere, as those of `predict` are.
-Memory is the most that each process held: of Spark the driver's and the executors' Java, and the
-Python workers, in sum.
+Beside the clock's seconds stand those of the processors, which other processes on the machine
+disturb less. Memory is the most that each process held. Of Spark both are sums over the driver, its
+Java, the executors' Java and the Python workers.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import peak_mib, print_machine
+from benchmarks.machine import peak_mib, print_machine, read_proc
 from benchmarks.processes import module_command, rotate, run_for_json, seconds_of, show
 
 SIDES = ("predict", "spark")
 SMOKE_TEXTS = 64
 PARTITIONS_A_WORKER = 4
-FIELDS = ("seconds", "start", "mib")
+FIELDS = ("seconds", "cpu", "start", "mib")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,13 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found[side].append(run_for_json(command))
     print_machine(("tensorflow", "pyspark", "pyarrow"))
     print(f"model: {options.model}; workers: {options.workers}; repeats: {options.repeats}")
-    print("median (least to most): seconds for all texts, seconds to start, MiB")
+    print("median (least to most): seconds for all texts, of the processors, to start; MiB")
     for side, rounds in found.items():
         columns = [show([each[field] for each in rounds]) for field in FIELDS]
         print(f"  {side:10}" + "  ".join(f"{column:28}" for column in columns))
-    pairs = zip(found["predict"], found["spark"], strict=True)
-    ratios = [own["seconds"] / other["seconds"] for own, other in pairs]
-    print(f"speed of spark, as a share of predict's in the same round: {show(ratios)}")
+    pairs = list(zip(found["predict"], found["spark"], strict=True))
+    for field in ("seconds", "cpu"):
+        ratios = [own[field] / other[field] for own, other in pairs]
+        print(f"speed of spark as a share of predict's in the same round, {field}: {show(ratios)}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -103,7 +105,10 @@ def measure_predict(model: str, texts: list[str], processors: int) -> dict[str, 
 
     start = time.perf_counter() - began
     mark_them()
-    return {"seconds": seconds_of(mark_them), "start": start, "mib": peak_mib()}
+    before = time.process_time()
+    seconds = seconds_of(mark_them)
+    cpu = time.process_time() - before
+    return {"seconds": seconds, "cpu": cpu, "start": start, "mib": peak_mib()}
 
 
 def measure_spark(model: str, texts: list[str], workers: int) -> dict[str, float]:
@@ -129,11 +134,21 @@ def measure_spark(model: str, texts: list[str], workers: int) -> dict[str, float
 
     start = time.perf_counter() - began
     mark_them()
-    seconds = seconds_of(mark_them)
     processes = [os.getpid(), *children_of(os.getpid())]
-    mib = sum(peak_mib(process) for process in processes)
+    before = sum(map(cpu_seconds, processes))
+    seconds = seconds_of(mark_them)
+    cpu = sum(map(cpu_seconds, processes)) - before
+    mib = sum(map(peak_mib, processes))
     spark.stop()
-    return {"seconds": seconds, "start": start, "mib": mib}
+    return {"seconds": seconds, "cpu": cpu, "start": start, "mib": mib}
+
+
+def cpu_seconds(process: int) -> float:
+    """Count the seconds that a process has had of processors, as Linux does."""
+    fields = read_proc(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
+    user, system = fields[11:13]
+    ticks = int(user) + int(system)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def children_of(process: int) -> list[int]:
