@@ -28,7 +28,7 @@ from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.monitoring.progress import meter
 from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import one_line, show
-from tfner.safeio.sources import Source, name_source
+from tfner.safeio.sources import Source, is_fine_tuned, is_run, name_source
 from tfner.safeio.validation import validate
 
 if TYPE_CHECKING:
@@ -190,16 +190,22 @@ def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_recognizer(path: Path) -> Recognizer:
-    """Load TensorFlow, set up its threads for a large input, and open an export or a run folder.
+    """Open an export or a run folder, with TensorFlow's threads set up for a large input.
 
     Raises:
         ModelError: `path` is neither.
     """
-    load_tensorflow()
+    from tfner.serving.runtime.saved_model import load_recognizer
     from tfner.serving.runtime.threads import count_processors, share_processors
+
+    threads = share_processors(count_processors())
+    if not (is_run(path) or is_fine_tuned(path)):
+        return load_recognizer(path, threads=threads)
+    load_tensorflow()
+    from tfner.serving.runtime.graph_functions import set_threads
     from tfner.training.restore import open_model
 
-    share_processors(count_processors())
+    set_threads(threads)
     return open_model(path)
 
 
