@@ -31,7 +31,7 @@ ELEMENT_BYTES |= dict.fromkeys((7, 20, 21), 0)
 
 
 class DamagedIndexError(Exception):
-    """What should be an index of variables is none."""
+    """Say that what should be an index of variables is none."""
 
 
 class Variable(NamedTuple):

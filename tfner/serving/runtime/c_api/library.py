@@ -20,13 +20,13 @@ LIBRARIES = ("libtensorflow_framework", "libtensorflow_cc")
 
 
 class Buffer(c.Structure):
-    """TF_Buffer: bytes of TensorFlow's."""
+    """Point to bytes of TensorFlow's: TF_Buffer."""
 
     _fields_ = [("data", c.c_void_p), ("length", c.c_size_t), ("deallocator", c.c_void_p)]
 
 
 class Port(c.Structure):
-    """TF_Output: one output of an operation of a graph."""
+    """Point to one output of an operation of a graph: TF_Output."""
 
     _fields_ = [("operation", c.c_void_p), ("index", c.c_int)]
 
@@ -70,7 +70,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
 
 
 class CError(Exception):
-    """TensorFlow said no: `code` is that of a status, `message` what it said."""
+    """Say what TensorFlow said; `code` is that of its status."""
 
     def __init__(self, code: int, message: str):
         super().__init__(message)

@@ -21,7 +21,7 @@ ONCE = 1
 
 
 class ClosedError(RuntimeError):
-    """A model was asked after it was closed."""
+    """Say that a model was asked after it was closed."""
 
 
 class Ports(NamedTuple):
