@@ -1,5 +1,5 @@
 # The steps of .ci/run, one by one, in an environment with `pip install -e '.[dev,docs]'`.
-.PHONY: all lint types docs test long benchmarks beam
+.PHONY: all lint types docs test long benchmarks spark beam
 
 all: lint types docs test
 
@@ -22,6 +22,10 @@ long:
 
 benchmarks:
 	python -m pytest -m slow tests/benchmarks
+
+# with the extra spark, and Java 17 or later
+spark:
+	python -m pytest -n 0 -m spark tests/serving/spark
 
 # in an environment of its own, with constraints-beam.txt
 beam:

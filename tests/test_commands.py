@@ -32,6 +32,7 @@ COMMANDS = (
         "compare",
         "predict",
         "beam",
+        "spark",
         "export",
         "inspect",
         "runs",

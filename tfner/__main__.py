@@ -25,6 +25,7 @@ from tfner.prepare import prepare
 from tfner.runs import runs
 from tfner.select import select
 from tfner.serve import serve
+from tfner.spark import spark
 from tfner.suspects import suspects
 from tfner.train import train
 from tfner.tune import tune
@@ -39,6 +40,7 @@ COMMANDS = (
     compare,
     predict,
     beam,
+    spark,
     export,
     convert,
     inspect,

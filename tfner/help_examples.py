@@ -39,6 +39,10 @@ EXAMPLES = {
         "tfner beam saved_models/mine 'texts/*.jsonl.gz' marked",
         "tfner beam saved_models/mine texts.jsonl marked -- --runner=DirectRunner",
     ),
+    "spark": (
+        "tfner spark saved_models/mine 'texts/*.jsonl' marked --master 'local[2]'",
+        "tfner spark saved_models/mine news.texts news.marked --input-format table --format table",
+    ),
     "export": (
         "tfner export runs/mine precision=bfloat16",
         "tfner export runs/mine --precision-at-least 0.95",

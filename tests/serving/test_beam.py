@@ -473,11 +473,9 @@ def test_a_job_that_fails_says_so_and_has_no_summary(tmp_path, monkeypatch):
 
 
 def test_a_document_that_was_read_and_not_written_is_an_error(tmp_path, monkeypatch):
-    whole = marking.MarkBlocks._mark
+    whole = marking.MarkBlocks._write
     monkeypatch.setattr(
-        marking.MarkBlocks,
-        "_mark",
-        lambda self, block: whole(self, block._replace(entries=block.entries[1:])),
+        marking.MarkBlocks, "_write", lambda self, marked: whole(self, list(marked)[1:])
     )
     (tmp_path / "in.txt").write_text("Anna\nBoris\n")
     with pytest.raises(

@@ -6,9 +6,11 @@ import io
 import shutil
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,15 +21,18 @@ from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
 from tfner.documents import Document, Entity
+from tfner.entity_list import Entities
 from tfner.exceptions import ConfigError, ModelError
 from tfner.formats.jsonl import JsonlWriter
 from tfner.formats.registry import all_formats, register
 from tfner.formats.writers import PredictionWriter, open_writer
-from tfner.serving.beam.entries import Block, Entry, refused_line
+from tfner.serving.beam.entries import Entry, refused_line
 from tfner.serving.beam.sources import is_remote
 from tfner.serving.export.version_numbers import version_number
 from tfner.serving.runtime.bulk import count_words
+from tfner.serving.runtime.one_version import resolve_version
 from tfner.serving.runtime.recognizer import DOCUMENTS_IN_BLOCK, Recognizer
+from tfner.serving.runtime.record_batches import MarkedRecord, mark_batches
 
 BLOCKS_IN_FILE = 16  # at most 16,384 documents in a file of the output
 
@@ -49,14 +54,7 @@ def resolve_model(model: str) -> str:
     """
     if is_remote(model):
         return resolve_remote(model.rstrip("/"))
-    from tfner.serving.runtime.saved_model import find_version, read_card
-
-    path = Path(model)
-    if (path / "config.yaml").is_file():
-        came = f"the folder of a run: export it with python -m tfner.export {path}"
-        raise ModelError(f"{path}: expected an exported model, got {came}")
-    version = find_version(path).absolute()
-    read_card(version)
+    version = resolve_version(Path(model))
     return str(version)
 
 
@@ -147,29 +145,27 @@ class MarkBlocks(WithModel):
         self._marked = Metrics.counter("tfner", "documents_marked")
 
     def process(self, block: Any) -> Iterator[Any]:
-        predictions, found = self._mark(block)
+        marked = chain.from_iterable(mark_batches(self.recognizer(), [block.entries]))
+        predictions, found = self._write(marked)
         refusals = [entry for entry in block.entries if entry.document is None]
         refused = "".join(map(refused_line, refusals)).encode()
         key = block.group, block.number // BLOCKS_IN_FILE
         yield key, Marked(block.number, predictions, refused, block.tally | found)
 
-    def _mark(self, block: Block) -> tuple[bytes, dict[str, int]]:
-        entries = [entry for entry in block.entries if entry.document is not None]
-        documents = [entry.document for entry in entries if entry.document is not None]
-        found: dict[int, list[Entity]] = {}
-        for answered in self.recognizer().recognize_block(documents):
-            found.update(answered)
-        marked = len(documents)
-        self._marked.inc(marked)
+    def _write(self, block: Iterable[MarkedRecord[Entry]]) -> tuple[bytes, dict[str, int]]:
+        tally = Counter(marked=0, words=0, entities=0)
         with Lines(self._format, position=self._position) as lines:
-            for index, entry in enumerate(entries):
-                lines.write(entry, found[index])
-            words = sum(map(count_words, documents))
-            entities = sum(map(len, found.values()))
-            tally = {"marked": marked, "words": words, "entities": entities}
+            for entry, entities in block:
+                if entry.document is None or entities is None:
+                    continue
+                lines.write(entry, entities)
+                tally["marked"] += 1
+                tally["words"] += count_words(entry.document)
+                tally["entities"] += len(entities)
             for reason, count in lines.writer.ledger.counts.items():
                 tally[f"not written: {reason}"] = count
-            return lines.content(), tally
+            self._marked.inc(tally["marked"])
+            return lines.content(), dict(tally)
 
 
 class Lines:
@@ -223,11 +219,28 @@ class MarkEntities(beam.PTransform):
         return keyed | "batch" >> batching | "mark" >> marking
 
 
+class Keyed(NamedTuple):
+    """Hold a document of a collection with its key."""
+
+    key: Any
+    document: Document
+
+    @property
+    def text(self) -> str:
+        return self.document.text
+
+
+def keyed_document(key: Any, item: str | Document) -> Keyed:
+    """Make a text or document one that is read by itself."""
+    document = item if isinstance(item, Document) else Document(item)
+    return Keyed(key, replace(document, group=""))
+
+
 class MarkKeyed(WithModel):
     """Turn [(key, text or Document)] into (key, entities) of each."""
 
     def process(self, batch: Any) -> Iterable[Any]:
-        keys = [key for key, _ in batch]
-        items = [item if isinstance(item, Document) else Document(item) for _, item in batch]
-        documents = [replace(item, group="") for item in items]
-        return zip(keys, self.recognizer().documents(documents), strict=True)
+        keyed = [keyed_document(key, item) for key, item in batch]
+        for block in mark_batches(self.recognizer(), [keyed]):
+            for record, entities in block:
+                yield record.key, Entities(entities or (), record.text)
