@@ -31,7 +31,7 @@ from tfner.training.run_inputs import RunInputs, load_run_inputs, timed
 from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.storage import refusal
-from tfner.training.state.termination import interruption
+from tfner.training.state.termination import announce_ctrl_c, interruption
 from tfner.training.teaching import teach
 
 State = Literal["finished", "interrupted", "finished before"]
@@ -72,8 +72,11 @@ def train(
     folder = RunFolder(settings.run_dir)
     if not overwrite:
         settings = folder.keep_former_defaults(settings)
+    goes_on = f"{folder.path}: the same command goes on"
+    stopping, ended = f"stopping; {goes_on}", f"ended at once; {goes_on}"
+    announcing = announce_ctrl_c(lambda: stopping, lambda: ended)
     try:
-        with locked(folder.path) if devices.chief else nullcontext():
+        with announcing, locked(folder.path) if devices.chief else nullcontext():
             work = needs_work(folder, settings, overwrite) if devices.chief else False
             if not devices.broadcast_from_chief(np.array(work, np.int32)):
                 return Outcome(folder, "finished before")
@@ -86,7 +89,7 @@ def train(
     except BaseException as error:
         stopped = interruption(error)
         if isinstance(stopped, Terminated):
-            raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None
+            raise Terminated(str(stopped) or goes_on) from None
         if stopped is not None:
             raise stopped from None
         if isinstance(error, OSError | tf.errors.OpError):
