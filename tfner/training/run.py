@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import evaluate_documents
+from tfner.evaluation.learning_curve import read_curve
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, Terminated
@@ -226,4 +227,5 @@ def describe_run(inputs: RunInputs) -> dict[str, Any]:
     """Collect what every report of a run holds besides scores."""
     data = {"name": inputs.settings.name, "dropped": inputs.splits.dropped()}
     taught = {"taught": inputs.taught, "began_from": inputs.began_from()}
+    taught["curve"] = read_curve(inputs.folder.metrics)
     return {**data, **taught, "seconds": inputs.seconds, "versions": versions()}
