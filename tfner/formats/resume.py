@@ -80,6 +80,7 @@ class WrittenFile:
         elif head.startswith(found):
             self._cut_off()
         else:
+            self._close()
             expected = f"expected {show(head)} first, got {show(found)}"
             raise DataError(f"{self._path}: {expected}; {SAME_INPUT}")
 
