@@ -30,6 +30,7 @@ from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import one_line, show
 from tfner.safeio.sources import Source, is_fine_tuned, is_run, name_source
 from tfner.safeio.validation import validate
+from tfner.training.state.termination import listening
 
 if TYPE_CHECKING:
     from tfner.config import RunSettings
@@ -250,12 +251,13 @@ def carry_out_folds(
     """
     from tfner.training.folds.cross_validation import cross_validate
     from tfner.training.search.progress import said_once
-    from tfner.training.state.termination import terminable
+    from tfner.training.state.termination import announce_ctrl_c, terminable
 
     goes_on = f"{folder.path}: the same command goes on"
+    announced = announce_ctrl_c(lambda: f"stopping; {goes_on}", lambda: f"ended at once; {goes_on}")
     console = messages()
     try:
-        with terminable(), said_once():
+        with terminable(), announced, said_once():
             return cross_validate(settings, folder, folds, console, train_fold, overwrite=overwrite)
     except KeyboardInterrupt:
         console.print(f"interrupted: {goes_on}")
@@ -306,7 +308,8 @@ def run_app(app: typer.Typer) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     set_up_log()
     try:
-        app()
+        with listening():
+            app()
     except WorkerLostError as error:
         exit_with(f"error: {error}", TRY_AGAIN)
     except TfnerError as error:
