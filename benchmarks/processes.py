@@ -9,11 +9,24 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 # time.time is the clock of all processes of a machine; the start of another is known by it alone.
-REACHED = "\nimport time; print(f'reached {time.time()}')"
+# The second number of statm is the memory that is resident, in pages.
+REACHED = """
+import os, time; reached = time.time()
+pages = open('/proc/self/statm').read().split()[1] if os.path.exists('/proc/self/statm') else 0
+print(f'reached {reached} {int(pages) * os.sysconf("SC_PAGESIZE")}')
+"""
+MIB = 1 << 20
 T = TypeVar("T")
+
+
+class Start(NamedTuple):
+    """Hold the seconds from the start of a process until its code has run, and its MiB then."""
+
+    seconds: float
+    mib: float
 
 
 def module_command(python: str, module: str, *arguments: object) -> list[str]:
@@ -62,30 +75,30 @@ def rotate(items: Sequence[T], number: int) -> list[T]:
     return [*items[begin:], *items[:begin]]
 
 
-def seconds_in_turn(
+def starts_in_turn(
     kinds: Mapping[str, Sequence[str]], repeats: int, *, warm: bool = True
-) -> dict[str, list[float]]:
+) -> dict[str, list[Start]]:
     """Time several kinds of process in turn, from the start of each until its code has run.
 
     `kinds` maps a name to a Python, the code to run and its arguments. The start of the
     interpreter counts, its end does not. A first round warms the file system's cache and is not
     counted.
     """
-    times: dict[str, list[float]] = {name: [] for name in kinds}
+    starts: dict[str, list[Start]] = {name: [] for name in kinds}
     for number in range(repeats + warm):
         for name, (python, code, *arguments) in kinds.items():
-            seconds = seconds_to_run(python, code, arguments)
+            start = start_and_run(python, code, arguments)
             if number >= warm:
-                times[name].append(seconds)
-    return times
+                starts[name].append(start)
+    return starts
 
 
-def seconds_to_run(python: str, code: str, arguments: Sequence[str]) -> float:
+def start_and_run(python: str, code: str, arguments: Sequence[str]) -> Start:
     """Time one process from its start until it has run the code; it ends this one if it fails."""
     begin = time.time()
     printed = run_command([python, "-c", code + REACHED, *arguments])
-    reached = float(printed.split("reached ")[-1])
-    return reached - begin
+    reached, resident = map(float, printed.split("reached ")[-1].split())
+    return Start(reached - begin, resident / MIB)
 
 
 def seconds_of(work: Callable[[], object]) -> float:

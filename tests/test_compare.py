@@ -107,6 +107,38 @@ def test_two_models_and_the_files_of_their_predictions_compare_alike(line, finde
     assert set(of_models["seconds"]) == {"prediction_a", "prediction_b", "comparison"}
 
 
+def test_run_folders_show_how_their_trainings_went(line, finders, tmp_path):
+    (tmp_path / "low").mkdir()
+    epochs = [{"epoch": 1, "loss": 0.5, "val_entity_f1": 0.25}, {"epoch": 2, "loss": float("nan")}]
+    lines = "\n".join(map(json.dumps, epochs))
+    (tmp_path / "low" / "metrics.jsonl").write_text(lines)
+    command = ("compare", "low", "high", "dev.conll", "--draws", 9, "--html", "out.html")
+    assert line(*command, "--report", "out.json").code == 0
+    report = read(tmp_path / "out.json")
+    first, second = report["a"]["curve"]["epochs"]
+    assert (first["dev_f1"], second["loss"], report["a"]["curve"]["best_epoch"]) == (0.25, None, 1)
+    assert "curve" not in report["b"]
+    assert "Learning curves" in (tmp_path / "out.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("[1]", "expected the metrics of an epoch, got [1]"),
+        ('{"loss": 1}', "epoch: expected a whole number, got None"),
+        ('{"epoch": 1, "loss": "x"}', "loss: expected a number, got 'x'"),
+        ('{"epoch"', ":9: not valid JSON: expecting ':' delimiter"),
+    ],
+)
+def test_damaged_metrics_of_a_run_are_refused_with_their_line(
+    line, finders, tmp_path, damage, reason
+):
+    (tmp_path / "low").mkdir()
+    (tmp_path / "low" / "metrics.jsonl").write_text(f'{{"epoch": 1}}\n{damage}\n')
+    ended = line("compare", "low", "high", "dev.conll", "--draws", 9)
+    refused(ended, f"low/metrics.jsonl:2{'' if reason[0] == ':' else ': '}{reason}")
+
+
 def test_equal_files_differ_by_nothing(line, finders, tmp_path):
     line("evaluate", "low", "dev.conll", "--predictions", "low.txt")
     assert line("compare", "low.txt", "low.txt", "--report", "out.json").code == 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfner.config import RunSettings as Settings
     from tfner.evaluation.report.report import Report
     from tfner.formats.in_memory import Data
+    from tfner.serving.runtime.choice import Runtime
     from tfner.serving.runtime.recognizer import Recognizer
     from tfner.training.run import Outcome
 
@@ -52,29 +53,46 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def load(path: str | os.PathLike[str]) -> Recognizer:
-    """Load an exported model; imports TensorFlow, as quietly as the commands do.
+def load(
+    path: str | os.PathLike[str],
+    *,
+    runtime: Runtime = "auto",
+    intra_op_threads: int = 0,
+    inter_op_threads: int = 0,
+) -> Recognizer:
+    """Load an exported model, as quietly as the commands do.
 
     `path` is `saved_models/NAME`, for its newest version, or `saved_models/NAME/3`. A folder that
     was fine-tuned with transformers for token classification is converted in memory; an export of
     it (`python -m tfner.convert`) is quicker to load.
 
+    Args:
+        runtime: `c` runs the model over TensorFlow's C API, without importing TensorFlow;
+            `tensorflow` in TensorFlow's Python; `auto` over the C API where nothing of TensorFlow
+            is imported yet, there is no GPU and the platform and version are tested ones. Answers
+            are the same.
+        intra_op_threads, inter_op_threads: threads within an operation, which the first model of a
+            process decides for all, and operations at once; 0 leaves them to TensorFlow.
+
     Raises:
         ModelError: there is no SavedModel of tfner's at `path`.
+        ConfigError: there is no such runtime.
     """
     from pathlib import Path
 
-    from tfner.quiet_tensorflow import load_tensorflow_once
     from tfner.safeio.sources import is_fine_tuned
 
-    load_tensorflow_once()
     if is_fine_tuned(Path(path)):
+        from tfner.quiet_tensorflow import load_tensorflow_once
+
+        load_tensorflow_once()
         from tfner.training.restore import open_model
 
         return open_model(Path(path))
+    from tfner.serving.runtime.choice import Threads
     from tfner.serving.runtime.saved_model import load_recognizer
 
-    return load_recognizer(path)
+    return load_recognizer(path, runtime, Threads(intra_op_threads, inter_op_threads))
 
 
 def connect(

@@ -28,8 +28,9 @@ from tfner.monitoring.events import VARIABLE, json_asked, log_event, set_up_log
 from tfner.monitoring.progress import meter
 from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import one_line, show
-from tfner.safeio.sources import Source, name_source
+from tfner.safeio.sources import Source, is_fine_tuned, is_run, name_source
 from tfner.safeio.validation import validate
+from tfner.training.state.termination import listening
 
 if TYPE_CHECKING:
     from tfner.config import RunSettings
@@ -190,16 +191,22 @@ def with_log_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_recognizer(path: Path) -> Recognizer:
-    """Load TensorFlow, set up its threads for a large input, and open an export or a run folder.
+    """Open an export or a run folder, with TensorFlow's threads set up for a large input.
 
     Raises:
         ModelError: `path` is neither.
     """
-    load_tensorflow()
+    from tfner.serving.runtime.saved_model import load_recognizer
     from tfner.serving.runtime.threads import count_processors, share_processors
+
+    threads = share_processors(count_processors())
+    if not (is_run(path) or is_fine_tuned(path)):
+        return load_recognizer(path, threads=threads)
+    load_tensorflow()
+    from tfner.serving.runtime.graph_functions import set_threads
     from tfner.training.restore import open_model
 
-    share_processors(count_processors())
+    set_threads(threads)
     return open_model(path)
 
 
@@ -244,12 +251,13 @@ def carry_out_folds(
     """
     from tfner.training.folds.cross_validation import cross_validate
     from tfner.training.search.progress import said_once
-    from tfner.training.state.termination import terminable
+    from tfner.training.state.termination import announce_ctrl_c, terminable
 
     goes_on = f"{folder.path}: the same command goes on"
+    announced = announce_ctrl_c(lambda: f"stopping; {goes_on}", lambda: f"ended at once; {goes_on}")
     console = messages()
     try:
-        with terminable(), said_once():
+        with terminable(), announced, said_once():
             return cross_validate(settings, folder, folds, console, train_fold, overwrite=overwrite)
     except KeyboardInterrupt:
         console.print(f"interrupted: {goes_on}")
@@ -300,7 +308,8 @@ def run_app(app: typer.Typer) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     set_up_log()
     try:
-        app()
+        with listening():
+            app()
     except WorkerLostError as error:
         exit_with(f"error: {error}", TRY_AGAIN)
     except TfnerError as error:

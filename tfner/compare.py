@@ -26,12 +26,14 @@ from tfner.evaluation.comparison import (
     check_documents,
     compare_predictions,
 )
+from tfner.evaluation.learning_curve import read_curve
 from tfner.evaluation.report.comparison_report import ComparisonReport
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats.reading import as_source
 from tfner.formats.scored_columns import match_scored, read_scored
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.sources import Source, name_source
+from tfner.training.state.run_folder import RunFolder
 
 LISTED = 10
 MODEL_HELP = "Model (export or run folder), or without DATA a file of token, gold, predicted tag."
@@ -176,6 +178,8 @@ def make_report(predictions: Predictions, listed: int, draws: int, seed: int) ->
     taken = time.perf_counter() - start
     times = {**seconds, "comparison": taken}
     about: dict[str, Any] = {"data": data, "dropped": dropped, "seconds": times}
+    for name, path in (("curve_a", a), ("curve_b", b)):
+        about[name] = read_curve(RunFolder(Path(path)).metrics)
     return ComparisonReport(comparison=comparison, changes=changes, a=a, b=b, **about)
 
 

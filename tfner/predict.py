@@ -19,13 +19,14 @@ from tfner.formats import registry
 from tfner.formats.counts import count_documents
 from tfner.formats.reading import as_source, read_unmarked
 from tfner.formats.registry import find_format, guess_unmarked, names_of, readable_unmarked
-from tfner.formats.resume import Earlier, Nothing, open_earlier
+from tfner.formats.resume import Earlier, Nothing, open_earlier, resumable
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.monitoring.progress import meter
 from tfner.safeio.printable import show
 from tfner.safeio.sources import Source, expand_source, name_source
 from tfner.serving.runtime.thresholds import Thresholds, parse_thresholds
+from tfner.training.state.termination import Say, announce_ctrl_c
 
 if TYPE_CHECKING:
     from tfner.serving.runtime.recognizer import Recognizer
@@ -97,11 +98,24 @@ def predict(
     check_output_format(format)
     earlier = open_earlier(output, format) if resume else Nothing()
     target = sys.stdout if output == "-" else output
-    with open_writer(format, target, resume=resume) as writer:
+    announced = announce_ctrl_c(*describe_interruption(output, format))
+    with announced, open_writer(format, target, resume=resume) as writer:
         recognizer = open_recognizer()
         recognizer.context = asked_context or recognizer.context
         keep = read_thresholds(threshold, recognizer.labels)
         mark(recognizer, documents, writer, earlier, total, keep)
+
+
+def describe_interruption(output: str, name: str) -> tuple[Say, Say]:
+    """Say what Ctrl-C leaves of the output, and how a prediction goes on."""
+    is_file = output != "-"
+    goes_on = "; the same command with --resume goes on"
+    what = output if is_file else "standard output"
+    if not is_file or name not in resumable():
+        goes_on = ""
+    whole = f"finishing the last documents of {what}{goes_on}"
+    cut = f"ended at once; {what} may end within a document{goes_on}"
+    return lambda: whole, lambda: cut
 
 
 def model_and_input(

@@ -39,6 +39,7 @@ from tfner.safeio.printable import show
 from tfner.tagging.schemes import LabelSet
 from tfner.training.folds.folder import FoldsFolder, folder_of
 from tfner.training.folds.out_of_fold import OutOfFold, read_predictions
+from tfner.training.state.termination import announce_ctrl_c
 
 LISTED = 50
 CONFIG_HELP = (
@@ -87,7 +88,9 @@ def suspects(
     labels = read_labels(folder)
     predictions = list(read_predictions(folder.predictions))
     if not alone:
-        predictions = ask_with_tensorflow(folder, predictions)
+        stopping = f"stopping; the models of {folder.path} stay, and the same command asks them"
+        with announce_ctrl_c(lambda: stopping, lambda: f"ended at once; {stopping}"):
+            predictions = ask_with_tensorflow(folder, predictions)
     ledger = Ledger()
     with messages().status("ranking"):
         ranked = rank_suspects(predictions, labels, ledger)

@@ -18,7 +18,7 @@ from tfner.training.search.folder import folder_of
 from tfner.training.search.progress import SearchProgress, said_once
 from tfner.training.search.results import print_results
 from tfner.training.search.space import SearchSpace, check_searchable, read_tuning
-from tfner.training.state.termination import terminable
+from tfner.training.state.termination import announce_ctrl_c, terminable
 
 if TYPE_CHECKING:
     from tfner.training.search.search import Observe
@@ -56,14 +56,16 @@ def tune(
 
     objective = partial(train_with_tensorflow, space, str(config))
     progress = SearchProgress(messages())
+    goes_on = f"{folder.path}: the same command goes on"
+    announced = announce_ctrl_c(lambda: f"stopping; {goes_on}", lambda: f"ended at once; {goes_on}")
     try:
-        with terminable(), said_once():
+        with terminable(), announced, said_once():
             records = search(folder, space, objective, progress, trials=trials, prunes=prunes)
     except KeyboardInterrupt:
-        messages().print(f"interrupted: {folder.path}: the same command goes on")
+        messages().print(f"interrupted: {goes_on}")
         raise
     except Terminated as stopped:
-        raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None
+        raise Terminated(str(stopped) or goes_on) from None
     console = output()
     if not console.is_terminal:
         console = plain_console(width=PIPED_WIDTH)

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def draw_curve(options: argparse.Namespace, corpus: str, seed: int, way: str) ->
             f1 = train(settings, dev)
             more = following - step if following and way == "select" else 0
             added = choose(settings.run_dir, sentences, chosen, more, seed) if more else []
+            shutil.rmtree(settings.run_dir)  # a gigabyte, with the optimizer's state
             words = sum(len(each.words or ()) for each in learned)
             row = {"key": key, "dev F1": f1, "words": words, "added": added}
             with options.results.open("a", encoding="utf-8") as file:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import run_for_json, seconds_in_turn, seconds_of, show
+from benchmarks.processes import run_for_json, seconds_of, show, starts_in_turn
 
 if TYPE_CHECKING:
     from tfner.model.inference.tagger import Tagger
@@ -95,7 +95,8 @@ def report_start(_: Path, exports: dict[str, Path], repeats: int) -> None:
     for name, path in exports.items():
         kinds[f"load and answer, {name}"] = [sys.executable, LOAD, str(path)]
     print("\nstart-up, seconds of a process")
-    for name, values in seconds_in_turn(kinds, repeats).items():
+    for name, starts in starts_in_turn(kinds, repeats).items():
+        values = [start.seconds for start in starts]
         print(f"  {name:32}{show(values)}")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import pytest
 from command_line import CUT, refused
@@ -152,6 +153,71 @@ ARRAYS = [
     ("empty", "", [], "bad.json:1:1: not valid JSON: expecting value"),
 ]  # fmt: skip
 
+CONLLU = [
+    ("no tag in MISC", b"1\tAda\t_\t_\t_\t_\t0\td\t_\tNER=PER\n", [],
+     "bad.conllu:1: expected O or a tag such as B-PER in column MISC, got 'PER'" + OTHER),
+    ("no tags at all", b"1\tAda\t_\t_\t_\t_\t0\td\t_\t_\n", [],
+     "bad.conllu: expected NER=TAG in column MISC or a column of tags, found neither in ID, FORM, "
+     "LEMMA, UPOS, XPOS, FEATS, HEAD, DEPREL, DEPS, MISC; set tag_column"),
+    ("no tag in a named column", b"# global.columns = ID FORM NER\n1\tAda\tPER\n", [],
+     "bad.conllu:2: expected O or a tag such as B-PER in column NER, got 'PER'" + OTHER),
+    ("a name of 3,000 characters",
+     b"# global.columns = ID FORM " + b"N" * 3000 + b"\n1\tA\tX\n", [],
+     "bad.conllu: expected NER=TAG in column MISC or a column of tags, found neither in ID, FORM, "
+     + "N" * 190 + "… (2,810 more characters); set tag_column"),
+    ("not UTF-8", b"1\tAda\xff\t_\t_\t_\t_\t0\td\t_\tNER=B-PER\n", [],
+     "bad.conllu:1: expected text in utf-8, got the byte 0xff" + ENCODING),
+]  # fmt: skip
+
+OTHER_RECORDS = [
+    ("GLiNER: half a word", '{"tokenized_text": ["a"], "ner": [[0, 1.5, "X"]]}\n', [],
+     "bad.jsonl:1: expected an entity as [first word, last word, label], got [0, 1.5, 'X']"),
+    ("GLiNER: words that are a text", '{"tokenized_text": "a", "ner": []}\n', [],
+     "bad.jsonl:1: expected tokenized_text to be a list of strings, got 'a'"),
+    ("GLiNER: no list", '{"tokenized_text": ["a"], "ner": {"a": 1}}\n', [],
+     "bad.jsonl:1: expected a list of ner, got {'a': 1}"),
+    ("GLiNER: backwards", '{"tokenized_text": ["a"], "ner": [[1, 0, "X"]]}\n', ["--strict"],
+     "bad.jsonl:1: expected spans that fit the text, got X 2..2 in a text of 1 characters"),
+    ("Doccano: no offset", '{"text": "ab", "label": [[0, "b", "X"]]}\n', ["--format", "doccano"],
+     "bad.jsonl:1: expected end to be a whole number of characters, got 'b' in {'start': 0, 'end': "
+     "'b', 'label': 'X'}"),
+    ("Prodigy: no label", '{"text": "ab", "spans": [{"start": 0, "end": 1}]}\n',
+     ["--format", "prodigy"],
+     "bad.jsonl:1: expected an entity with a label, got {'start': 0, 'end': 1}"),
+    ("Prodigy: a token outside",
+     '{"text": "ab", "tokens": [{"text": "ab", "start": 0, "end": 9}]}\n',
+     ["--format", "prodigy"],
+     "bad.jsonl:1: expected tokens in order inside a text of 2 characters, got [0, 9]"),
+]  # fmt: skip
+
+RESULT = '{"type": "labels", "value": {"start": 0, "end": "x", "labels": ["A"]}}'
+TASKS = [
+    ("no offset", '[{"data": {"text": "ab"}, "annotations": [{"result": [' + RESULT + "]}]}]", [],
+     "bad.json[0]: expected end to be a whole number of characters, got 'x' in {'start': 0, 'end': "
+     "'x', 'labels': ['A']}"),
+    ("no text", '[{"data": {"image": "x.png"}, "annotations": []}]', [],
+     "bad.json[0]: expected the text of a Label Studio task in data.text, got the keys image"),
+    ("no list", '[{"data": {"text": "ab"}, "annotations": {"a": 1}}]', [],
+     "bad.json[0]: expected a list of annotations, got {'a': 1}"),
+]  # fmt: skip
+
+TABLES_OF_ARROW = [
+    ("bad.parquet", b"hello", "bad.parquet: cannot be read as a table: Parquet file size is 5 …"),
+    ("bad.parquet", b"", "bad.parquet: cannot be read as a table: Parquet file size is 0 bytes"),
+    ("bad.parquet", b"PAR1" + b"\0" * 99,
+     "bad.parquet: cannot be read as a table: Parquet magic …"),
+    ("bad.arrow", b"ARROW1\0\0" + b"\0" * 99,
+     "bad.arrow: cannot be read as a table: Not an Arrow …"),
+    ("bad.arrow", b"hello", "bad.arrow: cannot be read as a table: Expected to read …"),
+]  # fmt: skip
+
+DOCBINS = [
+    ("no archive", b"hello", "Error -3 while decompressing data: incorrect header check"),
+    ("an archive of something else", zlib.compress(b"hello"), "unpack(b) received extra data."),
+    ("a map of nothing", zlib.compress(b"\x80"), "KeyError: 'attrs'"),
+    ("empty", b"", "[E1014] Error loading DocBin data. …"),
+]  # fmt: skip
+
 ANNOTATIONS = [
     ("no annotation", "T1 X 0 1\ta\n", [],
      "a.ann:1: expected an annotation such as T1<TAB>PER 0 5<TAB>Alice, got 'T1 X 0 1\\ta'"),
@@ -242,6 +308,44 @@ def test_json_lines(shop, line, content, options, message):
 )
 def test_json_arrays(shop, line, content, options, message):
     refuse(shop, line, "bad.json", content, options, message)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [row[1:] for row in CONLLU], ids=[row[0] for row in CONLLU]
+)
+def test_conllu(shop, line, content, options, message):
+    refuse(shop, line, "bad.conllu", content, options, message)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [row[1:] for row in OTHER_RECORDS],
+    ids=[row[0] for row in OTHER_RECORDS],
+)
+def test_json_lines_of_other_tools(shop, line, content, options, message):
+    refuse(shop, line, "bad.jsonl", content, options, message)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [row[1:] for row in TASKS], ids=[row[0] for row in TASKS]
+)
+def test_tasks_of_label_studio(shop, line, content, options, message):
+    refuse(shop, line, "bad.json", content, options, message)
+
+
+@pytest.mark.parametrize(("name", "content", "message"), TABLES_OF_ARROW)
+def test_parquet_and_arrow(shop, line, name, content, message):
+    pytest.importorskip("pyarrow", reason="the extra hub is not installed")
+    refuse(shop, line, name, content, [], message)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [row[1:] for row in DOCBINS], ids=[row[0] for row in DOCBINS]
+)
+def test_docbins(shop, line, content, reason):
+    pytest.importorskip("spacy", reason="the extra spacy is not installed")
+    message = f"bad.spacy: cannot be read as a DocBin of spaCy: {reason}"
+    refuse(shop, line, "bad.spacy", content, [], message)
 
 
 @pytest.mark.parametrize(

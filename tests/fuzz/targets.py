@@ -11,7 +11,9 @@ from typing import NamedTuple
 READERS = (
     *("columns", "conllu", "csv", "jsonl", "json", "brat", "plain"),
     *("datasets", "parquet", "arrow", "docbin", "writers", "checkpoint", "pieces", "bytes"),
+    *("exported", "resumed", "scored", "folds"),
 )
+OUTPUTS = READERS[-4:]
 TEXT = ("text", "words")
 
 
@@ -71,6 +73,13 @@ def load(name: str, instrument: Callable | None = None) -> Target:
             keys=keys,
             skip=0,
         )
+    if name in OUTPUTS:
+        import output_targets
+        import seeds
+
+        check = getattr(output_targets, name)
+        own = getattr(output_targets, f"{name}_seeds")()
+        return Target(check, own, (*seeds.JSON_WORDS, *seeds.TABLE_WORDS))
     return load_reader(name)
 
 

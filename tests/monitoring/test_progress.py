@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from terminal import draw, terminal
 
 from tfner.formats.counts import count_documents
 from tfner.monitoring import progress
@@ -121,3 +127,37 @@ def test_documents_of_a_folder_are_its_texts(tmp_path):
         (tmp_path / name).touch()
     assert count_documents(tmp_path, "document", "utf-8") == 2
     assert count_documents(tmp_path, "brat", "utf-8") == 3
+
+
+BARS = """
+from rich.console import Console
+from tfner.monitoring.progress import meter
+console = Console(stderr=True)
+for what in ("documents", "looking for labels", "documents asked about"):
+    with meter(console, what, 12_345_678) as shown:
+        for _ in range(3):
+            shown.advance(1_234_567, 98_765_432)
+    console.print(f"{what} done")
+"""
+
+
+def test_a_bar_is_one_line_of_a_terminal_of_80_columns_and_gone_at_the_end():
+    with terminal(80) as shown, Path(shown.name).open("wb") as end:
+        environment = {**os.environ, "TERM": "xterm"}
+        run = partial(subprocess.run, check=True, timeout=60, env=environment)
+        run([sys.executable, "-c", BARS], stdin=end, stdout=end, stderr=end)
+    lines, widest = draw(shown.text)
+    assert "left" in shown.text
+    assert widest <= 80
+    assert lines == ["documents done", "looking for labels done", "documents asked about done"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 79])
+def test_a_narrower_terminal_cuts_the_ends_of_texts(monkeypatch, width):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = io.StringIO()
+    with meter(Console(file=stream, force_terminal=True, width=width), "documents", 9_999) as shown:
+        shown.advance(1_234, 98_765_432)
+    lines, widest = draw(stream.getvalue())
+    assert widest <= width
+    assert lines == []

@@ -28,7 +28,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tfner.tokenizers.text_ops import LIBRARIES, SENTENCEPIECE, WORDPIECE
+from tfner.tokenizers.text_libraries import LIBRARIES, SENTENCEPIECE, WORDPIECE
 
 pytestmark = [
     pytest.mark.long,

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 import tfner
 from tfner.serving.export.graph_guard import check_graph
 from tfner.serving.export.warm_up import replay, warm_up_requests
-from tfner.tokenizers.text_ops import SENTENCEPIECE
+from tfner.tokenizers.text_libraries import SENTENCEPIECE
 
 TEXTS = [
     "Anna Svensson met Boris in New Oslo near the ACME Corp. house.",

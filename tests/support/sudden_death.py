@@ -90,13 +90,12 @@ class Ended(NamedTuple):
 
 
 class Run:
-    """One process of a run; what it says is in a file."""
+    """One process of a run; what it says is in a file, or on a terminal."""
 
-    def __init__(self, config: Path, *overrides: str):
-        self.log = config.with_suffix(f".{time.time_ns()}.log")
-        self.process = forks.Process(
-            target=command, args=(str(self.log), ["train", str(config), *overrides])
-        )
+    def __init__(self, config: Path, *overrides: str, to: str = "", term: str = "dumb"):
+        self.log = Path(to) if to else config.with_suffix(f".{time.time_ns()}.log")
+        line = ["train", str(config), *overrides]
+        self.process = forks.Process(target=command, args=(str(self.log), line, term))
         self.process.start()
 
     def end(self) -> Ended:
@@ -107,8 +106,9 @@ class Run:
         os.kill(self.process.pid, number)
 
 
-def command(log: str, arguments: list[str]) -> None:
+def command(log: str, arguments: list[str], term: str) -> None:
     """What `python -m tfner.train` does, in a process that has been forked."""
+    os.environ["TERM"] = term
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

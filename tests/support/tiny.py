@@ -233,7 +233,7 @@ def tagger_over(model: Any, labels: LabelSet, **options: Any):
 def live():
     """A Recognizer over the model in this process."""
     from tfner.serving.export.bundle import make_card
-    from tfner.serving.runtime.saved_model import GraphFunctions
+    from tfner.serving.runtime.graph_functions import GraphFunctions
 
     signatures = live_signatures()
     return GraphFunctions(signatures, signatures.text, signatures.words).recognizer(

@@ -14,7 +14,7 @@ from bert_oracle import ours
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfner.exceptions import ModelError
-from tfner.tokenizers import text_ops
+from tfner.tokenizers import text_libraries, text_ops
 
 TEXTS = ["The abc, e.g. U.S.", "", "각 \u200ee\u0301\u302e 中b", "[SEP] \x00"]
 WORDS = [["The", "abc", "\u200e"], ["各b", "", ""]]
@@ -127,11 +127,11 @@ def test_model_and_tables_are_stored_once(export):
 
 
 def test_a_missing_package_and_a_wrong_library_are_named(monkeypatch):
-    monkeypatch.setattr(text_ops.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(text_libraries.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install tensorflow-text"):
-        text_ops.load_text_op.__wrapped__(text_ops.WORDPIECE)
+        text_ops.load_text_op.__wrapped__(text_libraries.WORDPIECE)
     monkeypatch.undo()
-    monkeypatch.setitem(text_ops.LIBRARIES, text_ops.WORDPIECE, "absent.so")
-    expected = rf"absent\.so: expected the op {text_ops.WORDPIECE} of tensorflow-text"
+    monkeypatch.setitem(text_libraries.LIBRARIES, text_libraries.WORDPIECE, "absent.so")
+    expected = rf"absent\.so: expected the op {text_libraries.WORDPIECE} of tensorflow-text"
     with pytest.raises(ModelError, match=expected):
-        text_ops.load_text_op.__wrapped__(text_ops.WORDPIECE)
+        text_ops.load_text_op.__wrapped__(text_libraries.WORDPIECE)

@@ -11,6 +11,7 @@ import tf_keras as keras
 
 from tfner.training.callbacks import BestWeights, MetricsLog, Throughput
 from tfner.training.loop import OneTraining, fit_until_stopped
+from tfner.training.state import termination
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
 
 EPOCHS, STEPS, ROWS = 3, 4, 8
@@ -45,6 +46,17 @@ class Shrink(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.stop_training = epoch == 1
+
+
+class AskAtStep(keras.callbacks.Callback):
+    """Note at a step what Ctrl-C would say."""
+
+    said = ()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            asked = termination.announced[-1]
+            self.said = (*self.said, asked.first(), asked.second())
 
 
 def dataset_from(position: TrainingPosition) -> tf.data.Dataset:
@@ -107,6 +119,19 @@ def test_a_training_that_was_stopped_anywhere_goes_on_as_if_it_had_not_been(
     assert first == [*whole[0][: stopped_at + 1], "end"]
     again = ("epoch", stop_after[0], STEPS, EPOCHS)
     assert second == ["begin", again, *whole[0][stopped_at + 1 :]]
+
+
+def test_ctrl_c_says_from_which_checkpoint_the_training_would_go_on(tmp_path):
+    ask = AskAtStep()
+    carry_out(tmp_path, ask, stop_after=(1, 2))
+    last = tmp_path / "last"
+    doing, goes_on = (
+        f"finishing the step, then saving {last}",
+        "the same command goes on from there",
+    )
+    nothing = f"ended at once; {last}: nothing is saved yet; {goes_on}"
+    epoch = f"ended at once; {last}: saved at the end of epoch 1; {goes_on}"
+    assert ask.said == (doing, nothing, doing, epoch)
 
 
 def test_an_end_before_the_last_epoch_is_remembered(tmp_path):

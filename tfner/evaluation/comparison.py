@@ -27,6 +27,7 @@ LEVEL = 0.95
 BOUNDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 ROUNDING = 1e-12  # differences of the same fractions may differ in their last bit
 
+Bounds = tuple[float, float]
 Found = Sequence[Sequence[Entity]]  # predictions, a sequence for each document
 
 
@@ -36,7 +37,7 @@ class F1Difference(NamedTuple):
     Fractions in [0, 1]. In the share LEVEL of the bootstrap's draws the difference was between
     `low` and `high`, in `not_better` of them B was not better than A. `p` is the two-sided p-value
     of the randomization, `p_holm` the same where all types are tested together (Holm 1979); None
-    for all types as one.
+    for all types as one. `a_interval` and `b_interval` are where each F1 was in the same share.
     """
 
     a: float
@@ -46,6 +47,8 @@ class F1Difference(NamedTuple):
     high: float
     not_better: float
     p: float
+    a_interval: Bounds = (0.0, 0.0)
+    b_interval: Bounds = (0.0, 0.0)
     p_holm: float | None = None
 
     @property
@@ -180,26 +183,27 @@ def measure_differences(counts_D23K: np.ndarray, draws: int, seed: int) -> list[
     total_23L = with_micro(total_23K)
     a_L, b_L = f1_of_counts(total_23L)
     support_L = total_23L[0, 0]
-    drawn_SL = bootstrap_differences(counts_D23K, draws, random)
+    drawn_S2L = bootstrap_f1(counts_D23K, draws, random)
+    a_L2, b_L2 = np.quantile(drawn_S2L, BOUNDS, axis=0).transpose(1, 2, 0)
+    drawn_SL = drawn_S2L[:, 1] - drawn_S2L[:, 0]
     low_L, high_L = np.quantile(drawn_SL, BOUNDS, axis=0)
     is_not_better_SL = drawn_SL <= 0
     not_better_L = is_not_better_SL.mean(axis=0)
     p_L = randomization_p_values(counts_D23K, draws, random)
     columns = (a_L, b_L, support_L, low_L, high_L, not_better_L, p_L)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
+    intervals = (map(tuple, bounds_L2.tolist()) for bounds_L2 in (a_L2, b_L2))
+    rows = zip(*(column.tolist() for column in columns), *intervals, strict=True)
     return list(starmap(F1Difference, rows))
 
 
-def bootstrap_differences(
-    counts_D23K: np.ndarray, draws: int, random: np.random.Generator
-) -> np.ndarray:
-    """Draw groups with replacement and measure how much better B is in each draw: float64 [S, L].
+def bootstrap_f1(counts_D23K: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
+    """Draw groups with replacement and score each draw: float64 [S, 2, L].
 
     Both systems are scored on the same draw.
     """
     sums_S23K = bootstrap_sums(counts_D23K, draws, random)
     sums_S23L = with_micro(sums_S23K)
-    return f1_difference(sums_S23L[:, 0], sums_S23L[:, 1])
+    return f1_of_counts(sums_S23L)
 
 
 def randomization_p_values(

@@ -28,7 +28,7 @@ from tfner.formats.resume import WrittenFile, up_to_blank_line
 from tfner.formats.settings import Column, ReadSettings
 from tfner.formats.text_files import read_lines, stream_lines
 from tfner.formats.writers import OPEN_BOX, StreamWriter
-from tfner.safeio.printable import show
+from tfner.safeio.printable import LONGEST_DETAIL, one_line, show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, is_tag, read_spans
 from tfner.tagging.word_tags import tags_on_words, with_words
 
@@ -91,11 +91,21 @@ def stream_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
         DataError: a line without its token, an undecodable byte.
     """
     lines = partial(stream_lines, path, settings.encoding, settings.max_line)
-    first = list(islice(lines(), LAYOUT_LINES))
+    first = first_filled(lines())
     layout = detect_layout(first, path, settings)
     warn_of_choices(first, layout, path, settings, marked=False)
     for sentence in parse_sentences(lines(), layout, path):
         yield to_document(sentence, [])
+
+
+def first_filled(lines: Iterable[str]) -> list[str]:
+    """Take the first lines that are not blank, from which a layout is found out.
+
+    >>> first_filled(["", "Mara B-PER", "", "left O"])
+    ['Mara B-PER', 'left O']
+    """
+    filled = (line for line in lines if not column_layout.is_blank(line))
+    return list(islice(filled, LAYOUT_LINES))
 
 
 def parse_sentences(lines: Iterable[str], layout: Layout, path: Path) -> Iterator[Sentence]:
@@ -195,7 +205,8 @@ def spans_of(
     for position, detail in repairs:
         where = sentence.where(position)
         if strict:
-            raise DataError(f"{where}: expected legal {scheme} tags, got {detail}")
+            came = one_line(detail, LONGEST_DETAIL)
+            raise DataError(f"{where}: expected legal {scheme} tags, got {came}")
         ledger.record("repaired", where, detail)
     return spans
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from tfner.corpus.ledger import Ledger
@@ -19,7 +18,7 @@ from tfner.exceptions import DataError
 from tfner.formats.column_choices import warn_of_choices
 from tfner.formats.column_layout import Layout, column_index, content_lines, usual_width
 from tfner.formats.columns import (
-    LAYOUT_LINES,
+    first_filled,
     mark_sentences,
     parse_sentences,
     read_columns,
@@ -30,7 +29,7 @@ from tfner.formats.counts import count_blocks
 from tfner.formats.registry import Format, register
 from tfner.formats.settings import Column, ReadSettings
 from tfner.formats.text_files import read_lines, stream_lines
-from tfner.safeio.printable import show
+from tfner.safeio.printable import LONGEST_DETAIL, one_line, show, show_names
 from tfner.tagging.schemes import is_tag
 
 CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
@@ -78,17 +77,17 @@ def read_conllu(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[
     layout = conllu_layout(lines, names, path, settings)
     if layout.tag is None:
         expected = "expected NER=TAG in column MISC or a column of tags"
-        known = ", ".join(names)
+        known = one_line(", ".join(names), LONGEST_DETAIL)
         raise DataError(f"{path}: {expected}, found neither in {known}; set tag_column")
     sentences = list(parse_sentences(lines, layout, path))
-    return mark_sentences(sentences, names[layout.tag], settings, ledger)
+    name = one_line(names[layout.tag], LONGEST_DETAIL)
+    return mark_sentences(sentences, name, settings, ledger)
 
 
 def stream_conllu_words(path: Path, settings: ReadSettings) -> Iterator[Document]:
     """Read the words alone of a file of any size, for prediction."""
     lines = partial(stream_lines, path, settings.encoding, settings.max_line)
-    begin = islice(lines(), LAYOUT_LINES)
-    first = list(begin)
+    first = first_filled(lines())
     names = find_names(first)
     if names is None:
         yield from stream_words(path, settings)
@@ -159,7 +158,7 @@ def named_column(
         return column_index(setting, column, len(names), path)
     known = [name.casefold() for name in names]
     if column.casefold() not in known:
-        shown = ", ".join(map(repr, names))
+        shown = show_names(names)
         raise DataError(f"{path}: {setting} is {show(column)}, but the columns are {shown}")
     return known.index(column.casefold())
 

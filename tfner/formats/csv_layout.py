@@ -19,7 +19,7 @@ from tfner.formats.csv_dialect import (
     read_sample,
 )
 from tfner.formats.settings import Column, ReadSettings
-from tfner.safeio.printable import show
+from tfner.safeio.printable import LONGEST_DETAIL, one_line, show, show_names
 from tfner.tagging.schemes import is_tag
 
 TOKEN_NAMES = {"token", "tokens", "word", "words", "form", "term"}
@@ -36,7 +36,6 @@ RECORD_NAMES = ("id", "group", "slice")  # taken over into documents as from JSO
 MARKS: tuple[Kind, ...] = ("tags", "tag lists", "lists")
 BLANKS = re.compile(r"[\s_#.:-]+")
 TRIED = ", ".join(DELIMITERS[delimiter] for delimiter in DELIMITERS if delimiter not in IN_TEXTS)
-NAMES_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class TableLayout:
 
     def name(self, column: int) -> str:
         """Name a column in a message."""
-        return self.names[column]
+        return one_line(self.names[column], LONGEST_DETAIL)
 
 
 def detect_table(sample: Sequence[str], path: Path, settings: ReadSettings) -> TableLayout:
@@ -251,7 +250,7 @@ class Table:
         named = [each for each in self.preferred(tag, a_token_a_row) if each in free]
         choices = [each for each in named if each in filled] or filled or named or free
         if not choices:
-            columns = ", ".join(map(repr, self.names))
+            columns = show_names(self.names)
             problem = f"expected a column of {what} beside the tags, got {columns}"
             raise DataError(f"{self._path}: {problem}; set token_column")
         are_ids = any(self.kinds[each] == "numbers" for each in named)
@@ -288,7 +287,7 @@ class Table:
             matches = [index for index, name in enumerate(names) if name in wanted]
             if matches:
                 return matches[0] % self.width
-            known = ", ".join(map(repr, self.names[:NAMES_SHOWN]))
+            known = show_names(self.names)
             got = f"{setting} is {show(column)}"
             raise DataError(f"{self._path}: {got}, but the columns are {known}")
         index = column + self.width if column < 0 else column
@@ -299,7 +298,7 @@ class Table:
 
     def note(self, what: str, columns: Sequence[int], chosen: int, setting: str) -> None:
         """Say which of several columns is read, and how to choose another."""
-        names = ", ".join(show(self.names[column]) for column in columns)
+        names = show_names([self.names[column] for column in columns])
         option = setting.replace("_", "-")
         could_be = f"columns {names} could be {what}"
         choice = f"{show(self.names[chosen])} is read"

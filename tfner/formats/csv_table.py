@@ -22,7 +22,14 @@ from tfner.documents import Document, Entity
 from tfner.exceptions import DataError
 from tfner.formats.cells import parse_list, split_list
 from tfner.formats.columns import Sentence, mark_sentences, to_document
-from tfner.formats.csv_dialect import Row, detect_dialects, read_rows, read_sample, sample_lines
+from tfner.formats.csv_dialect import (
+    LARGEST_CELL,
+    Row,
+    detect_dialects,
+    read_rows,
+    read_sample,
+    sample_lines,
+)
 from tfner.formats.csv_layout import (
     RECORD_NAMES,
     TableLayout,
@@ -37,7 +44,7 @@ from tfner.formats.resume import IsLast, WrittenFile
 from tfner.formats.settings import ReadSettings
 from tfner.formats.text_files import stream_lines
 from tfner.formats.writers import FramedWriter
-from tfner.safeio.printable import show
+from tfner.safeio.printable import show, show_names
 
 logger = logging.getLogger(__name__)
 HEADER_BYTES = 4096
@@ -58,8 +65,7 @@ def read_csv(path: Path, settings: ReadSettings, ledger: Ledger) -> Iterator[Doc
         return iter(())
     if layout.tag is None:
         expected = "expected a column of tags or entities, found none among"
-        names = ", ".join(map(repr, layout.names[:12]))
-        raise DataError(f"{path}: {expected} {names}; set tag_column")
+        raise DataError(f"{path}: {expected} {show_names(layout.names)}; set tag_column")
     if not layout.a_token_a_row:
         items = partial(iterate_records, path, settings, layout)
         return RecordReader(items, settings, ledger).documents()
@@ -258,8 +264,12 @@ def as_many_lines(document: Document) -> IsLast:
 def is_row_of(record: bytes, document: Document) -> bool:
     """Tell whether a row has the document's id and text."""
     text = record.decode("utf-8", "replace")
+    csv.field_size_limit(LARGEST_CELL)
     rows = csv.reader(io.StringIO(text, newline=""))
-    id, shown, *_ = *next(rows, ()), "", ""
+    try:
+        id, shown, *_ = *next(rows, ()), "", ""
+    except csv.Error:
+        return False
     expected = [document.id, document.text]
     return [id, shown] == [each.encode("utf-8", "replace").decode() for each in expected]
 

@@ -41,7 +41,7 @@ class HtmlWriter(FramedWriter):
 
     def recall(self, path: Path) -> None:
         """Find the types in the page of an earlier run, so that they keep their colours."""
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 for label in TYPE.findall(line):
                     self._colours.of(unescape(label))

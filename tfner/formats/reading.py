@@ -31,6 +31,7 @@ from tfner.safeio.sources import (
     RUN,
     Source,
     embedded_path,
+    exists,
     expand_source,
     recorded_split,
 )
@@ -171,7 +172,7 @@ def open_source(source: str, settings: ReadSettings, ledger: Ledger) -> Iterator
         got = "windows that are prepared for training"
         raise DataError(f"{source}: expected documents, got {got}; name what they were made of")
     path = embedded_path(source) if source.startswith("embedded:") else Path(source)
-    if not path.exists():
+    if not exists(path):
         raise DataError(f"{path}: no such file or folder")
     name = pick_format(path) if settings.format == "auto" else settings.format
     format = find_format(name)

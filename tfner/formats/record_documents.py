@@ -14,7 +14,7 @@ from tfner.exceptions import DataError
 from tfner.formats.alignment import align_words
 from tfner.formats.records import Mark, Record, other_fields, parse_record
 from tfner.formats.settings import ReadSettings
-from tfner.safeio.printable import show
+from tfner.safeio.printable import LONGEST_DETAIL, one_line, show
 from tfner.tagging.schemes import Scheme, Span, detect_scheme, read_spans, split_tag
 
 WHITE_SPACE = re.compile(r"\s+")
@@ -105,7 +105,8 @@ class RecordReader:
         if self._settings.strict:
             legal = f"legal {self._scheme} tags"
             expected = legal if reason == "repaired" else "spans that fit the text"
-            raise DataError(f"{where}: expected {expected}, got {detail}")
+            came = one_line(detail, LONGEST_DETAIL)
+            raise DataError(f"{where}: expected {expected}, got {came}")
         self._ledger.record(reason, where, detail)
 
 

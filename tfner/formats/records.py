@@ -11,6 +11,7 @@ from tfner.exceptions import DataError
 from tfner.formats.gliner import ENTITIES, WORDS, flatten_gliner, is_gliner
 from tfner.safeio.printable import show
 
+DONE_KEYS = ("annotations", "completions", "predictions")  # of a task of Label Studio
 TEXT_KEYS = ("text", "data", "content")
 ENTITY_KEYS = ("entities", "spans", "label", "labels")
 TAG_KEYS = ("tags", "ner_tags", "labels")
@@ -129,7 +130,8 @@ def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mappin
     The predictions of a task count where it has no list of annotations at all, as none does that is
     yet to be imported. Label Studio's own exports have one, be it empty.
     """
-    annotations = first_of(task, ("annotations", "completions", "predictions"), list) or []
+    check_lists(task, DONE_KEYS, where)
+    annotations = first_of(task, DONE_KEYS, list) or []
     objects = [item for item in annotations if isinstance(item, dict)]
     done = [item for item in objects if not item.get("was_cancelled")]
     if annotations and not done:
@@ -138,6 +140,8 @@ def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mappin
     for _ in done[1:]:
         detail = "annotation of the same task by another annotator"
         ledger.record("skipped_annotation", where, detail)
+    if done:
+        check_lists(done[0], ("result",), where)
     results = first_of(done[0], ("result",), list) if done else None
     entities = list(label_studio_entities(results or [], where, ledger))
     text = first_of(task["data"], TEXT_KEYS, str)
@@ -145,6 +149,18 @@ def flatten_task(task: Mapping[str, Json], where: str, ledger: Ledger) -> Mappin
         expected = "the text of a Label Studio task in data.text"
         raise DataError(f"{where}: expected {expected}, got {show_keys(task['data'])}")
     return {"id": task.get("id"), "meta": task.get("meta"), "text": text, "entities": entities}
+
+
+def check_lists(record: Mapping[str, Json], keys: Iterable[str], where: str) -> None:
+    """Refuse values that are there and no lists: what they hold would be lost.
+
+    Raises:
+        DataError: there is one.
+    """
+    for key in keys:
+        value = record.get(key)
+        if value is not None and not isinstance(value, list):
+            raise DataError(f"{where}: expected a list of {key}, got {show(value)}")
 
 
 def label_studio_entities(results: Iterable[Json], where: str, ledger: Ledger) -> Iterator[Json]:

@@ -80,6 +80,7 @@ class WrittenFile:
         elif head.startswith(found):
             self._cut_off()
         else:
+            self._close()
             expected = f"expected {show(head)} first, got {show(found)}"
             raise DataError(f"{self._path}: {expected}; {SAME_INPUT}")
 
@@ -121,6 +122,11 @@ class WrittenFile:
         self._file = None
 
 
+def resumable() -> dict[str, Callable[[Path], Earlier]]:
+    """Map the formats that an interrupted output can go on in to what opens the output."""
+    return {format.name: format.resume for format in all_formats() if format.resume}
+
+
 def open_earlier(output: str, name: str) -> Earlier:
     """Open the output of an earlier run, which need not exist.
 
@@ -131,10 +137,10 @@ def open_earlier(output: str, name: str) -> Earlier:
     if output == "-":
         got = "standard output, which cannot be read back"
         raise ConfigError(f"--resume: expected --output FILE, got {got}")
-    resumable = {format.name: format.resume for format in all_formats() if format.resume}
-    open_output = resumable.get(name)
+    formats = resumable()
+    open_output = formats.get(name)
     if open_output is None:
-        expected = ", ".join(resumable)
+        expected = ", ".join(formats)
         raise ConfigError(f"--resume: expected one of the formats {expected}, got {name!r}")
     return open_output(Path(output))
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from tfner.monitoring.events import log_event
 
@@ -61,8 +62,37 @@ class Meter:
         rate = f"{self.words / seconds:,.0f} words/s" if self.words else f"{per_second:,.0f}/s"
         if not self.total or not per_second:
             return rate
-        left = max(self.total - self.done, 0) / per_second
-        return f"{rate}, {timedelta(seconds=round(left))} left"
+        left = time_left(self.total - self.done, per_second)
+        return f"{rate}, {left}"
+
+
+def time_left(items: int, per_second: float) -> str:
+    """Format how long so many items will take, for example `0:01:02 left`.
+
+    >>> time_left(31, 0.5)
+    '0:01:02 left'
+    """
+    seconds = round(max(items, 0) / per_second) if per_second else 0
+    return f"{timedelta(seconds=seconds)} left"
+
+
+def one_line_bar(console: Console, *names: str) -> Progress:
+    """Make a bar with a title and counts, and behind it the fields of these names.
+
+    A task is one line, however narrow the terminal: the bar gives way first, then the ends of the
+    texts. It is gone at the end.
+    """
+    names_of_columns = ["{task.description}", *(f"{{task.fields[{name}]}}" for name in names)]
+    title, *fields = [TextColumn(name, table_column=unbroken()) for name in names_of_columns]
+    bar = BarColumn(bar_width=None, table_column=Column(ratio=1))
+    counts = MofNCompleteColumn(table_column=unbroken())
+    options: Any = {"console": console, "transient": True, "expand": True}
+    return Progress(title, bar, counts, *fields, **options)
+
+
+def unbroken() -> Column:
+    """Make a column whose text is cut rather than broken into lines."""
+    return Column(no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
@@ -71,9 +101,7 @@ def meter(console: Console, what: str, total: int | None = None) -> Iterator[Met
     if console.quiet or not console.is_terminal:
         yield Meter(what, total, PlainLines(console))
         return
-    name, speed = TextColumn("{task.description}"), TextColumn("{task.fields[speed]}")
-    columns = (name, BarColumn(), MofNCompleteColumn(), speed, TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with one_line_bar(console, "speed") as progress:
         task = progress.add_task(what, total=total, speed="")
 
         def update(meter: Meter) -> None:

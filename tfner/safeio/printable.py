@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+LONGEST_DETAIL = 200  # characters that a message shows of one thing
 REPLACEMENT = 0xFFFD
 CONTROL_PICTURES = 0x2400  # ␀ for NUL, ␛ for ESC
 SHOWN_AS: dict[int, int] = {
@@ -48,6 +50,17 @@ def show(value: Any, longest: int = 80) -> str:
     except RecursionError:
         return "…"
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def show_names(names: Sequence[str], most: int = 12) -> str:
+    """List names as Python writes them, each cut where it is long; beyond `most` they are counted.
+
+    >>> show_names(["Word", "POS", "Tag"], most=2)
+    "'Word', 'POS', … (1 more)"
+    """
+    shown = ", ".join(map(show, names[:most]))
+    more = len(names) - most
+    return shown if more <= 0 else f"{shown}, … ({more:,} more)"
 
 
 def first_line(error: Exception) -> str:

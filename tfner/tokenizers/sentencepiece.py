@@ -28,7 +28,8 @@ from tfner.tokenizers.sentencepiece_model import (
     is_sentencepiece,
     read_sentencepiece,
 )
-from tfner.tokenizers.text_ops import SENTENCEPIECE, load_text_op
+from tfner.tokenizers.text_libraries import SENTENCEPIECE
+from tfner.tokenizers.text_ops import load_text_op
 from tfner.tokenizers.unit_tokens import UnitFinder, UnitPieces
 
 MARK = "▁"  # says that a word begins

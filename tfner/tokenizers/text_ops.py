@@ -7,21 +7,12 @@ use for those.
 from __future__ import annotations
 
 import functools
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import tensorflow as tf
 
 from tfner.exceptions import ModelError
-
-FOLDER = Path("python", "ops")
-WORDPIECE = "FastWordpieceTokenizeWithOffsets"
-SENTENCEPIECE = "TFText>FastSentencepieceTokenize"
-LIBRARIES = {
-    WORDPIECE: "_fast_wordpiece_tokenizer.so",
-    SENTENCEPIECE: "_fast_sentencepiece_tokenizer.so",
-}
+from tfner.tokenizers.text_libraries import LIBRARIES, find_library
 
 
 def load_text_ops() -> None:
@@ -44,13 +35,7 @@ def load_text_op(op: str) -> ModuleType:
     Raises:
         ModelError: tensorflow_text is absent, or holds no library that this TensorFlow can load.
     """
-    spec = importlib.util.find_spec("tensorflow_text")
-    if spec is None or not spec.submodule_search_locations:
-        problem = "the tokenizer needs the package tensorflow-text, which is not installed"
-        raise ModelError(f"{problem}: pip install tensorflow-text")
-    folders = iter(spec.submodule_search_locations)
-    package = Path(next(folders))
-    path = package / FOLDER / LIBRARIES[op]
+    path = find_library(op)
     try:
         return tf.load_op_library(str(path))
     except (tf.errors.NotFoundError, RuntimeError) as error:

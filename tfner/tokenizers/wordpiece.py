@@ -23,7 +23,8 @@ from tfner.tokenizers import ragged_ops
 from tfner.tokenizers.pretokens import PreTokenizer, Pretokens
 from tfner.tokenizers.protocol import Tokens
 from tfner.tokenizers.ragged_ops import concat, index_in_row, indices_of, row_labels, row_lengths
-from tfner.tokenizers.text_ops import WORDPIECE, load_text_op
+from tfner.tokenizers.text_libraries import WORDPIECE
+from tfner.tokenizers.text_ops import load_text_op
 from tfner.tokenizers.token_rows import (
     Members,
     character_byte_ends,

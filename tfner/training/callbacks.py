@@ -10,18 +10,19 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras as keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ModelError
 from tfner.model.keras_internals import leave_logs_on_device
+from tfner.monitoring.progress import one_line_bar, time_left
 from tfner.monitoring.step_metrics import describe_metrics, is_due
 from tfner.safeio.whole_files import write_text_whole
 from tfner.training.state.checkpoints import Checkpoints
@@ -29,7 +30,8 @@ from tfner.training.state.storage import writing
 
 logger = logging.getLogger(__name__)
 DRAWN_EVERY = 0.1  # seconds
-TEXT_COLUMNS = ("{task.description}", "{task.fields[rate]}", "{task.fields[metrics]}")
+BAR_COLUMNS = 6  # of a terminal, at least
+GAP = "  "
 FORMS = {"loss": "loss {:.4f}", "entity_f1": "train F1 {:.3f}", "val_entity_f1": "dev F1 {:.4f}"}
 Score = Callable[[], EntityScores]
 Show = Callable[[EntityScores], None]
@@ -240,8 +242,9 @@ class MetricsLog(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """Show rate, time left, loss and F1: as a bar on a terminal, as lines where output is piped.
 
-    Lines come when `is_due` says, and after each epoch. They hold the metrics of StepMetrics if
-    that stands before this callback.
+    The bar is one line that is replaced, above it a line for each epoch that is over; neither is
+    wider than the terminal. Piped lines come when `is_due` says, and after each epoch. They hold
+    the metrics of StepMetrics if that stands before this callback.
     """
 
     def __init__(self, console: Console):
@@ -252,10 +255,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.console.is_terminal and not self.console.quiet:
-            title, rate, metrics = map(TextColumn, TEXT_COLUMNS)
-            counts = (BarColumn(), MofNCompleteColumn())
-            columns = (title, *counts, rate, TimeRemainingColumn(), metrics)
-            self.bar = Progress(*columns, console=self.console)
+            self.bar = one_line_bar(self.console, "rate", "metrics")
             self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -282,16 +282,29 @@ class ProgressBar(keras.callbacks.Callback):
 
     def _draw(self, bar: Progress, done: int, rate: float, logs: dict[str, Any] | None) -> None:
         now = time.monotonic()
-        if now - self._drawn >= DRAWN_EVERY:
-            self._drawn = now
-            metrics = describe_logs(logs)
-            bar.update(self.task, completed=done, rate=f"{rate:.1f} steps/s", metrics=metrics)
+        if now - self._drawn < DRAWN_EVERY:
+            return
+        self._drawn = now
+        steps = self.params["steps"]
+        speed = f"{rate:.1f} steps/s"
+        if steps:
+            left = time_left(steps - done, rate)
+            speed = f"{speed} {left}"
+        before = f"{self.title} {done}/{steps or '?'} {speed}"
+        gaps = len(("bar", "metrics"))
+        free = self.console.width - len(before) - BAR_COLUMNS - gaps
+        shown = reversed(describe_scores(logs))  # F1 first, which a narrow terminal has too
+        metrics = join_fitting(shown, free)
+        bar.update(self.task, completed=done, rate=speed, metrics=metrics)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        metrics = describe_logs(logs)
-        if self.bar:
-            self.bar.update(self.task, completed=self.params["steps"], metrics=metrics)
-        self.console.print(f"{self.title}  {metrics}")
+        if self.bar is None:
+            self.console.print(f"{self.title}  {describe_logs(logs)}")
+            return
+        self.bar.remove_task(self.task)
+        metrics = describe_metrics(logs or {}).split(GAP)
+        line = join_fitting([self.title, *describe_scores(logs), *metrics], self.console.width)
+        self.console.print(line)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.close()
@@ -310,7 +323,26 @@ def name_of_epoch(epoch: int) -> str:
 
 def describe_logs(logs: dict[str, Any] | None) -> str:
     """Format what a person watches: loss, training F1, dev F1, metrics of StepMetrics."""
+    shown = [*describe_scores(logs), describe_metrics(logs or {})]
+    return GAP.join(filter(None, shown))
+
+
+def describe_scores(logs: dict[str, Any] | None) -> list[str]:
+    """Format loss, training F1 and dev F1, those that are there."""
     logs = logs or {}
-    shown = [form.format(float(logs[name])) for name, form in FORMS.items() if name in logs]
-    shown.append(describe_metrics(logs))
-    return "  ".join(filter(None, shown))
+    return [form.format(float(logs[name])) for name, form in FORMS.items() if name in logs]
+
+
+def join_fitting(texts: Iterable[str], width: int) -> str:
+    """Join the first of the texts, as many as are at most so wide together.
+
+    >>> join_fitting(["loss 0.1", "F1 0.9", "lr 0.1"], 16)
+    'loss 0.1  F1 0.9'
+    """
+    line = ""
+    for text in texts:
+        longer = f"{line}{GAP}{text}" if line else text
+        if len(longer) > width:
+            break
+        line = longer
+    return line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -10,8 +11,9 @@ import tf_keras as keras
 from tfner.exceptions import Terminated
 from tfner.training.batches import TrainingBatches
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
-from tfner.training.state.termination import interruption
+from tfner.training.state.termination import announce_ctrl_c, interruption
 
+logger = logging.getLogger(__name__)
 DatasetFrom = Callable[[TrainingPosition], tf.data.Dataset]
 
 
@@ -57,6 +59,18 @@ def fit_until_stopped(
         DataError: prepared data are damaged.
         Terminated: the process has been asked to end.
     """
+    saving = f"finishing the step, then saving {resume.checkpoints.folder}"
+    with announce_ctrl_c(lambda: saving, lambda: f"ended at once; {describe_saved(resume)}"):
+        return fit_and_save(dataset_from, together, resume, batches)
+
+
+def fit_and_save(
+    dataset_from: DatasetFrom,
+    together: OneTraining,
+    resume: ResumeCheckpoint,
+    batches: TrainingBatches,
+) -> bool:
+    """Do what `fit_until_stopped` does."""
     together.begin()
     interrupted = False
     try:
@@ -65,6 +79,7 @@ def fit_until_stopped(
         stopped = interruption(error)
         if isinstance(stopped, KeyboardInterrupt):
             resume.save_interrupted()
+            logger.info("%s", describe_saved(resume))
             interrupted = True
         elif stopped is not None:
             raise Terminated(save_terminated(stopped, resume)) from None
@@ -82,9 +97,17 @@ def save_terminated(stopped: BaseException, resume: ResumeCheckpoint) -> str:
     A step that failed because another process was told earlier may have changed some weights.
     """
     step_failed = isinstance(stopped.__context__, tf.errors.OpError)
-    position = resume.saved if step_failed else resume.save_interrupted()
-    mine = resume.checkpoints.mine
-    saved = f"saved at {position}" if mine else "only the first process saves"
+    if not step_failed:
+        resume.save_interrupted()
+    return describe_saved(resume)
+
+
+def describe_saved(resume: ResumeCheckpoint) -> str:
+    """Say which checkpoint is on disk, from which the same command goes on."""
+    saved = "only the first process saves"
+    if resume.checkpoints.mine:
+        at_begin = resume.saved == TrainingPosition()
+        saved = "nothing is saved yet" if at_begin else f"saved at {resume.saved}"
     return f"{resume.checkpoints.folder}: {saved}; the same command goes on from there"
 
 

@@ -33,6 +33,7 @@ from tfner.safeio.whole_files import written_whole
 from tfner.tagging.schemes import LabelSet
 from tfner.training import shard_worker
 from tfner.training.shard_worker import Task
+from tfner.training.state.termination import announce_ctrl_c
 
 SHARDS = 16
 DOCUMENTS_AT_ONCE = 2048  # cutting windows costs as much for one document as for many
@@ -72,8 +73,11 @@ def prepare_shards(
     task = Task(folder, shards, checkpoint, labels, settings.encoding_options(), load)
     processes = min(workers or available_cores(), shards)
     show = partial(track, console=console, what="encoding", total=total)
+    stopping = f"deleting what is written in {folder}"
+    ended = f"ended at once; {folder} is not complete, and the same command begins anew"
+    announced = announce_ctrl_c(lambda: stopping, lambda: ended)
     try:
-        with Processes(task, processes) as pool:
+        with announced, Processes(task, processes) as pool:
             manifest = write_shards(settings, task, pool, show)
         manifest.write(folder)
     except OSError as error:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.evaluation.evaluate import evaluate_documents
+from tfner.evaluation.learning_curve import read_curve
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, Terminated
@@ -31,7 +32,7 @@ from tfner.training.run_inputs import RunInputs, load_run_inputs, timed
 from tfner.training.state.lock import locked
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.state.storage import refusal
-from tfner.training.state.termination import interruption
+from tfner.training.state.termination import announce_ctrl_c, interruption
 from tfner.training.teaching import teach
 
 State = Literal["finished", "interrupted", "finished before"]
@@ -72,8 +73,11 @@ def train(
     folder = RunFolder(settings.run_dir)
     if not overwrite:
         settings = folder.keep_former_defaults(settings)
+    goes_on = f"{folder.path}: the same command goes on"
+    stopping, ended = f"stopping; {goes_on}", f"ended at once; {goes_on}"
+    announcing = announce_ctrl_c(lambda: stopping, lambda: ended)
     try:
-        with locked(folder.path) if devices.chief else nullcontext():
+        with announcing, locked(folder.path) if devices.chief else nullcontext():
             work = needs_work(folder, settings, overwrite) if devices.chief else False
             if not devices.broadcast_from_chief(np.array(work, np.int32)):
                 return Outcome(folder, "finished before")
@@ -86,7 +90,7 @@ def train(
     except BaseException as error:
         stopped = interruption(error)
         if isinstance(stopped, Terminated):
-            raise Terminated(str(stopped) or f"{folder.path}: the same command goes on") from None
+            raise Terminated(str(stopped) or goes_on) from None
         if stopped is not None:
             raise stopped from None
         if isinstance(error, OSError | tf.errors.OpError):
@@ -223,4 +227,5 @@ def describe_run(inputs: RunInputs) -> dict[str, Any]:
     """Collect what every report of a run holds besides scores."""
     data = {"name": inputs.settings.name, "dropped": inputs.splits.dropped()}
     taught = {"taught": inputs.taught, "began_from": inputs.began_from()}
+    taught["curve"] = read_curve(inputs.folder.metrics)
     return {**data, **taught, "seconds": inputs.seconds, "versions": versions()}

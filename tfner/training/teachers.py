@@ -23,8 +23,9 @@ from tfner.exceptions import ConfigError, DataError, ModelError
 from tfner.safeio.printable import show
 from tfner.safeio.whole_files import read_arrays, write_arrays
 from tfner.serving.export.signatures import Signatures
+from tfner.serving.runtime.graph_functions import load_graph
 from tfner.serving.runtime.recognizer import padded_words
-from tfner.serving.runtime.saved_model import find_version, load_model
+from tfner.serving.runtime.saved_model import check_version, find_version
 from tfner.tagging.schemes import LabelSet
 from tfner.training.environment import describe_folder
 from tfner.training.restore import restore_tagger
@@ -104,7 +105,8 @@ def open_teacher(path: str, setting: str = "training.teachers: ") -> Teacher:
         content = folder.best
     else:
         content = find_version(folder.path)
-        owner, card = load_model(content)
+        card, _ = check_version(content)
+        owner = load_graph(content)
         labels = labels_of_card(content, card)
     ask = getattr(owner, "word_probabilities", None)
     if ask is None:

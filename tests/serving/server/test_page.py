@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 import server_fakes as fakes
+from browsers import headless
 
 from tfner.serving.server.limits import Limits
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MIXED = "😀 Anna met 👩🏽‍🚀 Bo.\nאנה met Clara 🎉"
 EVIL = (
     "<script>document.title='Owned'</script> Evil "
@@ -59,16 +57,8 @@ EVERY_HUE = """
 @pytest.fixture(scope="module")
 def browser():
     """Headless Chromium, the machine's own."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install 'tfner[browser]'"
-    )
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: looked for {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with headless() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from rich.text import Text
 from tfner.documents import Entity
 from tfner.evaluation.changes import Change, Changes
 from tfner.evaluation.comparison import LEVEL, Comparison, F1Difference
+from tfner.evaluation.learning_curve import LearningCurve
 from tfner.evaluation.report.page import percent, render_comparison, signed
 from tfner.evaluation.report.report import write_report
 from tfner.safeio.printable import one_line, printable
@@ -33,6 +34,7 @@ class ComparisonReport:
         comparison: the scores and what the draws say of their difference.
         changes: the documents in which other entities were found.
         a, b: the names of the systems.
+        curve_a, curve_b: how their trainings went, of run folders.
         data: the name of the documents, "" where it is the systems' own files.
         dropped: `Ledger.counts` of what was read, by its name.
         seconds: wall time of each step.
@@ -42,6 +44,8 @@ class ComparisonReport:
     changes: Changes
     a: str
     b: str
+    curve_a: LearningCurve | None = None
+    curve_b: LearningCurve | None = None
     data: str = ""
     dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -52,6 +56,9 @@ class ComparisonReport:
         values = comparison.to_dict()
         values["a"] = {"name": self.a, "entity": comparison.scores_a.to_dict()}
         values["b"] = {"name": self.b, "entity": comparison.scores_b.to_dict()}
+        for name, curve in (("a", self.curve_a), ("b", self.curve_b)):
+            if curve:
+                values[name]["curve"] = curve.to_dict()
         values["changes"] = self.changes.to_dict()
         values["data"] = self.data
         values["dropped"] = {name: dict(counts) for name, counts in self.dropped.items()}
@@ -65,7 +72,7 @@ class ComparisonReport:
         write_report(Path(path), f"{content}\n")
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the page: one file, nothing from outside, no script."""
+        """Write the page: one file, nothing from outside, a script that filters the changes."""
         page = render_comparison(self.to_dict())
         write_report(Path(path), page)
 

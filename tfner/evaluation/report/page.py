@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, Template
+from markupsafe import Markup
 
+from tfner.evaluation.report.curves import plot_curves
 from tfner.evaluation.report.examples import cut_short, marked_pieces, marked_spans
 from tfner.safeio.pages import make_environment
+from tfner.safeio.printable import printable
 
 MEANINGS = {
     "missed": "a gold entity without a prediction of its own",
@@ -34,7 +40,7 @@ MEANINGS = {
 FOLDER = Path(__file__).parent
 OPTIONAL = (
     *("name", "split", "documents", "units", "errors", "f1_interval"),
-    *("partial_matches", "reliability", "calibration"),
+    *("partial_matches", "reliability", "calibration", "curve"),
 )
 MODE_MEANINGS = {
     "strict": "the same span and label",
@@ -59,7 +65,10 @@ def render(report: Mapping[str, Any]) -> str:
     reasons = sorted(set().union(*report["data_by_split"].values()))
     values = {"report": report, "types": types, "reasons": reasons, "meanings": MEANINGS}
     values["diagrams"] = list(diagrams(report))
+    values["curves"] = plot_curves({"b": report["curve"]}) if report["curve"] else []
+    values |= filter_script()
     values["modes"] = MODE_MEANINGS
+    values["examples"] = {}
     if errors := report["errors"]:
         values["confusion_types"] = confusion_types(errors)
         examples = errors["examples"].items()
@@ -71,12 +80,38 @@ def render_comparison(report: Mapping[str, Any]) -> str:
     """Make the page for a comparison in its JSON form."""
     types = sorted(report["f1"]["types"].items(), key=by_support)
     values = {"report": report, "types": types, "directions": DIRECTION_MEANINGS}
+    curves = {name: report[name].get("curve") for name in ("a", "b")}
+    values["curves"] = plot_curves({name: curve for name, curve in curves.items() if curve})
+    listed = report["changes"]["listed"]
+    directions = {change["direction"] for change in listed}
+    values["directions_listed"] = [each for each in DIRECTION_MEANINGS if each in directions]
+    entities = [entity for each in listed for entity in each["gold"] + each["a"] + each["b"]]
+    values["types_listed"] = sorted({entity["label"] for entity in entities})
+    values |= filter_script()
     return load_template("comparison.html").render(values)
 
 
 def render_corpus(report: Mapping[str, Any]) -> str:
     """Make the page for what `inspect` found in a corpus."""
     return load_template("corpus.html").render({"report": report})
+
+
+@cache
+def filter_script() -> dict[str, str]:
+    """Read the one script of pages, with the hash by which their policy lets it run."""
+    text = (FOLDER / "filter.js").read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).digest()
+    return {"script": Markup(text), "script_hash": f"sha256-{b64encode(digest).decode()}"}
+
+
+def types_of(entities: Iterable[Mapping[str, Any] | None]) -> str:
+    """List the types of entities as JSON, as the page shows them; None is no entity.
+
+    >>> types_of([{"label": "PER"}, None, {"label": "LOC"}, {"label": "PER"}])
+    '["LOC", "PER"]'
+    """
+    labels = {printable(entity["label"]) for entity in entities if entity}
+    return json.dumps(sorted(labels), ensure_ascii=False)
 
 
 def by_support(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
@@ -140,6 +175,7 @@ FILTERS = {
     "signed": signed,
     "share": "--v:{:.4f}".format,  # the style sheet draws bars and shades from it
     "thousands": "{:,}".format,
+    "types_of": types_of,
     "words": lambda name: name.replace("_", " "),
 }
 

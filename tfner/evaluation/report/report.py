@@ -17,6 +17,7 @@ from rich.text import Text
 from tfner.evaluation.calibration import CalibrationFit
 from tfner.evaluation.errors import ErrorAnalysis
 from tfner.evaluation.intervals import Interval
+from tfner.evaluation.learning_curve import LearningCurve
 from tfner.evaluation.partial_matches import PartialMatches
 from tfner.evaluation.reliability import Reliability
 from tfner.evaluation.report.page import percent, render
@@ -49,6 +50,7 @@ class Report:
         reliability: of the scores of predicted entities.
         calibration: what the scores of the run's model are calibrated with, fitted on dev.
         partial_matches: what the same predictions score where borders or types count less.
+        curve: how the training of the run went.
     """
 
     scores: EntityScores
@@ -68,6 +70,7 @@ class Report:
     reliability: Reliability | None = None
     calibration: CalibrationFit | None = None
     partial_matches: PartialMatches | None = None
+    curve: LearningCurve | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `report.json` holds; `data` sums `dropped` over the splits.
@@ -87,7 +90,7 @@ class Report:
             values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
         values["f1_interval"] = self.interval.to_dict() if self.interval else None
-        for key in ("partial_matches", "reliability", "calibration"):
+        for key in ("partial_matches", "reliability", "calibration", "curve"):
             value = getattr(self, key)
             values[key] = value.to_dict() if value else None
         filled = {key for key, value in values.items() if value not in (None, "", {})}
@@ -106,7 +109,7 @@ class Report:
         write_report(Path(path), content + "\n")
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the page: one file, nothing from outside, no script."""
+        """Write the page: one file, nothing from outside, a script that filters the errors."""
         write_report(Path(path), render(self.to_dict()))
 
     def print_table(self, console: Console) -> None:

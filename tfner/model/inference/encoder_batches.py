@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tfner.data.windows import pad_rows
+from tfner.model.inference.parallel import PARALLEL_PASSES
 from tfner.model.inference.row_sizes import count_pieces, width_of
 
 # ids int32 [N, T], lengths int32 [N] -> [N, T, K]
@@ -14,9 +15,6 @@ Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # The start of a batch -> its end, and what it gives.
 Run = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-# Passes of the encoder that are under way at once: one fills the processors that an operation of
-# the other leaves idle. Memory is that of two.
-PARALLEL_PASSES = 2
 MIN_PIECES = 512  # below these the fixed cost of a pass is more than that of padding
 WIDTH_STEP = 8  # between the widths where none are given: little padding
 

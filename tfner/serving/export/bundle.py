@@ -15,8 +15,8 @@ from tfner.serving.export.model_card import model_card
 from tfner.serving.export.signatures import Signatures
 from tfner.serving.export.versions import add_version
 from tfner.serving.export.warm_up import replay, warm_up_requests, write_warm_up
+from tfner.serving.runtime.graph_functions import GraphFunctions
 from tfner.serving.runtime.recognizer import Recognizer
-from tfner.serving.runtime.saved_model import GraphFunctions
 from tfner.serving.schema import SIGNATURES
 
 CARD_FORMAT = 1

@@ -6,21 +6,21 @@ operations that compute and do nothing else: those of `allowed_ops`.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
-import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tfner.exceptions import ModelError
 from tfner.safeio.bounded import read_at_most
 from tfner.safeio.printable import first_line, one_line, show
 from tfner.safeio.sources import check_inside
 from tfner.serving.export.allowed_ops import FUNCTION_OPS, GRAPH_OPS, RESTORE_OPS, SAVE_OPS
+from tfner.serving.export.tensorflow_messages import SavedModel
+from tfner.serving.export.variables_index import DamagedIndexError, read_variables
 
 GRAPH = "saved_model.pb"
 SERVE = "serve"  # the tag of the graph that servers run
@@ -49,27 +49,25 @@ def check_variables(folder: Path) -> None:
         ModelError: the index is damaged, or claims more than is there.
     """
     prefix = folder / VARIABLES
+    index = prefix.with_suffix(".index")
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        dtypes = reader.get_variable_to_dtype_map()
-        shapes = reader.get_variable_to_shape_map()
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        variables = read_variables(index)
+    except (OSError, DamagedIndexError) as error:
         damage = f"damaged, or no index of variables: {first_line(error)}"
-        raise ModelError(f"{prefix}.index: {damage}") from None
-    claimed = 0
-    for name, shape in shapes.items():
-        if dtypes[name] != tf.string:
-            count = math.prod(shape)
-            claimed += count * dtypes[name].size
+        raise ModelError(f"{index}: {damage}") from None
+    claimed = sum(variable.size for variable in variables.values())
     files = prefix.parent.glob(f"{prefix.name}.data-*")
     there = sum(path.stat().st_size for path in files)
     if claimed > there:
         expected = f"expected variables of at most the {there:,} bytes that are there"
-        raise ModelError(f"{prefix}.index: {expected}, got sizes for {claimed:,}")
+        raise ModelError(f"{index}: {expected}, got sizes for {claimed:,}")
 
 
-def check_graph(folder: Path) -> None:
+def check_graph(folder: Path) -> frozenset[str]:
     """Check that a version's graph and every function in it hold allowed operations alone.
+
+    Returns:
+        The names of the operations that they hold.
 
     Raises:
         ModelError: the graph cannot be read, or holds another operation.
@@ -80,13 +78,22 @@ def check_graph(folder: Path) -> None:
         raise ModelError(f"{path}: expected a graph with the tag {SERVE}, found none")
     for graph in graphs:
         check_meta_graph(path, graph)
+    return frozenset(chain.from_iterable(map(ops_of, graphs)))
+
+
+def ops_of(graph: Any) -> Iterator[str]:
+    """Name the operations of a graph and its functions."""
+    definition = graph.graph_def
+    for nodes in [definition.node, *(each.node_def for each in definition.library.function)]:
+        for node in nodes:
+            yield node.op
 
 
 def read_graphs(path: Path) -> Iterable[Any]:
     """Read the MetaGraphDefs of a SavedModel."""
     try:
         content = read_at_most(path, LARGEST_GRAPH)
-        saved_model = saved_model_pb2.SavedModel.FromString(content)
+        saved_model = SavedModel.FromString(content)
         return saved_model.meta_graphs
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -48,9 +48,6 @@ def mark(
         raise MissingExtraError("ray", "ray", "tfner.serving.ray")
     from ray.data import ActorPoolStrategy
 
-    from tfner.quiet_tensorflow import load_tensorflow_once
-
-    load_tensorflow_once()
     from tfner.serving.ray.actor import Columns, MarkBatch
     from tfner.serving.runtime.one_version import resolve_version
 

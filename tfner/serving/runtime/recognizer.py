@@ -44,6 +44,7 @@ class Recognizer:
         card: what the model is: labels, encoder, versions, scores (see `tfner.json` of an export).
         at_once: questions that are under way together where there are many documents; above 1 they
             are asked in threads.
+        close: frees the model; no one can be asked after it.
 
     Attributes:
         context: `document`: sentences with one `group` are read together; `none`: each alone. As in
@@ -53,7 +54,12 @@ class Recognizer:
     """
 
     def __init__(
-        self, ask_texts: AskTexts, ask_words: AskWords, card: dict[str, Any], at_once: int = 1
+        self,
+        ask_texts: AskTexts,
+        ask_words: AskWords,
+        card: dict[str, Any],
+        at_once: int = 1,
+        close: Callable[[], None] | None = None,
     ):
         self._ask_texts = ask_texts
         self._ask_words = ask_words
@@ -62,6 +68,21 @@ class Recognizer:
         self.entities_cut = 0
         self._at_once = at_once
         self.origin: Origin | None = None
+        self._close = close
+
+    def __enter__(self) -> Recognizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the memory of a model that runs over the C API, once no thread asks it any more.
+
+        Whoever asks it later gets an error. Models that are asked otherwise stay as they are.
+        """
+        if self._close is not None:
+            self._close()
 
     def __repr__(self) -> str:
         described = describe(self)

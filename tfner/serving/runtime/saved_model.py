@@ -2,92 +2,125 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from tfner.corpus.context import CONTEXTS
 from tfner.exceptions import ModelError
+from tfner.quiet_tensorflow import load_tensorflow_once
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import first_line, show
 from tfner.serving.export.graph_guard import check_files, check_graph, check_variables
 from tfner.serving.export.layout import CARD
 from tfner.serving.export.version_numbers import complete_versions
+from tfner.serving.runtime.choice import Runtime, Threads, check_runtime, why_tensorflow
 from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer
-from tfner.serving.schema import TEXTS, WORDS, Outputs
-from tfner.tokenizers.text_ops import load_text_ops
+from tfner.serving.schema import TEXTS, WORDS
+
+logger = logging.getLogger(__name__)
 
 # While one question is cut into pieces or its answer read, the encoder works on the other.
 AT_ONCE = 2
-Function = Callable[..., dict[str, tf.Tensor]]
+Card = dict[str, Any]
 
 
-def load_recognizer(path: str | os.PathLike[str]) -> Recognizer:
+def load_recognizer(
+    path: str | os.PathLike[str], runtime: Runtime = "auto", threads: Threads | None = None
+) -> Recognizer:
     """Load an export, newest version or the one named.
+
+    Args:
+        runtime: `c` runs it over TensorFlow's C API, `tensorflow` in TensorFlow's Python; `auto`
+            takes the first where nothing of TensorFlow is imported yet and nothing else is against
+            it, and the second if that fails.
+        threads: of TensorFlow. Those in one operation are of the process: the first model decides.
 
     Raises:
         ModelError: there is no SavedModel of tfner's.
+        ConfigError: there is no such runtime.
     """
+    check_runtime(runtime)
     folder = find_version(Path(path))
-    model, card = load_model(folder)
-    missing = {TEXTS, WORDS} - set(model.signatures)
+    card, ops = check_version(folder)
+    recognizer = None
+    if runtime == "c" or (runtime == "auto" and why_tensorflow() is None):
+        recognizer = open_over_c_api(folder, card, ops, runtime, threads or Threads())
+    if recognizer is None:
+        recognizer = open_in_tensorflow(folder, card, threads or Threads())
+    options = {"runtime": runtime, "threads": threads}
+    return from_origin(recognizer, load_recognizer, str(folder.absolute()), **options)
+
+
+def check_version(folder: Path) -> tuple[Card, frozenset[str]]:
+    """Check the files of a version before any of it runs.
+
+    Returns:
+        Its card, and the names of the operations that its graph holds.
+
+    Raises:
+        ModelError: it is not what it should be.
+    """
+    check_files(folder)
+    card = read_card(folder)
+    ops = check_graph(folder)
+    check_variables(folder)
+    return card, ops
+
+
+def open_over_c_api(
+    folder: Path, card: Card, ops: frozenset[str], runtime: Runtime, threads: Threads
+) -> Recognizer | None:
+    """Open a version over the C API; where that fails and it need not be that, give None.
+
+    Raises:
+        ModelError: it fails, and `runtime` is `c`; or it is no export of tfner's.
+    """
+    from tfner.serving.runtime.c_api.open import OPENING_ERRORS, open_session
+
+    try:
+        session = open_session(folder, ops, threads)
+    except OPENING_ERRORS as error:
+        fault = first_line(error)
+        if runtime == "c":
+            what = f"cannot be loaded over TensorFlow's C API: {fault}"
+            raise ModelError(f"{folder}: {what}") from None
+        logger.warning("%s: not run over the C API, but in TensorFlow: %s", folder, fault)
+        return None
+    check_signatures(folder, session.signatures)
+    return session.recognizer(card, AT_ONCE)
+
+
+def open_in_tensorflow(folder: Path, card: Card, threads: Threads) -> Recognizer:
+    """Open a version in TensorFlow's Python, which is imported here at the latest.
+
+    Raises:
+        ModelError: it is no export of tfner's.
+    """
+    load_tensorflow_once()
+    from tfner.serving.runtime.graph_functions import GraphFunctions, load_graph, set_threads
+
+    set_threads(threads)
+    model = load_graph(folder)
+    check_signatures(folder, model.signatures)
+    functions = GraphFunctions(model, model.signatures[TEXTS], model.signatures[WORDS])
+    return functions.recognizer(card)
+
+
+def check_signatures(folder: Path, there: Iterable[str]) -> None:
+    """Check that a model has the signatures that are asked.
+
+    Raises:
+        ModelError: one is missing.
+    """
+    missing = {TEXTS, WORDS}.difference(there)
     if missing:
         names = ", ".join(sorted(missing))
         came = f"got one without the signatures {names}"
         raise ModelError(f"{folder}: expected a SavedModel of tfner, {came}")
-    texts, words = model.signatures[TEXTS], model.signatures[WORDS]
-    recognizer = GraphFunctions(model, texts, words).recognizer(card)
-    return from_origin(recognizer, load_recognizer, str(folder.absolute()))
-
-
-def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Load a version's SavedModel and its card, when both are what they should be.
-
-    Raises:
-        ModelError: there is no SavedModel of tfner's.
-    """
-    check_files(folder)
-    card = read_card(folder)
-    check_graph(folder)
-    check_variables(folder)
-    load_text_ops()
-    try:
-        return tf.saved_model.load(str(folder)), card
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        what = f"cannot be loaded as a SavedModel of tfner: {first_line(error)}"
-        raise ModelError(f"{folder}: {what}") from None
-
-
-class GraphFunctions:
-    """Hold the signatures of a model in this process, as a recognizer asks them."""
-
-    def __init__(self, owner: Any, text: Function, words: Function):
-        self.owner = owner  # functions hold the object they belong to only weakly
-        self.text = text
-        self.words = words
-
-    def ask_texts(self, texts: list[bytes]) -> Outputs:
-        """Answer B texts."""
-        question = tf.constant(texts, tf.string)
-        return as_numpy(self.text(text=question))
-
-    def ask_words(self, rows: list[list[bytes]]) -> Outputs:
-        """Answer [B, W] words; the shape is given, since no list says how wide no rows are."""
-        width = len(rows[0]) if rows else 0
-        question = tf.constant(rows, tf.string, [len(rows), width])
-        return as_numpy(self.words(words=question))
-
-    def recognizer(self, card: dict[str, Any]) -> Recognizer:
-        """Make the recognizer that asks these functions."""
-        return Recognizer(self.ask_texts, self.ask_words, card, AT_ONCE)
-
-
-def as_numpy(answer: dict[str, tf.Tensor]) -> Outputs:
-    return {name: value.numpy() for name, value in answer.items()}
 
 
 def find_version(path: Path) -> Path:

@@ -6,21 +6,17 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tfner.serving.runtime.threads import CHOSEN, PASSES_AT_ONCE
+
 if TYPE_CHECKING:
     from tfner.serving.runtime.recognizer import Recognizer
 
 MODELS_IN_PROCESS = 2
-# As in `threads`, which imports TensorFlow: up to so many processors a pass of the encoder on each
-# is faster than all of them on one.
-PASSES_AT_ONCE = 4
 
 
 @lru_cache(maxsize=MODELS_IN_PROCESS)
 def open_model(folder: str) -> Recognizer:
     """Load a model, once for all batches that this process is given."""
-    from tfner.quiet_tensorflow import load_tensorflow_once
-
-    load_tensorflow_once()
     from tfner.serving.runtime.saved_model import load_recognizer
 
     return load_recognizer(folder)
@@ -32,5 +28,5 @@ def limit_threads(processors: int) -> None:
     It reads them when it starts. What the environment says stays.
     """
     within = processors if processors > PASSES_AT_ONCE else 1
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(processors))
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(within))
+    for name, count in zip(CHOSEN, (within, processors), strict=True):
+        os.environ.setdefault(name, str(count))

@@ -35,6 +35,9 @@ from tfner.serving.server.service import Service
 
 logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DRAINING = (
+    "interrupted: requests under way get {:g} s, new ones are refused; Ctrl-C again ends at once"
+)
 BACKLOG = 1024  # connections that may wait to be accepted
 # Seconds; by Python's 0.005 the event loop and the model's threads wait long for each other.
 SWITCH_INTERVAL = 0.0005
@@ -84,6 +87,7 @@ def run_server(settings: ServerSettings, ready: Ready, load: Load = load_servabl
 async def serve(settings: ServerSettings, ready: Ready, load: Load = load_servable) -> None:
     """Do what `run_server` does, in a running event loop of the main thread."""
     models = open_models(settings, load)
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     service = Service(models, settings.limits, settings.batching)
     with rest_socket(settings) as listener:
         rpc, rpc_port = grpc_server(settings, service)
@@ -98,13 +102,14 @@ async def serve(settings: ServerSettings, ready: Ready, load: Load = load_servab
             running = asyncio.create_task(rest.serve([listener]))
             polling = asyncio.create_task(poll_for_versions(models, settings.poll_seconds))
             ready(addresses)
-            await wait_for_signal(running)
+            await wait_for_signal(running, settings.drain_seconds)
             polling.cancel()
             rest.should_exit = True
             await asyncio.gather(running, rpc.stop(settings.drain_seconds))
         finally:
             await rpc.stop(None)
             service.close()
+            signal.signal(signal.SIGINT, on_ctrl_c)
 
 
 class RestServer(uvicorn.Server):
@@ -119,7 +124,7 @@ class RestServer(uvicorn.Server):
         yield
 
 
-async def wait_for_signal(running: asyncio.Task) -> None:
+async def wait_for_signal(running: asyncio.Task, drain_seconds: float) -> None:
     """Wait until SIGTERM or SIGINT, or until `running` ends by itself.
 
     A second signal is not caught, so it ends the process at once.
@@ -127,14 +132,17 @@ async def wait_for_signal(running: asyncio.Task) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
-        """End the wait, and leave further signals to Python."""
+    def stop(which: signal.Signals) -> None:
+        """End the wait, and leave further signals to the operating system."""
         stopped.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        if which == signal.SIGINT:
+            print(DRAINING.format(drain_seconds), file=sys.stderr, flush=True)
 
     for number in SIGNALS:
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait([waiting, running], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

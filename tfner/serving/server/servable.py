@@ -17,6 +17,7 @@ from tfner.exceptions import ModelError
 from tfner.safeio.bounded import read_at_most
 from tfner.serving.export.graph_guard import GRAPH, LARGEST_GRAPH, SERVE, check_files
 from tfner.serving.export.layout import WARM_UP
+from tfner.serving.runtime.graph_errors import node_message
 from tfner.serving.server.model_versions import Servable
 from tfner.serving.server.proto_tensors import read_inputs, type_name
 from tfner.serving.server.request_error import Code, RequestError
@@ -80,15 +81,6 @@ class Runner:
         except tf.errors.OpError as error:
             code = CODES.get(error.error_code, "INTERNAL")
             raise RequestError(code, node_message(error.message or str(error))) from None
-
-
-def node_message(message: str) -> str:
-    """Cut an error of a graph to what a node of it said.
-
-    Where the graph was defined stands before it, which node it was behind it.
-    """
-    before_node = message.partition("\n\t [[{{")[0]
-    return before_node.rpartition("<stack traces unavailable>\n")[2].strip()
 
 
 def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:

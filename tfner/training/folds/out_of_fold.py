@@ -23,6 +23,7 @@ from tfner.formats.document_records import document_record
 from tfner.formats.jsonl import entity_record, iterate_lines
 from tfner.formats.record_documents import RecordReader
 from tfner.formats.settings import ReadSettings
+from tfner.safeio.printable import LONGEST_DETAIL, one_line
 from tfner.safeio.whole_files import written_whole
 
 PREDICTIONS = "predictions.jsonl"
@@ -78,12 +79,14 @@ def read_predictions(path: Path) -> Iterator[OutOfFold]:
         DataError: the file is not there, or a line is something else.
     """
     for item in iterate_lines(path, READING):
-        (document,) = RecordReader(lambda item=item: [item], READING, Ledger()).documents()
+        documents = RecordReader(lambda item=item: [item], READING, Ledger()).documents()
         try:
+            (document,) = documents
             yield parse_prediction(document, item.value)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             expected = "expected an out-of-fold prediction"
-            raise DataError(f"{item.where}: {expected}, got {error}") from None
+            came = one_line(str(error), LONGEST_DETAIL)
+            raise DataError(f"{item.where}: {expected}, got {came}") from None
 
 
 def parse_prediction(document: Document, record: dict[str, Any]) -> OutOfFold:

@@ -5,83 +5,30 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from tfner.evaluation.report.axes import (
+    FLOOR,
+    LEFT,
+    RIGHT,
+    SMALL,
+    TICKS,
+    TOP,
+    WIDTH,
+    Line,
+    Plot,
+    Point,
+    Position,
+    Tick,
+    between,
+    linear,
+)
 from tfner.training.search.progress import describe_result, describe_settings, percent, plain
 from tfner.training.search.records import TrialRecord, best_of, ranked
 
-WIDTH, HEIGHT = 640.0, 240.0  # of a drawing, in its own units
-SMALL = 360.0  # width where two stand side by side
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 30.0  # margins, which hold the labels of the axes
-TICKS = 4
 MOST_NAMES = 8  # of a setting's values below one axis
 OUTLIER = 3.0  # finished trials so many times farther below the median than the best is above it
-FLOOR = HEIGHT - BOTTOM
 POINT = 0.01  # of F1: the least that an axis shows
-Position = Callable[[float], float]
-
-
-@dataclass(frozen=True)
-class Point:
-    """Hold a trial in a plot.
-
-    Attributes:
-        x, y: in units of the drawing; y grows downwards.
-        kind: its state, or `best` or `base`.
-        title: what is shown where the pointer rests on it.
-    """
-
-    x: float
-    y: float
-    kind: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """Hold a label of an axis, and its position along it."""
-
-    position: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Hold what a drawing of `width` by HEIGHT shows."""
-
-    name: str
-    points: list[Point]
-    x_ticks: list[Tick]
-    y_ticks: list[Tick]
-    width: float
-    line: list[tuple[float, float]] = field(default_factory=list)  # corners of a stepped line
-    height: float = HEIGHT
-    left: float = LEFT
-    bottom: float = FLOOR
-
-    @property
-    def right(self) -> float:
-        """Find where the axes end."""
-        return self.width - RIGHT
-
-
-def linear(low: float, high: float, begin: float, end: float) -> Position:
-    """Map numbers between two to positions between two; what lies outside goes to the border.
-
-    >>> linear(0.0, 10.0, 100.0, 200.0)(2.5)
-    125.0
-    """
-
-    def position(value: float) -> float:
-        share = 0.5
-        if high > low:
-            share = (value - low) / (high - low)
-        share = max(share, 0.0)
-        share = min(share, 1.0)
-        return begin + share * (end - begin)
-
-    return position
 
 
 def f1_axis(records: Sequence[TrialRecord]) -> tuple[Position, list[Tick]]:
@@ -105,17 +52,6 @@ def f1_axis(records: Sequence[TrialRecord]) -> tuple[Position, list[Tick]]:
     return position, ticks
 
 
-def between(low: float, high: float) -> list[float]:
-    """List numbers at equal distances from one to another, both included.
-
-    >>> between(0.0, 8.0)
-    [0.0, 2.0, 4.0, 6.0, 8.0]
-    """
-    step = (high - low) / TICKS
-    numbers = [low + number * step for number in range(TICKS)]
-    return [*numbers, high]
-
-
 def plot_trials(records: Sequence[TrialRecord]) -> Plot:
     """Lay out the trials in their order, and the best until each."""
     y_position, y_ticks = f1_axis(records)
@@ -132,8 +68,8 @@ def plot_trials(records: Sequence[TrialRecord]) -> Plot:
     for number, f1 in best_until(records):
         x = x_position(number)
         corners.append((x, y_position(f1)))
-    line = stepped(corners, right)
-    return Plot("Trials in their order", points, x_ticks, y_ticks, WIDTH, line)
+    lines = [Line("best", stepped(corners, right))]
+    return Plot("Trials in their order", points, x_ticks, y_ticks, WIDTH, lines)
 
 
 def plot_setting(name: str, records: Sequence[TrialRecord], *, is_log: bool = False) -> Plot:

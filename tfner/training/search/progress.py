@@ -13,12 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress
 
 from tfner.monitoring.events import events, log_event
+from tfner.monitoring.progress import one_line_bar
 from tfner.training.search.records import TrialRecord, best_of
-
-COLUMNS = ("{task.description}", "{task.fields[epoch]}", "{task.fields[rate]}")
 
 
 class SearchProgress:
@@ -48,9 +47,7 @@ class SearchProgress:
         if self.console.quiet or not self.console.is_terminal:
             yield
             return
-        title, epoch, rate = map(TextColumn, COLUMNS)
-        columns = (title, BarColumn(), MofNCompleteColumn(), epoch, rate)
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        with one_line_bar(self.console, "epoch", "rate") as bar:
             best = best_text(records)
             shown: Any = {"total": total, "completed": len(records)}
             self._task = bar.add_task("trials", epoch="", rate=best, **shown)

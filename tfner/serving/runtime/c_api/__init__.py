@@ -1,0 +1,1 @@
+"""Run an export over TensorFlow's C API, in a process without TensorFlow's Python."""
