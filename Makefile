@@ -25,7 +25,7 @@ benchmarks:
 
 # with the extras spark and ray, and Java 17 or later
 spark:
-	python -m pytest -n 0 -m 'spark or ray' tests/serving/spark tests/serving/ray
+	python -m pytest -n 0 -m 'spark or ray' tests/serving tests/benchmarks
 
 # in an environment of its own, with constraints-beam.txt
 beam:
