@@ -101,9 +101,11 @@ def answer_rounds(options: argparse.Namespace) -> None:
     mark_texts = start(str(options.model), texts, options.workers)
     for _ in sys.stdin:
         processes = [os.getpid(), *children_of(os.getpid())]
-        before = sum(map(cpu_seconds, processes))
+        before = {process: cpu_seconds(process) for process in processes}
         seconds = seconds_of(mark_texts)
-        cpu = sum(map(cpu_seconds, processes)) - before
+        # one that was idle may have ended
+        spent = (max(cpu_seconds(process) - begun, 0.0) for process, begun in before.items())
+        cpu = sum(spent)
         mib = sum(map(peak_mib, processes))
         print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": mib}), flush=True)
 
@@ -153,7 +155,7 @@ def start_spark(model: str, texts: list[str], workers: int) -> Callable[[], None
 def cpu_seconds(process: int) -> float:
     """Count the seconds that a process has had of processors, as Linux does."""
     fields = read_proc(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
-    user, system = fields[11:13]
+    user, system = fields[11:13] or (0, 0)
     ticks = int(user) + int(system)
     return ticks / os.sysconf("SC_CLK_TCK")
 
