@@ -13,7 +13,7 @@ from tfner.exceptions import ConfigError, MissingExtraError
 from tfner.serving.ray import mark, marking
 
 pytestmark = [
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
