@@ -23,9 +23,9 @@ long:
 benchmarks:
 	python -m pytest -m slow tests/benchmarks
 
-# with the extra spark, and Java 17 or later
+# with the extras spark and ray, and Java 17 or later
 spark:
-	python -m pytest -n 0 -m spark tests/serving/spark
+	python -m pytest -n 0 -m 'spark or ray' tests/serving tests/benchmarks
 
 # in an environment of its own, with constraints-beam.txt
 beam:

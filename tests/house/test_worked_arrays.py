@@ -13,7 +13,11 @@ ROOT = Path(__file__).parents[2]
 PROMPT = ">>>"
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 # What a module needs beyond the default installation -> the package that is asked for it.
-EXTRAS = {"tfner.serving.beam": "apache_beam", "tfner.beam": "apache_beam"}
+EXTRAS = {
+    "tfner.serving.beam": "apache_beam",
+    "tfner.beam": "apache_beam",
+    "tfner.serving.runtime.arrow_batches": "pyarrow",
+}
 
 
 def modules_with_examples(room):

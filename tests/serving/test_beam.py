@@ -13,6 +13,7 @@ import gzip
 import importlib.util
 import json
 import lzma
+import os
 import random
 import shutil
 from pathlib import Path
@@ -51,6 +52,7 @@ from tfner.serving.runtime import saved_model
 from tfner.serving.runtime.saved_model import load_recognizer
 
 READING = Reading()
+DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
 THREADS = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
 
 
@@ -154,6 +156,22 @@ def test_processes_of_their_own_give_the_same(tmp_path, pytestconfig):
         tmp_path / "out",
         ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
     )
+    assert written(tmp_path / "out") == predicted(source, tmp_path / "expected.jsonl")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_dask_gives_the_same_in_two_processes(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    tests = f"{Path(__file__).parents[2]}{os.pathsep}{Path(tiny.__file__).parent}"
+    monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    source = tmp_path / "in.txt"
+    source.write_text("\n".join(lines_of_all_lengths(3000)), encoding="utf-8")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(processes=True, **options) as cluster:
+        address = f"--dask_client_address={cluster.scheduler_address}"
+        summary = run(source, tmp_path / "out", [f"--runner={DASK}", address])
+    assert summary["documents"] == summary["written"] == 3000
     assert written(tmp_path / "out") == predicted(source, tmp_path / "expected.jsonl")
 
 

@@ -8,17 +8,15 @@ import random
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import many_texts
 import pytest
 import tiny
+from many_texts import SENTENCES, predicted
 from subprocesses import call
 
 from tfner.config import ReadSettings
-from tfner.corpus.ledger import Ledger
-from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, ModelError, TfnerError
-from tfner.formats import read_documents
 from tfner.formats.resume import Nothing
 from tfner.formats.writers import open_writer
 from tfner.predict import mark as predict
@@ -31,11 +29,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-QUICKSTART = Path(__file__).parents[3] / "tfner" / "quickstart"
-SENTENCES = 5000
-SPLITS = ("train.jsonl", "dev.jsonl", "test.jsonl")
-REAL = ("wnut17/train.conll", "wnut17/dev.conll", "wikigold/all.conll")
-FIELDS = ("start", "end", "label", "text")
 STRING = "key long, text string"
 
 
@@ -53,26 +46,13 @@ def spark():
 
 @pytest.fixture(scope="module")
 def sentences():
-    """Give 5,000 sentences: real ones where TFNER_DATA names them, else the quickstart's."""
-    folder = os.environ.get("TFNER_DATA")
-    source = Path(folder) if folder else QUICKSTART
-    texts: list[str] = []
-    for path in REAL if folder else SPLITS:
-        documents = read_documents(str(source / path), ReadSettings(), Ledger())
-        texts += [document.text for document in documents]
-    return texts[:SENTENCES]
+    return many_texts.sentences()
 
 
 @pytest.fixture(scope="module")
 def found(sentences):
     """What `predict` finds in them."""
     return dict(enumerate(predicted(sentences)))
-
-
-def predicted(texts):
-    documents = (Document(text) for text in texts)
-    answers = tiny.loaded().documents(documents)
-    return [[entity.to_dict() for entity in entities] for entities in answers]
 
 
 def marked(df, model=None, **options):
@@ -86,16 +66,7 @@ def rows_of(texts):
 
 
 def assert_equal(rows, expected):
-    """Each key once, with the entities expected, whose scores may differ in the last digit."""
-    assert sorted(row.key for row in rows) == sorted(expected)
-    for row in rows:
-        entities = [entity.asDict() for entity in row.entities]
-        wanted = expected[row.key]
-        assert [[e[name] for name in FIELDS] for e in entities] == [
-            [e[name] for name in FIELDS] for e in wanted
-        ]
-        scores = [entity["score"] for entity in wanted]
-        assert [entity["score"] for entity in entities] == pytest.approx(scores, abs=2e-6)
+    many_texts.assert_equal([row.asDict(recursive=True) for row in rows], expected)
 
 
 def test_all_sentences_have_the_entities_of_predict_and_keep_their_columns(spark, sentences, found):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tfner import spark as command
 from tfner.exceptions import ConfigError, MissingExtraError
-from tfner.serving.runtime import threads
+from tfner.serving.runtime import worker_process
 from tfner.serving.spark import environment, worker
 from tfner.serving.spark.environment import require_java, require_packages
 from tfner.serving.spark.errors import reason_of
@@ -102,14 +102,13 @@ def test_a_missing_java_is_told_with_what_to_install(tmp_path, monkeypatch):
 
 
 def test_tensorflow_has_the_threads_of_its_task(monkeypatch):
-    assert worker.PASSES_AT_ONCE == threads.PASSES_AT_ONCE
     names = ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
     for processors, expected in [(1, ["1", "1"]), (4, ["4", "1"]), (8, ["8", "8"])]:
         for name in names:
             monkeypatch.delenv(name, raising=False)
-        worker.limit_threads(processors)
+        worker_process.limit_threads(processors)
         assert [os.environ[name] for name in names] == expected
-    worker.limit_threads(2)
+    worker_process.limit_threads(2)
     assert [os.environ[name] for name in names] == ["8", "8"]
 
 

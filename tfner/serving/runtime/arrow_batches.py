@@ -129,6 +129,12 @@ def decode(content: bytes | None, damaged: bytes | None, most: int) -> tuple[str
     return text, None
 
 
+def marked_schema(schema: pyarrow.Schema, columns: Columns) -> pyarrow.Schema:
+    """Add the new columns to a schema."""
+    with_entities = schema.append(pyarrow.field(columns.entities, ENTITIES))
+    return with_entities.append(pyarrow.field(columns.error, pyarrow.string()))
+
+
 def refuse_errors(rows: Sequence[MarkedRecord[ArrowRecord]], columns: Columns) -> None:
     """Stop at a row that holds no document.
 

@@ -103,9 +103,6 @@ def deliver(spark: SparkSession, model: str, *, ship: bool) -> tuple[str, bool]:
     """Bring a model to the workers, unless they find it at its path; give path or name there."""
     if is_archive(model):
         return ship_archive(spark, model), True
-    from tfner.quiet_tensorflow import load_tensorflow_once
-
-    load_tensorflow_once()
     from tfner.serving.runtime.one_version import resolve_version
 
     version = resolve_version(Path(model))

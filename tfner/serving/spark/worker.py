@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import socket
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfner.serving.runtime.arrow_batches import Columns, mark_arrow
-from tfner.serving.runtime.threads import CHOSEN, PASSES_AT_ONCE
+from tfner.serving.runtime.worker_process import limit_threads, open_model
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from tfner.serving.runtime.recognizer import Recognizer
-
 NEEDED = ("tensorflow", "tensorflow_text")
-MODELS_IN_PROCESS = 2
 
 
 class Task(NamedTuple):
@@ -72,30 +67,12 @@ def model_folder(task: Task) -> str:
     return SparkFiles.get(task.model)
 
 
-@lru_cache(maxsize=MODELS_IN_PROCESS)
-def open_model(folder: str) -> Recognizer:
-    """Load a model, once for all partitions that this process is given."""
-    from tfner.serving.runtime.saved_model import load_recognizer
-
-    return load_recognizer(folder)
-
-
 def task_processors() -> int:
     """Ask Spark how many processors a task has (spark.task.cpus)."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
     return 1 if context is None else context.cpus()
-
-
-def limit_threads(processors: int) -> None:
-    """Let TensorFlow have as many threads as the task has processors.
-
-    It reads them when it starts. What the environment says stays (spark.executorEnv.…).
-    """
-    within = processors if processors > PASSES_AT_ONCE else 1
-    for name, count in zip(CHOSEN, (within, processors), strict=True):
-        os.environ.setdefault(name, str(count))
 
 
 def count(marked: pyarrow.RecordBatch, task: Task) -> None:
