@@ -9,7 +9,7 @@ from tfner.serving.runtime.choice import Threads, has_gpu
 from tfner.serving.runtime.saved_model import AT_ONCE
 
 PASSES_AT_ONCE = AT_ONCE * PARALLEL_PASSES
-CHOSEN = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+CHOSEN = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")  # within an operation, at once
 
 
 def share_processors(processors: int) -> Threads:

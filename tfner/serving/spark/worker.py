@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfner.serving.runtime.arrow_batches import Columns, mark_arrow
+from tfner.serving.runtime.threads import CHOSEN, PASSES_AT_ONCE
 
 if TYPE_CHECKING:
     import pyarrow
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 NEEDED = ("tensorflow", "tensorflow_text")
 MODELS_IN_PROCESS = 2
-# As in `runtime.threads`, which imports TensorFlow: up to so many processors a pass of the encoder
-# on each is faster than all of them on one.
-PASSES_AT_ONCE = 4
 
 
 class Task(NamedTuple):
@@ -77,9 +75,6 @@ def model_folder(task: Task) -> str:
 @lru_cache(maxsize=MODELS_IN_PROCESS)
 def open_model(folder: str) -> Recognizer:
     """Load a model, once for all partitions that this process is given."""
-    from tfner.quiet_tensorflow import load_tensorflow_once
-
-    load_tensorflow_once()
     from tfner.serving.runtime.saved_model import load_recognizer
 
     return load_recognizer(folder)
@@ -99,8 +94,8 @@ def limit_threads(processors: int) -> None:
     It reads them when it starts. What the environment says stays (spark.executorEnv.…).
     """
     within = processors if processors > PASSES_AT_ONCE else 1
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(processors))
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(within))
+    for name, count in zip(CHOSEN, (within, processors), strict=True):
+        os.environ.setdefault(name, str(count))
 
 
 def count(marked: pyarrow.RecordBatch, task: Task) -> None:
