@@ -18,7 +18,6 @@ from tfner.formats.registry import names_of, parsed_by_record
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.text_files import check_encoding
 from tfner.monitoring.events import log_event
-from tfner.quiet_tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
     from tfner.serving.beam.pipeline import Job
@@ -115,7 +114,6 @@ def make_job(
         expected = "expected --format jsonl, whose records can hold it"
         raise ConfigError(f"--place: {expected}, got {format}")
     check_line_ends(settings.encoding)
-    load_tensorflow()
     from tfner.serving.beam import sources
     from tfner.serving.beam.entries import Reading
     from tfner.serving.beam.marking import resolve_model

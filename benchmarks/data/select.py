@@ -21,6 +21,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
+from benchmarks.data.arguments import corpus_parser
 from benchmarks.data.suspects import CONSOLE
 from benchmarks.recipes.corpora import columns, lay_out, micro_f1, read
 from tfner.annotation.selection import POOL, Pool, choose_texts
@@ -34,12 +35,7 @@ WAYS = ("random", "select")
 
 def main() -> None:
     """Train what RESULTS does not have yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path)
-    for name in ("data", "encoder", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--corpora", nargs="+", default=["wnut17", "ncbi"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser = corpus_parser(__doc__)
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
     options = parser.parse_args()
     for corpus in options.corpora:

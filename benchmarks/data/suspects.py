@@ -26,6 +26,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 from rich.console import Console
 
+from benchmarks.data.arguments import corpus_parser
 from benchmarks.data.planted import Planted, plant
 from benchmarks.recipes.corpora import columns, lay_out, micro_f1, read
 from tfner.annotation.suspects import Suspect, rank_suspects, reading_of
@@ -47,13 +48,8 @@ CONSOLE = Console(stderr=True)
 
 def main() -> None:
     """Measure what RESULTS does not have yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path)
-    for name in ("data", "encoder", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--corpora", nargs="+", default=["wnut17", "ncbi"])
+    parser = corpus_parser(__doc__)
     parser.add_argument("--shares", nargs="+", type=float, default=[0.05, 0.1])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--loss", action="store_true", help="compare with the training loss")
     parser.add_argument("--corrected", action="store_true", help="train on corrected data too")
     options = parser.parse_args()

@@ -6,9 +6,8 @@ import json
 
 import numpy as np
 import pytest
-import tiny
-import yaml
 from command_line import CommandLine, refused
+from fold_runs import finish_fold, write_run
 
 import tfner.suspects
 from tfner.corpus.ledger import Ledger
@@ -16,7 +15,7 @@ from tfner.documents import Document
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
 from tfner.tagging.schemes import LabelSet
-from tfner.training.folds.out_of_fold import OutOfFold, write_predictions
+from tfner.training.folds.out_of_fold import OutOfFold
 
 FOLDS = "runs/mine-folds"
 LABELS = LabelSet(("LOC", "PER"))
@@ -56,20 +55,14 @@ class Stub:
             found = Document.from_words(document.word_texts(), [(0, 1, label)]).entities
             each = OutOfFold(document, number, held_out.fold, found, document.words, said)
             predictions.append(each)
-        run = folder.run(held_out.fold)
-        run.path.mkdir(exist_ok=True)
-        run.config.write_text(settings.to_yaml())
-        run.report.write_text("{}")
-        write_predictions(folder.predictions_of(held_out.fold), predictions)
+        finish_fold(settings, held_out, folder, predictions)
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path / "train.conll")
-    values = {"name": "mine", "encoder": {"checkpoint": str(tiny.checkpoint())}}
-    values["data"] = {"train": "train.conll"}
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    write_run(tmp_path)
     return tmp_path
 
 

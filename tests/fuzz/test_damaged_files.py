@@ -23,7 +23,7 @@ from tfner.formats import read_documents
 from tfner.formats.in_memory import read_given
 
 DAMAGES = 12  # a target in the default suite
-MORE = 400
+MORE = 150
 LIBRARIES = {"parquet": "pyarrow", "arrow": "pyarrow", "docbin": "spacy"}
 OTHERS = ("writers", "pieces", "bytes", "checkpoint", "datasets")
 FILES = [name for name in READERS if name not in OTHERS]
@@ -143,7 +143,7 @@ def test_lists_and_patterns_of_any_characters_name_what_they_do_not_find(names):
 
 
 @pytest.mark.parametrize(
-    "name", ["[" * 9999, "*" * 9999, "**/" * 500, "a" * 9999, "\0", "hub:", "run:"]
+    "name", ["[" * 500, "*" * 9999, "**/" * 500, "a" * 9999, "\0", "hub:", "run:"]
 )
 def test_hostile_patterns_are_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -6,20 +6,15 @@ Doccano counts code points, as we do. It refuses empty texts, and keeps other fi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from tfner.documents import Document, Entity
-from tfner.formats.counts import count_filled_lines
 from tfner.formats.jsonl import (
     JsonlWriter,
-    is_json_of,
-    read_json_lines,
-    read_unmarked_lines,
+    json_lines_of,
     with_others,
 )
-from tfner.formats.registry import Format, register
-from tfner.formats.resume import WrittenFile, one_line
+from tfner.formats.registry import register
 
 
 class DoccanoWriter(JsonlWriter):
@@ -31,14 +26,4 @@ class DoccanoWriter(JsonlWriter):
         return with_others(record, document)
 
 
-register(
-    Format(
-        name="doccano",
-        read=read_json_lines,
-        read_unmarked=read_unmarked_lines,
-        count=count_filled_lines,
-        open_writer=DoccanoWriter,
-        resume=partial(WrittenFile, ends=one_line, belongs=is_json_of),
-        output_suffix=".jsonl",
-    )
-)
+register(json_lines_of("doccano", DoccanoWriter, output_suffix=".jsonl"))

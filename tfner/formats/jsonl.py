@@ -117,15 +117,17 @@ def is_json_of(record: bytes, document: Document) -> bool:
     return isinstance(found, dict) and [found.get("id"), found.get("text")] == expected
 
 
-register(
-    Format(
-        name="jsonl",
-        suffixes=(".jsonl", ".ndjson"),
+def json_lines_of(name: str, open_writer: Any, **more: Any) -> Format:
+    """Make the record of a format whose files are JSON Lines; `more` are further fields of it."""
+    return Format(
+        name=name,
         read=read_json_lines,
         read_unmarked=read_unmarked_lines,
-        parse=parse_line,
         count=count_filled_lines,
-        open_writer=JsonlWriter,
+        open_writer=open_writer,
         resume=partial(WrittenFile, ends=one_line, belongs=is_json_of),
+        **more,
     )
-)
+
+
+register(json_lines_of("jsonl", JsonlWriter, suffixes=(".jsonl", ".ndjson"), parse=parse_line))

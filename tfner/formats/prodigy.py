@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from tfner.documents import Document, Entity
-from tfner.formats.counts import count_filled_lines
 from tfner.formats.jsonl import (
     JsonlWriter,
     entity_record,
-    is_json_of,
-    read_json_lines,
-    read_unmarked_lines,
+    json_lines_of,
     with_others,
 )
-from tfner.formats.registry import Format, register
-from tfner.formats.resume import WrittenFile, one_line
+from tfner.formats.registry import register
 from tfner.tagging.word_tags import covered_words, split_borders
 
 
@@ -65,14 +60,4 @@ def token_borders(document: Document, entity: Entity) -> dict[str, int]:
     return {}
 
 
-register(
-    Format(
-        name="prodigy",
-        read=read_json_lines,
-        read_unmarked=read_unmarked_lines,
-        count=count_filled_lines,
-        open_writer=ProdigyWriter,
-        resume=partial(WrittenFile, ends=one_line, belongs=is_json_of),
-        output_suffix=".jsonl",
-    )
-)
+register(json_lines_of("prodigy", ProdigyWriter, output_suffix=".jsonl"))

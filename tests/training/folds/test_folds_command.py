@@ -7,9 +7,8 @@ import re
 
 import numpy as np
 import pytest
-import tiny
-import yaml
 from command_line import CommandLine, refused
+from fold_runs import finish_fold, write_run
 
 import tfner.cross_validate
 from tfner.config import load_settings
@@ -34,9 +33,7 @@ def write_data(path, count=20, labels=("PER", "LOC")):
 def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path / "train.conll")
-    values = {"name": "mine", "encoder": {"checkpoint": str(tiny.checkpoint())}}
-    values["data"] = {"train": "train.conll"}
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    write_run(tmp_path)
     return tmp_path
 
 
@@ -59,11 +56,7 @@ class Stub:
             said = np.full((len(document.words), 3), 0.25)
             fold = held_out.fold
             predictions.append(OutOfFold(document, number, fold, found, document.words, said))
-        run = folder.run(held_out.fold)
-        run.path.mkdir(exist_ok=True)
-        run.config.write_text(settings.to_yaml())
-        run.report.write_text("{}")
-        write_predictions(folder.predictions_of(held_out.fold), predictions)
+        finish_fold(settings, held_out, folder, predictions)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def resolve_remote(model: str) -> str:
 
 
 def open_model(model: str) -> Recognizer:
-    """Load a version, over a copy on the local disk if it lies elsewhere; import TensorFlow."""
+    """Load a version, over a copy on the local disk if it lies elsewhere."""
     from tfner.serving.runtime.saved_model import load_recognizer
 
     if not is_remote(model):

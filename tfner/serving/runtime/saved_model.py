@@ -16,8 +16,15 @@ from tfner.safeio.printable import first_line, show
 from tfner.serving.export.graph_guard import check_files, check_graph, check_variables
 from tfner.serving.export.layout import CARD
 from tfner.serving.export.version_numbers import complete_versions
-from tfner.serving.runtime.choice import Runtime, Threads, check_runtime, why_tensorflow
+from tfner.serving.runtime.choice import (
+    Runtime,
+    Threads,
+    check_runtime,
+    has_gpu,
+    why_tensorflow,
+)
 from tfner.serving.runtime.origin import from_origin
+from tfner.serving.runtime.processor import ADVICE, is_slow_here
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.schema import TEXTS, WORDS
 
@@ -46,6 +53,8 @@ def load_recognizer(
     check_runtime(runtime)
     folder = find_version(Path(path))
     card, ops = check_version(folder)
+    if is_slow_here(card) and not has_gpu():
+        logger.warning(ADVICE, folder)
     recognizer = None
     if runtime == "c" or (runtime == "auto" and why_tensorflow() is None):
         recognizer = open_over_c_api(folder, card, ops, runtime, threads or Threads())
