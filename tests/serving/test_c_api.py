@@ -19,7 +19,7 @@ import tiny_bytes
 import tiny_pieces
 from hypothesis import given
 from hypothesis import strategies as st
-from impostor import write_impostor
+from impostor import edit_graph, write_impostor
 from subprocesses import environment
 
 import tfner
@@ -203,6 +203,17 @@ def test_a_graph_that_cannot_answer_says_so_in_the_same_words(tmp_path, runtime)
     with pytest.raises(ModelError, match=r"^the model cannot answer: .*assertion failed: \[too"):
         ner("anna met boris")
     assert ner.tag(["anna"]) == ["O"]  # the next question is another matter
+
+
+def test_a_graph_that_names_what_it_has_not_is_refused(tmp_path):
+    graph = write_impostor(tmp_path / "model")
+    edit_graph(graph, lambda each: setattr(each.saver_def, "filename_tensor_name", "nowhere:0"))
+    expected = r"loaded over TensorFlow's C API: the graph has no operation 'nowhere'$"
+    with pytest.raises(ModelError, match=expected):
+        load_recognizer(tmp_path / "model", "c")
+    edit_graph(graph, lambda each: each.meta_info_def.tags.append("gpu"))
+    with pytest.raises(ModelError, match="no graph with the tag serve alone"):
+        load_recognizer(tmp_path / "model", "c")
 
 
 def test_where_the_c_api_fails_tensorflow_does_it_or_the_error_says_why(monkeypatch, caplog):

@@ -38,7 +38,11 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "FunctionDefLibrary": {"function": (1, "FunctionDef[]")},
     "FunctionDef": {"signature": (1, "OpDef"), "node_def": (3, "NodeDef[]")},
     "OpDef": {"name": (1, "string")},
-    "SaverDef": {"save_tensor_name": (2, "string"), "restore_op_name": (3, "string")},
+    "SaverDef": {
+        "filename_tensor_name": (1, "string"),
+        "save_tensor_name": (2, "string"),
+        "restore_op_name": (3, "string"),
+    },
     "SignatureDef": {"inputs": (1, "TensorInfo{}"), "outputs": (2, "TensorInfo{}")},
     "TensorInfo": {"name": (1, "string"), "dtype": (2, "int32")},
     "SavedObjectGraph": {
@@ -119,7 +123,6 @@ def message_class(name: str) -> Any:
 POOL = descriptor_pool.DescriptorPool()
 POOL.AddSerializedFile(declare_file().SerializeToString())
 SavedModel = message_class("SavedModel")
-MetaGraphDef = message_class("MetaGraphDef")
 BundleHeaderProto = message_class("BundleHeaderProto")
 BundleEntryProto = message_class("BundleEntryProto")
 ConfigProto = message_class("ConfigProto")

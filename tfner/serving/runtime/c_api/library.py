@@ -33,7 +33,6 @@ class Port(c.Structure):
 
 P, PP, N = c.c_void_p, c.POINTER(c.c_void_p), c.c_size_t
 BUFFER, PORTS, AXES = c.POINTER(Buffer), c.POINTER(Port), c.POINTER(c.c_int64)
-TAGS = c.POINTER(c.c_char_p)
 # Name without the prefix TF_ -> type of the result, types of the arguments. The last argument of
 # those that may fail is a status.
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
@@ -44,15 +43,18 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "Message": (c.c_char_p, P),
     "LoadLibrary": (P, c.c_char_p, P),
     "DeleteLibraryHandle": (None, P),
-    "NewBuffer": (BUFFER,),
+    "NewBufferFromString": (BUFFER, c.c_char_p, N),
     "DeleteBuffer": (None, BUFFER),
     "NewGraph": (P,),
     "DeleteGraph": (None, P),
+    "NewImportGraphDefOptions": (P,),
+    "DeleteImportGraphDefOptions": (None, P),
+    "GraphImportGraphDef": (None, P, BUFFER, P, P),
     "GraphOperationByName": (P, P, c.c_char_p),
     "NewSessionOptions": (P,),
     "SetConfig": (None, P, c.c_char_p, N, P),
     "DeleteSessionOptions": (None, P),
-    "LoadSessionFromSavedModel": (P, P, P, c.c_char_p, TAGS, c.c_int, P, BUFFER, P),
+    "NewSession": (P, P, P, P),
     "SessionRun": (None, P, P, PORTS, PP, c.c_int, PORTS, PP, c.c_int, PP, c.c_int, P, P),
     "CloseSession": (None, P, P),
     "DeleteSession": (None, P, P),
