@@ -23,6 +23,7 @@ from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, entity_at
 from tfner.evaluation.evaluate import evaluate_documents
+from tfner.evaluation.report.page import filter_script
 from tfner.exceptions import DataError, ModelError
 from tfner.formats import read_documents
 from tfner.formats.plain import read_whole_files
@@ -53,14 +54,20 @@ class Elements(HTMLParser):
         self.tags: list[str] = []
         self.attributes: set[str] = set()
         self.text = ""
+        self.scripts: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attributes}
+        if tag == "script":
+            self.scripts.append("")
 
     def handle_data(self, data):
-        self.text += data
+        if self.cdata_elem == "script":
+            self.scripts[-1] += data
+        else:
+            self.text += data
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +174,8 @@ def test_a_report_shows_markup_and_runs_none(recognizer, marked, tmp_path):
     )
     report.write_html(tmp_path / "report.html")
     page = Elements((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert not {"script", "b-per", "img", "iframe", "object"} & set(page.tags)
+    assert not {"b-per", "img", "iframe", "object"} & set(page.tags)
+    assert page.scripts == [filter_script()["script"]]
     assert not {
         name for name in page.attributes if name.startswith("on") or name in ("href", "src")
     }
