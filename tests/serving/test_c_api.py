@@ -102,7 +102,7 @@ def test_a_process_has_nothing_of_tensorflows_python_until_it_wants_it():
 
 
 def test_several_threads_and_several_models_at_once(ner):
-    other = over_c_api(tiny_pieces)
+    other = over_c_api()
     questions = [(model, texts_of(seed)) for seed in range(6) for model in (ner, other)]
     expected = [model.outputs(texts) for model, texts in questions]
     with ThreadPoolExecutor(4) as executor:
