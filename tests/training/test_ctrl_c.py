@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import tiny
 import yaml
+from subprocesses import environment
 from sudden_death import Run, carry_out, differences, saved, wait_until, write_config
 from terminal import draw, terminal
 
@@ -103,7 +104,7 @@ def working(home, command, how, *arguments):
     """Start a command and wait until it works."""
     line = [sys.executable, "-W", "ignore", "-c", STUBBED, command, how, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(line, cwd=home, **pipes) as process:
+    with subprocess.Popen(line, cwd=home, env=environment(), **pipes) as process:
         while (said := process.stdout.readline()) != "ready\n":
             assert said, process.stderr.read()
         yield Stubbed(process)
