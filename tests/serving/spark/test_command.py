@@ -11,6 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'tfner[spark]'")
+
 from tfner import spark as command
 from tfner.exceptions import ConfigError, MissingExtraError
 from tfner.serving.runtime import worker_process
