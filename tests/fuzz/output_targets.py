@@ -24,7 +24,7 @@ READ_AS = {"doccano": "a.jsonl", "prodigy": "a.jsonl", "label-studio": "a.json"}
 
 
 def files() -> list[str]:
-    """The formats of one file that an interrupted prediction goes on in."""
+    """List the formats of one file that an interrupted prediction goes on in."""
     return sorted(resumable().keys() - {"brat"})
 
 
@@ -59,7 +59,7 @@ def write(path, kind: str, own: Sequence[Document], *, resume: bool = False) -> 
 
 
 def exported(data: bytes) -> None:
-    """Which format the first byte says, then how it is read, then the output."""
+    """Read which format the first byte says, then how it is read, then the output."""
     kind = sorted(READ_AS)[(data[0] if data else 0) % len(READ_AS)]
     settings, content = split_settings(data[1:])
     found = read(put(READ_AS[kind], content), settings, kind)
@@ -68,7 +68,7 @@ def exported(data: bytes) -> None:
 
 
 def resumed(data: bytes) -> None:
-    """Which format the first byte says, then what an interrupted prediction has left."""
+    """Read which format the first byte says, then what an interrupted prediction left."""
     kinds = files()
     kind = kinds[(data[0] if data else 0) % len(kinds)]
     path = put("left", data[1:])

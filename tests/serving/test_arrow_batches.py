@@ -12,18 +12,10 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'tf
 import pyarrow
 
 from tfner.exceptions import DataError
-from tfner.serving.runtime import recognizer as recognizer_module
 from tfner.serving.runtime.arrow_batches import ENTITIES, Columns, mark_arrow
 
+pytestmark = pytest.mark.usefixtures("blocks_of_four")
 texts = st.one_of(st.none(), st.text("AB o.é", max_size=12))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_blocks():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recognizer_module, "DOCUMENTS_IN_BLOCK", 4)
-        patch.setattr(recognizer_module, "CHARACTERS_IN_BLOCK", 20)
-        yield
 
 
 def batch_of(rows, kind=None):

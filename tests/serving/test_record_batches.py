@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfner.documents import Document
-from tfner.serving.runtime import recognizer as recognizer_module
 from tfner.serving.runtime.recognizer import in_blocks
 from tfner.serving.runtime.record_batches import mark_batches
 
 
 @dataclass
 class Text:
-    """A record whose text is a document, unless it is None in the batch."""
+    """Hold a record whose text is a document, unless it is None in the batch."""
 
     text: str
     document: Document | None
@@ -27,15 +26,8 @@ def record_of(text):
     return Text("", None) if text is None else Text(text, Document(text))
 
 
+pytestmark = pytest.mark.usefixtures("blocks_of_four")
 texts = st.one_of(st.none(), st.text("AB o.", max_size=12))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_blocks():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recognizer_module, "DOCUMENTS_IN_BLOCK", 4)
-        patch.setattr(recognizer_module, "CHARACTERS_IN_BLOCK", 20)
-        yield
 
 
 @given(st.lists(st.lists(texts, max_size=7), max_size=5))

@@ -14,7 +14,7 @@ from tfner.serving.runtime import choice
 
 @pytest.fixture
 def alone(monkeypatch):
-    """As in a process without TensorFlow, on a machine without a GPU."""
+    """Pretend to be in a process without TensorFlow, on a machine without a GPU."""
     monkeypatch.setattr(sys, "modules", {})
     monkeypatch.setattr(choice, "GPU_DEVICES", ())
     return monkeypatch

@@ -30,7 +30,7 @@ def theirs(name):
 
 
 def described(field):
-    """What decides how a field is read: enumerations are read as the numbers that they are."""
+    """Tell what decides how a field is read: enumerations are read as numbers."""
     type = field.TYPE_INT32 if field.type == field.TYPE_ENUM else field.type
     message = field.message_type.name if field.message_type else None
     return field.number, type, field.is_repeated, message

@@ -17,7 +17,7 @@ TOKEN = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 
 class Terminal:
-    """The end of a pseudo-terminal that a person looks at; `name` is the one for programs."""
+    """Hold the end of a pseudo-terminal that a person looks at; programs have `name`."""
 
     def __init__(self, columns: int):
         self._person, self._program = pty.openpty()

@@ -80,7 +80,7 @@ AGAIN = "; Ctrl-C again ends at once\n"
 
 
 class Stubbed:
-    """A command whose work takes a minute, once it works."""
+    """Hold a command whose work takes a minute, once it works."""
 
     def __init__(self, process):
         self.process = process
@@ -89,7 +89,7 @@ class Stubbed:
         self.process.send_signal(signal.SIGINT)
 
     def said(self) -> str:
-        """What it says next that Ctrl-C is the reason of."""
+        """Read what it says next that Ctrl-C is the reason of."""
         while not (line := self.process.stderr.readline()).startswith("interrupted"):
             assert line, "it has ended"
         return line

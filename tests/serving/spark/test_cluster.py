@@ -51,7 +51,7 @@ def sentences():
 
 @pytest.fixture(scope="module")
 def found(sentences):
-    """What `predict` finds in them."""
+    """Find in them what `predict` finds."""
     return dict(enumerate(predicted(sentences)))
 
 
