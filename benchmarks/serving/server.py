@@ -7,7 +7,8 @@ MODEL is what `python -m tfner.serve` takes. Each client is closed-loop: it send
 of --texts sentences, when it has its answer. Clients, in this process, and servers, in processes of
 their own, talk REST over loopback. The direct calls are made in this process too, on the same
 texts, --batch-texts sentences at a time, while the servers idle. Everything is measured in turn,
---rounds times; the table holds medians. The sentences are made up from the templates of
+--rounds times; the table holds medians. The servers start one after the other, each until its
+first answer. The sentences are made up from the templates of
 `tfner.quickstart`.
 """
 
@@ -23,13 +24,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from benchmarks.machine import peak_mib, print_machine, read_proc
 from benchmarks.tables import table_row
@@ -91,6 +92,8 @@ class Server:
     name: str
     process: subprocess.Popen
     address: str
+    seconds_to_listen: float
+    seconds_to_answer: float
     loads: dict[int, list[Load]] = field(default_factory=dict)
     peak_mib: float = 0.0
 
@@ -100,13 +103,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     texts = make_texts()
     modes = {"batching": [], "no batching": ["--no-batching"]}
-    with ThreadPoolExecutor() as executor:
-        starts = [executor.submit(start, options, name, flags) for name, flags in modes.items()]
-        with stopping([each.result() for each in starts]) as servers:
-            direct = load_direct(options.model, texts, options.batch_texts)
-            calls = measure(options, servers, texts, direct)
-            for server in servers:
-                server.peak_mib = peak_mib(server.process.pid)
+    with stopping() as servers:
+        for name, flags in modes.items():
+            servers.append(start(options, name, flags))
+        direct = load_direct(options.model, texts, options.batch_texts)
+        calls = measure(options, servers, texts, direct)
+        for server in servers:
+            server.peak_mib = peak_mib(server.process.pid)
     report(options, servers, calls)
 
 
@@ -140,21 +143,27 @@ def make_texts() -> list[str]:
 
 
 def start(options: argparse.Namespace, name: str, flags: list[str]) -> Server:
-    """Start a server and wait until it says where it listens."""
+    """Start a server, wait until it says where it listens, and ask it once."""
     command = [sys.executable, "-m", "tfner.serve", str(options.model)]
     command += ["--port", "0", "--grpc-port", "0"]
     command += ["--batch-texts", str(options.batch_texts)]
     command += ["--parallel", str(options.parallel), *flags]
+    begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout or ():
         if match := STARTED.match(line.strip()):
-            return Server(name, process, match[1])
+            listens = time.perf_counter() - begun
+            body = json.dumps({"inputs": {"text": ["One short text."]}}).encode()
+            with urlopen(f"{match[1]}:predict", body) as answer:
+                answer.read()
+            return Server(name, process, match[1], listens, time.perf_counter() - begun)
     sys.exit(f"the server ended with {process.wait()} before it listened: {' '.join(command)}")
 
 
 @contextmanager
-def stopping(servers: list[Server]) -> Iterator[list[Server]]:
-    """End the servers, as a supervisor would, whatever happens."""
+def stopping() -> Iterator[list[Server]]:
+    """End the servers that are put into the list, as a supervisor would, whatever happens."""
+    servers: list[Server] = []
     try:
         yield servers
     finally:
@@ -316,6 +325,8 @@ def report(options: argparse.Namespace, servers: list[Server], calls: list[Load]
     for server in servers:
         ended = f"ended with {server.process.returncode}"
         print(f"{server.name}: peak memory {server.peak_mib:.0f} MiB, {ended}")
+        listens, answers = server.seconds_to_listen, server.seconds_to_answer
+        print(f"{server.name}: listens after {listens:.1f} s, first answer after {answers:.1f} s")
 
 
 def print_row(name: str, clients: int, loads: list[Load], direct: list[Load]) -> None:

@@ -3,12 +3,12 @@
 usage: python -m benchmarks.serving.spark MODEL TEXTS [--repeats 5] [--workers 2] [--smoke]
 
 TEXTS is a file of lines. Both sides mark them on as many cores: `predict` in one process, Spark by
-so many executors of one core. Both are started first and mark all texts once, which is not counted
-and makes graphs warm; then they do it in turn, --repeats times, and the other waits. Spark's rows
-are read out of memory and written nowhere, as those of `predict` are. Beside the clock's seconds
-stand those of the processors, which other processes on the machine disturb less. Memory is the most
-that each process held. Of Spark both are sums over the driver, its Java, the executors' Java and
-the Python workers.
+so many executors of one core. Both are started first and mark one text some times, of which the
+first has Spark's workers start and load the model, and all texts once, which makes graphs warm.
+Then they mark all in turn, --repeats times, and the other waits. Spark's rows are read out of
+memory and written nowhere, as those of `predict` are. Beside the clock's seconds stand those of the
+processors, which other processes on the machine disturb less. Memory is the most that each process
+held. Of Spark both are sums over the driver, its Java, the executors' Java and the Python workers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from benchmarks.processes import module_command, rotate, seconds_of, show
 
 SIDES = ("predict", "spark")
 SMOKE_TEXTS = 64
+ONE, ALL = "one", "all"
 PARTITIONS_A_WORKER = 4
 FIELDS = ("seconds", "cpu", "mib")
 
@@ -40,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     given = [options.model, options.texts, "--workers", options.workers, "--count", options.count]
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    ones: dict[str, list[float]] = {}
     started = {}
     for side in SIDES:
         command = module_command(sys.executable, "serving.spark", *given, "--side", side)
         started[side] = subprocess.Popen(command, text=True, stdin=PIPE, stdout=PIPE)
-        ask_round(started[side])
+        ones[side] = [ask_round(started[side], ONE)["seconds"] for _ in range(1 + options.repeats)]
+        ask_round(started[side], ALL)
     for number in range(options.repeats):
         for side in rotate(SIDES, number):
-            answer = ask_round(started[side])
+            answer = ask_round(started[side], ALL)
             found[side].append(answer)
     for process in started.values():
         process.communicate()
@@ -57,17 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for side, rounds in found.items():
         columns = [show([each[field] for each in rounds]) for field in FIELDS]
         print(f"  {side:10}" + "  ".join(f"{column:28}" for column in columns))
+    for side, (first, *others) in ones.items():
+        print(f"one text, {side}: {first:.2f} s the first time, then {show(others)} s")
     pairs = list(zip(found["predict"], found["spark"], strict=True))
     for field in ("seconds", "cpu"):
         ratios = [own[field] / other[field] for own, other in pairs]
         print(f"speed of spark as a share of predict's in the same round, {field}: {show(ratios)}")
 
 
-def ask_round(process: subprocess.Popen[str]) -> dict[str, float]:
-    """Have a side mark all texts once, and read what it measured."""
+def ask_round(process: subprocess.Popen[str], which: str) -> dict[str, float]:
+    """Have a side mark one text or all once, and read what it measured."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("expected a process with pipes")
-    process.stdin.write("\n")
+    process.stdin.write(f"{which}\n")
     process.stdin.flush()
     for line in process.stdout:
         if line.startswith("{"):
@@ -94,15 +99,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def answer_rounds(options: argparse.Namespace) -> None:
-    """Start a side; for each line that comes mark all texts once, and print what it took."""
+    """Start a side; for each line that comes mark one text or all, and print what it took."""
     lines = options.texts.read_text(encoding="utf-8").splitlines()
     texts = lines[: options.count or None]
     start = start_predict if options.side == "predict" else start_spark
     mark_texts = start(str(options.model), texts, options.workers)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        is_one = line.strip() == ONE
         processes = [os.getpid(), *children_of(os.getpid())]
         before = {process: cpu_seconds(process) for process in processes}
-        seconds = seconds_of(mark_texts)
+        seconds = seconds_of(lambda is_one=is_one: mark_texts(is_one))
         # one that was idle may have ended
         spent = (max(cpu_seconds(process) - begun, 0.0) for process, begun in before.items())
         cpu = sum(spent)
@@ -110,7 +116,7 @@ def answer_rounds(options: argparse.Namespace) -> None:
         print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": mib}), flush=True)
 
 
-def start_predict(model: str, texts: list[str], processors: int) -> Callable[[], None]:
+def start_predict(model: str, texts: list[str], processors: int) -> Callable[[bool], None]:
     """Load a model as `predict` does, on so many processors."""
     from tfner.documents import Document
     from tfner.formats.resume import Nothing
@@ -122,15 +128,16 @@ def start_predict(model: str, texts: list[str], processors: int) -> Callable[[],
     recognizer = load_recognizer(model, threads=share_processors(processors))
     documents = [Document(text) for text in texts]
 
-    def mark_texts() -> None:
+    def mark_texts(is_one: bool) -> None:
         found: list[Any] = []
-        for _ in mark_all(recognizer, documents, lambda *pair: found.append(pair), Nothing()):
+        given = documents[:1] if is_one else documents
+        for _ in mark_all(recognizer, given, lambda *pair: found.append(pair), Nothing()):
             pass
 
     return mark_texts
 
 
-def start_spark(model: str, texts: list[str], workers: int) -> Callable[[], None]:
+def start_spark(model: str, texts: list[str], workers: int) -> Callable[[bool], None]:
     """Start a cluster of executors with one core each, and hold the texts in their memory."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -144,9 +151,11 @@ def start_spark(model: str, texts: list[str], workers: int) -> Callable[[], None
     rows = spark.createDataFrame([(text,) for text in texts], "text string")
     held = rows.repartition(PARTITIONS_A_WORKER * workers).cache()
     held.count()
-    marked = mark(held, model)
+    one = mark(spark.createDataFrame([(texts[0],)], "text string").coalesce(1), model)
+    every = mark(held, model)
 
-    def mark_texts() -> None:
+    def mark_texts(is_one: bool) -> None:
+        marked = one if is_one else every
         marked.write.format("noop").mode("overwrite").save()
 
     return mark_texts

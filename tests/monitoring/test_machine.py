@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
-from tfner.monitoring.machine import log_precision, processor_features
+from tfner.monitoring.machine import (
+    log_export_precision,
+    log_precision,
+    processor_features,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +28,11 @@ from tfner.monitoring.machine import log_precision, processor_features
 def test_features_are_read_from_the_flags(tmp_path, flags, expected):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
     assert processor_features(tmp_path / "cpuinfo") == expected
+
+
+def test_features_are_read_on_arm_too(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd bf16\n")
+    assert processor_features(tmp_path / "cpuinfo") == ["BF16", "Neon"]
 
 
 def test_elsewhere_nothing_is_known(tmp_path):
@@ -52,5 +62,31 @@ def test_elsewhere_nothing_is_known(tmp_path):
 def test_the_log_says_what_half_precision_rests_on(caplog, precision, features, accelerator, said):
     with caplog.at_level(logging.INFO):
         log_precision(precision, features, accelerator)
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
+
+
+SLOW = "in bfloat16, for which this processor has no instructions (AVX512, AVX2): several times as"
+FAST = "in float32; with AMX and AVX512-BF16 this processor is faster in bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("precision", "features", "accelerator", "level", "said"),
+    [
+        ("bfloat16", ["AVX512", "AVX2"], False, "WARNING", SLOW),
+        ("bfloat16", ["AVX512", "AVX2"], True, "", ""),
+        ("bfloat16", ["AVX512-BF16"], False, "", ""),
+        ("bfloat16", [], False, "", ""),
+        ("float32", ["AMX", "AVX512-BF16"], False, "INFO", FAST),
+        ("float32", ["AVX2"], False, "", ""),
+        (None, ["AVX2"], False, "", ""),
+    ],
+)
+def test_the_log_says_where_an_export_is_slower_than_it_needs_to_be(
+    caplog, precision, features, accelerator, level, said
+):
+    with caplog.at_level(logging.INFO):
+        log_export_precision(Path("exports/1"), precision, features, accelerator)
+    assert [record.levelname for record in caplog.records] == [level] * bool(level)
     assert said in caplog.text
     assert bool(caplog.text) == bool(said)

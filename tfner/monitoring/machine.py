@@ -1,4 +1,4 @@
-"""Describe the machine that a training runs on: processor, accelerator, memory."""
+"""Describe the machine that a model runs on: processor, accelerator, memory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 PROCESSOR = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
-# Flags of fast instructions, best first.
-FAST = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
-BFLOAT16 = ("AMX", "AVX512-BF16")
+# Flags of fast instructions of x86 and ARM, best first.
+FAST = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX512-BF16",
+    "bf16": "BF16",
+    "avx512f": "AVX512",
+    "avx2": "AVX2",
+    "asimd": "Neon",
+}
+BFLOAT16 = ("AMX", "AVX512-BF16", "BF16")
 
 
 def processor_features(source: Path = PROCESSOR) -> list[str]:
     """List the values of FAST that the processor has; empty where the system is not Linux."""
-    found = re.search(r"^flags.*$", _text(source), re.MULTILINE)
-    flags = found[0].split() if found else []
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", _text(source), re.MULTILINE)
+    flags = found[1].split() if found else []
     return [name for flag, name in FAST.items() if flag in flags]
 
 
@@ -45,6 +52,22 @@ def log_precision(precision: str, features: list[str], accelerator: bool) -> Non
         return
     message = "this processor has no bfloat16 instructions (%s): float32 may be faster"
     logger.warning(f"training.precision: {message}", ", ".join(features))
+
+
+def log_export_precision(
+    export: Path, precision: object, features: list[str], accelerator: bool
+) -> None:
+    """Log that an export is slower than it needs to be on this processor, if it is."""
+    if accelerator or not features:
+        return
+    fast = " and ".join(name for name in BFLOAT16 if name in features)
+    if precision == "bfloat16" and not fast:
+        message = "in bfloat16, for which this processor has no instructions (%s): several times as"
+        advice = "slow as in float32; export it with precision=float32"
+        logger.warning(f"%s: {message} {advice}", export, ", ".join(features))
+    elif precision == "float32" and fast:
+        message = "in float32; with %s this processor is faster in bfloat16"
+        logger.info(f"%s: {message} (precision=bfloat16)", export, fast)
 
 
 def memory_of_machine() -> int | None:

@@ -12,8 +12,10 @@ import tf_keras as keras
 import tiny
 
 from tfner.model.classifier import TokenClassifier
+from tfner.model.encoders import fused as fused_module
 from tfner.model.encoders.bert import build_bert
 from tfner.model.encoders.bert_weights import copy_weights, fused_pass, read_weights
+from tfner.model.encoders.fused import gelu
 from tfner.model.encoders.token_layout import PackedLayout, round_up
 from tfner.model.heads.softmax import SoftmaxHead
 from tfner.model.inference.frozen import FrozenClassifier
@@ -134,6 +136,34 @@ class TestFrozen:
             weight.assign(tf.zeros_like(weight))
         real = inputs["attention_mask"].numpy() > 0
         np.testing.assert_allclose(frozen(inputs)[real], want[real], atol=1e-4)
+
+    @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+    @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+    def test_what_is_wanted_is_the_same_as_where_all_is(self, dtype, share):
+        ids, mask = batch(6, 14)
+        given = {"input_ids": tf.constant(ids), "attention_mask": tf.constant(mask)}
+        wanted = (np.random.default_rng(3).random(ids.shape) < share) & (mask > 0)
+        frozen = FrozenClassifier(tiny.classifier(), dtype, skip_padding=True)
+        every = frozen(given).numpy()[wanted]
+        asked = frozen({**given, "wanted": tf.constant(wanted)}).numpy()
+        assert asked.shape[:2] == ids.shape
+        np.testing.assert_allclose(asked[wanted], every, atol=1e-5)
+
+    def test_the_last_layer_has_rows_of_what_is_wanted_alone(self, monkeypatch):
+        rows = []
+
+        def count_rows(x_NI):
+            rows.append(x_NI.shape[0])
+            return gelu(x_NI)
+
+        monkeypatch.setattr(fused_module, "gelu", count_rows)
+        mask = np.ones((8, 14), np.int32)
+        wanted = np.zeros(mask.shape, bool)
+        wanted[:, 1:5] = True
+        frozen = FrozenClassifier(tiny.classifier(), tf.float32, skip_padding=True)
+        rows.clear()
+        frozen({"input_ids": mask, "attention_mask": mask, "wanted": wanted})
+        assert rows == [*[8 * 14] * (len(rows) - 1), 8 * 4]
 
     def test_bfloat16_halves_tables_and_kernels_and_leaves_the_rest(self):
         model = tiny.classifier()

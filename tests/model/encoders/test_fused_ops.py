@@ -121,7 +121,7 @@ class TestWhenCompiled:
         encode, weights = fused_pass(encoder, tf.float32), read_weights(encoder)
         ids = tf.TensorSpec(shape, tf.int32)
         graph = (
-            tf.function(lambda ids, mask: encode(weights, ids, mask, None, seeds))
+            tf.function(lambda ids, mask: encode(weights, ids, mask, seeds_D2=seeds))
             .get_concrete_function(ids, ids)
             .graph
         )
@@ -149,7 +149,7 @@ class TestWhenCompiled:
 
         def gradients(ids, mask):
             with tf.GradientTape() as tape:
-                hidden = encode(read_weights(encoder), ids, mask, None, seeds)
+                hidden = encode(read_weights(encoder), ids, mask, seeds_D2=seeds)
                 loss = tf.reduce_sum(tf.where(mask[..., None] > 0, hidden, 0.0) ** 2)
             return [
                 tf.convert_to_tensor(gradient)

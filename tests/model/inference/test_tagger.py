@@ -192,10 +192,12 @@ def test_what_stands_behind_the_length_changes_nothing():
     ).astype(np.int32)
     inside = np.arange(12) < lengths[:, None]
     np.testing.assert_array_equal(
-        tagger.encode(ids, lengths)[inside], tagger.encode(other, lengths)[inside]
+        tagger.encode(ids, lengths, inside)[inside], tagger.encode(other, lengths, inside)[inside]
     )
     np.testing.assert_allclose(
-        tagger.encode(ids[1:2, :5], lengths[1:2])[0], tagger.encode(ids, lengths)[1, :5], atol=1e-5
+        tagger.encode(ids[1:2, :5], lengths[1:2], inside[1:2, :5])[0],
+        tagger.encode(ids, lengths, inside)[1, :5],
+        atol=1e-5,
     )
 
 

@@ -53,7 +53,7 @@ class BertEncoder(Encoder):
         """Compute hidden states, float [B, T, H] in the precision of the dtype policy."""
         if self._fused is not None and self._seeds is not None:
             return self._run_fused(self._fused, self._seeds, inputs, training)
-        ids_BT, segments_BT, positions_BT = inputs
+        ids_BT, segments_BT, positions_BT, _ = inputs
         if positions_BT is not None:
             packed = (ids_BT, segments_BT, positions_BT)
             return bert_weights.encode_packed(self.bert, *packed, training)
@@ -72,7 +72,7 @@ class BertEncoder(Encoder):
         elif self._partial is not None:
             look_up = partial(self._partial.look_up_any, self.word_embeddings)
         weights = bert_weights.read_weights(self.bert)
-        return fused(weights, *inputs, seeds, look_up)
+        return fused(weights, *inputs, seeds_D2=seeds, look_up=look_up)
 
     @property
     def word_embeddings(self) -> tf.Variable:

@@ -21,19 +21,22 @@ class EncoderInput(NamedTuple):
         input_ids     101   7   8 102 101   9 102   0
         segment_ids     1   1   1   1   2   2   2   0     0 = padding
         position_ids    0   1   2   3   0   1   2   0
+        wanted          0   1   1   0   0   1   0   0     first pieces, of which tags are asked
     """
 
     input_ids: tf.Tensor
     segment_ids: tf.Tensor  # 0 on padding; with one text in a row this is its attention mask
     position_ids: tf.Tensor | None = None
+    wanted: tf.Tensor | None = None  # bool; None: all pieces are
 
     @classmethod
     def from_batch(cls, x: Mapping[str, tf.Tensor]) -> EncoderInput:
         """Take them from a batch, in which rows of one text have an `attention_mask`."""
         ids = x["input_ids"]
+        wanted = x.get("wanted")
         if "segment_ids" in x:
-            return cls(ids, x["segment_ids"], x["position_ids"])
-        return cls(ids, x["attention_mask"])
+            return cls(ids, x["segment_ids"], x["position_ids"], wanted)
+        return cls(ids, x["attention_mask"], wanted=wanted)
 
 
 class Encoder(keras.layers.Layer):
@@ -45,7 +48,8 @@ class Encoder(keras.layers.Layer):
     this folder that registers its `Family`. The other methods have an answer that is right for any
     encoder.
 
-    Hidden states of padding may be anything. Texts in one row must not see each other.
+    Hidden states of padding, and of pieces that are not wanted, may be anything. Texts in one row
+    must not see each other.
     """
 
     hidden_size: int

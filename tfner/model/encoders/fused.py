@@ -92,8 +92,9 @@ class FusedPass:
         dtype: of the activations.
         epsilon: of the normalizations.
         hidden_dropout, attention_dropout: the share that training drops out.
-        skip_padding: whether only attention sees padding. Not for XLA, which must know the number
-            of rows.
+        skip_padding: whether only attention sees padding, and what is not wanted goes through no
+            product that only its own hidden state needs. Not for XLA, which must know the number of
+            rows.
     """
 
     def __init__(
@@ -127,6 +128,8 @@ class FusedPass:
         ids_BT: tf.Tensor,
         mask_BT: tf.Tensor,
         positions_BT: tf.Tensor | None = None,
+        wanted_BT: tf.Tensor | None = None,
+        *,
         seeds_D2: tf.Tensor | None = None,
         look_up: LookUp | None = None,
     ) -> tf.Tensor:
@@ -141,6 +144,7 @@ class FusedPass:
             mask_BT: 0 on padding. With `positions_BT` it holds segment ids: rows are packed, and
                 each segment is a text of its own.
             positions_BT: of each piece in its text; by default its column.
+            wanted_BT: bool, the pieces that hidden states are asked of; by default all.
             seeds_D2: `seed_count` of them in training; without them nothing is dropped out.
             look_up: finds word embeddings; by default in `weights.words`.
         """
@@ -150,6 +154,7 @@ class FusedPass:
         count = self.seed_count(len(weights.layers))
         seeds: Sequence = tf.unstack(seeds_D2) if training else [None] * count
         layout = self._layout(mask_BT)
+        asked = layout if wanted_BT is None else layout.only(wanted_BT)
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         pieces = Pieces(layout, bias_B1QT, ops)
         ids_N = layout.gather(tf.reshape(ids_BT, [-1]))
@@ -167,23 +172,34 @@ class FusedPass:
         # time.
         is_wide = training and not compiled
         x_NH = tf.cast(x_NH, tf.float32 if is_wide else self.dtype)
+        last = len(weights.layers) - 1
         for number, layer in enumerate(weights.layers):
             first = 1 + DROPOUTS_OF_A_LAYER * number
-            x_NH = self._run_layer(layer, x_NH, pieces, seeds[first : first + DROPOUTS_OF_A_LAYER])
+            own = seeds[first : first + DROPOUTS_OF_A_LAYER]
+            left = asked if number == last else layout
+            x_NH = self._run_layer(layer, x_NH, pieces, left, own)
         x_NH = self._cast(x_NH)
-        hidden_PH = layout.scatter(x_NH)
+        hidden_PH = asked.scatter(x_NH)
         rows, length = layout.shape[0], layout.shape[1]
         return tf.reshape(hidden_PH, [rows, length, x_NH.shape[-1]])
 
     def _run_layer(
-        self, weights: LayerWeights, x_NH: tf.Tensor, pieces: Pieces, seeds: Sequence
+        self,
+        weights: LayerWeights,
+        x_NH: tf.Tensor,
+        pieces: Pieces,
+        left: PaddedLayout,
+        seeds: Sequence,
     ) -> tf.Tensor:
-        """Run one transformer layer; [N, H] -> [N, H]."""
+        """Run one transformer layer; [N, H] -> the rows of the layout that is left, [L, H]."""
         attended, up, down = weights.attended, weights.up, weights.down
         residual = pieces.ops.residual
         cast_NH = self._cast(x_NH)
         qkv_NC = weights.query_key_value(cast_NH)
-        y_NH = attended.product(self._attend(qkv_NC, pieces, seeds[0]))
+        attended_PH = self._attend(qkv_NC, pieces, seeds[0])
+        if left is not pieces.layout:
+            x_NH = left.gather(pieces.layout.scatter(x_NH))
+        y_NH = attended.product(left.gather(attended_PH))
         x_NH = residual(x_NH, y_NH, attended.bias, *weights.attended_norm, seeds[1])
         cast_NH = self._cast(x_NH)
         inner_NI = up.product(cast_NH)
@@ -196,7 +212,7 @@ class FusedPass:
         return tf.cast(x_NH, self.dtype)
 
     def _attend(self, qkv_NC: tf.Tensor, pieces: Pieces, seed: tf.Tensor | None) -> tf.Tensor:
-        """Attend with all heads at once; [N, 3H] -> [N, H]."""
+        """Attend with all heads at once; rows [N, 3H] -> positions [P, H]."""
         layout, bias_B1QT, ops = pieces
         rows, length = layout.shape[0], layout.shape[1]
         qkv_PC = layout.scatter(qkv_NC)
@@ -208,8 +224,7 @@ class FusedPass:
         attention_BAQT = ops.attention(scores_BAQT, bias_B1QT, seed)
         attended_BAQD = tf.matmul(attention_BAQT, value)
         attended_BQAD = tf.transpose(attended_BAQD, [0, 2, 1, 3])
-        attended_PH = tf.reshape(attended_BQAD, [-1, self.heads * self.head_size])
-        return layout.gather(attended_PH)
+        return tf.reshape(attended_BQAD, [-1, self.heads * self.head_size])
 
 
 def look_up_positions(

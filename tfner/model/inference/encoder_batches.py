@@ -10,8 +10,8 @@ from tfner.data.windows import pad_rows
 from tfner.model.inference.parallel import PARALLEL_PASSES
 from tfner.model.inference.row_sizes import count_pieces, width_of
 
-# ids int32 [N, T], lengths int32 [N] -> [N, T, K]
-Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# ids int32 [N, T], lengths int32 [N], wanted bool [N, T] -> [N, T, K]
+Encode = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 # The start of a batch -> its end, and what it gives.
 Run = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -99,7 +99,7 @@ def encode_windows(
         batch_lengths = lengths_N[batch]
         ids_NT = pad_rows(ids[batch], width, pad_id)
         wanted_NT = pad_rows(batch_wanted, width, False)
-        found_NTK = encode(ids_NT, batch_lengths)
+        found_NTK = encode(ids_NT, batch_lengths, wanted_NT)
         return end, found_NTK[wanted_NT]
 
     batches = plan.count(lengths_N)
@@ -120,7 +120,8 @@ def encode_rows(
         batch = slice(start, end)
         batch_ids = ids_NT[batch]
         batch_lengths = lengths_N[batch]
-        found_NTK = encode(batch_ids, batch_lengths)
+        all_NT = tf.sequence_mask(batch_lengths, width)
+        found_NTK = encode(batch_ids, batch_lengths, all_NT)
         return end, tf.reshape(found_NTK, [-1, tag_count])
 
     batches = -(-rows // each)

@@ -20,7 +20,7 @@ def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
     programs = [compile_for_shape(encode, shape) for shape in shapes]
     sizes = tf.constant(shapes, tf.int32)
 
-    def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
+    def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor, wanted_NT: tf.Tensor) -> tf.Tensor:
         size = tf.shape(ids_NT)
         is_enough = sizes >= size  # of rows and of width
         holds = tf.reduce_all(is_enough, axis=1)
@@ -28,7 +28,8 @@ def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
         message = "no compiled shape holds this input"
         any_holds = tf.reduce_any(holds)
         checked = tf.debugging.assert_equal(any_holds, True, message)
-        branches = [lambda program=program: program(ids_NT, lengths_N) for program in programs]
+        given = (ids_NT, lengths_N, wanted_NT)
+        branches = [lambda program=program: program(*given) for program in programs]
         with tf.control_dependencies([checked]):
             return tf.switch_case(first, branches)
 
@@ -38,10 +39,11 @@ def compile_for_shapes(encode: Encode, shapes: Sequence[Shape]) -> Encode:
 def compile_for_shape(encode: Encode, shape: Shape) -> Encode:
     """Compile a program of one shape, and pad what is smaller to it."""
     rows, width = shape
-    signature = [tf.TensorSpec(shape, tf.int32), tf.TensorSpec([rows], tf.int32)]
+    lengths = tf.TensorSpec([rows], tf.int32)
+    signature = [tf.TensorSpec(shape, tf.int32), lengths, tf.TensorSpec(shape, tf.bool)]
     program = tf.function(encode, signature, jit_compile=True, autograph=False)
 
-    def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
+    def run(ids_NT: tf.Tensor, lengths_N: tf.Tensor, wanted_NT: tf.Tensor) -> tf.Tensor:
         size = tf.shape(ids_NT)
         given_rows, given_width = tf.unstack(size)
         missing_rows = rows - given_rows
@@ -50,6 +52,7 @@ def compile_for_shape(encode: Encode, shape: Shape) -> Encode:
         ids = tf.ensure_shape(tf.pad(ids_NT, missing), shape)
         lengths = tf.pad(lengths_N, missing[:1])
         lengths = tf.ensure_shape(lengths, [rows])
-        return program(ids, lengths)[:given_rows, :given_width]
+        wanted = tf.ensure_shape(tf.pad(wanted_NT, missing), shape)
+        return program(ids, lengths, wanted)[:given_rows, :given_width]
 
     return run

@@ -12,7 +12,8 @@ class FrozenClassifier:
     """Give logits as the classifier gave them when it was copied.
 
     Products are computed in `dtype`; normalizations, the head and the logits are float32. With
-    `skip_padding`, which XLA cannot compile, they are computed of pieces alone.
+    `skip_padding`, which XLA cannot compile, they are computed of pieces alone, the last of them of
+    those that are wanted.
     """
 
     def __init__(self, model: TokenClassifier, dtype: tf.DType, *, skip_padding: bool):
@@ -25,7 +26,7 @@ class FrozenClassifier:
         self.prediction_weights = [*encoder.variables, *head.variables]
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Compute logits; `{"input_ids", "attention_mask"}` int32 [B, T] -> float32 [B, T, K]."""
+        """Compute logits, as Classifier says."""
         batch = EncoderInput.from_batch(inputs)
         hidden_BTH = self._encode(batch)
         return self._classify(hidden_BTH)

@@ -21,7 +21,11 @@ from tfner.tokenizers.protocol import Tokenizer, Tokens
 
 # Rows that are compiled for beside a full batch: a single short text should not cost a full one.
 COMPILED_ROWS = (1, 8)
-ROWS = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]  # and lengths
+ROWS = (
+    tf.TensorSpec([None, None], tf.int32),
+    tf.TensorSpec([None], tf.int32),  # lengths
+    tf.TensorSpec([None, None], tf.bool),  # wanted
+)
 
 
 class Classifier(Protocol):
@@ -35,7 +39,10 @@ class Classifier(Protocol):
         ...
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Compute logits; {"input_ids", "attention_mask"} int32 [N, T] -> float32 [N, T, K]."""
+        """Compute logits, of no meaning where they are not wanted.
+
+        {"input_ids", "attention_mask"} int32, "wanted" bool, all [N, T] -> float32 [N, T, K].
+        """
         ...
 
 
@@ -201,8 +208,8 @@ class Tagger(tf.Module):
             return encode_rows(self._encode, self.plan, ids_NT, lengths_N, tag_count)
 
     @tf.function(input_signature=ROWS, autograph=False)
-    def encode(self, ids_NT: tf.Tensor, lengths_N: tf.Tensor) -> tf.Tensor:
-        """Compute log probabilities of padded windows, float32 [N, T, K].
+    def encode(self, ids_NT: tf.Tensor, lengths_N: tf.Tensor, wanted_NT: tf.Tensor) -> tf.Tensor:
+        """Compute log probabilities of the wanted pieces of padded windows, float32 [N, T, K].
 
         The mask comes from the lengths, so padding may hold anything. This is a function of its
         own, so that the encoder is traced once and stands once in an export, whichever signature
@@ -211,7 +218,7 @@ class Tagger(tf.Module):
         width = width_of(ids_NT)
         mask_NT = tf.sequence_mask(lengths_N, width, tf.int32)
         ids_NT = tf.where(mask_NT > 0, ids_NT, self.tokenizer.pad_id)
-        batch = {"input_ids": ids_NT, "attention_mask": mask_NT}
+        batch = {"input_ids": ids_NT, "attention_mask": mask_NT, "wanted": wanted_NT}
         logits_NTK = self._classify(batch)
         return self._log_probabilities(logits_NTK)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfner.corpus.context import CONTEXTS
 from tfner.exceptions import ModelError
+from tfner.monitoring.machine import log_export_precision, processor_features
 from tfner.quiet_tensorflow import load_tensorflow_once
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import first_line, show
@@ -24,7 +25,6 @@ from tfner.serving.runtime.choice import (
     why_tensorflow,
 )
 from tfner.serving.runtime.origin import from_origin
-from tfner.serving.runtime.processor import ADVICE, is_slow_here
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.schema import TEXTS, WORDS
 
@@ -53,8 +53,7 @@ def load_recognizer(
     check_runtime(runtime)
     folder = find_version(Path(path))
     card, ops = check_version(folder)
-    if is_slow_here(card) and not has_gpu():
-        logger.warning(ADVICE, folder)
+    log_export_precision(folder, precision_of(card), processor_features(), has_gpu())
     recognizer = None
     if runtime == "c" or (runtime == "auto" and why_tensorflow() is None):
         recognizer = open_over_c_api(folder, card, ops, runtime, threads or Threads())
@@ -147,6 +146,12 @@ def find_version(path: Path) -> Path:
         expected = "expected a SavedModel or numbered versions of one"
         raise ModelError(f"{path}: {expected}, found neither")
     return versions[max(versions)]
+
+
+def precision_of(card: Mapping[str, Any]) -> object:
+    """Read from a card what an export's products are computed in; None where it does not say."""
+    export = card.get("export")
+    return export.get("precision") if isinstance(export, Mapping) else None
 
 
 def read_card(folder: Path) -> dict[str, Any]:
