@@ -252,9 +252,7 @@ def live_signatures():
 @functools.cache
 def exported() -> Path:
     """The folder of an export of the same model: version 1."""
-    from tfner.serving.export.bundle import export_model, make_card
-
-    return export_model(tagger(), make_card(tagger(), name="tiny"), _home() / "export")
+    return export_of(tagger(), "tiny", "export")
 
 
 @functools.cache
@@ -268,9 +266,40 @@ def loaded():
 @functools.cache
 def served():
     """That export as TensorFlow loads it."""
+    return load_for_serving(exported())
+
+
+def export_of(model: Any, name: str, folder: str) -> Path:
+    """Write an export of a tagger; give the folder of version 1."""
+    from tfner.serving.export.bundle import export_model, make_card
+
+    return export_model(model, make_card(model, name=name), _home() / folder)
+
+
+def load_for_serving(folder: Path):
+    """Load an export as TensorFlow does, with the operations of TF.Text."""
     import tensorflow as tf
 
     from tfner.tokenizers.text_ops import load_text_ops
 
     load_text_ops()
-    return tf.saved_model.load(str(exported()))
+    return tf.saved_model.load(str(folder))
+
+
+def add_weights(folder: Path, pieces: int, seed: int) -> Path:
+    """Write random weights for so many pieces into a checkpoint folder, under PyTorch's names."""
+    from safetensors.numpy import save_file
+
+    rows = np.random.default_rng(seed).normal(0.0, 1.0, (pieces, CONFIG["hidden_size"]))
+    table = {"embeddings.word_embeddings.weight": rows.astype(np.float32)}
+    save_file({**tensors(), **table}, folder / "model.safetensors")
+    return folder
+
+
+def tagger_of(folder: Path, tokenizer: Any, **options: Any):
+    """Build a Tagger as an export holds it, over another checkpoint and its tokenizer."""
+    from tfner.model.inference.frozen import FrozenClassifier
+    from tfner.model.inference.tagger import Tagger
+
+    frozen = FrozenClassifier(classifier(folder=folder), np.float32, skip_padding=True)
+    return Tagger(frozen, tokenizer, LABELS, max_length=32, overlap=8, **options)

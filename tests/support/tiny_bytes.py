@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 import tokenizers
@@ -77,14 +76,8 @@ def write_bytes(
 @functools.cache
 def checkpoint() -> Path:
     """Write a checkpoint folder with random weights, under PyTorch's names."""
-    from safetensors.numpy import save_file
-
     folder = write_bytes(tiny._home() / "bytes")
-    shape = len(vocab_json()) + 3, tiny.CONFIG["hidden_size"]
-    rows = np.random.default_rng(9).normal(0.0, 1.0, shape)
-    table = {"embeddings.word_embeddings.weight": rows.astype(np.float32)}
-    save_file({**tiny.tensors(), **table}, folder / "model.safetensors")
-    return folder
+    return tiny.add_weights(folder, len(vocab_json()) + 3, seed=9)
 
 
 @functools.cache
@@ -98,25 +91,18 @@ def tokenizer():
 @functools.cache
 def tagger(**options: Any):
     """Build a Tagger as an export holds it; options are the constructor's."""
-    from tfner.model.inference.frozen import FrozenClassifier
-    from tfner.model.inference.tagger import Tagger
-
-    model = tiny.classifier(folder=checkpoint())
-    frozen = FrozenClassifier(model, np.float32, skip_padding=True)
-    return Tagger(frozen, tokenizer(), tiny.LABELS, max_length=32, overlap=8, **options)
+    return tiny.tagger_of(checkpoint(), tokenizer(), **options)
 
 
 @functools.cache
 def exported() -> Path:
     """Write an export of the tagger; give the folder of version 1."""
-    from tfner.serving.export.bundle import export_model, make_card
-
-    return export_model(tagger(), make_card(tagger(), name="bytes"), tiny._home() / "of-bytes")
+    return tiny.export_of(tagger(), "bytes", "of-bytes")
 
 
 @functools.cache
 def served():
-    """That export as TensorFlow loads it."""
+    """That export as TensorFlow loads it, which needs no operation of TF.Text."""
     import tensorflow as tf
 
     return tf.saved_model.load(str(exported()))

@@ -11,7 +11,6 @@ import string
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sentencepiece
 import tiny
 import tokenizers
@@ -74,13 +73,8 @@ def write_pieces(folder: Path, content: bytes | None = None, **config: Any) -> P
 @functools.cache
 def checkpoint() -> Path:
     """Write a checkpoint folder with random weights, under PyTorch's names."""
-    from safetensors.numpy import save_file
-
     folder = write_pieces(tiny._home() / "pieces")
-    rows = np.random.default_rng(8).normal(0.0, 1.0, (pieces() + 3, tiny.CONFIG["hidden_size"]))
-    table = {"embeddings.word_embeddings.weight": rows.astype(np.float32)}
-    save_file({**tiny.tensors(), **table}, folder / "model.safetensors")
-    return folder
+    return tiny.add_weights(folder, pieces() + 3, seed=8)
 
 
 @functools.cache
@@ -94,31 +88,19 @@ def tokenizer():
 @functools.cache
 def tagger(**options: Any):
     """Build a Tagger as an export holds it; options are the constructor's."""
-    from tfner.model.inference.frozen import FrozenClassifier
-    from tfner.model.inference.tagger import Tagger
-
-    model = tiny.classifier(folder=checkpoint())
-    frozen = FrozenClassifier(model, np.float32, skip_padding=True)
-    return Tagger(frozen, tokenizer(), tiny.LABELS, max_length=32, overlap=8, **options)
+    return tiny.tagger_of(checkpoint(), tokenizer(), **options)
 
 
 @functools.cache
 def exported() -> Path:
     """Write an export of the tagger; give the folder of version 1."""
-    from tfner.serving.export.bundle import export_model, make_card
-
-    return export_model(tagger(), make_card(tagger(), name="pieces"), tiny._home() / "of-pieces")
+    return tiny.export_of(tagger(), "pieces", "of-pieces")
 
 
 @functools.cache
 def served():
     """That export as TensorFlow loads it."""
-    import tensorflow as tf
-
-    from tfner.tokenizers.text_ops import load_text_ops
-
-    load_text_ops()
-    return tf.saved_model.load(str(exported()))
+    return tiny.load_for_serving(exported())
 
 
 @functools.cache

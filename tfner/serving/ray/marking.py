@@ -48,7 +48,8 @@ def mark(
         raise MissingExtraError("ray", "ray", "tfner.serving.ray")
     from ray.data import ActorPoolStrategy
 
-    from tfner.serving.ray.actor import Columns, MarkBatch
+    from tfner.serving.ray.actor import MarkBatch
+    from tfner.serving.runtime.arrow_batches import Columns
     from tfner.serving.runtime.one_version import resolve_version
 
     columns = Columns(text, entities, error, max_characters)
