@@ -81,14 +81,20 @@ def write_config(folder: Path, shape: str) -> Path:
 def inference(
     model: Any, implementation: str, *, compiled: bool = False
 ) -> Callable[[dict[str, Any]], Any]:
-    """Give the function that turns {"input_ids", "attention_mask"} into logits [B, T, K]."""
+    """Give the function that turns {"input_ids", "attention_mask"} into logits [B, T, K].
+
+    One that is not compiled leaves padding out, as an export does.
+    """
     import tensorflow as tf
 
     from tfner.model.inference.frozen import FrozenClassifier
 
-    if implementation == "fused":
-        return FrozenClassifier(model, tf.as_dtype(model.compute_dtype), skip_padding=not compiled)
-    return lambda inputs: model(inputs, training=False)
+    if implementation != "fused":
+        return lambda inputs: model(inputs, training=False)
+    frozen = FrozenClassifier(model, tf.as_dtype(model.compute_dtype))
+    if compiled:
+        return frozen
+    return lambda inputs: frozen({**inputs, "wanted": inputs["attention_mask"] > 0})
 
 
 def make_batches(row_count: int, length: int, known: Sequence[int]) -> tuple[Any, Any]:

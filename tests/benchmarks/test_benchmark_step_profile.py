@@ -94,15 +94,16 @@ def test_inference_normalizes_in_one_kernel(dtype):
 
     model = tiny.classifier()
     spec = tf.TensorSpec([None, None], tf.int32)
-    frozen = FrozenClassifier(model, tf.as_dtype(dtype), skip_padding=True)
-    infer = tf.function(frozen, input_signature=[{"input_ids": spec, "attention_mask": spec}])
+    frozen = FrozenClassifier(model, tf.as_dtype(dtype))
+    specs = {
+        "input_ids": spec,
+        "attention_mask": spec,
+        "wanted": tf.TensorSpec(spec.shape, tf.bool),
+    }
+    infer = tf.function(frozen, input_signature=[specs])
     ids = tf.ones([3, 16], tf.int32)
-    types = Counter(
-        type_
-        for _, type_ in trace.node_times(
-            lambda: infer({"input_ids": ids, "attention_mask": ids}), 2
-        )
-    )
+    given = {"input_ids": ids, "attention_mask": ids, "wanted": ids > 0}
+    types = Counter(type_ for _, type_ in trace.node_times(lambda: infer(given), 2))
     assert types["_MklLayerNorm"] == 1 + 2 * model.encoder.config.num_hidden_layers
     assert not any("BatchNorm" in type_ for type_ in types)
 

@@ -193,6 +193,6 @@ def test_an_export_of_a_published_encoder_is_little_more_than_its_weights(encode
     tokenizer = WordPieceTokenizer.from_checkpoint(encoder_dir)
     checkpoint = (encoder_dir / "model.safetensors").stat().st_size
     for dtype, share in ((tf.float32, 1.03), (tf.bfloat16, 0.55)):
-        frozen = FrozenClassifier(model, dtype, skip_padding=True)
+        frozen = FrozenClassifier(model, dtype)
         tagger = Tagger(frozen, tokenizer, tiny.LABELS, max_length=128, overlap=32)
         assert size_of(export_model(tagger, make_card(tagger), tmp_path)) <= share * checkpoint

@@ -204,15 +204,14 @@ def reference_states(encoder: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndar
 @functools.cache
 def tagger(labels: LabelSet = LABELS, **options: Any):
     """Build a Tagger as an export holds it, over a copy of the cached classifier of a label set."""
-    frozen = _frozen_classifier(labels, skip_padding=not options.get("compiled"))
-    return tagger_over(frozen, labels, **options)
+    return tagger_over(_frozen_classifier(labels), labels, **options)
 
 
 @functools.cache
-def _frozen_classifier(labels: LabelSet, *, skip_padding: bool):
+def _frozen_classifier(labels: LabelSet):
     from tfner.model.inference.frozen import FrozenClassifier
 
-    return FrozenClassifier(classifier(labels), np.float32, skip_padding=skip_padding)
+    return FrozenClassifier(classifier(labels), np.float32)
 
 
 def tagger_over(model: Any, labels: LabelSet, **options: Any):
@@ -301,5 +300,5 @@ def tagger_of(folder: Path, tokenizer: Any, **options: Any):
     from tfner.model.inference.frozen import FrozenClassifier
     from tfner.model.inference.tagger import Tagger
 
-    frozen = FrozenClassifier(classifier(folder=folder), np.float32, skip_padding=True)
+    frozen = FrozenClassifier(classifier(folder=folder), np.float32)
     return Tagger(frozen, tokenizer, LABELS, max_length=32, overlap=8, **options)

@@ -76,7 +76,7 @@ def build_export_tagger(
     Precision and shapes are those of the settings. Scores are not calibrated yet.
     """
     export = settings.export
-    frozen = FrozenClassifier(model, tf.as_dtype(export.precision), skip_padding=not export.xla)
+    frozen = FrozenClassifier(model, tf.as_dtype(export.precision))
     options = tagger_options(settings)
     return Tagger(frozen, tokenizer, labels, widths=export.widths, compiled=export.xla, **options)
 

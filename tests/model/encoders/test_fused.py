@@ -119,19 +119,20 @@ class TestRows:
         positions = np.array([[*range(5), *range(6), 0, 0, 0], [0, 1, *[0] * 12]], np.int32)
         bert = model.encoder.bert
         given = read_weights(bert), *map(tf.constant, (ids, segments, positions))
-        every, real = (
-            fused_pass(bert, tf.float32, skip_padding=skip)(*given) for skip in (False, True)
-        )
+        encode = fused_pass(bert, tf.float32)
+        every, real = encode(*given), encode(*given, wanted_BT=tf.constant(segments > 0))
         np.testing.assert_allclose(real[segments > 0], every[segments > 0], atol=1e-5)
 
 
 class TestFrozen:
-    @pytest.mark.parametrize("skip_padding", [False, True])
-    def test_gives_what_the_model_gave_when_it_was_copied(self, skip_padding):
+    @pytest.mark.parametrize("padding_is_left_out", [False, True])
+    def test_gives_what_the_model_gave_when_it_was_copied(self, padding_is_left_out):
         model = tiny.classifier()
-        frozen = FrozenClassifier(model, tf.float32, skip_padding=skip_padding)
+        frozen = FrozenClassifier(model, tf.float32)
         inputs = dict(zip(("input_ids", "attention_mask"), map(tf.constant, batch()), strict=True))
         want = model(inputs).numpy()
+        if padding_is_left_out:
+            inputs["wanted"] = inputs["attention_mask"] > 0
         for weight in model.weights:
             weight.assign(tf.zeros_like(weight))
         real = inputs["attention_mask"].numpy() > 0
@@ -143,8 +144,8 @@ class TestFrozen:
         ids, mask = batch(6, 14)
         given = {"input_ids": tf.constant(ids), "attention_mask": tf.constant(mask)}
         wanted = (np.random.default_rng(3).random(ids.shape) < share) & (mask > 0)
-        frozen = FrozenClassifier(tiny.classifier(), dtype, skip_padding=True)
-        every = frozen(given).numpy()[wanted]
+        frozen = FrozenClassifier(tiny.classifier(), dtype)
+        every = frozen({**given, "wanted": tf.constant(mask > 0)}).numpy()[wanted]
         asked = frozen({**given, "wanted": tf.constant(wanted)}).numpy()
         assert asked.shape[:2] == ids.shape
         np.testing.assert_allclose(asked[wanted], every, atol=1e-5)
@@ -160,14 +161,14 @@ class TestFrozen:
         mask = np.ones((8, 14), np.int32)
         wanted = np.zeros(mask.shape, bool)
         wanted[:, 1:5] = True
-        frozen = FrozenClassifier(tiny.classifier(), tf.float32, skip_padding=True)
+        frozen = FrozenClassifier(tiny.classifier(), tf.float32)
         rows.clear()
         frozen({"input_ids": mask, "attention_mask": mask, "wanted": wanted})
         assert rows == [*[8 * 14] * (len(rows) - 1), 8 * 4]
 
     def test_bfloat16_halves_tables_and_kernels_and_leaves_the_rest(self):
         model = tiny.classifier()
-        frozen = FrozenClassifier(model, tf.bfloat16, skip_padding=True)
+        frozen = FrozenClassifier(model, tf.bfloat16)
         kept = {
             variable.dtype for variable in frozen.prediction_weights if len(variable.shape) == 1
         }

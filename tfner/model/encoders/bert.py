@@ -98,10 +98,10 @@ class BertEncoder(Encoder):
         """List BERT's own variables, in the same order in every encoder of a shape."""
         return self.bert.weights
 
-    def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
+    def export_copy(self, dtype: tf.DType) -> ExportCopy:
         """Copy the weights for the fused pass: tables and kernels in `dtype`, others in float32."""
         self.sync_embeddings()
-        encode = bert_weights.fused_pass(self.bert, dtype, skip_padding=skip_padding)
+        encode = bert_weights.fused_pass(self.bert, dtype)
         weights, variables = bert_weights.copy_weights(self.bert, dtype)
         return ExportCopy(lambda inputs: encode(weights, *inputs), variables)
 

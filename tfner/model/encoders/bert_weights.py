@@ -9,10 +9,8 @@ from tfner.model.encoders import fused
 from tfner.model.encoders.fused import Dense, Norm
 
 
-def fused_pass(
-    bert: keras.layers.Layer, dtype: tf.DType, *, skip_padding: bool = False
-) -> fused.FusedPass:
-    """Build the fused pass of a BERT layer's configuration; `skip_padding` as FusedPass says."""
+def fused_pass(bert: keras.layers.Layer, dtype: tf.DType) -> fused.FusedPass:
+    """Build the fused pass of a BERT layer's configuration."""
     config = bert.config
     heads = config.num_attention_heads
     head_size = config.hidden_size // heads
@@ -24,7 +22,7 @@ def fused_pass(
         "hidden_dropout": config.hidden_dropout_prob,
         "attention_dropout": config.attention_probs_dropout_prob,
     }
-    return fused.FusedPass(heads, head_size, activate, dtype, skip_padding=skip_padding, **options)
+    return fused.FusedPass(heads, head_size, activate, dtype, **options)
 
 
 def read_weights(bert: keras.layers.Layer) -> fused.Weights:

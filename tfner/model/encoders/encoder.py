@@ -22,12 +22,16 @@ class EncoderInput(NamedTuple):
         segment_ids     1   1   1   1   2   2   2   0     0 = padding
         position_ids    0   1   2   3   0   1   2   0
         wanted          0   1   1   0   0   1   0   0     first pieces, of which tags are asked
+
+    Where `wanted` is given, an encoder may leave padding out of its products, and other pieces out
+    of the last ones. It is not given in training, nor to a graph that XLA compiles, which must know
+    how many rows there are.
     """
 
     input_ids: tf.Tensor
     segment_ids: tf.Tensor  # 0 on padding; with one text in a row this is its attention mask
     position_ids: tf.Tensor | None = None
-    wanted: tf.Tensor | None = None  # bool; None: all pieces are
+    wanted: tf.Tensor | None = None  # bool; None: all positions are
 
     @classmethod
     def from_batch(cls, x: Mapping[str, tf.Tensor]) -> EncoderInput:
@@ -61,13 +65,11 @@ class Encoder(keras.layers.Layer):
         """Return the table that ids are looked up in, [vocabulary, width]."""
         raise NotImplementedError
 
-    def export_copy(self, dtype: tf.DType, *, skip_padding: bool) -> ExportCopy:
+    def export_copy(self, dtype: tf.DType) -> ExportCopy:
         """Give what an export holds: a function of EncoderInput, and its variables.
 
         Args:
             dtype: of weights and products, float32 or bfloat16.
-            skip_padding: whether products may be computed of real pieces alone; XLA cannot compile
-                that.
 
         Raises:
             ConfigError: the encoder has no form in `dtype`.

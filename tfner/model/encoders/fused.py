@@ -92,9 +92,6 @@ class FusedPass:
         dtype: of the activations.
         epsilon: of the normalizations.
         hidden_dropout, attention_dropout: the share that training drops out.
-        skip_padding: whether only attention sees padding, and what is not wanted goes through no
-            product that only its own hidden state needs. Not for XLA, which must know the number of
-            rows.
     """
 
     def __init__(
@@ -107,12 +104,10 @@ class FusedPass:
         epsilon: float = 1e-12,
         hidden_dropout: float = 0.0,
         attention_dropout: float = 0.0,
-        skip_padding: bool = False,
     ):
         self.heads = heads
         self.head_size = head_size
         self.dtype = dtype
-        self._layout = PackedLayout if skip_padding else PaddedLayout
         build_ops = partial(FusedOps, activate, epsilon, hidden_dropout, attention_dropout)
         self._ops = build_ops(compiled=False)
         self._compiled_ops = build_ops(compiled=True)
@@ -144,7 +139,9 @@ class FusedPass:
             mask_BT: 0 on padding. With `positions_BT` it holds segment ids: rows are packed, and
                 each segment is a text of its own.
             positions_BT: of each piece in its text; by default its column.
-            wanted_BT: bool, the pieces that hidden states are asked of; by default all.
+            wanted_BT: bool, the pieces that hidden states are asked of. Only attention sees padding
+                then, and what is not wanted goes through no product that its own hidden state alone
+                needs. By default everything is computed, as XLA needs it.
             seeds_D2: `seed_count` of them in training; without them nothing is dropped out.
             look_up: finds word embeddings; by default in `weights.words`.
         """
@@ -153,17 +150,12 @@ class FusedPass:
         ops = self._compiled_ops if compiled else self._ops
         count = self.seed_count(len(weights.layers))
         seeds: Sequence = tf.unstack(seeds_D2) if training else [None] * count
-        layout = self._layout(mask_BT)
-        asked = layout if wanted_BT is None else layout.only(wanted_BT)
+        layout = asked = PaddedLayout(mask_BT)
+        if wanted_BT is not None:
+            layout, asked = PackedLayout(mask_BT), PackedLayout(wanted_BT)
         bias_B1QT = attention_bias(mask_BT, packed=positions_BT is not None, dtype=self.dtype)
         pieces = Pieces(layout, bias_B1QT, ops)
-        ids_N = layout.gather(tf.reshape(ids_BT, [-1]))
-        look_up = look_up or weights.words_of
-        words_NE = look_up(ids_N)
-        position_NE = look_up_positions(weights.positions, positions_BT, layout)
-        x_NE = to_float32(words_NE)
-        x_NE += to_float32(position_NE)
-        x_NE += to_float32(weights.segment)
+        x_NE = embed(weights, ids_BT, positions_BT, layout, look_up or weights.words_of)
         x_NH = ops.embedding(x_NE, *weights.norm, seeds[0])
         if weights.projection is not None:
             cast_NE = self._cast(x_NH)
@@ -225,6 +217,22 @@ class FusedPass:
         attended_BAQD = tf.matmul(attention_BAQT, value)
         attended_BQAD = tf.transpose(attended_BAQD, [0, 2, 1, 3])
         return tf.reshape(attended_BQAD, [-1, self.heads * self.head_size])
+
+
+def embed(
+    weights: Weights,
+    ids_BT: tf.Tensor,
+    positions_BT: tf.Tensor | None,
+    layout: PaddedLayout,
+    look_up: LookUp,
+) -> tf.Tensor:
+    """Add up the embeddings of words, positions and the segment; int32 [B, T] -> float32 [N, E]."""
+    ids_N = layout.gather(tf.reshape(ids_BT, [-1]))
+    words_NE = look_up(ids_N)
+    position_NE = look_up_positions(weights.positions, positions_BT, layout)
+    x_NE = to_float32(words_NE)
+    x_NE += to_float32(position_NE)
+    return x_NE + to_float32(weights.segment)
 
 
 def look_up_positions(

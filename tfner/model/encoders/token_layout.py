@@ -23,10 +23,6 @@ class PaddedLayout:
     def __init__(self, mask_BT: tf.Tensor):
         self.shape = tf.shape(mask_BT)
 
-    def only(self, wanted_BT: tf.Tensor) -> PaddedLayout:
-        """Give the layout that has no row for what is not wanted, if that can be left out."""
-        return self
-
     def gather(self, x_PX: tf.Tensor) -> tf.Tensor:
         """Gather the rows from positions; P = B * T, any X: [P, X] -> [N, X]."""
         return x_PX
@@ -49,12 +45,12 @@ class PackedLayout(PaddedLayout):
                  1 0 0 0        scatter: positions 3, 5, 6, 7 get some row, of no meaning
 
     Args:
-        mask_BT: int, 0 on padding and on what else needs no row.
+        mask_BT: int or bool, 0 on padding and on what else needs no row.
     """
 
     def __init__(self, mask_BT: tf.Tensor):
         super().__init__(mask_BT)
-        real_P = tf.cast(tf.reshape(mask_BT, [-1]) > 0, tf.int32)
+        real_P = tf.cast(tf.cast(tf.reshape(mask_BT, [-1]), tf.bool), tf.int32)
         position_N = tf.where(real_P > 0)[:, 0]
         position_N = tf.cast(position_N, tf.int32)
         count = tf.size(position_N)
@@ -63,10 +59,6 @@ class PackedLayout(PaddedLayout):
         self._position_N = tf.pad(position_N, [[0, wanted - count]])
         row_P = tf.cumsum(real_P) - 1
         self._row_P = tf.maximum(row_P, 0)
-
-    def only(self, wanted_BT: tf.Tensor) -> PackedLayout:
-        """Give the layout of the wanted positions alone; bool [B, T]."""
-        return PackedLayout(tf.cast(wanted_BT, tf.int32))
 
     def gather(self, x_PX: tf.Tensor) -> tf.Tensor:
         """Gather the rows of real positions: [P, X] -> [N, X]."""

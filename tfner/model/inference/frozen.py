@@ -11,14 +11,12 @@ from tfner.model.encoders.encoder import EncoderInput
 class FrozenClassifier:
     """Give logits as the classifier gave them when it was copied.
 
-    Products are computed in `dtype`; normalizations, the head and the logits are float32. With
-    `skip_padding`, which XLA cannot compile, they are computed of pieces alone, the last of them of
-    those that are wanted.
+    Products are computed in `dtype`; normalizations, the head and the logits are float32.
     """
 
-    def __init__(self, model: TokenClassifier, dtype: tf.DType, *, skip_padding: bool):
+    def __init__(self, model: TokenClassifier, dtype: tf.DType):
         dtype = tf.as_dtype(dtype)
-        encoder = model.encoder.export_copy(dtype, skip_padding=skip_padding)
+        encoder = model.encoder.export_copy(dtype)
         head = model.head.export_copy()
         self._encode = encoder.call
         self._classify = head.call

@@ -41,7 +41,8 @@ class Classifier(Protocol):
     def __call__(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Compute logits, of no meaning where they are not wanted.
 
-        {"input_ids", "attention_mask"} int32, "wanted" bool, all [N, T] -> float32 [N, T, K].
+        {"input_ids", "attention_mask"} int32, "wanted" bool or not there, all [N, T] -> float32
+        [N, T, K].
         """
         ...
 
@@ -218,7 +219,9 @@ class Tagger(tf.Module):
         width = width_of(ids_NT)
         mask_NT = tf.sequence_mask(lengths_N, width, tf.int32)
         ids_NT = tf.where(mask_NT > 0, ids_NT, self.tokenizer.pad_id)
-        batch = {"input_ids": ids_NT, "attention_mask": mask_NT, "wanted": wanted_NT}
+        batch = {"input_ids": ids_NT, "attention_mask": mask_NT}
+        if not self.compiled:
+            batch["wanted"] = wanted_NT
         logits_NTK = self._classify(batch)
         return self._log_probabilities(logits_NTK)
 
