@@ -498,10 +498,12 @@ def test_the_encoder_can_be_called_with_fixed_shapes():
     ids = random.integers(5, len(tiny.vocabulary()), (2, 12)).astype(np.int32)
     filled = random.integers(5, len(tiny.vocabulary()), (4, tagger.max_length)).astype(np.int32)
     filled[:2, :12] = ids
-    answer = tagger.encode(filled, np.array([*lengths, 0, 0], np.int32)).numpy()
+    wanted = np.arange(tagger.max_length) < [[7], [12], [0], [0]]
+    answer = tagger.encode(filled, np.array([*lengths, 0, 0], np.int32), wanted).numpy()
     assert np.isfinite(answer).all()
     for row, length in enumerate(lengths):
-        alone = tagger.encode(ids[row : row + 1, :length], lengths[row : row + 1]).numpy()
+        one = slice(row, row + 1)
+        alone = tagger.encode(ids[one, :length], lengths[one], wanted[one, :length]).numpy()
         np.testing.assert_allclose(answer[row, :length], alone[0], atol=1e-4)
 
 
