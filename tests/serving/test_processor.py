@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-
+import pytest
 import tiny
 
 import tfner
 from tfner.serving.runtime import saved_model
 
 
-def test_loading_says_what_the_card_gives_cause_for(monkeypatch, caplog):
-    read = saved_model.read_card
+@pytest.mark.parametrize(
+    ("card", "precision"),
+    [({}, None), ({"export": None}, None), ({"export": {"precision": "bfloat16"}}, "bfloat16")],
+)
+def test_the_precision_is_what_a_card_says_if_it_says_one(card, precision):
+    assert saved_model.precision_of(card) == precision
+
+
+def test_loading_says_it(monkeypatch, caplog):
+    card = saved_model.read_card(saved_model.find_version(tiny.exported()))
+    half = {**card, "export": {"precision": "bfloat16"}}
+    monkeypatch.setattr(saved_model, "read_card", lambda folder: half)
     monkeypatch.setattr(saved_model, "processor_features", lambda: ["AVX2"])
     monkeypatch.setattr(saved_model, "has_gpu", lambda: False)
-    with caplog.at_level(logging.INFO, "tfner"):
-        tfner.load(tiny.exported())
-        for export in (None, {}, {"precision": "float32"}, {"precision": "bfloat16"}):
-            assert "bfloat16" not in caplog.text
-            card = {**read(saved_model.find_version(tiny.exported())), "export": export}
-            monkeypatch.setattr(saved_model, "read_card", lambda folder, card=card: card)
-            tfner.load(tiny.exported())
+    tfner.load(tiny.exported())
     (said,) = (each for each in caplog.messages if "bfloat16" in each)
     assert said.startswith(f"{tiny.exported()}: in bfloat16, for which this processor has no instr")
