@@ -35,6 +35,23 @@ settings.register_profile(
 settings.load_profile("tfner")
 
 
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A workshop, in whose folder the test runs."""
+    from workshop import Workshop
+
+    monkeypatch.chdir(tmp_path)
+    return Workshop(tmp_path)
+
+
+@pytest.fixture
+def line(capsys, monkeypatch):
+    """The command line: `line("predict", MODEL, FILE)`."""
+    from command_line import CommandLine
+
+    return CommandLine(capsys, monkeypatch)
+
+
 def pytest_addoption(parser):
     about = (
         "put other examples to every property for so long, and to the fuzzers of the tests "

@@ -7,23 +7,15 @@ import sys
 
 import pytest
 import yaml
-from command_line import CommandLine, refused
-from workshop import Workshop
+from command_line import refused
 
 from tfner.config import load_settings
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shop = Workshop(tmp_path)
+def shop(shop):
     shop.checkpoint()
     return shop
-
-
-@pytest.fixture
-def line(capsys, monkeypatch):
-    return CommandLine(capsys, monkeypatch)
 
 
 class Terminal(io.StringIO):

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from command_line import CommandLine, refused
-from workshop import Workshop
+from command_line import refused
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shop = Workshop(tmp_path)
+def shop(shop):
     shop.checkpoint()
     return shop
-
-
-@pytest.fixture
-def line(capsys, monkeypatch):
-    return CommandLine(capsys, monkeypatch)
 
 
 def names(result):

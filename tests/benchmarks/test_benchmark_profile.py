@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from command_line import CommandLine
 from fold_runs import write_run
 
 from benchmarks.prediction import profile
@@ -42,11 +41,10 @@ def test_nodes_are_summed_up_by_what_they_are_for():
 
 
 @pytest.mark.slow
-def test_a_smoke_run_counts_pieces_and_says_both_rates(tmp_path, capsys, monkeypatch):
+def test_a_smoke_run_counts_pieces_and_says_both_rates(tmp_path, line, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("train.conll").write_text("Anna\tB-PER\nmet\tO\nOslo\tB-LOC\n\n" * 30)
     write_run(tmp_path)
-    line = CommandLine(capsys, monkeypatch)
     assert line("train", "run.yaml", "training.epochs=1", "export.enabled=false").code == 0
     profile.main(["runs/mine", "train.conll", "--smoke"])
     printed = capsys.readouterr().out

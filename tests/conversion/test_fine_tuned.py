@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 import tiny
 import tiny_pieces
-from command_line import CommandLine
 from safetensors.numpy import load_file, save_file
 
 import tfner
@@ -27,11 +26,6 @@ SENTENCES = [
     ["Volta", "moved", "from", "Turin", "to", "Lund"],
     ["the", "roads"],
 ]
-
-
-@pytest.fixture
-def line(capsys, monkeypatch):
-    return CommandLine(capsys, monkeypatch)
 
 
 def write_fine_tuned(folder: Path, names: list[str] = NAMES, **config) -> Path:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
-from command_line import CommandLine
 from made_runs import write_run
 from safetensors import safe_open
 from safetensors.numpy import load_file
@@ -23,11 +22,6 @@ from tfner.training.restore import restore_tagger, write_run_for_transformers
 SENTENCES = [["Anna", "met", "Boris", "in", "old", "Oslo", "."], ["the", "roads"]]
 TRANSITIONS = "left behind: the transitions of the CRF: "
 DECODER = "left behind: the decoder: "
-
-
-@pytest.fixture
-def line(capsys, monkeypatch):
-    return CommandLine(capsys, monkeypatch)
 
 
 @pytest.fixture(scope="module")

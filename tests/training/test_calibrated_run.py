@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tiny
 import yaml
-from command_line import CommandLine
 from rich.console import Console
 
 import tfner
@@ -81,11 +80,6 @@ def run(outcome, home):
 @pytest.fixture(scope="module")
 def dev(home):
     return list(read_documents(str(home / "dev.conll"), ReadSettings(), Ledger()))
-
-
-@pytest.fixture
-def line(capsys, monkeypatch):
-    return CommandLine(capsys, monkeypatch)
 
 
 def keys(found):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import tiny
 from rich.console import Console
-from workshop import Workshop
 
 from tfner.config import load_settings
 from tfner.tagging.schemes import LabelSet
@@ -20,12 +19,6 @@ from tfner.training.schedule import FEW_UPDATES, Schedule, choose_schedule
 from tfner.training.state.run_folder import RunFolder
 
 LABELS = LabelSet(("LOC", "PER"))
-
-
-@pytest.fixture
-def shop(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return Workshop(tmp_path)
 
 
 def write(shop):
