@@ -67,7 +67,7 @@ def log_export_precision(
         logger.warning(f"%s: {message} {advice}", export, ", ".join(features))
     elif precision == "float32" and fast:
         message = "in float32; with %s this processor is faster in bfloat16"
-        logger.info(f"%s: {message} (precision=bfloat16)", export, fast)
+        logger.info(f"%s: {message}: export it with precision=bfloat16", export, fast)
 
 
 def memory_of_machine() -> int | None:
