@@ -37,7 +37,7 @@ settings.load_profile("tfner")
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    """A workshop, in whose folder the test runs."""
+    """Make a workshop, in whose folder the test runs."""
     from workshop import Workshop
 
     monkeypatch.chdir(tmp_path)
@@ -46,7 +46,7 @@ def shop(tmp_path, monkeypatch):
 
 @pytest.fixture
 def line(capsys, monkeypatch):
-    """The command line: `line("predict", MODEL, FILE)`."""
+    """Give the command line: `line("predict", MODEL, FILE)`."""
     from command_line import CommandLine
 
     return CommandLine(capsys, monkeypatch)

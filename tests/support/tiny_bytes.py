@@ -102,7 +102,7 @@ def exported() -> Path:
 
 @functools.cache
 def served():
-    """That export as TensorFlow loads it, which needs no operation of TF.Text."""
+    """Load that export as TensorFlow does, which needs no operation of TF.Text."""
     import tensorflow as tf
 
     return tf.saved_model.load(str(exported()))

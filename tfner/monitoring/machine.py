@@ -91,6 +91,6 @@ def resident_memory(source: Path = STATUS) -> tuple[float, float]:
 def _text(source: Path) -> str:
     """Read one of Linux's files on the machine; empty on other systems."""
     try:
-        return source.read_text(encoding="utf-8")
+        return source.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
