@@ -10,7 +10,6 @@ import typer
 
 from tfner.commands import output, run
 from tfner.exceptions import ConfigError
-from tfner.quiet_tensorflow import load_tensorflow
 from tfner.serving.export.version_numbers import version_number
 from tfner.serving.server import require_packages
 
@@ -57,7 +56,6 @@ def serve(
     """
     require_packages()
     labels = read_labels(label or ())
-    load_tensorflow()
     from tfner.serving.server.app import ServerSettings, run_server
     from tfner.serving.server.batching import ServerBatching
     from tfner.serving.server.limits import Limits

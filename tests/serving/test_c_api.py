@@ -24,10 +24,10 @@ from subprocesses import environment
 
 import tfner
 from tfner.exceptions import ModelError
-from tfner.serving.runtime.c_api.library import CLibrary, load_c_library
-from tfner.serving.runtime.c_api.session import ClosedError
+from tfner.serving.runtime.c_api.library import CError, CLibrary, load_c_library
+from tfner.serving.runtime.c_api.session import ClosedError, Session
 from tfner.serving.runtime.c_api.strings import read_strings, write_views
-from tfner.serving.runtime.c_api.tensors import StringTensor, read_tensor
+from tfner.serving.runtime.c_api.tensors import InputTensor, Strings, read_tensor
 from tfner.serving.runtime.choice import Threads
 from tfner.serving.runtime.recognizer import padded_words
 from tfner.serving.runtime.saved_model import load_recognizer
@@ -218,7 +218,7 @@ def test_a_graph_that_names_what_it_has_not_is_refused(tmp_path):
 
 def test_where_the_c_api_fails_tensorflow_does_it_or_the_error_says_why(monkeypatch, caplog):
     expected = tiny.loaded().outputs([SENTENCE[0]])
-    monkeypatch.setattr("tfner.serving.runtime.saved_model.why_tensorflow", lambda: None)
+    monkeypatch.setattr("tfner.serving.runtime.choice.why_tensorflow", lambda: None)
 
     def fail(self):
         raise OSError("libtensorflow_cc.so.2: cannot open shared object file")
@@ -240,9 +240,30 @@ def test_strings_are_written_and_read_as_they_are(texts):
     views, _buffer = write_views(texts)
     assert read_strings(views.tobytes()).tolist() == texts
     library = load_c_library()
-    with StringTensor(library, texts, [len(texts), 1]) as tensor:
+    with InputTensor(library, Strings(texts, [len(texts), 1])) as tensor:
         found = read_tensor(library, tensor.address)
     assert found.tolist() == [[text] for text in texts]
+
+
+@given(st.sampled_from(["f4", "f8", "i4", "i8", "?"]), st.lists(st.integers(0, 3), max_size=3))
+def test_numbers_are_written_and_read_as_they_are(dtype, shape):
+    numbers = np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape)
+    for array in (numbers, numbers.T):
+        with InputTensor(load_c_library(), array) as tensor:
+            found = read_tensor(load_c_library(), tensor.address)
+        assert found.dtype == array.dtype
+        assert found.shape == array.shape
+        assert found.tolist() == array.tolist()
+
+
+def test_what_a_signature_does_not_take_is_told():
+    session = Session(load_c_library(), tiny.exported(), Threads())
+    with pytest.raises(CError, match=r"^expected the inputs input_ids, length, got text$"):
+        session.ask("features", {"text": Strings([b"a"], [1])})
+    words = np.zeros([1, 1], np.complex64)
+    with pytest.raises(CError, match=r"^expected numbers or strings, got complex64$"):
+        session.ask("words", {"words": words})
+    session.close()
 
 
 def test_all_forms_of_strings_come_from_a_graph(ner):

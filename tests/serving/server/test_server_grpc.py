@@ -48,10 +48,12 @@ PIECES = {
 }
 
 
-@pytest.fixture(scope="module")
-def loaded():
-    """The exported model, loaded once."""
-    return load_servable(tiny.exported(), 1)
+@pytest.fixture(scope="module", params=["tensorflow", "c"])
+def loaded(request):
+    """Load the exported model once, over each runtime."""
+    servable = load_servable(tiny.exported(), 1, request.param)
+    yield servable
+    servable.close()
 
 
 @pytest.fixture(scope="module")

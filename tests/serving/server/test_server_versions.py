@@ -27,12 +27,13 @@ def collect_never(monkeypatch):
 
 
 class Folder:
-    """A folder of versions; `broken` ones fail to load, `loaded` says which were tried."""
+    """Hold versions: `broken` ones fail to load, `loaded` were tried, `closed` are freed."""
 
     def __init__(self, path: Path, *versions: int):
         self.path = path
         self.broken: set[int] = set()
         self.loaded: list[int] = []
+        self.closed: list[int] = []
         self.during_load = lambda: None
         for version in versions:
             self.add(version)
@@ -51,7 +52,9 @@ class Folder:
         self.during_load()
         if version in self.broken:
             raise ModelError(f"{folder}: cannot be loaded: half of it is missing")
-        return fakes.servable(fakes.FakeModel(), version)
+        servable = fakes.servable(fakes.FakeModel(), version)
+        servable.close = lambda: self.closed.append(version)
+        return servable
 
     def models(self, **labels: int) -> ModelVersions:
         return ModelVersions("tagger", lambda: complete_versions(self.path), self.load, labels)
@@ -112,6 +115,7 @@ def test_the_old_version_stays_until_its_requests_are_done(tmp_path):
         folder.add(2)
         with models.hold(ANY) as first, models.hold(ANY):
             await models.poll()
+            assert not folder.closed
             assert first.version == 1
             assert answering(models) == 2
             assert states(models) == {2: "AVAILABLE", 1: "UNLOADING"}
@@ -121,6 +125,7 @@ def test_the_old_version_stays_until_its_requests_are_done(tmp_path):
                 answering(models, ModelSpec("tagger", 1))
         assert states(models) == {2: "AVAILABLE", 1: "END"}
         assert not models._retired
+        assert folder.closed == [1]
 
     in_loop(scenario)
 

@@ -41,6 +41,11 @@ def check_runtime(runtime: str) -> None:
         raise ConfigError(f"runtime: expected {' or '.join(RUNTIMES)}, got {show(runtime)}")
 
 
+def tries_c_api(runtime: Runtime) -> bool:
+    """Tell whether a model is to be opened over the C API, if it can be."""
+    return runtime == "c" or (runtime == "auto" and why_tensorflow() is None)
+
+
 def why_tensorflow() -> str | None:
     """Say why `auto` takes TensorFlow's Python here; None where it takes the C API."""
     if "tensorflow" in sys.modules:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfner.corpus.context import CONTEXTS
 from tfner.exceptions import ModelError
@@ -22,11 +22,14 @@ from tfner.serving.runtime.choice import (
     Threads,
     check_runtime,
     has_gpu,
-    why_tensorflow,
+    tries_c_api,
 )
 from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer
 from tfner.serving.schema import TEXTS, WORDS
+
+if TYPE_CHECKING:
+    from tfner.serving.runtime.c_api.open import CModel
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +57,13 @@ def load_recognizer(
     folder = find_version(Path(path))
     card, ops = check_version(folder)
     log_export_precision(folder, precision_of(card), processor_features(), has_gpu())
-    recognizer = None
-    if runtime == "c" or (runtime == "auto" and why_tensorflow() is None):
-        recognizer = open_over_c_api(folder, card, ops, runtime, threads or Threads())
-    if recognizer is None:
-        recognizer = open_in_tensorflow(folder, card, threads or Threads())
+    threads_wanted = threads or Threads()
+    model = open_over_c_api(folder, ops, runtime, threads_wanted) if tries_c_api(runtime) else None
+    if model is None:
+        recognizer = open_in_tensorflow(folder, card, threads_wanted)
+    else:
+        check_signatures(folder, model.signatures)
+        recognizer = model.recognizer(card, AT_ONCE)
     options = {"runtime": runtime, "threads": threads}
     return from_origin(recognizer, load_recognizer, str(folder.absolute()), **options)
 
@@ -80,17 +85,17 @@ def check_version(folder: Path) -> tuple[Card, frozenset[str]]:
 
 
 def open_over_c_api(
-    folder: Path, card: Card, ops: frozenset[str], runtime: Runtime, threads: Threads
-) -> Recognizer | None:
-    """Open a version over the C API; where that fails and it need not be that, give None.
+    folder: Path, ops: frozenset[str], runtime: Runtime, threads: Threads
+) -> CModel | None:
+    """Open a checked version over the C API; where that fails and it need not be that, give None.
 
     Raises:
-        ModelError: it fails, and `runtime` is `c`; or it is no export of tfner's.
+        ModelError: it fails, and `runtime` is `c`.
     """
     from tfner.serving.runtime.c_api.open import OPENING_ERRORS, open_session
 
     try:
-        session = open_session(folder, ops, threads)
+        return open_session(folder, ops, threads)
     except OPENING_ERRORS as error:
         fault = first_line(error)
         if runtime == "c":
@@ -98,8 +103,6 @@ def open_over_c_api(
             raise ModelError(f"{folder}: {what}") from None
         logger.warning("%s: not run over the C API, but in TensorFlow: %s", folder, fault)
         return None
-    check_signatures(folder, session.signatures)
-    return session.recognizer(card, AT_ONCE)
 
 
 def open_in_tensorflow(folder: Path, card: Card, threads: Threads) -> Recognizer:

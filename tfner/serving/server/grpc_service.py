@@ -12,17 +12,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
-from tensorflow_serving.apis import get_model_status_pb2 as status_pb2
-from tensorflow_serving.apis import model_pb2, predict_pb2
-from tensorflow_serving.apis import model_service_pb2_grpc as model_grpc
-from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc
 
+from tfner.serving.messages import (
+    metadata_pb2,
+    model_pb2,
+    predict_pb2,
+    status_pb2,
+    without_tensorflow,
+)
 from tfner.serving.server.model_versions import ModelSpec, Servable, VersionStatus
 from tfner.serving.server.proto_tensors import listed, read_inputs, write_tensor
 from tfner.serving.server.request_error import UNEXPECTED, RequestError, invalid
 from tfner.serving.server.service import Service
 from tfner.serving.server.signature import DEFAULT_SIGNATURE, find_signature
+
+with without_tensorflow():
+    from tensorflow_serving.apis import model_service_pb2_grpc as model_grpc
+    from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction_grpc
 
 logger = logging.getLogger(__name__)
 SIGNATURES = "signature_def"  # the one field of the metadata

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from tfner.exceptions import ModelError
 from tfner.serving.server.request_error import invalid, not_found
@@ -22,17 +22,38 @@ Labels = Mapping[str, int]  # label -> version
 Find = Callable[[], Mapping[int, Path]]  # the folders of versions, looked for now
 
 
+class Runner(Protocol):
+    """Answer the signatures of a loaded version; several threads may ask."""
+
+    def run(self, signature: str, inputs: Tensors) -> Tensors:
+        """Give the outputs of a signature, by name, for checked inputs.
+
+        Raises:
+            RequestError: the graph refuses them.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model, once those who ask it now have their answers."""
+
+
+def nothing_to_free() -> None:
+    """Leave the model to the garbage collector."""
+
+
 @dataclass(eq=False)
 class Servable:
     """Hold a loaded version.
 
-    `definitions` are its signatures in TensorFlow's own message, which only the metadata need.
+    `definitions` are its signatures in TensorFlow's own message, which only the metadata need;
+    `close` is called when the version is no longer served.
     """
 
     version: int
     signatures: Mapping[str, ServedSignature]
     definitions: Mapping[str, Any]
     run: Callable[[str, Tensors], Tensors]
+    close: Callable[[], None] = nothing_to_free
     schedulers: dict[str, Any] = field(default_factory=dict)  # a BatchScheduler a signature
     requests: int = 0  # being answered now
 
@@ -209,6 +230,7 @@ class ModelVersions:
         if version not in self._served:  # it may have been taken away and put back meanwhile
             self._status[version] = VersionStatus(version, "END")
         servable.schedulers.clear()
+        servable.close()
         logger.info("%s: version %d is no longer served", self.name, version)
         # A loaded graph holds itself in cycles, and its weights with it; the last request still
         # holds it at this moment.

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
-from tensorflow.core.framework import tensor_pb2, types_pb2
 
+from tfner.serving.messages import tensor_pb2, types_pb2
 from tfner.serving.server.json_tensors import NUMPY_TYPES, array_of
 from tfner.serving.server.request_error import invalid
 from tfner.serving.server.signature import ServedSignature, Tensors, TensorSpec, print_shape
@@ -73,7 +73,7 @@ def read_tensor(name: str, proto: Message, spec: TensorSpec) -> np.ndarray:
     Fewer values than its shape says are filled up with the last one, as TensorFlow does, within
     reason.
 
-    >>> from tensorflow.core.framework import tensor_shape_pb2
+    >>> from tfner.serving.messages import tensor_shape_pb2
     >>> pair = tensor_shape_pb2.TensorShapeProto(dim=[{"size": 2}])
     >>> proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_INT32, tensor_shape=pair, int_val=[7])
     >>> read_tensor("length", proto, TensorSpec("int32", (-1,))).tolist()

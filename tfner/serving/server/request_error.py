@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tfner.serving.runtime.graph_errors import node_message
+
 Code = Literal[
     "INVALID_ARGUMENT",
     "FAILED_PRECONDITION",
@@ -20,6 +22,10 @@ Code = Literal[
 HTTP_STATUS: dict[Code, int] = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400}
 HTTP_STATUS |= {"NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 413, "INTERNAL": 500}
 HTTP_STATUS |= {"UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
+# TensorFlow's codes of a status: 3 INVALID_ARGUMENT, 9 FAILED_PRECONDITION, 11 OUT_OF_RANGE, 12
+# UNIMPLEMENTED. What is not here is a fault of ours.
+CODES: dict[int, Code] = {3: "INVALID_ARGUMENT", 11: "INVALID_ARGUMENT"}
+CODES |= {9: "FAILED_PRECONDITION", 12: "UNIMPLEMENTED"}
 LONGEST_MESSAGE = 500  # characters
 UNEXPECTED = "Internal error: the server's log has more"  # all that a client is told of our faults
 
@@ -50,3 +56,8 @@ def not_found(message: str) -> RequestError:
 def invalid(message: str) -> RequestError:
     """Make an error of the client's fault; 400 over REST."""
     return RequestError("INVALID_ARGUMENT", message)
+
+
+def refused_by_graph(code: int, message: str) -> RequestError:
+    """Make an error of what TensorFlow says where a graph cannot answer."""
+    return RequestError(CODES.get(code, "INTERNAL"), node_message(message))

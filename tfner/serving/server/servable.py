@@ -1,26 +1,29 @@
-"""Load one version of a model with TensorFlow: its signatures, and a function that answers them."""
+"""Load one version of a model: its signatures, and what answers them."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow_serving.apis import prediction_log_pb2
 
 from tfner.exceptions import ModelError
+from tfner.quiet_tensorflow import load_tensorflow_once
 from tfner.safeio.bounded import read_at_most
 from tfner.serving.export.graph_guard import GRAPH, LARGEST_GRAPH, SERVE, check_files
 from tfner.serving.export.layout import WARM_UP
-from tfner.serving.runtime.graph_errors import node_message
-from tfner.serving.server.model_versions import Servable
+from tfner.serving.export.tf_records import DamagedRecordError, read_records
+from tfner.serving.messages import meta_graph_pb2, prediction_log_pb2, saved_model_pb2
+from tfner.serving.runtime.choice import Runtime, Threads, tries_c_api
+from tfner.serving.runtime.saved_model import check_version, open_over_c_api
+from tfner.serving.server.c_runner import CRunner
+from tfner.serving.server.model_versions import Runner, Servable
 from tfner.serving.server.proto_tensors import read_inputs, type_name
-from tfner.serving.server.request_error import Code, RequestError
+from tfner.serving.server.request_error import RequestError
 from tfner.serving.server.signature import (
     DEFAULT_SIGNATURE,
     ServedSignature,
@@ -28,23 +31,18 @@ from tfner.serving.server.signature import (
     TensorSpec,
     find_signature,
 )
-from tfner.tokenizers.text_ops import load_text_ops
 
-LOADING_ERRORS = (OSError, KeyError, ValueError, tf.errors.OpError, RequestError)
-CODES: dict[int, Code] = {
-    tf.errors.INVALID_ARGUMENT: "INVALID_ARGUMENT",
-    tf.errors.OUT_OF_RANGE: "INVALID_ARGUMENT",
-    tf.errors.FAILED_PRECONDITION: "FAILED_PRECONDITION",
-    tf.errors.UNIMPLEMENTED: "UNIMPLEMENTED",
-}
+logger = logging.getLogger(__name__)
+WARM_UP_ERRORS = (OSError, DamagedRecordError, DecodeError, RequestError)
 Definitions = Mapping[str, meta_graph_pb2.SignatureDef]
 Signatures = Mapping[str, ServedSignature]
 
 
-def load_servable(folder: Path, version: int) -> Servable:
+def load_servable(folder: Path, version: int, runtime: Runtime = "auto") -> Servable:
     """Load a SavedModel and run its warm-up requests, so that it answers at once.
 
-    Any SavedModel with signatures will do.
+    Any SavedModel with signatures will do. Exports of tfner's are run over TensorFlow's C API where
+    that can be done, others in TensorFlow's Python.
 
     Raises:
         ModelError: it cannot be loaded, or a warm-up request fails, which keeps
@@ -56,31 +54,45 @@ def load_servable(folder: Path, version: int) -> Servable:
     for name, definition in definitions.items():
         if definition.method_name:  # the initializer has none
             signatures[name] = read_signature(definition)
-    load_text_ops()
+    runner = open_runner(folder, runtime)
     try:
-        run = Runner(tf.saved_model.load(str(folder)))
         for name, inputs in warm_up_requests(folder, signatures):
-            run(name, inputs)
-    except LOADING_ERRORS as error:
+            runner.run(name, inputs)
+    except WARM_UP_ERRORS as error:
+        runner.close()
         raise ModelError(f"{folder}: cannot be loaded: {error}") from None
-    return Servable(version, signatures, definitions, run)
+    return Servable(version, signatures, definitions, runner.run, runner.close)
 
 
-class Runner:
-    """Call the signatures of a loaded model; several threads may."""
+def open_runner(folder: Path, runtime: Runtime) -> Runner:
+    """Open what answers the signatures of a version.
 
-    def __init__(self, model: Any):
-        self._model = model  # functions hold the object they belong to only weakly
-        self._functions = dict(model.signatures)
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    model = open_export(folder, runtime) if tries_c_api(runtime) else None
+    if model is not None:
+        return CRunner(model)
+    load_tensorflow_once()
+    from tfner.serving.server.tensorflow_runner import load_runner
 
-    def __call__(self, signature: str, inputs: Tensors) -> Tensors:
-        constants = {name: tf.constant(value) for name, value in inputs.items()}
-        try:
-            outputs = self._functions[signature](**constants)
-            return {name: outputs[name].numpy() for name in sorted(outputs)}
-        except tf.errors.OpError as error:
-            code = CODES.get(error.error_code, "INTERNAL")
-            raise RequestError(code, node_message(error.message or str(error))) from None
+    return load_runner(folder)
+
+
+def open_export(folder: Path, runtime: Runtime) -> Any:
+    """Open an export of tfner's over the C API; where it is none, or that fails, give None.
+
+    Raises:
+        ModelError: so it is, and `runtime` is `c`.
+    """
+    try:
+        _card, ops = check_version(folder)
+    except ModelError as error:
+        if runtime == "c":
+            raise
+        logger.warning("not run over the C API, but in TensorFlow: %s", error)
+        return None
+    return open_over_c_api(folder, ops, runtime, Threads())
 
 
 def read_definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
@@ -124,15 +136,14 @@ def warm_up_requests(folder: Path, signatures: Signatures) -> Iterator[tuple[str
     """
     default = signatures.get(DEFAULT_SIGNATURE)
     if (folder / WARM_UP).is_file():
-        records = tf.data.TFRecordDataset(str(folder / WARM_UP))
-        for record in records.as_numpy_iterator():
+        for record in read_records(folder / WARM_UP):
             yield recorded_request(record, signatures)
     elif default and list(default.inputs.values()) == [TensorSpec("string", (-1,))]:
         (name,) = default.inputs
         yield DEFAULT_SIGNATURE, {name: np.array([b"warm up"], object)}
 
 
-def recorded_request(record: Any, signatures: Signatures) -> tuple[str, Tensors]:
+def recorded_request(record: bytes, signatures: Signatures) -> tuple[str, Tensors]:
     """Read the request in one record of the file, a serialized PredictionLog."""
     request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tfner.quiet_tensorflow import LEVEL, silent_stderr
 from tfner.serving.runtime.c_api.library import CError, load_c_library
 from tfner.serving.runtime.c_api.session import Session
 from tfner.serving.runtime.c_api.strings import check_layout
+from tfner.serving.runtime.c_api.tensors import Strings, Value
 from tfner.serving.runtime.choice import Threads
 from tfner.serving.runtime.graph_errors import cannot_answer
 from tfner.serving.runtime.recognizer import Recognizer
@@ -35,29 +36,41 @@ class CModel:
         """List the names of the signatures."""
         return self._session.signatures
 
-    def ask_texts(self, texts: list[bytes]) -> Outputs:
-        """Answer B texts."""
-        return self._ask(TEXTS, texts, [len(texts)])
+    def ask(self, signature: str, inputs: Mapping[str, Value]) -> Outputs:
+        """Give the outputs of a signature for its inputs, both by name.
 
-    def ask_words(self, rows: list[list[bytes]]) -> Outputs:
-        """Answer [B, W] words."""
-        width = len(rows[0]) if rows else 0
-        words = list(chain.from_iterable(rows))
-        return self._ask(WORDS, words, [len(rows), width])
-
-    def _ask(self, signature: str, texts: list[bytes], shape: list[int]) -> Outputs:
-        try:
-            answer = self._session.ask(signature, texts, shape)
-        except CError as error:
-            raise cannot_answer(error.message) from None
+        Raises:
+            CError: the graph cannot answer.
+        """
+        answer = self._session.ask(signature, inputs)
         if signature not in self._asked:  # its graph was rewritten for this processor
             self._asked.add(signature)
             give_memory_back()
         return answer
 
+    def ask_texts(self, texts: list[bytes]) -> Outputs:
+        """Answer B texts."""
+        return self._ask(TEXTS, {"text": Strings(texts, [len(texts)])})
+
+    def ask_words(self, rows: list[list[bytes]]) -> Outputs:
+        """Answer [B, W] words."""
+        width = len(rows[0]) if rows else 0
+        words = list(chain.from_iterable(rows))
+        return self._ask(WORDS, {"words": Strings(words, [len(rows), width])})
+
+    def _ask(self, signature: str, inputs: Mapping[str, Value]) -> Outputs:
+        try:
+            return self.ask(signature, inputs)
+        except CError as error:
+            raise cannot_answer(error.message) from None
+
+    def close(self) -> None:
+        """Free the model, once those who ask it now have their answers."""
+        self._session.close()
+
     def recognizer(self, card: dict[str, Any], at_once: int) -> Recognizer:
         """Make the recognizer that asks this."""
-        return Recognizer(self.ask_texts, self.ask_words, card, at_once, self._session.close)
+        return Recognizer(self.ask_texts, self.ask_words, card, at_once, self.close)
 
 
 def open_session(folder: Path, ops: Collection[str], threads: Threads) -> CModel:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes as c
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -13,13 +14,13 @@ from tfner.safeio.printable import show
 from tfner.serving.export.graph_guard import GRAPH, SERVE, VARIABLES
 from tfner.serving.export.tensorflow_messages import ConfigProto, SavedModel
 from tfner.serving.runtime.c_api.library import CError, CLibrary, Port
-from tfner.serving.runtime.c_api.tensors import StringTensor, read_tensor
+from tfner.serving.runtime.c_api.tensors import InputTensor, Strings, Value, read_tensor
 from tfner.serving.runtime.choice import Threads
 from tfner.serving.schema import Outputs
 
 # Of RewriterConfig: the graph is rewritten once, not twice, which finds next to nothing more.
 ONCE = 1
-NOT_FOUND = 5  # of the codes of a status
+INVALID_ARGUMENT, NOT_FOUND = 3, 5  # of the codes of a status
 
 
 class ClosedError(RuntimeError):
@@ -27,15 +28,21 @@ class ClosedError(RuntimeError):
 
 
 class Ports(NamedTuple):
+    """Hold tensors of the graph, and by which names a signature has them."""
+
+    names: list[str]
+    ports: c.Array[Port]
+
+
+class Signature(NamedTuple):
     """Hold what a signature reads and writes in the graph."""
 
-    input: Port
-    names: list[str]
-    outputs: c.Array[Port]
+    inputs: Ports
+    outputs: Ports
 
 
 class Session:
-    """Hold a loaded SavedModel, whose signatures take one tensor of strings each.
+    """Hold a loaded SavedModel and its signatures.
 
     Several threads may ask. It is freed when it is closed and nobody asks any more, or when nothing
     refers to it.
@@ -57,28 +64,29 @@ class Session:
         self._restore(definition.saver_def, folder / VARIABLES)
         self._signatures = {}
         for name, signature in definition.signature_def.items():
-            if len(signature.inputs) == 1:
-                self._signatures[name] = self._find_ports(signature)
+            if signature.inputs:  # the initializer has none
+                inputs = self._find_ports(signature.inputs)
+                outputs = self._find_ports(signature.outputs)
+                self._signatures[name] = Signature(inputs, outputs)
 
     @property
     def signatures(self) -> list[str]:
         """List the names of the signatures."""
         return sorted(self._signatures)
 
-    def ask(self, signature: str, texts: Sequence[bytes], shape: Sequence[int]) -> Outputs:
-        """Answer strings, given flat, of a shape.
+    def ask(self, signature: str, inputs: Mapping[str, Value]) -> Outputs:
+        """Give the outputs of a signature for its inputs, both by name.
 
         Raises:
             ClosedError: the session was closed.
-            CError: the graph cannot answer.
+            CError: the graph cannot answer, or takes other inputs.
         """
         with self._lock:
             if self._closed:
                 raise ClosedError("the model was closed")
             self._asking += 1
         try:
-            with StringTensor(self._library, texts, shape) as question:
-                return self._ask(self._signatures[signature], question)
+            return self._answer(self._signatures[signature], inputs)
         finally:
             with self._lock:
                 self._asking -= 1
@@ -100,43 +108,48 @@ class Session:
         """Read the variables, as a server does; what else it would run first computes nothing."""
         operation = self._find_port(saver.restore_op_name).operation
         target = (c.c_void_p * 1)(operation)
-        given = self._find_port(saver.filename_tensor_name)
+        given = (Port * 1)(self._find_port(saver.filename_tensor_name))
         content = str(prefix).encode()
-        with StringTensor(self._library, [content], []) as question:
-            self._run(given, question, targets=target)
+        self._run(given, [Strings([content], [])], targets=target)
 
-    def _ask(self, ports: Ports, question: StringTensor) -> Outputs:
-        library = self._library
-        fetched = (c.c_void_p * len(ports.outputs))()
+    def _answer(self, signature: Signature, inputs: Mapping[str, Value]) -> Outputs:
+        asked, wanted = signature
+        if sorted(inputs) != asked.names:
+            came = f"got {', '.join(sorted(inputs))}"
+            raise CError(INVALID_ARGUMENT, f"expected the inputs {', '.join(asked.names)}, {came}")
+        values = [inputs[name] for name in asked.names]
+        fetched = (c.c_void_p * len(wanted.names))()
         try:
-            self._run(ports.input, question, ports.outputs, fetched)
-            arrays = [read_tensor(library, tensor) for tensor in fetched]
-            return dict(zip(ports.names, arrays, strict=True))
+            self._run(asked.ports, values, wanted.ports, fetched)
+            arrays = [read_tensor(self._library, tensor) for tensor in fetched]
+            return dict(zip(wanted.names, arrays, strict=True))
         finally:
             for tensor in filter(None, fetched):
-                library.DeleteTensor(tensor)
+                self._library.DeleteTensor(tensor)
 
     def _run(
         self,
-        port: Port,
-        question: StringTensor,
+        ports: c.Array[Port],
+        values: list[Value],
         outputs: Any = (),
         fetched: Any = (),
         targets: Any = (),
     ) -> None:
-        """Run the graph on one tensor, for outputs or for what operations do."""
-        fed = (c.c_void_p * 1)(question.address)
-        asked = (port, fed, 1)
-        wanted = (outputs or None, fetched or None, len(fetched))
-        done = (targets or None, len(targets))
-        with self._library.status() as status:
-            self._library.SessionRun(self._session, None, *asked, *wanted, *done, None, status)
+        """Run the graph on values, for outputs or for what operations do."""
+        library = self._library
+        with ExitStack() as tensors, library.status() as status:
+            held = [tensors.enter_context(InputTensor(library, value)) for value in values]
+            fed = (c.c_void_p * len(held))(*(tensor.address for tensor in held))
+            asked = (ports, fed, len(held))
+            wanted = (outputs or None, fetched or None, len(fetched))
+            done = (targets or None, len(targets))
+            library.SessionRun(self._session, None, *asked, *wanted, *done, None, status)
 
-    def _find_ports(self, signature: Any) -> Ports:
-        (given,) = signature.inputs.values()
-        names = sorted(signature.outputs)
-        found = [self._find_port(signature.outputs[name].name) for name in names]
-        return Ports(self._find_port(given.name), names, (Port * len(found))(*found))
+    def _find_ports(self, tensors: Mapping[str, Any]) -> Ports:
+        """Find tensors by what a signature says of them."""
+        names = sorted(tensors)
+        found = [self._find_port(tensors[name].name) for name in names]
+        return Ports(names, (Port * len(found))(*found))
 
     def _find_port(self, tensor: str) -> Port:
         """Find the output of an operation by a name such as `StatefulPartitionedCall:2`.

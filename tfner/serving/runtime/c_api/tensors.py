@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,24 +13,56 @@ from tfner.serving.runtime.c_api.strings import read_strings, write_views
 
 STRING = 7  # of the enumeration DataType
 NUMPY_TYPES = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64, 10: np.bool_}
+NUMBERS = {np.dtype(numpy_type): number for number, numpy_type in NUMPY_TYPES.items()}
 UNIMPLEMENTED = 12  # of the codes of a status
 
 
-class StringTensor:
-    """Hold strings as a tensor of any shape; a context manager, which frees it."""
+class Strings(NamedTuple):
+    """Give strings in row order, and the shape of their tensor."""
 
-    def __init__(self, library: CLibrary, texts: Sequence[bytes], shape: Sequence[int]):
+    texts: Sequence[bytes]
+    shape: Sequence[int]
+
+
+Value = Strings | np.ndarray  # an array holds numbers
+
+
+class InputTensor:
+    """Hold a value as a tensor of the C API; a context manager, which frees it.
+
+    Raises:
+        CError: it has a type that no export takes.
+    """
+
+    def __init__(self, library: CLibrary, value: Value):
         self._library = library
-        views, self._buffer = write_views(texts)
-        axes = (c.c_int64 * len(shape))(*shape)
-        self.address = library.AllocateTensor(STRING, axes, len(shape), views.nbytes)
-        c.memmove(library.TensorData(self.address), views.ctypes.data, views.nbytes)
+        if isinstance(value, Strings):
+            number = STRING
+            memory, self._viewed = write_views(value.texts)
+        else:
+            number = number_of(value)
+            memory = np.ascontiguousarray(value)
+        rank = len(value.shape)
+        axes = (c.c_int64 * rank)(*value.shape)
+        self.address = library.AllocateTensor(number, axes, rank, memory.nbytes)
+        c.memmove(library.TensorData(self.address), memory.ctypes.data, memory.nbytes)
 
-    def __enter__(self) -> StringTensor:
+    def __enter__(self) -> InputTensor:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._library.DeleteTensor(self.address)
+
+
+def number_of(array: np.ndarray) -> int:
+    """Find the number of a type in the enumeration DataType.
+
+    Raises:
+        CError: no export takes it.
+    """
+    if array.dtype not in NUMBERS:
+        raise CError(UNIMPLEMENTED, f"expected numbers or strings, got {array.dtype}")
+    return NUMBERS[array.dtype]
 
 
 def read_tensor(library: CLibrary, address: int) -> np.ndarray:
