@@ -28,6 +28,7 @@ from google.protobuf import (
     text_format,
     wrappers_pb2,
 )
+from tensorflow.core.protobuf.config_pb2 import ConfigProto
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +77,11 @@ thread_pool_factory_config_file mixed_precision skip_initialize_tpu enable_grpc_
 enable_serialization_as_tensor_content
 """
 FLAGS = frozenset(FLAG_NAMES.split())
+FILE_FLAGS = (
+    "batching_parameters_file",
+    "tensorflow_session_config_file",
+    "monitoring_config_file",
+)
 
 
 def message_class(name: str) -> Any:
@@ -126,6 +132,10 @@ def monitoring() -> Any:
     return text_format.Parse(
         (DEPLOY / "monitoring.config").read_text(), message_class("MonitoringConfig")()
     )
+
+
+def session() -> ConfigProto:
+    return text_format.Parse((DEPLOY / "session.pbtxt").read_text(), ConfigProto())
 
 
 def load_yaml(name: str) -> Any:
@@ -249,14 +259,8 @@ def test_a_server_is_started_with_flags_that_exist_and_files_that_are_there(name
     assert flags["enable_batching"] == "true"
     assert flags["enable_grpc_healthcheck_service"] == "true"
     assert int(flags["model_config_file_poll_wait_seconds"]) > 0
-    assert {
-        PurePosixPath(flags[flag]).name
-        for flag in ("model_config_file", "batching_parameters_file", "monitoring_config_file")
-    } == {
-        "models.config",
-        "batching.pbtxt",
-        "monitoring.config",
-    }
+    named = {PurePosixPath(flags[flag]).name for flag in ("model_config_file", *FILE_FLAGS)}
+    assert named == {"models.config", "batching.pbtxt", "session.pbtxt", "monitoring.config"}
 
 
 @pytest.mark.parametrize("name", ["serving", "serving-gpu"])
@@ -268,12 +272,16 @@ def test_compose_mounts_what_the_flags_name_and_read_only(name):
         assert mode == "ro"
         assert source == "./models" or (DEPLOY / source).is_file()
         mounts[target] = source
-    for flag in ("batching_parameters_file", "monitoring_config_file"):
+    for flag in FILE_FLAGS:
         assert mounts[flags[flag]] == f"./{PurePosixPath(flags[flag]).name}"
     assert mounts[str(PurePosixPath(flags["model_config_file"]).parent)] == "./models"
     assert service["ports"] == [
         f"127.0.0.1:{flags[port]}:{flags[port]}" for port in ("port", "rest_api_port")
     ]
+
+
+def test_passes_are_not_kept_apart():
+    assert session().graph_options.optimizer_options.do_function_inlining
 
 
 def test_profiles_differ_in_image_and_device_alone():
@@ -334,7 +342,7 @@ def test_the_cluster_mounts_the_same_files_read_only():
     flags = dict(servers())["kubernetes"]
     named = [
         PurePosixPath(flags[flag])
-        for flag in ("model_config_file", "batching_parameters_file", "monitoring_config_file")
+        for flag in ("model_config_file", *FILE_FLAGS)
     ]
     assert {path.name for path in named} == set(generated["files"])
     assert {str(path.parent) for path in named} == {mounts["config"]["mountPath"]}

@@ -127,6 +127,7 @@ def test_threads_are_set_by_arguments(monkeypatch):
     assert (chosen.intra_op_parallelism_threads, chosen.inter_op_parallelism_threads) == (1, 3)
     assert (chosen.use_per_session_threads, default.use_per_session_threads) == (True, False)
     assert default.device_count == {"GPU": 0}
+    assert default.graph_options.optimizer_options.do_function_inlining
 
 
 def test_a_closed_model_is_freed_once_and_says_so(monkeypatch):

@@ -67,7 +67,11 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "use_per_session_threads": (9, "bool"),
         "graph_options": (10, "GraphOptions"),
     },
-    "GraphOptions": {"rewrite_options": (10, "RewriterConfig")},
+    "GraphOptions": {
+        "optimizer_options": (3, "OptimizerOptions"),
+        "rewrite_options": (10, "RewriterConfig"),
+    },
+    "OptimizerOptions": {"do_function_inlining": (4, "bool")},
     "RewriterConfig": {"meta_optimizer_iterations": (12, "int32")},
 }
 FIELD = descriptor_pb2.FieldDescriptorProto

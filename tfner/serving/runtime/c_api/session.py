@@ -216,7 +216,11 @@ def new_options(library: CLibrary, threads: Threads) -> int:
         inter_op_parallelism_threads=threads.inter,
         use_per_session_threads=bool(threads.inter),
     )
-    config.graph_options.rewrite_options.meta_optimizer_iterations = ONCE
+    graph_options = config.graph_options
+    graph_options.rewrite_options.meta_optimizer_iterations = ONCE
+    # Else a turn of the loop over batches begins only when all that the one before gives is there,
+    # and the second pass of the encoder does not fill the processors that the first leaves idle.
+    graph_options.optimizer_options.do_function_inlining = True
     written = config.SerializeToString()
     options = library.NewSessionOptions()
     with library.status() as status:
