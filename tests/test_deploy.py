@@ -340,10 +340,7 @@ def test_the_cluster_mounts_the_same_files_read_only():
     assert all(mount["readOnly"] for mount in mounts.values())
     assert volumes["models"]["persistentVolumeClaim"]["readOnly"]
     flags = dict(servers())["kubernetes"]
-    named = [
-        PurePosixPath(flags[flag])
-        for flag in ("model_config_file", *FILE_FLAGS)
-    ]
+    named = [PurePosixPath(flags[flag]) for flag in ("model_config_file", *FILE_FLAGS)]
     assert {path.name for path in named} == set(generated["files"])
     assert {str(path.parent) for path in named} == {mounts["config"]["mountPath"]}
 
