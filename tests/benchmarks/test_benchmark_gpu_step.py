@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.gpu import compare
 
+pytestmark = pytest.mark.long
 STEPS = ("training, packed", "inference, padded")
 
 

@@ -273,6 +273,7 @@ def predicted(together, home):
     return target
 
 
+@pytest.mark.long
 class TestContext:
     """Sentences of one document are read together in training, evaluation and prediction."""
 
