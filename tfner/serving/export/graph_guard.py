@@ -83,10 +83,15 @@ def check_graph(folder: Path) -> frozenset[str]:
 
 def ops_of(graph: Any) -> Iterator[str]:
     """Name the operations of a graph and its functions."""
-    definition = graph.graph_def
-    for nodes in [definition.node, *(each.node_def for each in definition.library.function)]:
-        for node in nodes:
-            yield node.op
+    for node in nodes_of(graph):
+        yield node.op
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """Give the nodes of a graph and its functions."""
+    yield from graph.graph_def.node
+    for function in graph.graph_def.library.function:
+        yield from function.node_def
 
 
 def read_graphs(path: Path) -> Iterable[Any]:

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from tfner.safeio.printable import show
-from tfner.serving.export.graph_guard import GRAPH, SERVE, VARIABLES
+from tfner.serving.export.graph_guard import GRAPH, SERVE, VARIABLES, nodes_of
 from tfner.serving.export.tensorflow_messages import ConfigProto, SavedModel
 from tfner.serving.runtime.c_api.library import CError, CLibrary, Port
 from tfner.serving.runtime.c_api.tensors import InputTensor, Strings, Value, read_tensor
@@ -21,6 +21,8 @@ from tfner.serving.schema import Outputs
 # Of RewriterConfig: the graph is rewritten once, not twice, which finds next to nothing more.
 ONCE = 1
 INVALID_ARGUMENT, NOT_FOUND = 3, 5  # of the codes of a status
+# What only TensorFlow's Python reads. Each copy of a loaded graph would hold it: 16 MB in all.
+OUTPUT_SHAPES = "_output_shapes"
 
 
 class ClosedError(RuntimeError):
@@ -173,6 +175,9 @@ def serving_graph(folder: Path) -> Any:
     content = (folder / GRAPH).read_bytes()
     for definition in SavedModel.FromString(content).meta_graphs:
         if list(definition.meta_info_def.tags) == [SERVE]:
+            for node in nodes_of(definition):
+                if OUTPUT_SHAPES in node.attr:
+                    del node.attr[OUTPUT_SHAPES]
             return definition
     raise KeyError(f"no graph with the tag {SERVE} alone")
 
