@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfner.exceptions import ModelError
 from tfner.model.inference.tagger import Tagger
 from tfner.serving.export.layout import WARM_UP
+from tfner.serving.export.tf_records import DamagedRecordError, read_records
 from tfner.serving.schema import FEATURES, TEXTS, WORDS
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.text_ops import load_text_ops
@@ -24,6 +25,7 @@ AT_MOST = 1000  # records that the server takes
 TEXTS_AT_MOST = 256
 WORD = "."  # it is a unit of its own, of a piece or two, whatever the vocabulary
 SCRIPTS = "Zoë et François, 東京都, محمد في القاهرة, Ünïcode ☃ 👩‍👩‍👧, e\u0301"
+REPLAY_ERRORS = (OSError, KeyError, TypeError, ValueError, DamagedRecordError, tf.errors.OpError)
 Request = tuple[str, dict[str, np.ndarray]]  # name of the signature, inputs by name
 
 
@@ -111,7 +113,7 @@ def read_warm_up(folder: Path) -> Iterator[Request]:
     """Read the requests that a version's folder holds."""
     from tensorflow_serving.apis import prediction_log_pb2
 
-    for record in tf.data.TFRecordDataset(str(folder / WARM_UP)).as_numpy_iterator():
+    for record in read_records(folder / WARM_UP):
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
         yield request.model_spec.signature_name, inputs
@@ -131,7 +133,7 @@ def replay(folder: Path) -> int:
             number += 1
             tensors = {name: tf.constant(value) for name, value in inputs.items()}
             model.signatures[signature](**tensors)
-    except (OSError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+    except REPLAY_ERRORS as error:
         failure = f"the export fails on its warm-up request {number}: {error}"
         raise ModelError(f"{folder}: {failure}") from None
     return number
