@@ -100,22 +100,18 @@ def connect(
 ) -> Recognizer:
     """Use a model that TensorFlow Serving serves, as `load` would use it here.
 
-    Over REST, `http://host:8501/v1/models/NAME` or https, nothing of TensorFlow is imported; over
-    gRPC, `grpc://host:8500/NAME` or grpcs, it is, and the extra `serving` is needed. Without
-    `version` or `label`, which may also stand in the URL (`…/versions/3`, `…/labels/canary`), the
-    server takes its newest version. `options` are time limits, retries, sizes of requests and
-    headers: see `tfner.serving.client.Options`. For asyncio there is
-    `tfner.serving.client.connect_async`.
+    `http://host:8501/v1/models/NAME` or https is REST, `grpc://host:8500/NAME` or grpcs gRPC, which
+    needs the extra `serving`. TensorFlow is imported for neither. Without `version` or `label`,
+    which may also stand in the URL (`…/versions/3`, `…/labels/canary`), the server takes its newest
+    version. `options` are time limits, retries, sizes of requests and headers: see
+    `tfner.serving.client.Options`. For asyncio there is `tfner.serving.client.connect_async`.
 
     Raises:
         ConfigError: the URL or an option has another form. The server is first asked for a text,
             which raises ServerError where there is no answer.
     """
-    from tfner.quiet_tensorflow import load_tensorflow_once
     from tfner.serving.client import connect
 
-    if url.startswith("grpc"):
-        load_tensorflow_once()
     return connect(url, version=version, label=label, **options)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ import tiny
 from fake_server import TOY, FakeServer, make_certificate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from subprocesses import environment
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis.predict_pb2 import PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import (
@@ -150,6 +154,18 @@ def test_answers_are_the_models_own(as_fields):
         asked = len(servicer.requests)
         assert ner.batch([]) == ner.tag_batch([]) == []
         assert len(servicer.requests) == asked
+
+
+def test_asking_imports_no_tensorflow():
+    code = """
+        import sys, tfner
+        with tfner.connect(f"grpc://{sys.argv[1]}/toy") as ner:
+            print([entity.text for entity in ner("Anna")], "tensorflow" in sys.modules)
+    """
+    with listening(Servicer()) as place:
+        command = [sys.executable, "-c", textwrap.dedent(code), place]
+        said = subprocess.check_output(command, env=environment(), text=True)
+    assert said.strip() == "['Anna'] False"
 
 
 @pytest.mark.parametrize(

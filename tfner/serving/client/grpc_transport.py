@@ -1,4 +1,4 @@
-"""Speak TensorFlow Serving's gRPC; its messages hold TensorFlow's, so this imports TensorFlow."""
+"""Speak TensorFlow Serving's gRPC, without TensorFlow's Python."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tfner.serving.schema import Outputs, SignatureSchema
 
 try:
     import grpc
-    import tensorflow as tf
-    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+
+    from tfner.serving.messages import predict_pb2
+    from tfner.serving.tensor_messages import read_tensor, write_tensor
 except ImportError as error:
     package = error.name or "tensorflow-serving-api"
     raise MissingExtraError(package, "serving", "asking a server over gRPC") from error
@@ -34,7 +35,8 @@ class GrpcTransport:
         headers = options.headers.items()
         self._metadata = tuple((name.lower(), value) for name, value in headers)
         self._channel = open_channel(address, options)
-        write, read = PredictRequest.SerializeToString, PredictResponse.FromString
+        write = predict_pb2.PredictRequest.SerializeToString
+        read = predict_pb2.PredictResponse.FromString
         self._predict = self._channel.unary_unary(PREDICT, write, read)
 
     def __call__(self, signature: SignatureSchema, values: Sequence[Any]) -> Outputs:
@@ -44,7 +46,7 @@ class GrpcTransport:
         except grpc.RpcError as error:
             raise self._failure(error) from error
         try:
-            outputs = {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+            outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
             return signature.read(outputs, values)
         except (ValueError, TypeError) as error:
             what = f"not an answer to signature {signature.name}: {error}"
@@ -53,8 +55,10 @@ class GrpcTransport:
     def close(self) -> None:
         self._channel.close()
 
-    def _request(self, signature: SignatureSchema, values: Sequence[Any]) -> PredictRequest:
-        request = PredictRequest()
+    def _request(
+        self, signature: SignatureSchema, values: Sequence[Any]
+    ) -> predict_pb2.PredictRequest:
+        request = predict_pb2.PredictRequest()
         model = request.model_spec
         model.name = self._address.name
         model.signature_name = signature.name
@@ -62,9 +66,9 @@ class GrpcTransport:
             model.version.value = self._address.version
         if self._address.label is not None:
             model.version_label = self._address.label
-        name = signature.inputs[0].name
-        proto = tf.make_tensor_proto(values, tf.string)
-        request.inputs[name].CopyFrom(proto)
+        tensor = signature.inputs[0]
+        proto = write_tensor(tensor.read(values))
+        request.inputs[tensor.name].CopyFrom(proto)
         return request
 
     def _failure(self, error: Any) -> ServerError:

@@ -20,11 +20,12 @@ from tfner.serving.messages import (
     status_pb2,
     without_tensorflow,
 )
+from tfner.serving.server.grpc_request import listed, read_inputs
 from tfner.serving.server.model_versions import ModelSpec, Servable, VersionStatus
-from tfner.serving.server.proto_tensors import listed, read_inputs, write_tensor
 from tfner.serving.server.request_error import UNEXPECTED, RequestError, invalid
 from tfner.serving.server.service import Service
 from tfner.serving.server.signature import DEFAULT_SIGNATURE, find_signature
+from tfner.serving.tensor_messages import write_tensor
 
 with without_tensorflow():
     from tensorflow_serving.apis import model_service_pb2_grpc as model_grpc

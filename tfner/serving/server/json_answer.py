@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tfner.serving.server.json_tensors import array_of
 from tfner.serving.server.request_error import invalid
 from tfner.serving.server.signature import Tensors
+from tfner.serving.tensor_types import array_of
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 

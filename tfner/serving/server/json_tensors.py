@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 
 from tfner.serving.server.request_error import RequestError, invalid
-from tfner.serving.server.signature import print_shape
+from tfner.serving.tensor_types import INTEGERS, array_of, print_shape
 
 DEEPEST = 16  # lists in lists; no tensor of ours has more than three dimensions
 LONGEST_QUOTE = 200  # characters of a value in an error
-INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-NUMPY_TYPES: dict[str, Any] = {name: np.dtype(name) for name in INTEGERS}
-NUMPY_TYPES |= {"float": np.float32, "double": np.float64, "bool": np.bool_, "string": object}
 JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number"}
 JSON_TYPES[float] = "Number"
 
@@ -68,13 +65,6 @@ def failed_element(index: int, key: str, error: object) -> RequestError:
     named = f" key: {key}" if key else ""
     element = f"Failed to process element: {index}{named} of 'instances' list."
     return invalid(f"{element} Error: INVALID_ARGUMENT: {error}")
-
-
-def array_of(values: list[Any], dtype: str) -> np.ndarray:
-    """Make a flat array; values of `string` may be any objects, lists and dicts too."""
-    array = np.empty(len(values), NUMPY_TYPES[dtype])
-    array[:] = values
-    return array
 
 
 def flatten(value: Any, dtype: str) -> tuple[list[int], list[Any]]:

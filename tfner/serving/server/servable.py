@@ -21,8 +21,8 @@ from tfner.serving.messages import meta_graph_pb2, prediction_log_pb2, saved_mod
 from tfner.serving.runtime.choice import Runtime, Threads, tries_c_api
 from tfner.serving.runtime.saved_model import check_version, open_over_c_api
 from tfner.serving.server.c_runner import CRunner
+from tfner.serving.server.grpc_request import read_inputs
 from tfner.serving.server.model_versions import Runner, Servable
-from tfner.serving.server.proto_tensors import read_inputs, type_name
 from tfner.serving.server.request_error import RequestError
 from tfner.serving.server.signature import (
     DEFAULT_SIGNATURE,
@@ -31,6 +31,7 @@ from tfner.serving.server.signature import (
     TensorSpec,
     find_signature,
 )
+from tfner.serving.tensor_messages import type_name
 
 logger = logging.getLogger(__name__)
 WARM_UP_ERRORS = (OSError, DamagedRecordError, DecodeError, RequestError)

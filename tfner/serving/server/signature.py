@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfner.serving.server.request_error import RequestError, invalid
+from tfner.serving.tensor_types import print_shape
 
 DEFAULT_SIGNATURE = "serving_default"
 Tensors = dict[str, np.ndarray]  # strings are bytes in an array of dtype object
@@ -47,16 +48,6 @@ class ServedSignature:
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     method: str = "tensorflow/serving/predict"
-
-
-def print_shape(shape: Sequence[int]) -> str:
-    """Print a shape as TensorFlow does.
-
-    >>> print_shape([2, -1])
-    '[2,?]'
-    """
-    sizes = ("?" if size < 0 else str(size) for size in shape)
-    return f"[{','.join(sizes)}]"
 
 
 def find_signature(signatures: Mapping[str, ServedSignature], name: str) -> ServedSignature:
