@@ -51,6 +51,13 @@ def test_documents_and_options_of_reading_and_context(model):
         tfner.evaluate("model", RECORDS, strict=True)
 
 
+def test_that_nothing_is_marked_is_said(caplog):
+    report = tfner.evaluate("model", [{"text": "Bo left"}])
+    assert report.scores.micro.support == 0
+    said = "data: none of 1 documents has a marked entity to compare predictions with"
+    assert caplog.messages == [said]
+
+
 def test_what_cannot_be_scored_is_said():
     with pytest.raises(DataError, match=r"^data: expected documents, got none$"):
         tfner.evaluate("model", [])

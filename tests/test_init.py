@@ -54,6 +54,13 @@ class TestConfiguration:
         assert "  # 18 documents, 18 entities: PER 18.\n" in text
         assert "  # 2 documents, 2 entities: PER 2. Taken from data.train" in text
 
+    def test_draws_the_weights_of_an_encoder_that_has_none(self, line, tmp_path):
+        options = ("--dev", "dev.conll", "--encoder", "embedded:quickstart/encoder")
+        assert line("init", "train.conll", *options, "--name", "news").code == 0
+        assert load_settings("news.yaml").encoder.initialize == "random"
+        text = (tmp_path / "news.yaml").read_text(encoding="utf-8")
+        assert "# The encoder of the quickstart has no weights. Name a pretrained one" in text
+
     def test_keeps_the_options_of_reading_that_were_given(self, shop, line):
         shop.file("t.txt", "anna B-PER x\n\nboris B-PER x\n\nmet O x\n")
         options = ("--format", "columns", "--dev", "none", "--encoder", "checkpoint")

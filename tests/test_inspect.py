@@ -56,6 +56,15 @@ class TestVerdicts:
         assert "anna met boris in oslo" in html
         assert "fewer than 50 examples" in html
 
+    def test_a_split_is_not_compared_with_itself(self, line):
+        expected = "dev.conll: expected different splits, got it twice"
+        refused(line("inspect", "dev.conll", "train.conll", "dev.conll"), expected)
+
+    def test_what_has_no_marks_is_refused(self, shop, line):
+        shop.file("bare.jsonl", '{"text": "anna met boris"}\n')
+        expected = "bare.jsonl: expected marked entities, found none in 1 documents"
+        refused(line("inspect", "bare.jsonl"), expected)
+
     def test_cases_are_listed_on_demand(self, line):
         listed = line("inspect", "train.conll", "dev.conll", "--list").stdout
         cases = [each.split() for each in listed.splitlines()[-2:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ from tfner.safeio.validation import validate
 if TYPE_CHECKING:
     from tfner.formats.in_memory import Data
 
+logger = logging.getLogger(__name__)
 DATA = "data"  # what messages and reports call data that are no file
 MODEL_HELP = "Exported folder (saved_models/NAME or a version of it) or run folder."
 PREDICTIONS_HELP = "Write token, gold and predicted tag, as conlleval reads them."
@@ -103,6 +105,9 @@ def score_model(
         split: the name of the data.
         predictions: a conlleval file to write.
     """
+    if not any(document.entities for document in documents):
+        what = f"none of {len(documents):,} documents has a marked entity"
+        logger.warning("%s: %s to compare predictions with", split, what)
     recognizer = commands.open_recognizer(model)
     recognizer.context = context or recognizer.context
     card = recognizer.card

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -19,9 +20,6 @@ from tfner.exceptions import ConfigError
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.safeio.printable import printable, show
 from tfner.safeio.sources import Source
-
-if TYPE_CHECKING:
-    pass
 
 CONFIGURATIONS = (".yaml", ".yml")
 
@@ -57,6 +55,7 @@ def inspect(
 ) -> None:
     """Show what a corpus holds, and end with verdicts: what is wrong with it, the worst first."""
     limit = check_severity(fail_on)
+    check_different(data)
     run_settings = None
     if len(data) == 1 and Path(data[0]).suffix in CONFIGURATIONS:
         run_settings = load_settings(data[0], override_encoder(encoder))
@@ -84,6 +83,17 @@ def inspect(
         report.write_html(html)
     if limit is not None and at_least(report.verdicts, limit):
         raise typer.Exit(FOUND)
+
+
+def check_different(data: list[str]) -> None:
+    """Refuse to compare a split with itself.
+
+    Raises:
+        ConfigError: one is named twice.
+    """
+    repeated = [name for name, count in Counter(data).items() if count > 1]
+    if repeated:
+        raise ConfigError(f"{repeated[0]}: expected different splits, got it twice")
 
 
 def check_severity(name: str | None) -> Severity | None:

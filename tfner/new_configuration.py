@@ -22,6 +22,9 @@ PRECISION = (
     "Half of the time, where a processor has AMX or AVX512-BF16, or a GPU; else leave it out."
 )
 SHARE = "Taken from data.train by document and type; the run folder says which."
+NO_WEIGHTS = (
+    "The encoder of the quickstart has no weights. Name a pretrained one for text of your own."
+)
 NO_DEV = "Without a dev split the last epoch is kept, and scores are not calibrated."
 
 
@@ -43,11 +46,14 @@ class Answers:
 
     def values(self, max_length: int = MAX_LENGTHS[0]) -> dict[str, Any]:
         """Give the configuration as plain values, in the order in which they are written."""
+        encoder: dict[str, Any] = {"checkpoint": self.encoder, "max_length": max_length}
+        if self.encoder.startswith("embedded:"):
+            encoder["initialize"] = "random"
         return {
             "name": self.name,
             "seed": 1,
             "data": {**self.splits, **self.reading},
-            "encoder": {"checkpoint": self.encoder, "max_length": max_length},
+            "encoder": encoder,
             "training": {"precision": "mixed_bfloat16"},
         }
 
@@ -65,6 +71,7 @@ def write_configuration(answers: Answers, report: CorpusReport, path: str) -> st
     comments["max_length"] = describe_pieces(train, max_length)
     training = report.training
     comments["training"] = f"{training[:1].upper()}{training[1:]}." if training else ""
+    comments["initialize"] = NO_WEIGHTS
     comments["precision"] = PRECISION
     values = answers.values(max_length)
     lines = [*comment(f"python -m tfner.train {path}"), *yaml_lines(values, comments)]

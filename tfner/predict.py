@@ -17,14 +17,14 @@ from tfner.documents import Document, Entity
 from tfner.exceptions import ConfigError
 from tfner.formats import registry
 from tfner.formats.counts import count_documents
-from tfner.formats.reading import as_source, read_unmarked
+from tfner.formats.reading import as_source, read_unmarked, unmarked_sources
 from tfner.formats.registry import find_format, guess_unmarked, names_of, readable_unmarked
 from tfner.formats.resume import Earlier, Nothing, open_earlier, resumable
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import PredictionWriter, open_writer
 from tfner.monitoring.progress import meter
 from tfner.safeio.printable import show
-from tfner.safeio.sources import Source, expand_source, name_source
+from tfner.safeio.sources import Source, name_source
 from tfner.serving.runtime.thresholds import Thresholds, parse_thresholds
 from tfner.training.state.termination import Say, announce_ctrl_c
 
@@ -187,7 +187,7 @@ def count_input(source: Source, input_format: str, settings: ReadSettings) -> in
     if source == "-":
         return None
     total = 0
-    for path in map(Path, expand_source(source)):
+    for path in map(Path, unmarked_sources(source, input_format)):
         name = unmarked_format(path, input_format)
         count = count_documents(path, name, settings.encoding)
         if count is None:

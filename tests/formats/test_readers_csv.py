@@ -33,7 +33,10 @@ KAGGLE_SAYS = [
 ]
 MARA = [(["Mara", "left"], [("Mara", "PER")]), (["So"], [])]
 MARKED = '[{"start": 0, "end": 4, "label": "PER"}]'
-TRIED = "tried comma, tab, semicolon, bar"
+TRIED = (
+    "tried comma, tab, semicolon, bar, caret, tilde, and below a header such as Word and Tag "
+    "colon, blank, slash, hash, star, exclamation"
+)
 
 
 def read(path: Path, content: str | bytes, **settings) -> tuple[list[Document], Ledger]:
@@ -153,6 +156,7 @@ def test_slips_and_untagged_words_are_counted(tmp_path):
     ]
 
 
+CSV_READS = "format csv (--format csv, of predict --input-format csv) reads"
 CHOICES = [
     (
         "a.csv",
@@ -198,14 +202,34 @@ CHOICES = [
     (
         "a.conll",
         "Token Tag\n" + "Mara B-PER\n" * 100,
-        "'Token Tag' looks like a header and is read as words; format csv reads headers",
+        f"'Token Tag' looks like a header and is read as words; {CSV_READS} headers",
         None,
+    ),
+    (
+        "a.conll",
+        "Wort Klasse\n" + "Mara B-PER\n" * 100,
+        f"'Wort Klasse' looks like a header and is read as words; {CSV_READS} headers",
+        None,
+    ),
+    (
+        "a.csv",
+        "Satz,Wort,Marke\nSatz: 0,Mara,B-PER\n,kam,O\nSatz: 1,Bo,B-PER\n,auch,O\n",
+        "column 'Satz' is taken to tell sentences apart; sentence_column (--sentence-column) "
+        "names another",
+        {"sentence_column": "Satz"},
+    ),
+    (
+        "a.csv",
+        "Satz,Wort,Marke\n0,Mara,B-PER\n0,kam,O\n1,Bo,B-PER\n1,auch,O\n",
+        "column 'Satz' is taken to tell sentences apart; sentence_column (--sentence-column) "
+        "names another",
+        {"sentence_column": 0},
     ),
     (
         "a.conll",
         "Mara,B-PER\nleft,O\n",
         "found one column, so the words have no tags; tried tab and blanks; ',' parts words and "
-        "tags: format csv reads them",
+        f"tags: {CSV_READS} them",
         None,
     ),
 ]
@@ -225,6 +249,25 @@ def test_a_choice_is_said_with_the_option_that_changes_it(
         assert caplog.messages == []
 
 
+def test_slips_in_the_first_line_are_no_header(tmp_path, caplog):
+    documents, ledger = read(tmp_path / "a.conll", "Mara B_PER\n" + "so O\n" * 200)
+    assert (len(documents), [entry.reason for entry in ledger.entries]) == (1, ["repaired"])
+    assert caplog.messages == []
+
+
+def test_blank_lines_part_sentences_whatever_a_column_numbers(tmp_path, caplog):
+    content = "Absatz,Wort,Marke\n1,Mara,B-PER\n1,kam,O\n\n1,Bo,O\n2,Oslo,B-LOC\n2,auch,O\n"
+    documents, _ = read(tmp_path / "a.csv", content)
+    assert [document.text for document in documents] == ["Mara kam", "Bo Oslo auch"]
+    assert caplog.messages == []
+
+
+def test_prediction_says_nothing_of_tags_that_it_does_not_read(tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("word,fine,ner\nMara,B-QUEEN,B-PER\nleft,O,O\n")
+    (document,) = read_unmarked(tmp_path / "a.csv", ReadSettings())
+    assert (document.text, caplog.messages) == ("Mara left", [])
+
+
 def test_columns_of_phrases_beside_those_of_entities_are_no_choice(tmp_path, caplog):
     read(tmp_path / "a.conll", "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n")
     assert caplog.messages == []
@@ -241,6 +284,26 @@ def test_lines_that_look_like_columns_are_said_where_they_are_read_as_texts(tmp_
     (tmp_path / "a.txt").write_text("Mara left in October.\nSo O\nWhat now\nO\n")
     list(read_unmarked(tmp_path / "a.txt", ReadSettings()))
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        ("word tag\nMara B-PER\nleft O\nso O\n", "csv"),
+        ("word,tag\nMara,B-PER\nleft,O\nso,O\n", "csv"),
+        ("Sentence #,Word,POS,Tag\nSentence: 1,Mara,NN,B-PER\n,left,VB,O\n,so,RB,O\n", "csv"),
+        ("Mara,B-PER\nleft,O\nso,O\n", "csv"),
+        ("Mara B-PER NN\nleft O VB\nso O RB\n", "columns"),
+        ("Wort Marke\nMara B-PER\nleft O\nso O\n", "columns"),
+    ],
+)
+def test_so_are_lines_of_tables_with_the_format_that_reads_them(tmp_path, caplog, content, format):
+    (tmp_path / "a.txt").write_text(content)
+    assert len(list(read_unmarked(tmp_path / "a.txt", ReadSettings()))) == content.count("\n")
+    (message,) = caplog.messages
+    assert f"--input-format {format} reads the words of sentences" in message
+    texts = [each.text for each in read_unmarked(tmp_path / "a.txt", ReadSettings(), format)]
+    assert texts[-1].endswith("Mara left so")
 
 
 ROW = 'expected a row of CSV (parted by comma, quoted by "):'
@@ -392,11 +455,18 @@ def test_texts_in_any_dialect_come_back(file, texts, dialect, write):
 
 @pytest.mark.parametrize(
     "line",
-    ["Word;Tag", "Word\tTag", "Word,Tag", "Word|Tag", "'Word','Tag'", "Word Tag", "Word:Tag"],
+    [*(f"Word{delimiter}Tag" for delimiter in ";\t,| :~^/#*!"), "'Word','Tag'"],
 )
 def test_the_delimiter_that_csv_sniffer_finds_is_among_those_found(line):
-    sniffed = csv.Sniffer().sniff("\n".join([line] * 5), ",\t;|: ")
+    sniffed = csv.Sniffer().sniff("\n".join([line] * 5), ",\t;|: ~^/#*!")
     assert sniffed.delimiter in [dialect.delimiter for dialect in detect_dialects([line] * 5)]
+
+
+@pytest.mark.parametrize("delimiter", ";\t,| :~^/#*!")
+def test_each_delimiter_parts_columns_below_a_header(tmp_path, delimiter):
+    rows = [("word", "tag"), ("Mara", "B-PER"), ("left", "O")]
+    (document,), _ = read(tmp_path / "a.csv", as_csv(rows, delimiter=delimiter))
+    assert (document.text, document.entities[0].key) == ("Mara left", (0, 4, "PER"))
 
 
 @pytest.mark.parametrize(

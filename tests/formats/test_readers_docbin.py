@@ -115,8 +115,9 @@ def test_what_is_too_large_when_unpacked_is_refused(tmp_path):
         read(path, max_file=10)
     with pytest.raises(DataError, match=r"none\.spacy: no such file"):
         read(tmp_path / "none.spacy")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"cannot be read: Is a directory$"):
-        read(tmp_path, format="spacy")
+        read(tmp_path / "empty", format="spacy")
 
 
 def test_the_extra_is_named_where_spacy_is_missing(tmp_path, monkeypatch):

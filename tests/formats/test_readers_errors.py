@@ -288,8 +288,8 @@ def test_paths(tmp_path):
     expected = {
         "nothing": ("nothing: no such file or folder", {}),
         "empty": (
-            "empty: expected a folder of BRAT files (.txt and .ann) or a saved Hugging Face "
-            "dataset, found neither",
+            "empty: expected a folder of BRAT files (.txt and .ann), of files such as .conll, or "
+            "a dataset that Hugging Face's save_to_disk wrote",
             {},
         ),
         "lonely": ("lonely/a.ann: expected its text in a.txt beside it, found no such file", {}),
@@ -301,7 +301,7 @@ def test_paths(tmp_path):
             "file.conll: expected the folder of a saved Hugging Face dataset, got a file",
             {"format": "datasets"},
         ),
-        ".": (": cannot be read: Is a directory", {"format": "columns"}),
+        "empty/": ("empty: cannot be read: Is a directory", {"format": "columns"}),
     }
     for name, (message, settings) in expected.items():
         with pytest.raises(DataError) as caught:

@@ -56,6 +56,25 @@ def test_a_list_and_a_pattern_are_the_files_one_behind_the_other(folder):
     assert [document.text for document in read("more/**/*.c*")] == ["Mara left", "Bo", "so", "Lund"]
 
 
+def test_a_folder_is_its_files_in_the_order_of_their_names(folder):
+    (folder / "more" / ".hidden.conll").write_text(BO)
+    assert read("more") == read(["more/a.conll", "more/b.conll"])
+    assert read(["a.conll", "more/deep"]) == read(["a.conll", "more/deep/c.csv"])
+    (folder / "more" / "notes.txt").unlink()
+    assert read("more", format="columns") == read("more")
+    assert list(read_unmarked("more/deep", ReadSettings())) == read_words("more/deep/c.csv")
+
+
+def test_a_folder_with_texts_is_read_for_these_where_marks_are_not_wanted(folder):
+    assert [each.text for each in read_unmarked("more", ReadSettings())] == ["Mara left\n"]
+    by_name = [each.text for each in read_unmarked("more/deep", ReadSettings(), "csv")]
+    assert by_name == ["Lund"]
+
+
+def read_words(path: str) -> list[Document]:
+    return list(read_unmarked(path, ReadSettings()))
+
+
 def test_documents_of_files_of_one_name_have_different_ids(folder):
     (folder / "a.conll").write_text(f"-DOCSTART- O\n\n{MARA}")
     (folder / "more" / "a.conll").write_text(f"-DOCSTART- O\n\n{MARA}")

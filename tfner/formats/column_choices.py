@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from tfner.formats.cells import ENOUGH, are_phrases, kind_of
-from tfner.formats.column_layout import Layout, content_lines, split_line
+from tfner.formats.column_layout import OTHER_HYPHEN, Layout, content_lines, split_line
 from tfner.formats.csv_dialect import detect_dialects, read_sample
 from tfner.formats.csv_layout import is_known_header
 from tfner.formats.settings import ReadSettings
@@ -18,6 +18,7 @@ from tfner.tagging.schemes import is_tag
 logger = logging.getLogger(__name__)
 CHARACTERS = 1 << 16
 LINES = 1000  # of a file, by which its columns are judged
+CSV_READS = "format csv (--format csv, of predict --input-format csv) reads"
 
 
 def warn_of_choices(
@@ -42,9 +43,9 @@ def find_choices(
     if not rows:
         return
     columns = [list(column) for column in zip(*rows, strict=True)]
-    if is_header(rows[0], layout):
+    if is_header(rows, layout):
         first = show(" ".join(rows[0]))
-        yield f"{first} looks like a header and is read as words; format csv reads headers"
+        yield f"{first} looks like a header and is read as words; {CSV_READS} headers"
     if settings.token_column is None and holds_ids(columns, layout):
         shown = show(rows[-1][layout.token])
         yield (
@@ -67,19 +68,48 @@ def warn_of_columns(path: Path, settings: ReadSettings) -> None:
     except (OSError, UnicodeError):  # reading it says so
         return
     filled = [line for line in lines[:LINES] if line.strip()]
-    cells = [split_line(line, "blanks") for line in filled[:-1] or filled]
-    tagged = [row for row in cells if len(row) > 1 and is_tag(row[-1])]
-    holds_entity = any(row[-1] != "O" for row in tagged)
-    if holds_entity and len(tagged) >= ENOUGH * len(cells):
+    whole = filled[:-1] or filled  # the last may be cut
+    format = tagged_format(whole)
+    if format is not None:
         what = f"its lines look like words and tags, such as {show(filled[0])}"
-        choice = "each is read as a text; --input-format columns reads the words of sentences"
+        choice = f"each is read as a text; --input-format {format} reads the words of sentences"
         logger.warning("%s: %s: %s", path, what, choice)
 
 
-def is_header(row: Sequence[str], layout: Layout) -> bool:
-    """Tell a header by its names."""
-    lacks_tag = layout.tag is not None and not is_tag(row[layout.tag])
-    return is_known_header(row) and lacks_tag
+def tagged_format(lines: Sequence[str]) -> str | None:
+    """Name the format that would read lines as words with tags; None where they are neither.
+
+    >>> tagged_format(["Mara B-PER", "left O"]), tagged_format(["word,tag", "Mara,B-PER"])
+    ('columns', 'csv')
+    """
+    rows = [split_line(line, "blanks") for line in lines]
+    if holds_tags(rows):
+        return "csv" if is_known_header(rows[0]) else "columns"
+    for dialect in detect_dialects(lines):
+        if holds_tags([row.cells for row in read_sample(lines, dialect)]):
+            return "csv"
+    return None
+
+
+def holds_tags(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a column beside another one holds tags, whatever the first row is."""
+    for index in range(max(map(len, rows), default=0)):
+        cells = [row[index] if len(row) > max(index, 1) else "" for row in rows]
+        below = cells[1:] or cells
+        tagged = sum(map(is_tag, below))
+        if tagged >= ENOUGH * len(below) and any(is_tag(cell) and cell != "O" for cell in cells):
+            return True
+    return False
+
+
+def is_header(rows: Sequence[Sequence[str]], layout: Layout) -> bool:
+    """Tell a header by its names, or because it alone has no tag where all others have one."""
+    if layout.tag is None:
+        return False
+    first, *others = (row[layout.tag] for row in rows)
+    if is_tag(first) or OTHER_HYPHEN.fullmatch(first):
+        return False
+    return is_known_header(rows[0]) or (len(others) > 1 and all(map(is_tag, others)))
 
 
 def holds_ids(columns: Sequence[Sequence[str]], layout: Layout) -> bool:
@@ -113,5 +143,5 @@ def describe_one_column(lines: Sequence[str]) -> str:
     for dialect in detect_dialects(lines):
         rows = read_sample(lines, dialect)
         if all(is_tag(row.cells[-1]) for row in rows[1:]):
-            return f"{tried}; {show(dialect.delimiter)} parts words and tags: format csv reads them"
+            return f"{tried}; {show(dialect.delimiter)} parts words and tags: {CSV_READS} them"
     return tried

@@ -23,6 +23,7 @@ SPLIT_ID = re.compile(r"\d+[-.]\d+")
 NAMED_COMMENT = re.compile(
     r"#\s*(?P<key>text|sent_id|newdoc(?: id)?|newpar(?: id)?)(?:\s*=\s?(?P<value>.*)|\s*)"
 )
+OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")  # a slip: B_PER for B-PER
 SLIPS_LET_PASS = 0.01
 DOCUMENT_START = "-DOCSTART-"
 

@@ -34,7 +34,6 @@ from tfner.tagging.word_tags import tags_on_words, with_words
 
 LAYOUT_LINES = 10_000  # of a streamed file, from which its layout is found out
 CELL_ENDS = re.compile(r"[\t\r\n]")
-OTHER_HYPHEN = re.compile(r"([BIESLU])[_.–](.+)")
 
 
 @dataclass
@@ -188,7 +187,7 @@ def complete_tags(
 
 def mend_slip(tag: str, where: str, word: str, ledger: Ledger) -> str:
     """Read `B_PER` as `B-PER`; what is no tag at all leaves the word untagged."""
-    match = OTHER_HYPHEN.fullmatch(tag)
+    match = column_layout.OTHER_HYPHEN.fullmatch(tag)
     if match:
         mended = f"{match[1]}-{match[2]}"
         ledger.record("repaired", where, f"{tag} read as {mended}")

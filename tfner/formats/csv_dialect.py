@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 from tfner.exceptions import DataError
 
-DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", ":": "colon", " ": "blank"}
-IN_TEXTS = ": "  # they part columns only below a header that is known
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", "^": "caret", "~": "tilde"}
+# They part columns only below a header that is known.
+IN_TEXTS = {":": "colon", " ": "blank", "/": "slash", "#": "hash", "*": "star", "!": "exclamation"}
+NAMES = {**DELIMITERS, **IN_TEXTS}
 SAMPLE_LINES, SAMPLE_CHARACTERS = 1000, 4 << 20
 QUOTED_LINES = 100
-QUOTED = re.compile(
-    r"""(?:^|[,\t;|: ])(?P<quote>["'])[^"'\n]*(?P=quote)(?=[,\t;|: ]|$)""", re.MULTILINE
-)
+ANY = f"[{re.escape(''.join(NAMES))}]"
+QUOTED = re.compile(rf"""(?:^|{ANY})(?P<quote>["'])[^"'\n]*(?P=quote)(?={ANY}|$)""", re.MULTILINE)
 LAST_RESORT = 1e-3
 LARGEST_CELL = 2**31 - 1  # what csv can hold, in characters
 
@@ -109,7 +110,7 @@ def describe_dialect(dialect: Dialect) -> str:
     'parted by tab, without quotes'
     """
     quotes = f"quoted by {dialect.quote}" if dialect.quote else "without quotes"
-    return f"parted by {DELIMITERS[dialect.delimiter]}, {quotes}"
+    return f"parted by {NAMES[dialect.delimiter]}, {quotes}"
 
 
 def detect_dialects(lines: Sequence[str]) -> list[Dialect]:
@@ -125,7 +126,9 @@ def detect_dialects(lines: Sequence[str]) -> list[Dialect]:
     first = next(filter(str.strip, lines), "")
     hint = commonest_quote(lines)
     ranked = []
-    for delimiter in DELIMITERS:
+    for delimiter in NAMES:
+        if delimiter not in first and not set(first) & set("\"'"):
+            continue  # the first row would have one cell
         skips_blanks = follows_each(first, delimiter)
         for quote, escape in quotings(lines, delimiter, hint):
             dialect = Dialect(delimiter, quote, escape, skips_blanks)

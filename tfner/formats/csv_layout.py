@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from tfner.exceptions import DataError
 from tfner.formats.cells import Kind, are_phrases, kind_of
@@ -26,6 +28,7 @@ TOKEN_NAMES = {"token", "tokens", "word", "words", "form", "term"}
 TEXT_NAMES = {"text", "texts", "sentence", "sentences", "content", "utterance", "body", "tweet"}
 TAG_NAMES = {
     *("tag", "tags", "ner", "ner_tag", "ner_tags", "iob", "iob_tag", "bio", "bio_tag", "bio_tags"),
+    *("ne", "ne_tag", "ne_tags", "ner_label", "ner_labels", "iob2", "named_entity"),
     *("label", "labels", "word_labels", "entity", "entities", "spans", "annotations"),
 }
 SENTENCE_NAMES = {
@@ -35,7 +38,17 @@ SENTENCE_NAMES = {
 RECORD_NAMES = ("id", "group", "slice")  # taken over into documents as from JSON
 MARKS: tuple[Kind, ...] = ("tags", "tag lists", "lists")
 BLANKS = re.compile(r"[\s_#.:-]+")
-TRIED = ", ".join(DELIMITERS[delimiter] for delimiter in DELIMITERS if delimiter not in IN_TEXTS)
+TRIED = (
+    f"{', '.join(DELIMITERS.values())}, and below a header such as Word and Tag "
+    f"{', '.join(IN_TEXTS.values())}"
+)
+
+
+class Note(NamedTuple):
+    """Say what was chosen, and name the setting that chooses otherwise."""
+
+    setting: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class TableLayout:
     token: int
     tag: int | None
     sentence: int | None
-    notes: tuple[str, ...]  # what was chosen where more than one choice could be meant
+    notes: tuple[Note, ...]  # what was chosen where more than one choice could be meant
 
     def check_width(self, row: Row, path: Path) -> None:
         """Refuse a row that ends before a column that is read, or goes on behind the last one.
@@ -128,7 +141,7 @@ class Table:
         self._path = path
         self._settings = settings
         self.rows = read_sample(sample, dialect)
-        self._notes: list[str] = []
+        self._notes: list[Note] = []
 
     @cached_property
     def width(self) -> int:
@@ -170,6 +183,8 @@ class Table:
         tag = self.find_tag()
         a_token_a_row = tag is not None and self.has_token_a_row(tag)
         sentence = self.find_sentence(tag)
+        if sentence is None and a_token_a_row:
+            sentence = self.guess_sentence(tag)
         if tag is None:
             named = self.named(TOKEN_NAMES)
             a_token_a_row = sentence is not None or any(
@@ -237,6 +252,19 @@ class Table:
         chosen = numbers or (named if others else [])
         return chosen[0] if chosen else None
 
+    def guess_sentence(self, tag: int | None) -> int | None:
+        """Find a column whose name says nothing where no blank line parts sentences."""
+        lines = [row.line for row in self.rows[1:]]
+        if any(after - line > 1 for line, after in pairwise(lines)):
+            return None
+        columns = [each for each in range(self.width) if each != tag and not self.is_text(each)]
+        for column in columns:
+            if begins_sentences(self.cells(column)) or numbers_sentences(self.cells(column)):
+                chosen = f"column {show(self.names[column])} is taken to tell sentences apart"
+                self.note_choice("sentence_column", chosen)
+                return column
+        return None
+
     def find_token(self, tag: int | None, sentence: int | None, a_token_a_row: bool) -> int:
         """Find the column of tokens or texts: by its name, else the first that holds some."""
         given = self.given("token_column", self._settings.token_column)
@@ -299,7 +327,33 @@ class Table:
     def note(self, what: str, columns: Sequence[int], chosen: int, setting: str) -> None:
         """Say which of several columns is read, and how to choose another."""
         names = show_names([self.names[column] for column in columns])
-        option = setting.replace("_", "-")
         could_be = f"columns {names} could be {what}"
-        choice = f"{show(self.names[chosen])} is read"
-        self._notes.append(f"{could_be}: {choice}; {setting} (--{option}) names another")
+        self.note_choice(setting, f"{could_be}: {show(self.names[chosen])} is read")
+
+    def note_choice(self, setting: str, choice: str) -> None:
+        """Say what was chosen, and how to choose otherwise."""
+        option = setting.replace("_", "-")
+        note = Note(setting, f"{choice}; {setting} (--{option}) names another")
+        self._notes.append(note)
+
+
+def begins_sentences(cells: Sequence[str]) -> bool:
+    """Tell a column that is filled on the first row of each sentence alone.
+
+    >>> begins_sentences(["Satz 1", "", "", "Satz 2", ""]), begins_sentences(["a", "", "a", ""])
+    (True, False)
+    """
+    filled = [cell for cell in cells if cell.strip()]
+    is_sparse = 1 < len(filled) <= len(cells) / 2
+    return is_sparse and bool(cells[0].strip()) and len(set(filled)) == len(filled)
+
+
+def numbers_sentences(cells: Sequence[str]) -> bool:
+    """Tell a column that has the number of its sentence on each row.
+
+    >>> numbers_sentences(["1", "1", "2", "2", "2"]), numbers_sentences(["1", "2", "1", "2"])
+    (True, False)
+    """
+    runs = [number for number, _ in groupby(cells)]
+    is_counted = 1 < len(runs) == len(set(runs)) <= len(cells) / 2
+    return is_counted and kind_of(cells) == "numbers"

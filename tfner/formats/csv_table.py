@@ -79,7 +79,7 @@ def read_unmarked_csv(path: Path, settings: ReadSettings) -> Iterator[Document]:
     Raises:
         DataError: as `read_csv`, but for what concerns tags and entities.
     """
-    layout = open_table(path, settings)
+    layout = open_table(path, settings, marked=False)
     if layout is None:
         return
     if layout.a_token_a_row:
@@ -90,8 +90,11 @@ def read_unmarked_csv(path: Path, settings: ReadSettings) -> Iterator[Document]:
         yield from RecordReader(items, settings, Ledger()).documents()
 
 
-def open_table(path: Path, settings: ReadSettings) -> TableLayout | None:
+def open_table(path: Path, settings: ReadSettings, *, marked: bool = True) -> TableLayout | None:
     """Find out the layout of a file, and say in the log what could have been meant otherwise.
+
+    Args:
+        marked: tags or entities are read too.
 
     Returns:
         None where the file is empty.
@@ -102,7 +105,8 @@ def open_table(path: Path, settings: ReadSettings) -> TableLayout | None:
         return None
     layout = detect_table(sample, path, settings)
     for note in layout.notes:
-        logger.warning("%s: %s", path, note)
+        if marked or note.setting != "tag_column":
+            logger.warning("%s: %s", path, note.text)
     return layout
 
 

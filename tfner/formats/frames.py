@@ -44,7 +44,7 @@ def frame_items(frame: Any, name: str, settings: ReadSettings) -> Iterator[Item]
     table.rows = [header, *first]
     layout = table.layout()
     for note in layout.notes:
-        logger.warning("%s: %s", name, note)
+        logger.warning("%s: %s", name, note.text)
     if layout.tag is None:
         names = map(repr, layout.names)
         columns = ", ".join(names)

@@ -14,6 +14,7 @@ from tfner.corpus.ledger import Ledger, Reason
 from tfner.documents import Document, Entity, entity_at
 from tfner.exceptions import DataError
 from tfner.formats.column_choices import warn_of_columns
+from tfner.formats.folders import list_files
 from tfner.formats.hub import read_hub
 from tfner.formats.registry import (
     find_format,
@@ -21,6 +22,8 @@ from tfner.formats.registry import (
     format_of_name,
     guess_unmarked,
     readable,
+    readable_unmarked,
+    recognized,
 )
 from tfner.formats.settings import ReadSettings
 from tfner.formats.split_record import SplitRecord
@@ -46,17 +49,17 @@ def read_documents(
     """Read one source: a file, a folder, `hub:NAME` or `hub:NAME:SPLIT`, `embedded:FILE`.
 
     Or `run:FOLDER:SPLIT`, what a run or a cross-validation took from its training data. Or several,
-    one behind the other: a list, or a pattern such as `more/*.conll`, whose files come in the order
-    of their names. Documents hold all entities of the source, nested ones included, in code points
-    of their text. What is repaired or left out on the way is entered in `ledger` with file and
-    line; with `settings.strict` it is an error instead.
+    one behind the other: a list, or a pattern such as `more/*.conll` or a folder, whose files come
+    in the order of their names. Documents hold all entities of the source, nested ones included, in
+    code points of their text. What is repaired or left out on the way is entered in `ledger` with
+    file and line; with `settings.strict` it is an error instead.
 
     Raises:
         DataError: there is no such source, or it cannot be read as asked; the message opens with
             file and line.
         MissingExtraError: a source of Hugging Face datasets, and `datasets` is not installed.
     """
-    sources = expand_source(as_source(path))
+    sources = list_files(expand_source(as_source(path)), settings.format, readable())
     if len(sources) == 1:
         return read_one(sources[0], settings, ledger)
     return chain_sources(sources, lambda one: read_one(one, settings, ledger))
@@ -123,10 +126,19 @@ def read_unmarked(
         settings: by which files are read; its format does not count.
         name: of the format; `auto` goes by the file's name.
     """
-    sources = expand_source(as_source(path))
+    sources = unmarked_sources(as_source(path), name)
     if len(sources) == 1:
         return read_one_unmarked(Path(sources[0]), settings, name)
     return chain_sources(sources, lambda one: read_one_unmarked(Path(one), settings, name))
+
+
+def unmarked_sources(source: Source, name: str = "auto") -> list[str]:
+    """List what is read of a source for prediction; a folder with texts is read as it is."""
+    found: list[str] = []
+    for one in expand_source(source):
+        holds_texts = name == "auto" and any(Path(one).glob("*.txt"))
+        found += [one] if holds_texts else list_files([one], name, readable_unmarked())
+    return found
 
 
 def read_one_unmarked(path: Path, settings: ReadSettings, name: str) -> Iterator[Document]:
@@ -149,7 +161,7 @@ def read_unlabelled(source: Source, settings: ReadSettings) -> Iterator[Document
         DataError: as `read_documents`.
     """
     read = partial(read_one_unlabelled, settings=settings)
-    sources = expand_source(source)
+    sources = unmarked_sources(source)
     documents = read(sources[0]) if len(sources) == 1 else chain_sources(sources, read)
     return (replace(document, entities=(), other_fields=None) for document in documents)
 
@@ -206,12 +218,11 @@ def read_recorded(source: str, ledger: Ledger) -> Iterator[Document]:
 
 def pick_format(path: Path) -> str:
     """Guess the format of marked data from what lies at a path and from its name."""
-    for format in readable():
-        if format.recognize and format.recognize(path):
-            return format.name
+    if name := recognized(path):
+        return name
     if path.is_dir():
-        expected = "a folder of BRAT files (.txt and .ann) or a saved Hugging Face dataset"
-        raise DataError(f"{path}: expected {expected}, found neither")
+        expected = "a folder of BRAT files (.txt and .ann), of files such as .conll, or a dataset"
+        raise DataError(f"{path}: expected {expected} that Hugging Face's save_to_disk wrote")
     return format_of_header(path) or format_of_name(path.name, readable(), otherwise="columns")
 
 

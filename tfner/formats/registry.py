@@ -153,9 +153,18 @@ def format_of_name(name: str, formats: Iterable[Format], otherwise: str) -> str:
 def guess_unmarked(path: Path) -> str:
     """Guess the format of input for prediction: a folder holds documents, else the name tells."""
     if path.is_dir():
-        return "document"
+        is_dataset = not any(path.glob("*.txt")) and recognized(path)
+        return is_dataset or "document"
     name = guess_unmarked_name(path.name)
     return format_of_header(path) or name if name != "lines" else name
+
+
+def recognized(path: Path) -> str | None:
+    """Recognize a path of marked data by more than its name."""
+    for format in readable():
+        if format.recognize and format.recognize(path):
+            return format.name
+    return None
 
 
 def format_of_header(path: Path) -> str | None:

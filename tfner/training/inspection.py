@@ -34,7 +34,7 @@ def read_splits(
     """Read some splits, with a ledger of each; shares of the training data as a run takes them.
 
     Raises:
-        DataError: they cannot be read, or none has a document.
+        DataError: they cannot be read, or none has a document, or none an entity.
     """
     splits: dict[str, list[Document]] = {}
     ledgers: dict[str, Ledger] = {}
@@ -47,9 +47,13 @@ def read_splits(
             ledgers[name] = Ledger()
             documents = read_documents(source, settings, ledgers[name])
             splits[name] = list(documents)
+    where = ", ".join(map(name_source, sources.values()))
     if not any(splits.values()):
-        where = ", ".join(map(name_source, sources.values()))
         raise DataError(f"{where}: expected documents, found none")
+    documents = list(chain.from_iterable(splits.values()))
+    if not any(document.entities for document in documents):
+        found = f"found none in {len(documents):,} documents"
+        raise DataError(f"{where}: expected marked entities, {found}")
     return splits, ledgers
 
 
