@@ -21,8 +21,8 @@ class Entities(list[Entity]):
     >>> found = Entities([Entity(0, 2, "PER", 0.98, "Bo")], "Bo left")
     >>> found
     Entities([Entity(start=0, end=2, label='PER', score=0.98, text='Bo')], text='Bo left')
-    >>> found.to_dict()["entities"]
-    [{'start': 0, 'end': 2, 'label': 'PER', 'score': 0.98, 'text': 'Bo'}]
+    >>> found == [Entity(0, 2, "PER", 0.98, "Bo")]
+    True
     """
 
     def __init__(self, entities: Iterable[Entity] = (), text: str = ""):

@@ -26,7 +26,7 @@ def test_the_tutorial_has_ten_steps_and_shows_what_most_commands_print():
     assert sum(bool(shown) for _, shown in steps) >= 7
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_each_step_of_the_tutorial_succeeds_and_prints_what_is_shown(tmp_path):
     page = TUTORIAL.read_text(encoding="utf-8").replace("8501", str(free_port()))
