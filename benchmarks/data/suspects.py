@@ -27,6 +27,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.data.arguments import corpus_parser
+from benchmarks.data.cleanlab_ranking import WordSuspect, rank_words
 from benchmarks.data.planted import Planted, plant
 from benchmarks.recipes.corpora import columns, lay_out, micro_f1, read
 from tfner.annotation.suspects import Suspect, rank_suspects, reading_of
@@ -42,8 +43,10 @@ from tfner.training.folds.out_of_fold import OutOfFold, read_predictions
 
 FOLDS = 3
 FIRST = 100
+TOP = 0.05  # corrected are so many suspects, as a share of the marks
 DRAWS = 100
 CONSOLE = Console(stderr=True)
+AnySuspect = Suspect | WordSuspect
 
 
 def main() -> None:
@@ -52,6 +55,7 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=[0.05, 0.1])
     parser.add_argument("--loss", action="store_true", help="compare with the training loss")
     parser.add_argument("--corrected", action="store_true", help="train on corrected data too")
+    parser.add_argument("--cleanlab", action="store_true", help="compare with cleanlab's ranking")
     options = parser.parse_args()
     done = set(finished(options.results))
     for corpus in options.corpora:
@@ -89,13 +93,17 @@ def measure(options: argparse.Namespace, corpus: str, share: float, seed: int) -
         raise ValueError(f"expected the tags {labels.tags}, got {summary.tags}")
     predictions = list(read_predictions(folds.predictions))
     alone = rank_suspects(predictions, labels, Ledger())
-    ranked = rank_suspects(ask_with_tensorflow(folds, predictions), labels, Ledger())
+    asked = ask_with_tensorflow(folds, predictions)
+    ranked = rank_suspects(asked, labels, Ledger())
     said: dict[str, Any] = {"planted": len(planted), "suspects": len(ranked)}
     said["kinds"] = dict(Counter(each.kind for each in planted))
     said["found by kind"] = found_by_kind(ranked[: len(planted)], planted)
     said["ranked"] = judge(ranked, planted)
     said["out of fold alone"] = judge(alone, planted)
     said["random"] = judge_random(ranked, planted)
+    if options.cleanlab:
+        said["cleanlab"] = judge(rank_words(asked, labels), planted)
+        said["cleanlab, out of fold alone"] = judge(rank_words(predictions, labels), planted)
     dev = read(files.texts[corpus])
     if options.loss or options.corrected:
         in_sample = predict(settings, noisy)
@@ -105,7 +113,7 @@ def measure(options: argparse.Namespace, corpus: str, share: float, seed: int) -
         )
         said["dev F1 noisy"] = score(settings, dev)
     if options.corrected:
-        count = round(share * sum(len(each.entities) for each in noisy))
+        count = round(TOP * sum(len(each.entities) for each in noisy))
         corrected = correct(noisy, sound, ranked[:count])
         for name, documents in (("corrected", corrected), ("sound", sound)):
             own = write_data(folder, name, documents, options.encoder, seed)
@@ -184,13 +192,13 @@ def by_loss(predictions: Sequence[OutOfFold], labels: LabelSet) -> list[Suspect]
     return sorted(rank_suspects(predictions, labels, Ledger()), key=loss, reverse=True)
 
 
-def entities_of(each: Suspect | Planted) -> list[Entity]:
+def entities_of(each: AnySuspect | Planted) -> list[Entity]:
     """List the two entities of a suspect or a mistake, without those that there are not."""
     both = each[2:] if isinstance(each, Planted) else (each.marked, each.proposed)
     return [entity for entity in both if entity is not None]
 
 
-def hits(ranked: Sequence[Suspect], planted: Sequence[Planted]) -> Iterator[list[Planted]]:
+def hits(ranked: Sequence[AnySuspect], planted: Sequence[Planted]) -> Iterator[list[Planted]]:
     """Give for each suspect the mistakes that it touches first."""
     open_mistakes: dict[int, list[Planted]] = {}
     for mistake in planted:
@@ -203,7 +211,7 @@ def hits(ranked: Sequence[Suspect], planted: Sequence[Planted]) -> Iterator[list
         yield found
 
 
-def touches(suspect: Suspect, mistake: Planted) -> bool:
+def touches(suspect: AnySuspect, mistake: Planted) -> bool:
     """Tell whether a suspect shares a character with a mistake."""
     return any(
         one.start < other.end and other.start < one.end
@@ -212,7 +220,7 @@ def touches(suspect: Suspect, mistake: Planted) -> bool:
     )
 
 
-def judge(ranked: Sequence[Suspect], planted: Sequence[Planted]) -> dict[str, float]:
+def judge(ranked: Sequence[AnySuspect], planted: Sequence[Planted]) -> dict[str, float]:
     """Compute precision among the first FIRST and as many as there are mistakes, and their area.
 
     The area under precision over recall is the average precision.
