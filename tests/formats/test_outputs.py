@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, entity_at
-from tfner.exceptions import ConfigError, MissingExtraError
+from tfner.exceptions import ConfigError, DataError, MissingExtraError
 from tfner.formats import read_documents
 from tfner.formats.reading import read_unmarked
 from tfner.formats.registry import output_suffix, writable, written_in_shards
@@ -24,7 +24,7 @@ from tfner.formats.writers import open_writer
 from tfner.safeio.printable import printable
 from tfner.tagging.borders import trim_span
 
-READ_BACK = ("jsonl", "csv", "doccano", "prodigy", "label-studio", "spacy")
+READ_BACK = ("jsonl", "csv", "doccano", "html", "prodigy", "label-studio", "spacy")
 CHARACTERS = st.one_of(
     st.sampled_from(" \n\r\t,;\"'|[]{}\\<>&\u2028\u0085\u00a0\ufeff😀👩\u200d🚀אبé=#"),
     st.characters(exclude_categories=["Cs"]),
@@ -77,7 +77,7 @@ def test_texts_and_entities_come_back(tmp_path_factory, format, given):
     for one, other in zip(back, given, strict=True):
         assert [each.key for each in one.entities] == [each.key for each in other.entities]
     assert ledger.counts == {}
-    if format in ("jsonl", "doccano", "prodigy", "label-studio", "csv"):
+    if format in ("jsonl", "doccano", "prodigy", "label-studio", "csv", "html"):
         assert [each.id for each in back] == [each.id for each in given]
     if format == "prodigy":
         assert [each.words or None for each in back] == [each.words or None for each in given]
@@ -156,6 +156,19 @@ def test_a_page_is_safe_readable_in_both_directions_and_colours_types_alike(tmp_
     assert marks[1] == ("Bo", "PER 0.99", same[2])
     assert marks[0][2] != same[2]
     assert content.count('dir="auto"') == 4
+
+
+def test_what_is_no_page_of_ours_is_refused(tmp_path):
+    path = tmp_path / "a.html"
+    path.write_text("<html><body><article>Bo left</article></body></html>\n")
+    with pytest.raises(DataError) as caught:
+        read("html", path)
+    assert str(caught.value) == f"{path}: expected a page that predict --format html wrote"
+    path.write_text('<article data-record="{&#34;text&#34;: 1"><small class="id"></small>\n')
+    with pytest.raises(DataError, match=r"a\.html:1:\d+: not valid JSON: "):
+        read("html", path)
+    write("html", path)
+    assert read("html", path) == ([], Ledger())
 
 
 def test_nested_entities_are_shown_and_crossing_ones_are_counted(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfner.formats.registry import Format, find_format, recognized
+from tfner.safeio.sources import exists
 
 
 def list_files(sources: Iterable[str], name: str, formats: Iterable[Format]) -> list[str]:
@@ -23,7 +24,7 @@ def list_files(sources: Iterable[str], name: str, formats: Iterable[Format]) -> 
     found: list[str] = []
     for source in sources:
         folder = Path(source)
-        if not folder.is_dir() or is_whole(folder, name):
+        if not (exists(folder) and folder.is_dir()) or is_whole(folder, name):
             found.append(source)
         else:
             found += [str(file) for file in readable_files(folder, name, known)] or [source]

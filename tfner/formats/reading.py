@@ -136,7 +136,7 @@ def unmarked_sources(source: Source, name: str = "auto") -> list[str]:
     """List what is read of a source for prediction; a folder with texts is read as it is."""
     found: list[str] = []
     for one in expand_source(source):
-        holds_texts = name == "auto" and any(Path(one).glob("*.txt"))
+        holds_texts = name == "auto" and exists(Path(one)) and any(Path(one).glob("*.txt"))
         found += [one] if holds_texts else list_files([one], name, readable_unmarked())
     return found
 
