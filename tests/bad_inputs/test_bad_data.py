@@ -63,7 +63,7 @@ TABLES = [
     ("one column", b"Mara\nleft\n", [],
      "bad.csv: expected columns, such as of tokens and tags, found one; tried comma, tab, "
      "semicolon, bar, caret, tilde, and below a header such as Word and Tag colon, blank, slash, "
-     "hash, star, exclamation"),
+     "hash, star, exclamation mark"),
     ("no such column", b"word,tag\nMara,O\n", ["--token-column", "Wrod"],
      "bad.csv: token_column is 'Wrod', but the columns are 'word', 'tag'"),
     ("no such number", b"word,tag\nMara,O\n", ["--sentence-column", "-3"],

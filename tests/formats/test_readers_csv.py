@@ -35,7 +35,7 @@ MARA = [(["Mara", "left"], [("Mara", "PER")]), (["So"], [])]
 MARKED = '[{"start": 0, "end": 4, "label": "PER"}]'
 TRIED = (
     "tried comma, tab, semicolon, bar, caret, tilde, and below a header such as Word and Tag "
-    "colon, blank, slash, hash, star, exclamation"
+    "colon, blank, slash, hash, star, exclamation mark"
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfner.formats.registry import Format, find_format, recognized
+from tfner.formats.text_files import unreadable
 from tfner.safeio.sources import exists
 
 
@@ -40,7 +41,14 @@ def is_whole(folder: Path, name: str) -> bool:
 
 
 def readable_files(folder: Path, name: str, formats: Iterable[Format]) -> list[Path]:
-    """List the files of a folder that can be read."""
+    """List the files of a folder that can be read.
+
+    Raises:
+        DataError: the folder cannot.
+    """
     suffixes = {suffix for format in formats for suffix in format.suffixes}
-    files = [file for file in folder.iterdir() if file.is_file() and file.name[0] != "."]
+    try:
+        files = [file for file in folder.iterdir() if file.is_file() and file.name[0] != "."]
+    except OSError as error:
+        raise unreadable(folder, error) from None
     return sorted(file for file in files if name != "auto" or file.suffix.lower() in suffixes)
