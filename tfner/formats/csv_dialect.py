@@ -15,8 +15,12 @@ from tfner.exceptions import DataError
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", "^": "caret", "~": "tilde"}
 # They part columns only below a header that is known.
 IN_TEXTS = {
-    **{":": "colon", " ": "blank", "/": "slash"},
-    **{"#": "hash", "*": "star", "!": "exclamation mark"},
+    ":": "colon",
+    " ": "blank",
+    "/": "slash",
+    "#": "hash",
+    "*": "star",
+    "!": "exclamation mark",
 }
 NAMES = {**DELIMITERS, **IN_TEXTS}
 SAMPLE_LINES, SAMPLE_CHARACTERS = 1000, 4 << 20
