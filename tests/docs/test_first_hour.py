@@ -54,7 +54,7 @@ def test_each_step_succeeds_on_a_published_corpus(tmp_path):
 
 def write_kaggle(source: Path, path: Path, sentences: int) -> None:
     """Write the first sentences of a column file in the layout of Kaggle's `ner_dataset.csv`."""
-    blocks = source.read_text(encoding="utf-8").split("\n\n")
+    blocks = re.split(r"\n\s*\n", source.read_text(encoding="utf-8"))  # blank lines hold a tab
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["Sentence #", "Word", "Tag"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Its units are those of every BERT, its pieces those of none.
 DEFAULT_TOKENIZER = "embedded:quickstart/encoder"
+ANY_TYPE = "ENTITY"
 
 
 def read_splits(
@@ -34,7 +35,7 @@ def read_splits(
     """Read some splits, with a ledger of each; shares of the training data as a run takes them.
 
     Raises:
-        DataError: they cannot be read, or none has a document, or none an entity.
+        DataError: they cannot be read, or none has a document.
     """
     splits: dict[str, list[Document]] = {}
     ledgers: dict[str, Ledger] = {}
@@ -47,13 +48,9 @@ def read_splits(
             ledgers[name] = Ledger()
             documents = read_documents(source, settings, ledgers[name])
             splits[name] = list(documents)
-    where = ", ".join(map(name_source, sources.values()))
     if not any(splits.values()):
+        where = ", ".join(map(name_source, sources.values()))
         raise DataError(f"{where}: expected documents, found none")
-    documents = list(chain.from_iterable(splits.values()))
-    if not any(document.entities for document in documents):
-        found = f"found none in {len(documents):,} documents"
-        raise DataError(f"{where}: expected marked entities, {found}")
     return splits, ledgers
 
 
@@ -105,7 +102,7 @@ def judge_training(
 
 
 def labels_of(documents: Iterable[Document]) -> LabelSet:
-    """Collect every entity type that occurs."""
+    """Collect every entity type that occurs; where none does, which a verdict says, any one."""
     names = {entity.label for document in documents for entity in document.entities}
-    ordered = sorted(names)
+    ordered = sorted(names) or [ANY_TYPE]
     return LabelSet(tuple(ordered))
