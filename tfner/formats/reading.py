@@ -21,6 +21,7 @@ from tfner.formats.registry import (
     format_of_header,
     format_of_name,
     guess_unmarked,
+    holds_texts,
     readable,
     readable_unmarked,
     recognized,
@@ -136,8 +137,8 @@ def unmarked_sources(source: Source, name: str = "auto") -> list[str]:
     """List what is read of a source for prediction; a folder with texts is read as it is."""
     found: list[str] = []
     for one in expand_source(source):
-        holds_texts = name == "auto" and exists(Path(one)) and any(Path(one).glob("*.txt"))
-        found += [one] if holds_texts else list_files([one], name, readable_unmarked())
+        is_whole = name == "auto" and exists(Path(one)) and holds_texts(Path(one))
+        found += [one] if is_whole else list_files([one], name, readable_unmarked())
     return found
 
 

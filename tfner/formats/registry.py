@@ -153,10 +153,14 @@ def format_of_name(name: str, formats: Iterable[Format], otherwise: str) -> str:
 def guess_unmarked(path: Path) -> str:
     """Guess the format of input for prediction: a folder holds documents, else the name tells."""
     if path.is_dir():
-        is_dataset = not any(path.glob("*.txt")) and recognized(path)
-        return is_dataset or "document"
+        return "document" if holds_texts(path) else recognized(path) or "document"
     name = guess_unmarked_name(path.name)
     return format_of_header(path) or name if name != "lines" else name
+
+
+def holds_texts(path: Path) -> bool:
+    """Tell a folder of texts, which prediction reads as whole files."""
+    return next(path.glob("*.txt"), None) is not None
 
 
 def recognized(path: Path) -> str | None:
