@@ -217,7 +217,7 @@ def test_a_clients_request_fits_into_a_batch():
 
 
 def test_the_largest_warm_up_request_fits_into_a_batch():
-    from tfner.config import ExportSettings
+    from tfner.setting_groups import ExportSettings
 
     settings = ExportSettings(xla=True)  # of whose programs the largest is asked for
     assert batching().max_batch_size.value >= settings.max_pieces_per_pass // min(settings.widths)

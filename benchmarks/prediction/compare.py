@@ -38,11 +38,11 @@ from benchmarks.processes import (
     run_for_json,
 )
 from benchmarks.tables import table_row
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
 from tfner.evaluation.scores import score_entities
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.tagging.schemes import read_spans
 from tfner.tagging.word_tags import tags_on_words

@@ -31,9 +31,9 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 from benchmarks.machine import print_machine
 from benchmarks.processes import run_command, seconds_of
 from benchmarks.step.trace import node_times
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 
 PRODUCTS = "products of layers, biases and gelu fused"
 # The first that is found in an operation's type says what it is for.

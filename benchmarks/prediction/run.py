@@ -22,8 +22,8 @@ INPUTS = (("lines", "lines.txt", "lines"), ("words", "words.conll", "columns"))
 def main(model: str, folder: str, output: str, begin: str) -> None:
     """Load, answer once, then mark both files and print what it took."""
     from tfner.commands import open_recognizer
-    from tfner.config import ReadSettings
     from tfner.formats.resume import Nothing
+    from tfner.formats.settings import ReadSettings
     from tfner.formats.writers import open_writer
     from tfner.predict import mark, read_input
 

@@ -19,7 +19,6 @@ import tiny
 import tiny_bytes
 from command_line import refused
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, entity_at
 from tfner.evaluation.evaluate import evaluate_documents
@@ -27,6 +26,7 @@ from tfner.evaluation.report.page import filter_script
 from tfner.exceptions import DataError, ModelError
 from tfner.formats import read_documents
 from tfner.formats.plain import read_whole_files
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.serving.export.bundle import live_recognizer, make_card
 from tfner.serving.export.model_card import model_card

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.statistics import CorpusStatistics, Lengths, TokenStats, corpus_statistics
 from tfner.documents import Document, Entity
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 from tfner.tagging.word_tags import tags_on_words
 
 TRAIN = [

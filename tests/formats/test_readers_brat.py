@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trimmed import trimmed
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, entity_at
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 
 
 def read(path: Path, **settings) -> tuple[list[Document], Ledger]:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trimmed import trimmed
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
 from tfner.formats.alignment import align_words
 from tfner.formats.columns import stream_words
+from tfner.formats.settings import ReadSettings
 from tfner.tagging.schemes import write_tags
 
 WORD = st.text(

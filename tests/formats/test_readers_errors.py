@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 
 EXPECTED_TAG = "expected O or a tag such as B-PER in column"
 ENCODING = "set encoding (now utf-8) to that of the file, for example cp1252"

@@ -7,10 +7,10 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import DataError, MissingExtraError
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 
 ROWS = {"id": ["x", "y"], "tokens": [["Ada", "met"], ["Babbage"]], "ner_tags": [[1, 0], [1]]}
 

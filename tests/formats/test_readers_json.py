@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
 from tfner.formats.record_documents import Item, RecordReader
+from tfner.formats.settings import ReadSettings
 
 TEXT = "Ada Lovelace met Babbage."
 ADA, BABBAGE = (0, 12, "PER"), (17, 24, "PER")

@@ -16,10 +16,10 @@ import pytest
 from seqeval.metrics.sequence_labeling import get_entities
 from trimmed import trimmed
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 from tfner.tagging.spans import keep_longest
 from tfner.tagging.word_tags import tags_on_words
 

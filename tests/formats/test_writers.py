@@ -15,7 +15,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.scores import score_entities
@@ -24,6 +23,7 @@ from tfner.formats import read_documents
 from tfner.formats.brat import BratWriter
 from tfner.formats.marked_text import TextWriter
 from tfner.formats.registry import writable
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.safeio.portable_names import LONGEST, FileNames
 from tfner.tagging.schemes import read_spans

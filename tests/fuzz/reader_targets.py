@@ -18,7 +18,6 @@ from pathlib import Path
 from json_mutator import PARTS
 from trimmed import trimmed
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, TfnerError
@@ -27,6 +26,7 @@ from tfner.formats.counts import count_documents
 from tfner.formats.csv_table import read_unmarked_csv
 from tfner.formats.plain import read_line_file, read_whole_files
 from tfner.formats.reading import read_unmarked
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 
 LONGEST_MESSAGE = 2000  # characters; what is shown of the input is shortened

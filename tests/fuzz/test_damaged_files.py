@@ -16,11 +16,11 @@ from reader_targets import check
 from seeds import KEYS
 from targets import OUTPUTS, READERS, load
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
 from tfner.formats.in_memory import read_given
+from tfner.formats.settings import ReadSettings
 
 DAMAGES = 12  # a target in the default suite
 MORE = 150

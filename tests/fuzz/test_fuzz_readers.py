@@ -18,11 +18,11 @@ from seeds import KEYS
 from targets import READERS, Target, load
 from trimmed import trimmed
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 
 WORD = st.text(

@@ -13,11 +13,11 @@ from itertools import pairwise
 from reader_targets import attempt, chunks, folder
 from trimmed import trimmed
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity, entity_at
 from tfner.formats import read_documents
 from tfner.formats.brat import BratWriter
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.tagging.schemes import read_spans
 from tfner.tagging.spans import keep_longest, overlap

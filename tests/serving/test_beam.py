@@ -34,11 +34,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tfner import beam as command
-from tfner.config import ReadSettings
 from tfner.documents import Document
 from tfner.exceptions import ConfigError, DataError, MissingExtraError, ModelError, TfnerError
 from tfner.formats.plain import read_line_file
 from tfner.formats.resume import Nothing
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.predict import mark, read_input
 from tfner.serving.beam import marking, output_files, sources

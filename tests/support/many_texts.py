@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import tiny
 
-from tfner.config import ReadSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.formats import read_documents
+from tfner.formats.settings import ReadSettings
 
 QUICKSTART = Path(__file__).parents[2] / "tfner" / "quickstart"
 SENTENCES = 5000

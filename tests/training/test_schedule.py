@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tfner.config import TrainingSettings, load_settings
+from tfner.config import load_settings
+from tfner.setting_groups import TrainingSettings
 from tfner.training import loop
 from tfner.training.run import train
 from tfner.training.schedule import MOST_EPOCHS, Schedule, choose_schedule, log_schedule

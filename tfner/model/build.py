@@ -10,13 +10,14 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tfner.config import Precision, RunSettings
+from tfner.config import RunSettings
 from tfner.evaluation.calibration import Calibration
 from tfner.model.classifier import TokenClassifier
 from tfner.model.encoders.families import build_encoder
 from tfner.model.heads.head import PLAIN_LOSS, DecoderOptions, LossOptions, build_head
 from tfner.model.inference.frozen import FrozenClassifier
 from tfner.model.inference.tagger import Tagger
+from tfner.setting_groups import Precision
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 

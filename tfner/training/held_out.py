@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfner.config import DataSettings, RunSettings
+from tfner.config import RunSettings
 from tfner.corpus.ledger import Entry, Ledger
 from tfner.corpus.splitting import split_documents
 from tfner.documents import Document
@@ -17,6 +17,7 @@ from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
 from tfner.formats.split_record import SplitRecord, hash_documents, hash_texts
 from tfner.safeio.sources import Source, name_source
+from tfner.setting_groups import DataSettings
 
 logger = logging.getLogger(__name__)
 TRAIN = "train"

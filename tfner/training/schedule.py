@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from tfner.config import TrainingSettings
+from tfner.setting_groups import TrainingSettings
 
 logger = logging.getLogger(__name__)
 FEWEST_PASSES = 3  # over any data

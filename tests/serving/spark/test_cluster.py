@@ -15,9 +15,9 @@ import tiny
 from many_texts import SENTENCES, predicted
 from subprocesses import call
 
-from tfner.config import ReadSettings
 from tfner.exceptions import ConfigError, DataError, ModelError, TfnerError
 from tfner.formats.resume import Nothing
+from tfner.formats.settings import ReadSettings
 from tfner.formats.writers import open_writer
 from tfner.predict import mark as predict
 from tfner.predict import read_input

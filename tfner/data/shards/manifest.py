@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tfner.config import Settings
 from tfner.corpus.context import Context
 from tfner.exceptions import DataError
+from tfner.formats.settings import Settings
 from tfner.safeio.json_text import read_json_object
 from tfner.safeio.printable import show
 from tfner.safeio.validation import validate

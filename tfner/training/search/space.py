@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfner.config import TUNING, RunSettings, usual_rate
+from tfner.config import TUNING, RunSettings
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import Settings
 from tfner.safeio.printable import show
 from tfner.safeio.sources import encoder_folder, read_size
 from tfner.safeio.validation import validate
+from tfner.setting_groups import usual_rate
 
 # Groups whose settings change what is learned. Other data or seeds would be no fair comparison.
 SEARCHED = ("encoder", "model", "training")

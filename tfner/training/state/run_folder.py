@@ -13,19 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tfner.config import (
-    FORMER_DEFAULTS,
-    RunSettings,
-    add_former_values,
-    read_yaml,
-    rename_old_keys,
-)
+from tfner.config import RunSettings
 from tfner.evaluation.report.report import Report
 from tfner.exceptions import ConfigError, ModelError
+from tfner.former_settings import FORMER_DEFAULTS, add_former_values, rename_old_keys
 from tfner.safeio.json_text import read_json
 from tfner.safeio.printable import show
 from tfner.safeio.validation import validate
 from tfner.safeio.whole_files import write_text_whole, written_whole
+from tfner.safeio.yaml_text import read_yaml
 from tfner.tagging.schemes import LabelSet
 from tfner.training.state.lock import LOCK
 
