@@ -29,7 +29,7 @@ from tfner.config import RunSettings
 from tfner.documents import Document
 from tfner.safeio.validation import validate
 
-STEPS = [100, 200, 400, 700, 1000, 1400, 2000]
+STEPS = [100, 200, 400, 700, 1000, 1300, 2000]
 WAYS = ("random", "select")
 
 
