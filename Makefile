@@ -29,4 +29,4 @@ spark:
 
 # in an environment of its own, with constraints-beam.txt
 beam:
-	python -m pytest tests/serving/test_beam.py
+	python -m pytest tests/serving/beam
