@@ -162,6 +162,7 @@ def classifier(
     implementation: str = "reference",
     loss: Any = None,
     folder: Path | None = None,
+    head: str = "softmax",
     **options: Any,
 ):
     """Build a TokenClassifier whose head draws every tag about equally often.
@@ -172,20 +173,21 @@ def classifier(
     from tfner.model.build import precision
     from tfner.model.classifier import TokenClassifier
     from tfner.model.encoders.families import build_encoder
-    from tfner.model.heads.head import LossOptions
-    from tfner.model.heads.softmax import SoftmaxHead
+    from tfner.model.heads.head import LossOptions, build_head
 
     with precision(policy):
         encoder = build_encoder(folder or checkpoint(), implementation=implementation)
-        head = SoftmaxHead(labels, loss or LossOptions())
-        model = TokenClassifier(encoder, head, **{"dropout": 0.0, **options})
+        built = build_head(head, labels, loss or LossOptions(), 0.02)
+        model = TokenClassifier(encoder, built, **{"dropout": 0.0, **options})
         model.build_for_any_shape()
     random = np.random.default_rng(11)
     kernel = random.normal(0.0, 0.7, model.head.kernel.shape)
     ids = random.integers(len(SPECIAL), len(vocabulary()), (16, 24)).astype(np.int32)
     hidden = hidden_states(encoder, ids, np.ones_like(ids)).astype(np.float32)
     # So that no tag is the likelier one whatever the piece.
-    model.head.set_weights([kernel, -hidden.mean((0, 1)) @ kernel])
+    bias = -hidden.mean((0, 1)) @ kernel
+    model.head.kernel.assign(kernel)
+    model.head.bias.assign(bias)
     return model
 
 

@@ -7,18 +7,15 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from tfner.exceptions import ConfigError
-from tfner.model.classifier import TokenClassifier
-from tfner.model.encoders.families import build_encoder
 from tfner.model.heads.chain import Chains, chain_costs, sum_paths, unit_marginals
 from tfner.model.heads.crf import CrfHead, align_units
-from tfner.model.heads.head import PLAIN_LOSS, LossOptions, build_head
+from tfner.model.heads.head import LossOptions
 
 TAGS = 3
 
@@ -183,30 +180,6 @@ def test_a_batch_without_labels_costs_nothing():
         total, weight = head.loss_sums(y, tf.constant(logits), np.zeros((2, 6), np.float32))
     assert (float(total), float(weight)) == (0.0, 0.0)
     assert not np.any(tape.gradient(total, head.transitions))
-
-
-def test_accumulated_micro_batches_update_as_the_whole_batch_does():
-    moved = []
-    for parts in (1, 3):
-        keras.utils.set_random_seed(3)
-        head = build_head("crf", tiny.LABELS, PLAIN_LOSS, 0.02)
-        encoder = build_encoder(tiny.checkpoint())
-        model = TokenClassifier(encoder, head, dropout=0.0, gradient_accumulation=parts)
-        model.build_for_any_shape()
-        before = [weight.numpy() for weight in head.weights]
-        model.compile(keras.optimizers.SGD(0.1))
-        random = np.random.default_rng(1)
-        ids = random.integers(5, 90, (6, 8)).astype(np.int32)
-        x = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        y = random.integers(0, len(tiny.LABELS.tags), (6, 8)).astype(np.int32)
-        mask = (random.random((6, 8)) < 0.5).astype(np.float32)
-        model.fit(tf.data.Dataset.from_tensors((x, y, mask)), verbose=0)
-        moved.append(
-            [weight.numpy() - old for weight, old in zip(head.weights, before, strict=True)]
-        )
-    for whole, accumulated in zip(*moved, strict=True):
-        assert_allclose(accumulated, whole, atol=1e-5)
-        assert np.abs(whole).max() > 1e-3
 
 
 def test_options_that_have_no_sense_for_a_chain_are_refused():

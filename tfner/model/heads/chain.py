@@ -42,8 +42,9 @@ class Chains(NamedTuple):
 class PathSums(NamedTuple):
     """Hold sums over the paths to each unit from either end, units first; float64.
 
-    Each unit's sums are divided by their total, so they are shares, and neither the length of a
-    chain nor the size of its scores costs digits.
+    Each unit's sums are divided by their total, so they are shares, and the length of a chain costs
+    no digits; neither do scores, as long as those of one unit or of the transitions differ by less
+    than 345 = -log(LEAST).
     """
 
     arriving_left: (
@@ -154,7 +155,8 @@ def _arrive(
 ) -> tf.Tensor:
     """Run the recursion: what arrives at each unit from the one before; float64 [U, D, B, K].
 
-    It ends with the last unit of the row that has most; what is behind has no meaning.
+    It ends with the last unit of the row that has most; what is behind has no meaning. An element
+    more is written at the end, so that what is stacked has a shape where there is no unit at all.
 
     Shares of one unit add up to 1 and no transition weighs more than 1, so what arrives is never
     more than 1: a floor of 1 is what a chain begins with. The loop holds the least that a step
@@ -164,8 +166,10 @@ def _arrive(
     one = tf.ones([], tf.float64)
     floors_UDB1 = tf.where(begins_UDB1, one, LEAST)
     units = tf.shape(factors_UDBK)[0]
+    start_DBK = tf.zeros(tf.shape(factors_UDBK)[1:], tf.float64)
     shape = factors_UDBK.shape[1:]
-    arriving = tf.TensorArray(tf.float64, units, element_shape=shape)
+    arriving = tf.TensorArray(tf.float64, units + 1, element_shape=shape)
+    arriving = arriving.write(units, start_DBK)
 
     def is_left(unit, *_):
         return unit < most_units
@@ -178,9 +182,9 @@ def _arrive(
         after_DBK /= tf.reduce_sum(after_DBK, axis=-1, keepdims=True)
         return unit + 1, after_DBK, arriving
 
-    start = (0, tf.zeros_like(factors_UDBK[0]), arriving)
-    _, _, arriving = tf.while_loop(is_left, step, start)
-    return tf.maximum(arriving.stack(), LEAST)
+    _, _, arriving = tf.while_loop(is_left, step, (0, start_DBK, arriving))
+    arriving_UDBK = arriving.stack()[:units]
+    return tf.maximum(arriving_UDBK, LEAST)
 
 
 def unit_marginals(sums: PathSums) -> tf.Tensor:
