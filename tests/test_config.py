@@ -222,6 +222,16 @@ def test_a_key_of_an_earlier_version_is_taken_with_a_notice(
     assert "slice_pieces" not in settings.to_yaml()
 
 
+def test_windows_overlap_by_what_they_can_unless_it_is_said(write):
+    for longest, overlap in ((128, 32), (64, 31), (16, 7)):
+        encoder = {"checkpoint": "embedded:quickstart/encoder", "max_length": longest}
+        assert load_settings(write(encoder=encoder)).encoder.overlap == overlap
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(encoder={**encoder, "max_length": "long"}))
+    (mistake,) = str(caught.value).split("; ")
+    assert "encoder.max_length: input should be a valid integer" in mistake
+
+
 def test_an_old_and_a_new_key_together_are_refused(write):
     path = write(export={"slice_pieces": 1024, "max_pieces_per_pass": 512})
     message = "export.slice_pieces: is now export.max_pieces_per_pass, which is given too"

@@ -5,6 +5,7 @@ Each is typed, frozen, and checks what it can by itself; `tfner.config` puts the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -52,6 +53,20 @@ class DataSettings(ReadSettings):
         return {split: share for split, share in found.items() if share is not None}
 
 
+def most_overlap(max_length: int) -> int:
+    """Count the pieces that two windows may share, so that none lies in three."""
+    return (max_length - 2) // 2
+
+
+def usual_overlap(given: Mapping[str, Any]) -> int:
+    """Choose how many pieces windows share where nothing is said.
+
+    >>> [usual_overlap({"max_length": length}) for length in (128, 64, 16)]
+    [32, 31, 7]
+    """
+    return min(32, most_overlap(given.get("max_length", 128)))
+
+
 class EncoderSettings(Settings):
     """Choose the encoder and how long its windows are.
 
@@ -63,12 +78,12 @@ class EncoderSettings(Settings):
     # Of training's forward pass: our own over BERT's weights, or transformers'.
     implementation: Literal["fused", "reference"] = "fused"
     max_length: int = Field(default=128, ge=8)  # pieces of a window, [CLS] and [SEP] included
-    # Pieces that neighbouring windows of a longer text share.
-    overlap: int = Field(default=32, ge=0)
+    # Pieces that neighbouring windows of a longer text share: 32, or what short windows can.
+    overlap: int = Field(default_factory=usual_overlap, ge=0)
 
     @model_validator(mode="after")
     def check_overlap(self) -> EncoderSettings:
-        most = (self.max_length - 2) // 2
+        most = most_overlap(self.max_length)
         if self.overlap > most:
             half = f"at most half of max_length - 2, that is {most}"
             raise ValueError(f"overlap: {half}, got {self.overlap}")

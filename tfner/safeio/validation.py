@@ -17,6 +17,7 @@ from tfner.exceptions import ConfigError
 from tfner.safeio.printable import show
 
 MISTAKES_SHOWN = 20
+FOLLOWS = "default_factory_not_called"  # a default that depends on a wrong value: no other mistake
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
@@ -29,7 +30,7 @@ def validate(values: Mapping[str, Any], kind: type[Kind], source: str) -> Kind:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        mistakes = error.errors()
+        mistakes = [each for each in error.errors() if each["type"] != FOLLOWS]
         shown = mistakes[:MISTAKES_SHOWN]
         lines = [describe_mistake(each, kind) for each in shown]
         more = len(mistakes) - len(shown)
