@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import tiny
 import tiny_pieces
+from numpy.testing import assert_allclose
 from safetensors.numpy import load_file, save_file
 
 import tfner
@@ -18,6 +19,7 @@ from tfner.conversion.fine_tuned import open_fine_tuned
 from tfner.exceptions import ConfigError, ModelError
 from tfner.model.encoders.families import build_encoder
 from tfner.serving.export.bundle import live_recognizer
+from tfner.training.teachers import ask_all, open_teacher
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/families"
 NAMES = ["I-PER", "B-LOC", "O", "I-LOC", "B-PER"]
@@ -140,6 +142,18 @@ def test_an_export_answers_as_the_folder_does(checkpoint, recognizer, tmp_path, 
     assert exported.card["name"] == "people"
     assert "tensorflow" in exported.card["versions"]
     assert (to / "1" / "assets.extra" / "tf_serving_warmup_requests").is_file()
+
+
+@pytest.mark.long
+def test_it_teaches_from_its_folder_and_as_an_export(checkpoint, tmp_path, line):
+    assert line("convert", checkpoint, "--to", tmp_path / "export").code == 0
+    for folder in (checkpoint, tmp_path / "export"):
+        teacher = open_teacher(str(folder))
+        assert (teacher.labels.types, teacher.context) == (("PER", "LOC"), "none")
+        (found,) = ask_all([teacher], teacher.labels, SENTENCES[:1], None)
+        order = [NAMES.index(tag) for tag in teacher.labels.tags]
+        expected = first_piece_probabilities(checkpoint, SENTENCES[0])[:, order]
+        assert_allclose(found, expected, atol=2e-3)  # answers are kept in two bytes
 
 
 def test_the_longest_window_is_the_encoders(recognizer):

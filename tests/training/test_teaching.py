@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +24,14 @@ from tfner.serving.export.signatures import Signatures
 from tfner.tagging.schemes import LabelSet
 from tfner.training import teachers as asked_here
 from tfner.training.run import train
-from tfner.training.teachers import Teacher, ask_all, kept_answers, labels_of_card, open_teacher
+from tfner.training.teachers import (
+    Teacher,
+    ask_all,
+    kept_answers,
+    labels_of_card,
+    open_teacher,
+    open_teachers,
+)
 
 pytestmark = pytest.mark.long
 
@@ -187,6 +195,17 @@ def test_runs_and_exports_teach_a_student_with_a_crf_and_other_batches(home, fin
     assert json.loads(outcome.folder.report.read_text())["taught"]["train"]["taught"] == 24
     assert not outcome.folder.soft_labels.exists()
     assert len(list((home / "cache").glob("*.teacher"))) == 2
+
+
+def test_that_a_teacher_of_documents_is_asked_for_sentences_is_said(
+    home, teacher, monkeypatch, caplog
+):
+    reads_documents = replace(teacher, context="document")
+    monkeypatch.setattr(asked_here, "open_teacher", lambda path: reads_documents)
+    with caplog.at_level(logging.WARNING):
+        open_teachers(settings_for(home, "lone"), tiny.LABELS)
+    said = f"{tiny.exported()}: reads documents, and is asked for each sentence by itself"
+    assert caplog.messages == [said]
 
 
 @pytest.mark.parametrize(

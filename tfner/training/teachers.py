@@ -18,9 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.config import RunSettings
+from tfner.conversion.fine_tuned import open_fine_tuned
 from tfner.data.soft_labels import tag_projection
 from tfner.exceptions import ConfigError, DataError, ModelError
 from tfner.safeio.printable import show
+from tfner.safeio.sources import is_fine_tuned
 from tfner.safeio.whole_files import read_arrays, write_arrays
 from tfner.serving.export.signatures import Signatures
 from tfner.serving.runtime.graph_functions import load_graph
@@ -50,6 +52,7 @@ class Teacher:
         ask: words string [B, W], "" behind the last one -> float32 [B, W, K], zeros for a word that
             it does not see.
         owner: the object that `ask` belongs to, which a function holds only weakly.
+        context: `document` if it learned to read the sentences of a document together.
     """
 
     path: str
@@ -57,6 +60,7 @@ class Teacher:
     fingerprint: str
     ask: Callable[[tf.Tensor], tf.Tensor]
     owner: Any = None
+    context: str = "none"
 
 
 def open_teachers(settings: RunSettings, labels: LabelSet) -> list[Teacher]:
@@ -74,6 +78,8 @@ def open_teachers(settings: RunSettings, labels: LabelSet) -> list[Teacher]:
         except ConfigError as error:
             raise ConfigError(f"training.teachers: {path}: {error}") from None
         warn_of_others(teacher, labels)
+        if teacher.context != "none":
+            logger.warning("%s: reads documents, and is asked for each sentence by itself", path)
         teachers.append(teacher)
     return teachers
 
@@ -89,32 +95,41 @@ def warn_of_others(teacher: Teacher, labels: LabelSet) -> None:
 
 
 def open_teacher(path: str, setting: str = "training.teachers: ") -> Teacher:
-    """Open an export (`saved_models/NAME` or a version of it), or a run folder's best weights.
+    """Open an export, a run folder's best weights, or a tagger as transformers writes one.
 
     Args:
+        path: `saved_models/NAME` or a version of it, or one of these folders.
         setting: begins messages, where `path` is the value of one.
 
     Raises:
-        ModelError: `path` is neither, or was exported by a version that told no probabilities.
+        ModelError: `path` is none, or was exported by a version that told no probabilities.
     """
     folder = RunFolder(Path(path))
+    context = "none"
+    owner: Any
     if folder.config.is_file():
-        tagger = restore_tagger(folder, folder.settings)
-        labels = tagger.labels
-        owner = Signatures(tagger)
+        owner = Signatures(restore_tagger(folder, folder.settings))
+        labels = folder.load_labels()
         content = folder.best
+        context = folder.settings.data.context
+    elif is_fine_tuned(folder.path):
+        tagger, _ = open_fine_tuned(folder.path)
+        owner = Signatures(tagger)
+        labels = tagger.labels
+        content = folder.path
     else:
         content = find_version(folder.path)
         card, _ = check_version(content)
         owner = load_graph(content)
         labels = labels_of_card(content, card)
+        context = card.get("context", "none")
     ask = getattr(owner, "word_probabilities", None)
     if ask is None:
         expected = "expected an export that tells the probabilities of words, got an older one"
         advice = "export its run again (python -m tfner.export RUN), or name the run's folder"
         raise ModelError(f"{setting}{content}: {expected}; {advice}")
     described = describe_folder(content)
-    return Teacher(path, labels, described["sha256"], ask, owner)
+    return Teacher(path, labels, described["sha256"], ask, owner, context)
 
 
 def labels_of_card(version: Path, card: dict[str, Any]) -> LabelSet:
