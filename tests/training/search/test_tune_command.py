@@ -17,7 +17,7 @@ CONFIG = """
 name: mine
 encoder: {checkpoint: hub/name}
 data: {train: a.conll, dev: a.conll}
-training: {epochs: 4}
+training: {epochs: 4, learning_rate: 3e-5}
 tune: {space: {training.learning_rate: {low: 5e-5, high: 5e-4, log: true}}}
 """
 
