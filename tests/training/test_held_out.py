@@ -213,7 +213,7 @@ def test_the_trials_of_a_search_share_one_split_and_none_learns_test(home, capsy
     (home / "run.yaml").write_text(yaml.safe_dump(values))
     stub = searches.Stub()
 
-    def train(space, source, settings, observe):
+    def train(settings, observe):
         return stub(settings, observe)
 
     monkeypatch.setattr(tfner.tune, "train_with_tensorflow", train)
