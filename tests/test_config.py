@@ -42,7 +42,7 @@ def write(tmp_path, encoder):
 def test_the_resolved_configuration_gives_the_same_settings(write, tmp_path):
     settings = load_settings(
         write(training={"epochs": 7}),
-        ["seed=3", "training.class_weights={O: 0.5}", "labels=[PER, LOC]"],
+        ["seed=3", "model.head=softmax", "training.class_weights={O: 0.5}", "labels=[PER, LOC]"],
     )
     again = tmp_path / "resolved.yaml"
     again.write_text(settings.to_yaml())
@@ -122,6 +122,15 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             ["export.threshold={PER: -1}"],
             "export: threshold: expected probabilities between 0 and 1, got {'PER': -1.0}",
         ),
+        (
+            ["training.label_smoothing=0.1"],
+            "training.label_smoothing: expected 0 with model.head crf; model.head softmax takes it",
+        ),
+        (
+            ["training.class_weights={O: 0.5}"],
+            "training.class_weights: expected none with model.head crf; model.head softmax takes "
+            "it",
+        ),
         (["training.monitor=val_f1"], "training.monitor: input should be 'val_entity_f1'"),
         (
             ["encoder.overlap=20"],
@@ -155,6 +164,12 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
 def test_a_mistake_is_named_with_its_key(write, overrides, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         load_settings(write(), overrides)
+
+
+def test_a_head_of_another_name_says_for_itself_what_it_does_not_take(write):
+    for head in ("softmax", "of_a_stranger"):
+        chosen = f"model.head={head}", "training.label_smoothing=0.1"
+        assert load_settings(write(), chosen).training.label_smoothing == 0.1
 
 
 def test_all_mistakes_are_told_at_once(write):

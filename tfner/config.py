@@ -34,6 +34,7 @@ from tfner.setting_groups import (
     ExportSettings,
     ModelSettings,
     TrainingSettings,
+    check_plain_loss,
 )
 from tfner.setting_types import PathText, RunName, check_shares
 
@@ -68,6 +69,13 @@ class RunSettings(Settings):
         if row is not None and row < longest:
             expected = f"expected at least encoder.max_length, {longest}"
             raise ValueError(f"training.row_length: {expected}, got {row}")
+        return self
+
+    @model_validator(mode="after")
+    def check_loss(self) -> RunSettings:
+        """Refuse what the CRF would; a head of another name does so when it is built."""
+        if self.model.head == "crf":
+            check_plain_loss(self.training.label_smoothing, self.training.class_weights)
         return self
 
     @model_validator(mode="after")

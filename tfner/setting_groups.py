@@ -21,6 +21,7 @@ Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", 
 FULL_RATE, WIDEST = 1.2e-4, 384
 HEAD_RATE = 15
 TRANSITION_RATE = 2e-2  # for any encoder: transitions are added to logits, not to its values
+WITH_CRF = "with model.head crf; model.head softmax takes it"
 BUCKET_LENGTHS = (*range(8, 64, 8), *range(64, 128, 16), 128, 160, 192, *range(256, 513, 64))
 
 
@@ -101,6 +102,18 @@ class ModelSettings(Settings):
     decoder: Literal["viterbi", "greedy"] = "viterbi"
     # Before the head; the encoder's own is in its checkpoint.
     dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+def check_plain_loss(label_smoothing: float, class_weights: object) -> None:
+    """Check that nothing is asked of a CRF's loss that is not defined for a whole chain of tags.
+
+    Raises:
+        ValueError: smoothing or weights of tags are.
+    """
+    if label_smoothing:
+        raise ValueError(f"training.label_smoothing: expected 0 {WITH_CRF}")
+    if class_weights is not None:
+        raise ValueError(f"training.class_weights: expected none {WITH_CRF}")
 
 
 def check_rising(name: str, lengths: tuple[int, ...]) -> None:

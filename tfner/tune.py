@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +12,12 @@ from tfner.commands import messages, output, plain_console, run
 from tfner.config import RunSettings, load_with_tuning
 from tfner.exceptions import MissingExtraError, Terminated
 from tfner.quiet_tensorflow import load_tensorflow
+from tfner.training.dev_entities import check_dev
 from tfner.training.held_out import hold_out
 from tfner.training.search.folder import folder_of
 from tfner.training.search.progress import SearchProgress, said_once
 from tfner.training.search.results import print_results
-from tfner.training.search.space import SearchSpace, check_searchable, read_tuning
+from tfner.training.search.space import HEADS, SearchSpace, check_searchable, read_tuning
 from tfner.training.state.termination import announce_ctrl_c, terminable
 
 if TYPE_CHECKING:
@@ -47,20 +47,25 @@ def tune(
     settings, tuning = load_with_tuning(config, overrides or ())
     check_searchable(settings, str(config))
     space, prunes = read_tuning(tuning, settings, str(config))
+    check_heads(space, str(config))
     folder = folder_of(settings)
+    divided = overwrite or not folder.splits.exists()
+    division = hold_out(settings) if settings.data.shares() and divided else None
+    check_dev(settings.data, division)
     folder.create(space, overwrite=overwrite)
-    if settings.data.shares() and not folder.splits.exists():
-        hold_out(settings).write_record(folder.path)
+    if division is not None:
+        division.write_record(folder.path)
     from tfner.training.search.search import search
     from tfner.training.search.study import Study
 
-    objective = partial(train_with_tensorflow, space, str(config))
     progress = SearchProgress(messages())
     goes_on = f"{folder.path}: the same command goes on"
     announced = announce_ctrl_c(lambda: f"stopping; {goes_on}", lambda: f"ended at once; {goes_on}")
     try:
         with terminable(), announced, said_once():
-            records = search(folder, space, objective, progress, trials=trials, prunes=prunes)
+            records = search(
+                folder, space, train_with_tensorflow, progress, trials=trials, prunes=prunes
+            )
     except KeyboardInterrupt:
         messages().print(f"interrupted: {goes_on}")
         raise
@@ -82,19 +87,29 @@ def require_optuna() -> None:
         raise MissingExtraError("optuna", "tune", "python -m tfner.tune")
 
 
-def train_with_tensorflow(
-    space: SearchSpace, source: str, settings: RunSettings, observe: Observe
-) -> float:
+def check_heads(space: SearchSpace, source: str) -> None:
+    """Check that the heads of all trials are there; for those of tfner itself without TensorFlow.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    if space.heads() <= set(HEADS):
+        return
+    load_tensorflow()
+    from tfner.training.search import trial
+
+    trial.check_heads(space, source)
+
+
+def train_with_tensorflow(settings: RunSettings, observe: Observe) -> float:
     """Train one trial; TensorFlow is imported here, before the first.
 
     Raises:
-        ConfigError: a head that is to be tried is not there.
         NoResultError, TfnerError: see `tfner.training.search.trial`.
     """
     load_tensorflow()
-    from tfner.training.search.trial import check_heads, train_trial
+    from tfner.training.search.trial import train_trial
 
-    check_heads(space, source)
     return train_trial(settings, observe)
 
 

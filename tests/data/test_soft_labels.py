@@ -14,7 +14,7 @@ from tfner.data.batching.replica_range import ReplicaRange
 from tfner.data.encoded_corpus import encode
 from tfner.data.soft_labels import (
     add_soft_labels,
-    join_taught,
+    join_corpora,
     piece_probabilities,
     tag_projection,
 )
@@ -164,7 +164,7 @@ def test_soft_labels_of_another_number_of_pieces_are_refused():
 
 def both():
     """Join a corpus with gold and one without."""
-    return join_taught([taught(), taught(DOCUMENTS[1:], gold=False)])
+    return join_corpora([taught(), taught(DOCUMENTS[1:], gold=False)])
 
 
 def rows_by_window(dataset) -> dict[tuple, np.ndarray]:
@@ -212,7 +212,7 @@ def test_sentences_that_are_read_together_have_the_soft_labels_of_their_units():
         corpus = encode(documents, tiny.tokenizer(), LABELS, Ledger(), **options)
         rows = piece_probabilities(documents, tiny.tokenizer(), LABELS, "word", ask)
         corpora.append(add_soft_labels(corpus, rows, gold=gold))
-    joined = join_taught(corpora)
+    joined = join_corpora(corpora)
     assert joined.passages.sum() == len(joined.pieces) == 4
     assert joined.piece_counts.sum() == joined.pieces.sum()
     wanted = [answer(word) for word in ["anna", "met", "in", "oslo"] * 2]

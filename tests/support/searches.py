@@ -36,7 +36,7 @@ def base_settings(home: Path, **training: Any) -> RunSettings:
             "name": "stub",
             "encoder": {"checkpoint": "none", "overlap": 4},
             "data": {"train": "t", "dev": "d"},
-            "training": {"epochs": 4, **training},
+            "training": {"epochs": 4, "learning_rate": 3e-5, **training},
             "runs_dir": str(home / "runs"),
         }
     )

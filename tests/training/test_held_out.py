@@ -209,10 +209,11 @@ def test_data_are_not_prepared_whole_where_dev_is_a_share_of_them(home, capsys, 
 def test_the_trials_of_a_search_share_one_split_and_none_learns_test(home, capsys, monkeypatch):
     space = {"space": {"training.learning_rate": {"low": 5e-5, "high": 5e-4, "log": True}}}
     values = {**values_for(dev="10%", test="10%"), "tune": space}
+    values["training"] = {"learning_rate": 3e-5}
     (home / "run.yaml").write_text(yaml.safe_dump(values))
     stub = searches.Stub()
 
-    def train(space, source, settings, observe):
+    def train(settings, observe):
         return stub(settings, observe)
 
     monkeypatch.setattr(tfner.tune, "train_with_tensorflow", train)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 import tiny
 import yaml
 from numpy.testing import assert_allclose
@@ -23,6 +24,7 @@ from tfner.model.heads.crf import CrfHead
 from tfner.serving.export.signatures import Signatures
 from tfner.tagging.schemes import LabelSet
 from tfner.training import teachers as asked_here
+from tfner.training import teaching
 from tfner.training.run import train
 from tfner.training.teachers import (
     Teacher,
@@ -211,8 +213,14 @@ def test_that_a_teacher_of_documents_is_asked_for_sentences_is_said(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["training.label_smoothing=0.1"], "^training.label_smoothing: expected 0 with training.t"),
-        (["training.class_weights={O: 0.5}"], "^training.class_weights: expected none with traini"),
+        (
+            ["model.head=softmax", "training.label_smoothing=0.1"],
+            "^training.label_smoothing: expected 0 with training.t",
+        ),
+        (
+            ["model.head=softmax", "training.class_weights={O: 0.5}"],
+            "^training.class_weights: expected none with traini",
+        ),
         (["labels=[PER, RIVER]"], r"^training.teachers: .*got none of \['RIVER'\]"),
         (["model.tag_scheme=BIOES"], "^training.teachers: .*expected tags in BIOES"),
     ],
@@ -245,3 +253,35 @@ def test_what_a_teacher_cannot_teach_is_refused_before_a_run_begins(
 def test_mistakes_in_the_settings_of_teachers_are_named(home, overrides, message):
     with pytest.raises(ConfigError, match=message):
         settings_for(home, "mistaken", *overrides)
+
+
+@pytest.fixture
+def asked_of(monkeypatch, caplog):
+    """Note what has been logged whenever the teachers begin with a split."""
+    caplog.set_level(logging.INFO)
+    real = teaching.soft_label_rows
+    logged = []
+
+    def soft_label_rows(inputs, documents, cache):
+        logged.append(list(caplog.messages))
+        return real(inputs, documents, cache)
+
+    monkeypatch.setattr(teaching, "soft_label_rows", soft_label_rows)
+    return logged
+
+
+@pytest.mark.parametrize("batching", ["packed", "bucketed"])
+def test_a_training_that_is_too_short_is_said_once_before_the_teachers_begin(
+    home, asked_of, caplog, batching
+):
+    name = f"short-{batching}"
+    overrides = (f"data.unlabelled={home / 'more.txt'}", f"training.batching={batching}")
+    settings = settings_for(home, name, "training.batch_size=2", *overrides)
+    made = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: made.append(1))
+    train(settings, quiet(), callbacks=[count])
+    said = [message for message in caplog.messages if "updates in all are few" in message]
+    assert len(asked_of) == 2
+    assert said == [message for message in asked_of[0] if message in said]
+    assert len(said) == 1
+    assert said[0].startswith(f"{len(made)} updates in all are few")

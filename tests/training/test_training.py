@@ -467,18 +467,18 @@ def test_mixed_precision_accumulation_and_options_train(home):
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("overrides", "message"),
     [
         (
-            "training.class_weights={B-TOWN: 2}",
+            ["model.head=softmax", "training.class_weights={B-TOWN: 2}"],
             r"training.class_weights: expected tags of O, .*, got B-TOWN",
         ),
-        ("export.threshold={TOWN: 0.5}", r"export.threshold: expected types of .*, got TOWN"),
+        (["export.threshold={TOWN: 0.5}"], r"export.threshold: expected types of .*, got TOWN"),
     ],
 )
 def test_settings_for_labels_that_there_are_not_are_refused_before_the_run_begins(
-    home, override, message
+    home, overrides, message
 ):
     with pytest.raises(ConfigError, match=message):
-        train(settings_for(home, "unknown", override), quiet())
+        train(settings_for(home, "unknown", *overrides), quiet())
     assert not (home / "runs/unknown").exists()

@@ -181,8 +181,8 @@ def fill_unseen(rows_LK: np.ndarray, tags_L: np.ndarray) -> np.ndarray:
     return np.where(is_seen_L[:, None], rows_LK, gold_LK)
 
 
-def join_taught(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
-    """Put corpora with soft labels on end."""
+def join_corpora(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
+    """Put corpora on end, with the soft labels that they have."""
 
     def joined(name: str) -> Any:
         members = map(attrgetter(name), corpora)
@@ -192,11 +192,18 @@ def join_taught(corpora: Sequence[EncodedCorpus]) -> EncodedCorpus:
     labels = joined("labels")
     label_mask = joined("label_mask")
     pieces = [corpus.pieces for corpus in corpora]
-    soft = [corpus.soft_labels for corpus in corpora if corpus.soft_labels]
-    probabilities = [each.probabilities for each in soft]
-    is_gold = [each.is_gold for each in soft]
-    soft_labels = SoftLabels(np.concatenate(probabilities), np.concatenate(is_gold))
+    soft_labels = join_soft_labels(corpora)
     passages = [corpus.passages for corpus in corpora if corpus.passages is not None]
     joined_passages = np.concatenate(passages) if passages else None
     tensors = input_ids, labels, label_mask
     return EncodedCorpus(*tensors, np.concatenate(pieces), joined_passages, soft_labels)
+
+
+def join_soft_labels(corpora: Sequence[EncodedCorpus]) -> SoftLabels | None:
+    """Put the soft labels of corpora on end; None where there are none yet."""
+    soft = [corpus.soft_labels for corpus in corpora if corpus.soft_labels]
+    if not soft:
+        return None
+    probabilities = [each.probabilities for each in soft]
+    is_gold = [each.is_gold for each in soft]
+    return SoftLabels(np.concatenate(probabilities), np.concatenate(is_gold))

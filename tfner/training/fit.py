@@ -47,7 +47,8 @@ def fit(inputs: RunInputs, devices: Devices, more: Callbacks = ()) -> tuple[Toke
     log_precision(settings.training.precision, processor_features(), has_accelerator())
     batches = make_batches(inputs)
     schedule = choose_schedule(settings.training, batches.steps_per_epoch)
-    log_schedule(schedule)
+    if not inputs.taught:  # else it was said before the teachers began
+        log_schedule(schedule)
     with devices.strategy.scope():
         model = compile_model(inputs, schedule.updates)
     run_callbacks = RunCallbacks(inputs, devices, model, batches, schedule, more)

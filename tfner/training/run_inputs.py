@@ -31,6 +31,7 @@ from tfner.safeio.sources import is_run, name_source, prepared_folder
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer, tokenizer_files
+from tfner.training.dev_entities import warn_without_entities
 from tfner.training.environment import changed_content, describe_environment
 from tfner.training.held_out import Division, hold_out, warn_shared
 from tfner.training.prepare_shards import encoding_of
@@ -139,6 +140,7 @@ def load_run_inputs(
     if writes:
         splits.warn_dropped()
         warn_shared(settings.data, splits.documents)
+        warn_without_entities(settings.data, splits.documents.get("dev", ()))
         warn_without_documents(settings, splits)
         log_warm_start(inputs.warm_start)
         create_run_folder(inputs, overwrite=overwrite)

@@ -6,6 +6,7 @@ No teacher runs in training: batches, replicas and micro-batches are as exact as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,29 +14,35 @@ import numpy as np
 
 from tfner.data.batching.batch_by_size import batch_by_size
 from tfner.data.encoded_corpus import EncodedCorpus
-from tfner.data.soft_labels import add_soft_labels, is_seen, join_taught, piece_probabilities
+from tfner.data.soft_labels import add_soft_labels, is_seen, join_corpora, piece_probabilities
 from tfner.documents import Document
 from tfner.monitoring.progress import meter
+from tfner.training.batches import make_batches
 from tfner.training.run_inputs import RunInputs
+from tfner.training.schedule import choose_schedule, log_schedule
 from tfner.training.teachers import ask_all
 
 # Documents that are asked for together, whose answers are one file of a teacher's.
 DOCUMENTS_IN_BLOCK = 1024
 CHARACTERS_IN_BLOCK = 1 << 20
+TAUGHT = ("train", "unlabelled")  # splits that teachers label
 
 
 def teach(inputs: RunInputs, *, writes: bool = True) -> None:
     """Label the training split, and the text without labels, by the teachers; then let these go.
+
+    How long the training will be is said before: teachers may be at work for hours.
 
     Args:
         inputs: get the taught corpus as their training data.
         writes: whether this process may keep the answers in the run folder; a cache that the
             settings name is used by all.
     """
+    log_schedule_before(inputs)
     cache = answers_folder(inputs, writes=writes)
     corpora = inputs.corpora
     taught = []
-    for split in ("train", "unlabelled"):
+    for split in TAUGHT:
         corpus = corpora.pop(split, None)
         if isinstance(corpus, EncodedCorpus):
             documents = inputs.splits.documents[split]
@@ -44,8 +51,18 @@ def teach(inputs: RunInputs, *, writes: bool = True) -> None:
             is_gold = split == "train"
             corpus = add_soft_labels(corpus, rows, gold=is_gold)
             taught.append(corpus)
-    corpora["train"] = join_taught(taught)
+    corpora["train"] = join_corpora(taught)
     inputs.teachers.clear()
+
+
+def log_schedule_before(inputs: RunInputs) -> None:
+    """Say how long the training will be: what teachers say changes neither windows nor batches."""
+    corpora = [inputs.corpora[split] for split in TAUGHT if split in inputs.corpora]
+    encoded = [corpus for corpus in corpora if isinstance(corpus, EncodedCorpus)]
+    joined = replace(inputs, corpora={"train": join_corpora(encoded)})
+    batches = make_batches(joined)
+    schedule = choose_schedule(inputs.settings.training, batches.steps_per_epoch)
+    log_schedule(schedule)
 
 
 def answers_folder(inputs: RunInputs, *, writes: bool) -> Path | None:

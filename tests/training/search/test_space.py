@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tfner.config import RunSettings, load_settings, load_with_tuning
 from tfner.exceptions import ConfigError
-from tfner.training.search.space import Choices, Numbers, read_tuning
+from tfner.training.search.dimensions import Choices, Numbers
+from tfner.training.search.space import read_tuning
 
 EXAMPLE = """
 space:
@@ -24,10 +25,10 @@ space:
 """
 
 
-def read(text, **training):
-    settings = RunSettings.model_validate(
-        {"name": "a", "encoder": {"checkpoint": "none"}, "training": training}
-    )
+def read(text, head="crf", **training):
+    values = {"name": "a", "encoder": {"checkpoint": "none"}, "model": {"head": head}}
+    values["training"] = {"learning_rate": 3e-5, **training}
+    settings = RunSettings.model_validate(values)
     return read_tuning(yaml.safe_load(text), settings, "run.yaml")
 
 
@@ -90,6 +91,15 @@ REFUSED = [
      "tune.space: model.dropout: low: expected a number above 0 with log, got 0"),
     ("space: {model.dropout: {low: 0, high: 1}}",
      "tune.space: model.dropout: input should be less than 1, got 1"),
+    ("space: {model.dropout: {low: 0, high: 0.3, step: 5}}",
+     "tune.space: model.dropout: step: expected at most 0.3, which lies between low and high, "
+     "got 5"),
+    ("space: {training.deterministic: {low: 0, high: 1}}",
+     "tune.space: training.deterministic: expected a list of values, such as [true, false], got "
+     "low and high"),
+    ("space: {training.label_smoothing: [0, 0.1]}",
+     "tune.space: training.label_smoothing: expected 0 with model.head crf; model.head softmax "
+     "takes it"),
     ("space: {training.precision: {low: 1, high: 2}}",
      "tune.space: training.precision: input should be 'float32', 'mixed_bfloat16' or "
      "'mixed_float16', got 1"),
@@ -119,14 +129,18 @@ def test_without_a_space_values_around_those_of_the_configuration_are_tried():
     assert "training.epochs" not in auto.dimensions
 
 
-def test_a_rate_that_goes_by_the_encoder_is_searched_around_its_number(tmp_path):
-    (tmp_path / "config.json").write_text('{"hidden_size": 1536}')
-    for checkpoint, rate in ((f"{tmp_path}", 7.5e-6), ("someone/bert", 3e-5)):
-        settings = RunSettings.model_validate({"name": "a", "encoder": {"checkpoint": checkpoint}})
-        space, _ = read_tuning(None, settings, "run.yaml")
-        assert space.base_values()["training.learning_rate"] == pytest.approx(rate)
-        rates = space.dimensions["training.learning_rate"]
-        assert (rates.low, rates.high) == pytest.approx((rate / 4, 4 * rate))
+def test_a_step_that_leads_to_the_highest_number_is_taken():
+    space, _ = read("space: {model.dropout: {low: 0.1, high: 0.3, step: 0.2}}")
+    assert space.dimensions["model.dropout"].step == 0.2
+
+
+def test_a_crf_is_tried_where_it_goes_together_with_the_other_settings():
+    space, _ = read("", head="softmax")
+    assert space.dimensions["model.head"] == Choices(("softmax", "crf"))
+    for other in ({"label_smoothing": 0.1}, {"class_weights": {"O": 0.5}}):
+        space, _ = read("", head="softmax", **other)
+        assert "model.head" not in space.dimensions
+        assert "training.learning_rate" in space.dimensions
 
 
 def test_values_of_the_configuration_that_lie_outside_are_left_out():

@@ -12,7 +12,7 @@ from tfner.exceptions import BusyError, ConfigError, DivergedError, StorageError
 from tfner.training.search import proposals
 from tfner.training.search.folder import SearchFolder
 from tfner.training.search.proposals import STEPS
-from tfner.training.search.search import NoResultError, trial_settings
+from tfner.training.search.search import ContradictionError, NoResultError, trial_settings
 from tfner.training.search.study import Study
 
 
@@ -227,6 +227,31 @@ def test_trials_without_a_result_count_and_say_why(tmp_path):
     assert len(contradictory) == len(reasons) - 2 > 0
     assert all("overlap: at most half" in record.reason for record in contradictory)
     assert all(record.f1 is None for record in records if record.state == "failed")
+
+
+def test_a_trial_whose_settings_contradict_one_another_counts_and_says_why(space):
+    class Refusing(searches.Stub):
+        def __call__(self, settings, observe):
+            if len(self.asked) == 1:
+                self.asked.append(settings)
+                raise ContradictionError("training.batch_size: too few for this head")
+            return super().__call__(settings, observe)
+
+    records = searches.run_search(space, Refusing(), 3)
+    assert [record.state for record in records] == ["finished", "failed", "finished"]
+    assert records[1].reason == "training.batch_size: too few for this head"
+
+
+def test_a_configuration_that_contradicts_itself_ends_the_search_until_it_is_mended(space):
+    class Refusing(searches.Stub):
+        def __call__(self, settings, observe):
+            raise ContradictionError("training.batch_size: too few for this head")
+
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"^training.batch_size: too few for this head$"):
+            searches.run_search(space, Refusing(), 3)
+    records = searches.run_search(space, searches.Stub(), 1)
+    assert [(record.number, record.is_base) for record in records] == [(1, True)]
 
 
 def test_the_same_settings_are_trained_once(tmp_path):

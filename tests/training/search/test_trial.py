@@ -17,9 +17,12 @@ import yaml
 
 from tfner.config import load_settings, load_with_tuning
 from tfner.exceptions import ConfigError
+from tfner.model.heads.head import HEADS, PLAIN_LOSS
+from tfner.model.heads.softmax import SoftmaxHead
 from tfner.training.restore import restore_tagger
 from tfner.training.run import train
 from tfner.training.search.folder import folder_of
+from tfner.training.search.search import ContradictionError
 from tfner.training.search.space import read_tuning
 from tfner.training.search.trial import check_heads, train_trial
 from tfner.training.state.run_folder import RunFolder
@@ -125,6 +128,31 @@ def test_a_trial_goes_on_after_ctrl_c_and_reports_the_same(home):
     assert [epoch for epoch, _ in seen] == [1, 1, 2]
     assert seen[0] == seen[1]
     assert f1 == max(score for _, score in seen)
+
+
+class PickyHead(SoftmaxHead):
+    """Takes no smoothing, and says so itself."""
+
+    def __init__(self, labels, loss=PLAIN_LOSS, **options):
+        if loss.label_smoothing:
+            raise ConfigError("training.label_smoothing: expected 0 with model.head picky")
+        super().__init__(labels, loss, **options)
+
+
+def test_a_head_that_refuses_other_settings_leaves_a_trial_without_a_result(home, monkeypatch):
+    monkeypatch.setitem(HEADS, "picky", PickyHead)
+    path = write_config(home, "picky", label_smoothing=0.1)
+    settings = load_settings(path, ["model.head=picky"])
+    expected = r"^training.label_smoothing: expected 0 with model.head picky$"
+    with pytest.raises(ContradictionError, match=expected):
+        train_trial(settings, lambda epoch, epochs, f1: False)
+
+
+def test_devices_that_are_not_there_are_no_fault_of_a_trial(home, monkeypatch):
+    monkeypatch.setattr("tensorflow.config.get_visible_devices", lambda kind: [])
+    settings = load_settings(write_config(home, "nowhere"), ["devices=gpu"])
+    with pytest.raises(ConfigError, match=r"^devices: gpu: expected a GPU, TensorFlow finds none"):
+        train_trial(settings, lambda epoch, epochs, f1: False)
 
 
 def test_a_head_that_is_not_there_is_named_before_the_first_trial(tmp_path):

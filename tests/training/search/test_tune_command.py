@@ -17,14 +17,14 @@ CONFIG = """
 name: mine
 encoder: {checkpoint: hub/name}
 data: {train: a.conll, dev: a.conll}
-training: {epochs: 4}
+training: {epochs: 4, learning_rate: 3e-5}
 tune: {space: {training.learning_rate: {low: 5e-5, high: 5e-4, log: true}}}
 """
 
 
 @pytest.fixture
 def line(tmp_path, capsys, monkeypatch):
-    (tmp_path / "a.conll").write_text("a O\n")
+    (tmp_path / "a.conll").write_text("anna B-PER\n")
     (tmp_path / "run.yaml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     return CommandLine(capsys, monkeypatch)
@@ -35,7 +35,7 @@ def stub(monkeypatch):
     """Trains in place of TensorFlow."""
     stub = searches.Stub()
 
-    def train(space, source, settings, observe):
+    def train(settings, observe):
         return stub(settings, observe)
 
     monkeypatch.setattr(tfner.tune, "train_with_tensorflow", train)
@@ -77,7 +77,7 @@ def test_results_go_to_standard_output_and_progress_to_the_other(line, stub):
     ],
 )  # fmt: skip
 def test_a_search_that_is_stopped_says_how_to_go_on(line, stub, monkeypatch, stop, code, said):
-    def stopped(space, source, settings, observe):
+    def stopped(settings, observe):
         raise stop
 
     with monkeypatch.context() as patch:
@@ -88,6 +88,37 @@ def test_a_search_that_is_stopped_says_how_to_go_on(line, stub, monkeypatch, sto
     assert ended.stdout == ""
     assert line("tune", "run.yaml", "--trials", 2).code == 0
     assert [settings.name for settings in stub.asked] == ["001", "002"]
+
+
+def test_a_search_without_a_space_tries_no_head_that_the_settings_contradict(line, stub):
+    smoothed = "model.head=softmax", "training.label_smoothing=0.1"
+    ended = line("tune", "run.yaml", "--trials", 6, "tune=null", *smoothed)
+    assert (ended.code, len(stub.asked)) == (0, 6)
+    assert "6 of 6 done" in ended.stderr
+    assert "no result" not in ended.stderr
+    assert {settings.model.head for settings in stub.asked} == {"softmax"}
+
+
+def test_a_head_that_is_not_there_is_refused_before_the_folder_is_made(line, stub, tmp_path):
+    space = "tune={space: {model.head: [softmax, crff]}}"
+    expected = "run.yaml: tune.space: model.head: expected heads of crf, softmax, got crff"
+    refused(line("tune", "run.yaml", space), expected)
+    expected = "run.yaml: model.head: expected heads of crf, softmax, got crff"
+    refused(line("tune", "run.yaml", "model.head=crff"), expected)
+    assert not (tmp_path / "runs").exists()
+    assert stub.asked == []
+
+
+def test_a_dev_split_without_entities_is_refused_before_the_folder_is_made(line, stub, tmp_path):
+    (tmp_path / "plain.conll").write_text("a O\n\nb O\n")
+    why = "expected entities, found none: the F1 of every trial would be 0"
+    refused(line("tune", "run.yaml", "data.dev=plain.conll"), f"data.dev: plain.conll: {why}")
+    shared = "data.train=plain.conll", "data.dev=50%"
+    ended = line("tune", "run.yaml", *shared)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1] == f"error: data.dev: 50%: {why}"
+    assert not (tmp_path / "runs").exists()
+    assert stub.asked == []
 
 
 def test_other_settings_need_overwrite(line, stub):

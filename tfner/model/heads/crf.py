@@ -21,9 +21,8 @@ from tfner.model.heads.head import (
 )
 from tfner.model.heads.soft_chain import SoftTags, soft_chain_costs
 from tfner.model.heads.softmax import SoftmaxHead
+from tfner.setting_groups import check_plain_loss
 from tfner.tagging.schemes import LabelSet
-
-WITH_CRF = "with model.head crf; model.head softmax takes it"
 
 
 class CrfHead(SoftmaxHead):
@@ -51,10 +50,10 @@ class CrfHead(SoftmaxHead):
     def __init__(
         self, labels: LabelSet, loss: LossOptions = PLAIN_LOSS, *, initializer_range: float = 0.02
     ):
-        if loss.label_smoothing:
-            raise ConfigError(f"training.label_smoothing: expected 0 {WITH_CRF}")
-        if loss.class_weights is not None:
-            raise ConfigError(f"training.class_weights: expected none {WITH_CRF}")
+        try:
+            check_plain_loss(loss.label_smoothing, loss.class_weights)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         super().__init__(labels, loss, initializer_range=initializer_range)
 
     def build(self, input_shape: tf.TensorShape) -> None:

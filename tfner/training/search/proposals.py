@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tfner.exceptions import StorageError
 from tfner.safeio.printable import first_line
-from tfner.training.search.space import Choices, Dimension
+from tfner.training.search.dimensions import Choices, Dimension
 
 STUDY = "search"
 LOCKED_SECONDS = 60.0  # to wait for another process's transaction

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tfner.config import RunSettings
-from tfner.exceptions import DivergedError
+from tfner.exceptions import ConfigError, DivergedError
 from tfner.safeio.sources import RUN, is_share
 from tfner.training.search.folder import SearchFolder
 from tfner.training.search.progress import SearchProgress
@@ -27,11 +27,16 @@ class NoResultError(Exception):
     """Say why a trial has no result though the search goes on: too large for the memory."""
 
 
+class ContradictionError(NoResultError):
+    """Say which settings of a trial contradict one another, or the data."""
+
+
 class Objective(Protocol):
     """Train a configuration, and call `observe` after each epoch; return its dev F1.
 
     Raises:
         DivergedError, NoResultError: it has none; the search goes on.
+        ContradictionError: so it is, but of the configuration as it stands, which is to be mended.
         KeyboardInterrupt, Terminated: it was stopped, and goes on when it is called again.
     """
 
@@ -55,6 +60,7 @@ def search(
         The trials that have ended, by number.
 
     Raises:
+        ConfigError: the configuration as it stands cannot be trained.
         StorageError: the folder or the database cannot be used.
         TfnerError: what ends any training, such as data that cannot be read.
         KeyboardInterrupt, Terminated: the search was stopped; the same call goes on.
@@ -93,6 +99,9 @@ def carry_out(study: Study, claim: Claim, objective: Objective, progress: Search
     try:
         f1 = objective(settings, observe)
     except (DivergedError, NoResultError) as error:
+        if claim.is_base and isinstance(error, ContradictionError):
+            study.release(claim, seconds())
+            raise ConfigError(str(error)) from None
         study.finish(claim, None, seconds(), str(error))
     except BaseException:
         study.release(claim, seconds())

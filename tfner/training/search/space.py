@@ -5,53 +5,29 @@ The group `tune` of a configuration is no setting of a run: `python -m tfner.tra
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Literal
-
-from pydantic import Field, model_validator
 
 from tfner.config import TUNING, RunSettings
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import Settings
-from tfner.safeio.printable import show
-from tfner.safeio.sources import encoder_folder, read_size
 from tfner.safeio.validation import validate
-from tfner.setting_groups import usual_rate
+from tfner.training.search.dimensions import (
+    SEARCHED,
+    Choices,
+    Dimension,
+    Numbers,
+    read_dimension,
+    read_setting,
+    replace_settings,
+)
+from tfner.training.search.rates import RATE, check_rates, rate_of
 
-# Groups whose settings change what is learned. Other data or seeds would be no fair comparison.
-SEARCHED = ("encoder", "model", "training")
-DIGITS = 3  # of a number that is drawn: more would say more than a search can know
-PLAIN = (str, int, float, bool, type(None))
 SPREAD = 4  # of the default space: a quarter of the learning rate to four times as much
 DROPOUT = 0.3
-USUAL_WIDTH = 768  # of an encoder on the hub
-HEADS = ("softmax", "crf")
-
-
-class Bounds(Settings):
-    """Hold the smallest and the largest number that is tried, and how the ones between are drawn.
-
-    `log` draws 1e-5 to 1e-4 as often as 1e-4 to 1e-3; with `step` only `low` plus multiples of it
-    are drawn.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def check_order(self) -> Bounds:
-        if not self.low < self.high:
-            raise ValueError(f"expected low below high, got {self.low:g} and {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low: expected a number above 0 with log, got {self.low:g}")
-        if self.log and self.step is not None:
-            raise ValueError("expected log or step, got both")
-        return self
+HEAD = "model.head"
+HEADS = ("softmax", "crf")  # of tfner itself; others are known once TensorFlow is loaded
 
 
 class TuneSettings(Settings):
@@ -68,59 +44,17 @@ class TuneSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Choices:
-    """Try each of some values."""
-
-    values: tuple[Any, ...]
-
-    def holds(self, value: Any) -> bool:
-        """Tell whether a value is one of them: 1 is neither True nor 1.0."""
-        return any(type(each) is type(value) and each == value for each in self.values)
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Try numbers between two; `whole` ones, or floats of DIGITS digits."""
-
-    low: float
-    high: float
-    log: bool
-    step: float | None
-    whole: bool
-
-    def holds(self, value: Any) -> bool:
-        """Tell whether a value is a number that may be drawn."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        if not self.low <= value <= self.high:
-            return False
-        if not self.step:
-            return True
-        steps = (value - self.low) / self.step
-        return math.isclose(steps, round(steps), abs_tol=1e-9)
-
-    def rounded(self, value: float) -> float:
-        """Round a number that was drawn, without leaving the bounds.
-
-        >>> Numbers(5e-5, 5e-4, log=True, step=None, whole=False).rounded(0.000314159)
-        0.000314
-        """
-        if self.whole:
-            return int(value)
-        digits = f"{value:.{DIGITS}g}"
-        short = max(float(digits), self.low)
-        return min(short, self.high)
-
-
-Dimension = Choices | Numbers
-
-
-@dataclass(frozen=True)
 class SearchSpace:
-    """Hold the settings that are tried, and the configuration that all others are taken from."""
+    """Hold the settings that are tried, and the configuration that all others are taken from.
+
+    Attributes:
+        rate: the configuration's learning rate as a number, where numbers of it are tried; else
+            None. By it a configuration with `auto` is compared with what is drawn.
+    """
 
     base: RunSettings
     dimensions: Mapping[str, Dimension]
+    rate: float | None = None
 
     def settings(self, drawn: Mapping[str, Any]) -> RunSettings:
         """Make the configuration with some values in place of its own.
@@ -138,12 +72,21 @@ class SearchSpace:
 
     def values_of(self, settings: RunSettings) -> dict[str, Any]:
         """Read the values of all searched settings from a configuration."""
-        return {key: read_setting(settings, key) for key in self.dimensions}
+        values = {key: read_setting(settings, key) for key in self.dimensions}
+        if values.get(RATE) == "auto" and self.rate is not None:
+            values[RATE] = self.rate
+        return values
 
     def base_values(self) -> dict[str, Any]:
         """Read those values of the configuration as it stands that lie within the space."""
         values = self.values_of(self.base)
         return {key: value for key, value in values.items() if self.dimensions[key].holds(value)}
+
+    def heads(self) -> set[str]:
+        """Name the heads of all trials."""
+        drawn = self.dimensions.get(HEAD)
+        names = drawn.values if isinstance(drawn, Choices) else ()
+        return {self.base.model.head, *names}
 
     def logarithmic(self) -> set[str]:
         """Name the settings whose numbers are drawn by their logarithm."""
@@ -174,8 +117,9 @@ def read_tuning(tuning: Any, settings: RunSettings, source: str) -> tuple[Search
     Raises:
         ConfigError: a key is no setting that can be searched, a value none of the setting's, or a
             range is empty.
+        ModelError: numbers of the learning rate are tried, and how wide the encoder is, by which
+            it goes, cannot be had from the hub.
     """
-    settings = fix_rate(settings)
     given = {} if tuning is None else tuning
     tune = validate({TUNING: given}, Tuning, source).tune
     space = f"{source}: {TUNING}.space"
@@ -187,7 +131,9 @@ def read_tuning(tuning: Any, settings: RunSettings, source: str) -> tuple[Search
             found[key] = read_dimension(key, tried, settings, space)
     if not found:
         raise ConfigError(f"{space}: expected at least one setting, got none")
-    return SearchSpace(settings, found), tune.pruner == "median"
+    check_rates(found, space)
+    rate = rate_of(settings) if isinstance(found.get(RATE), Numbers) else None
+    return SearchSpace(settings, found, rate), tune.pruner == "median"
 
 
 def check_searchable(settings: RunSettings, source: str) -> None:
@@ -224,63 +170,6 @@ def named_settings(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, given
 
 
-def read_dimension(key: str, given: Any, settings: RunSettings, source: str) -> Dimension:
-    """Check what is to be tried of one setting.
-
-    Raises:
-        ConfigError: see `read_tuning`.
-    """
-    if isinstance(given, Mapping):
-        bounds = validate(given, Bounds, f"{source}: {key}")
-        return read_numbers(key, bounds, settings, source)
-    if not isinstance(given, list) or not given:
-        expected = "expected a list of values, or low and high"
-        raise ConfigError(f"{source}: {key}: {expected}, got {show(given)}")
-    values = [check_value(key, value, settings, source) for value in given]
-    choices = Choices(tuple(dict.fromkeys(values)))
-    if len(choices.values) < 2:
-        expected = "expected two values or more; one is set in its group"
-        raise ConfigError(f"{source}: {key}: {expected}, got {show(given)}")
-    return choices
-
-
-def check_value(key: str, value: Any, settings: RunSettings, source: str) -> Any:
-    """Check that a setting may have a value, and return that as the setting would hold it.
-
-    Raises:
-        ConfigError: it may not, or there is no such setting to be searched.
-    """
-    if not isinstance(value, PLAIN):
-        raise ConfigError(f"{source}: {key}: expected plain values, got {show(value)}")
-    changed = replace_settings(settings, {key: value}, source)
-    group, _, name = key.partition(".")
-    if group not in SEARCHED or not name:
-        expected = f"expected a setting of {', '.join(SEARCHED[:-1])} or {SEARCHED[-1]}"
-        raise ConfigError(f"{source}: {key}: {expected}")
-    return read_setting(changed, key)
-
-
-def read_numbers(key: str, bounds: Bounds, settings: RunSettings, source: str) -> Numbers:
-    """Check that a setting takes numbers between two, and find out which: a float takes halves."""
-    ends = []
-    for value in (bounds.low, bounds.high):
-        number = int(value) if value.is_integer() else value
-        ends.append(check_value(key, number, settings, source))
-    middle = (bounds.low + bounds.high) / 2
-    if middle.is_integer():
-        middle = bounds.low + 0.5
-    whole = False
-    try:
-        check_value(key, middle, settings, source)
-    except ConfigError:
-        whole = True
-    step = bounds.step
-    if whole and step is not None and not step.is_integer():
-        raise ConfigError(f"{source}: {key}: step: expected a whole number, got {step:g}")
-    low, high = ends
-    return Numbers(low, high, bounds.log, step, whole)
-
-
 def default_dimensions(settings: RunSettings) -> dict[str, Dimension]:
     """Choose what is tried where the configuration does not say: around its own values.
 
@@ -288,15 +177,16 @@ def default_dimensions(settings: RunSettings) -> dict[str, Dimension]:
     """
     training, model = settings.training, settings.model
     found: dict[str, Dimension] = {}
-    rate = float(training.learning_rate)
+    rate = rate_of(settings)
     low, high = rate / SPREAD, rate * SPREAD
-    found["training.learning_rate"] = Numbers(low, high, True, None, False)
+    found[RATE] = Numbers(low, high, True, None, False)
     size = training.batch_size
     smaller = max(1, size // 2)
     sizes = dict.fromkeys((smaller, size, 2 * size))
     found["training.batch_size"] = Choices(tuple(sizes))
-    heads = dict.fromkeys((model.head, *HEADS))
-    found["model.head"] = Choices(tuple(heads))
+    heads = usable_heads(settings)
+    if len(heads) > 1:
+        found[HEAD] = Choices(heads)
     most = max(DROPOUT, model.dropout)
     found["model.dropout"] = Numbers(0.0, most, False, None, False)
     epochs = training.epochs
@@ -306,36 +196,13 @@ def default_dimensions(settings: RunSettings) -> dict[str, Dimension]:
     return found
 
 
-def fix_rate(settings: RunSettings) -> RunSettings:
-    """Put the number that a learning rate of `auto` stands for, so that there are others around it.
-
-    How wide an encoder on the hub is is not known here: it counts as a BERT-base.
-    """
-    if settings.training.learning_rate != "auto":
-        return settings
-    folder = encoder_folder(settings.encoder.checkpoint)
-    width = read_size(folder / "config.json", "hidden_size") if folder else USUAL_WIDTH
-    training = settings.training.model_copy(update={"learning_rate": usual_rate(width)})
-    return settings.model_copy(update={"training": training})
-
-
-def replace_settings(settings: RunSettings, values: Mapping[str, Any], source: str) -> RunSettings:
-    """Make settings with some values in place of their own, and validate the whole.
-
-    Raises:
-        ConfigError: a key is unknown, or a value is none of its setting.
-    """
-    changed = settings.model_dump(mode="json")
-    for key, value in values.items():
-        group, _, name = key.partition(".")
-        inner = changed.get(group)
-        if name and isinstance(inner, dict):
-            inner[name] = value
-        else:
-            changed[key] = value
-    return validate(changed, RunSettings, source)
-
-
-def read_setting(settings: RunSettings, key: str) -> Any:
-    """Read the value of a setting: `training.epochs`."""
-    return reduce(getattr, key.split("."), settings)
+def usable_heads(settings: RunSettings) -> tuple[str, ...]:
+    """List the configured head and those of HEADS that go together with the other settings."""
+    heads = [settings.model.head]
+    for head in HEADS:
+        try:
+            replace_settings(settings, {HEAD: head}, "trial")
+        except ConfigError:
+            continue
+        heads.append(head)
+    return tuple(dict.fromkeys(heads))

@@ -12,12 +12,11 @@ from tfner.config import RunSettings
 from tfner.exceptions import ConfigError, ModelError
 from tfner.model.heads.head import HEADS
 from tfner.safeio.printable import first_line
+from tfner.training.devices.strategy import open_devices
 from tfner.training.run import train
-from tfner.training.search.search import NoResultError, Observe
-from tfner.training.search.space import Choices, SearchSpace
+from tfner.training.search.search import ContradictionError, NoResultError, Observe
+from tfner.training.search.space import HEAD, SearchSpace
 from tfner.training.state.run_list import summarize_run
-
-HEAD = "model.head"
 
 
 class DevScores(keras.callbacks.Callback):
@@ -43,13 +42,18 @@ def train_trial(settings: RunSettings, observe: Observe) -> float:
     """Train a configuration, and return the dev F1 of its best weights.
 
     Raises:
+        ContradictionError: settings contradict one another in a way that only a training finds.
         NoResultError: the memory of the device is too small for it.
+        ConfigError: the devices are not there, for this trial as for any other.
         KeyboardInterrupt: Ctrl-C has stopped it; the state is saved.
         TfnerError, Terminated: see `tfner.training.run.train`.
     """
+    open_devices(settings.devices)
     try:
         console = Console(quiet=True)
         outcome = train(settings, console, callbacks=[DevScores(observe)])
+    except ConfigError as error:
+        raise ContradictionError(str(error)) from None
     except tf.errors.ResourceExhaustedError as error:
         raise NoResultError(f"out of memory: {first_line(error)}") from None
     finally:
@@ -66,15 +70,13 @@ def train_trial(settings: RunSettings, observe: Observe) -> float:
 
 
 def check_heads(space: SearchSpace, source: str) -> None:
-    """Check that each head that is tried is there: their names are known once TensorFlow is loaded.
+    """Check that the head of each trial is there: names are known once TensorFlow is loaded.
 
     Raises:
         ConfigError: one is not.
     """
-    heads = space.dimensions.get(HEAD)
-    names = heads.values if isinstance(heads, Choices) else ()
-    unknown = [name for name in names if name not in HEADS]
+    unknown = sorted(space.heads() - HEADS.keys())
     if unknown:
         known = ", ".join(sorted(HEADS))
-        expected = f"expected heads of {known}, got {unknown[0]}"
-        raise ConfigError(f"{source}: tune.space: {HEAD}: {expected}")
+        where = f"tune.space: {HEAD}" if HEAD in space.dimensions else HEAD
+        raise ConfigError(f"{source}: {where}: expected heads of {known}, got {unknown[0]}")
