@@ -107,6 +107,34 @@ def test_two_models_and_the_files_of_their_predictions_compare_alike(line, finde
     assert set(of_models["seconds"]) == {"prediction_a", "prediction_b", "comparison"}
 
 
+def test_sentences_of_one_document_are_drawn_together_from_files_too(line, finders, tmp_path):
+    blocks = (tmp_path / "dev.conll").read_text().split("\n\n")
+    for start in (21, 15, 8, 3):  # the first three sentences are of no document
+        blocks.insert(start, "-DOCSTART-\tO")
+    (tmp_path / "dev.conll").write_text("\n\n".join(blocks))
+    for name in ("low", "high"):
+        assert line("evaluate", name, "dev.conll", "--predictions", f"{name}.txt").code == 0
+    for out, arguments in (("a", ["low", "high", "dev.conll"]), ("b", ["low.txt", "high.txt"])):
+        assert line("compare", *arguments, "--draws", 500, "--report", out).code == 0
+    of_models, of_files = read(tmp_path / "a"), read(tmp_path / "b")
+    assert (of_models["documents"], of_models["groups"]) == (24, 7)
+    for key in ("f1", "documents", "groups"):
+        assert of_models[key] == of_files[key]
+
+
+def test_both_models_read_sentences_as_asked_or_as_each_was_trained(line, finders):
+    finders["high"].context = "document"
+    for options, contexts in (
+        ((), ("none", "document")),
+        (("--context", "document"), ("document", "document")),
+        (("--context", "none"), ("none", "none")),
+    ):
+        assert line("compare", "low", "high", "dev.conll", "--draws", 9, *options).code == 0
+        assert (finders["low"].context, finders["high"].context) == contexts
+    ended = line("compare", "low", "high", "dev.conll", "--context", "page")
+    refused(ended, "--context: expected none or document, got 'page'")
+
+
 def test_run_folders_show_how_their_trainings_went(line, finders, tmp_path):
     (tmp_path / "low").mkdir()
     epochs = [{"epoch": 1, "loss": 0.5, "val_entity_f1": 0.25}, {"epoch": 2, "loss": float("nan")}]
@@ -200,7 +228,10 @@ def test_folders_without_data_are_refused_with_what_to_do(line, tmp_path):
     refused(line("compare", "model", "model"), f"model: {expected}")
 
 
-@pytest.mark.parametrize("option", [("--raw",), ("--format", "jsonl"), ("--tag-column", "0")])
+@pytest.mark.parametrize(
+    "option",
+    [("--raw",), ("--context", "none"), ("--format", "jsonl"), ("--tag-column", "0")],
+)
 def test_options_of_data_are_refused_where_there_is_none(line, option):
     expected = "expected DATA that A and B are scored on, got none"
     refused(line("compare", "a", "b", *option), f"{option[0]}: {expected}")

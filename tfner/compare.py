@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from tfner import commands
+from tfner.corpus.context import Context
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.evaluation.changes import find_changes
@@ -58,6 +59,7 @@ def compare(
     report: Annotated[Path | None, typer.Option(help="Write the comparison as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the comparison as a page.")] = None,
     raw: commands.Raw = False,
+    context: commands.ContextName = None,
     format: commands.Format = "auto",
     encoding: commands.Encoding = "utf-8",
     scheme: commands.Scheme = "auto",
@@ -75,12 +77,15 @@ def compare(
     columns["sentence_column"] = sentence_column
     limits = {"max_line": max_line, "max_file": max_file}
     settings = commands.validate_reading(**reading, **columns, **limits, types=types)
+    asked_context = commands.check_context(context, "--context")
     if not data:
         of_data = {"--tag-column": tag_column, "--sentence-column": sentence_column}
-        check_file_options({"--raw": raw, "--format": format != "auto", **of_data})
+        of_models = {"--raw": raw, "--context": context}
+        check_file_options({**of_models, "--format": format != "auto", **of_data})
         predictions = read_predictions(a, b, settings)
     else:
-        predictions = predict_both(a, b, as_source(data), settings, raw=raw)
+        options: dict[str, Any] = {"raw": raw, "context": asked_context}
+        predictions = predict_both(a, b, as_source(data), settings, **options)
     result = make_report(predictions, listed, draws, seed)
     if report:
         result.write_json(report)
@@ -114,9 +119,17 @@ def check_file_options(given: Mapping[str, bool | str | None]) -> None:
 
 
 def predict_both(
-    a: Path, b: Path, source: Source, settings: ReadSettings, *, raw: bool = False
+    a: Path,
+    b: Path,
+    source: Source,
+    settings: ReadSettings,
+    *,
+    raw: bool = False,
+    context: Context | None = None,
 ) -> Predictions:
     """Find the entities of a source of marked data with two models.
+
+    Each reads sentences with the context that it was trained with, or both with `context`.
 
     Raises:
         DataError: the data cannot be read, or holds too little to tell models apart.
@@ -131,6 +144,7 @@ def predict_both(
     found: list[Found] = []
     seconds: dict[str, float] = {}
     for name, model in zip("ab", models, strict=True):
+        model.context = context or model.context
         start = time.perf_counter()
         what = f"documents, {name.upper()}"
         entities = commands.find_entities(model, shown, what)

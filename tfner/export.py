@@ -13,6 +13,7 @@ from tfner.commands import output, run
 from tfner.exceptions import ConfigError
 from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import show
+from tfner.serving.runtime.thresholds import numbers_by_type
 
 EXPORT = "to publish also an export, such as saved_models/wnut17"
 RUN_HELP = f"Folder of a run, such as runs/wnut17; {EXPORT}."
@@ -69,16 +70,20 @@ def read_precision(texts: Sequence[str]) -> dict[str, float]:
     {'': 0.9, 'PER': 0.95}
 
     Raises:
-        ConfigError: one is no number above 0 and at most 1.
+        ConfigError: one is no number above 0 and at most 1, or a type has two.
     """
     at_least = {}
-    for text in texts:
-        name, _, number = text.rpartition("=")
+    try:
+        numbers = numbers_by_type(texts, "--precision-at-least")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    for name, number in numbers.items():
         try:
             at_least[name] = float(number)
         except ValueError:
             at_least[name] = 0.0
         if not 0 < at_least[name] <= 1:
+            text = f"{name}={number}" if name else number
             expected = "expected NUMBER or TYPE=NUMBER, above 0 and at most 1"
             raise ConfigError(f"--precision-at-least: {expected}, got {show(text)}")
     return at_least

@@ -146,7 +146,9 @@ def read_thresholds(texts: Sequence[str] | None, labels: Sequence[str] = ()) -> 
         ConfigError: a threshold is no probability, or of a type that the model does not know.
     """
     try:
-        return Thresholds(parse_thresholds(texts or ["0"]), labels).keep
+        threshold = parse_thresholds(texts or ["0"])
+        others = threshold.pop("", 0.0) if isinstance(threshold, dict) else 0.0
+        return Thresholds(threshold, labels, others).keep
     except ValueError as error:
         raise ConfigError(f"--{error}") from None
 

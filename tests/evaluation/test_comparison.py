@@ -122,8 +122,9 @@ def test_equal_systems_differ_by_0_with_p_1(triples):
     documents, a, _ = as_corpus(triples)
     comparison = compare_predictions(documents, a, a, draws=50)
     for each in (comparison.micro, *comparison.types.values()):
-        assert (each.difference, each.low, each.high) == (0, 0, 0)
-        assert (each.not_better, each.p) == (1, 1)
+        assert (each.difference, each.p) == (0, 1)
+        drawn = (each.low, each.high, each.not_better)
+        assert drawn == (0, 0, 1) or (drawn == (None,) * 3 and each.defined < 50)
 
 
 @given(CORPORA)
@@ -133,8 +134,88 @@ def test_what_holds_of_any_two_systems(triples):
     assert swapped.micro.difference == -comparison.micro.difference
     for each in (comparison.micro, *comparison.types.values()):
         assert 1 / 51 <= each.p <= 1
-        assert -1 <= each.low <= each.high <= 1
+        assert each.low is None or -1 <= each.low <= each.high <= 1
         assert each.p_holm is None or each.p <= each.p_holm <= 1
+
+
+def rare(with_entity, count, found_by_a):
+    """Documents, of which the first have an entity each, that B finds."""
+    entity = Entity(0, 1, "PER")
+    documents = [Document("x", (entity,) * (number < with_entity)) for number in range(count)]
+    found = [document.entities for document in documents]
+    return documents, found if found_by_a else [()] * count, found
+
+
+@pytest.mark.parametrize("found_by_a", [True, False])
+def test_an_entity_that_most_draws_hold_in_vain_gives_no_interval(found_by_a):
+    comparison = compare_predictions(*rare(1, 40, found_by_a))
+    for each in (comparison.micro, comparison.types["PER"]):
+        assert (each.low, each.high, each.a_interval, each.b_interval) == (None,) * 4
+        assert each.not_better is None
+        assert each.p == 1  # of two ways to swap one document both differ as much
+        assert each.defined == pytest.approx(6367, abs=250)  # 1 - (39 / 40) ** 40
+        assert not {"low", "high", "not_better", "a_interval"} & set(each.to_dict())
+
+
+def test_draws_without_the_type_count_in_no_share():
+    one = compare_predictions(*rare(4, 400, found_by_a=False)).types["PER"]
+    assert (one.a_interval, one.b_interval) == ((0, 0), (1, 1))
+    assert (one.low, one.high, one.not_better) == (1, 1, 0)
+    assert 9700 < one.defined < 9900  # of 10,000
+
+
+GOLD_AND_FOUND = st.tuples(*[st.sampled_from([0, 0, 1, 2])] * 5)
+
+
+def counts_of_pairs(rows):
+    """Counts of two systems over the same gold entities: int [D, 2, 3, 1]."""
+    systems = [
+        [(gold, a, min(gold, a, right_a)), (gold, b, min(gold, b, right_b))]
+        for gold, a, b, right_a, right_b in rows
+    ]
+    return np.array(systems)[..., None]
+
+
+def f1_or_none(true, predicted, correct):
+    return 2 * correct / (true + predicted) if true + predicted else None
+
+
+@given(st.lists(GOLD_AND_FOUND, min_size=2, max_size=4).map(counts_of_pairs))
+def test_what_is_said_of_draws_is_so_of_all_that_there_are(counts):
+    pairs = []
+    for drawn in itertools.product(range(len(counts)), repeat=len(counts)):
+        of_a, of_b = counts[list(drawn)].sum(axis=0)[..., 0].tolist()
+        pairs.append((f1_or_none(*of_a), f1_or_none(*of_b)))
+    found = measure_differences(counts, draws=2000, seed=1)[1]
+    both = [b - a for a, b in pairs if a is not None and b is not None]
+    assert found.defined == pytest.approx(2000 * len(both) / len(pairs), abs=100)
+    assert (found.low is None) == (found.not_better is None) == (len(both) < 0.95 * len(pairs))
+    for interval, side in ((found.a_interval, 0), (found.b_interval, 1)):
+        defined = [pair[side] for pair in pairs if pair[side] is not None]
+        assert (interval is None) == (len(defined) < 0.95 * len(pairs))
+        if interval:
+            check_bounds(*interval, defined)
+    if found.low is not None:
+        check_bounds(found.low, found.high, both)
+        share = np.mean([each <= 1e-12 for each in both])
+        assert found.not_better == pytest.approx(share, abs=0.05)
+
+
+def check_bounds(low, high, scores):
+    """Check quantiles of 2,000 draws against those of all draws, within five standard errors."""
+    for bound, level in ((low, 0.025), (high, 0.975)):
+        below = np.mean([score < bound - 1e-9 for score in scores])
+        up_to = np.mean([score <= bound + 1e-9 for score in scores])
+        assert below - 0.02 <= level <= up_to + 0.02
+
+
+def test_a_type_of_spurious_entities_alone_has_no_difference_to_tell():
+    documents = [Document("x", (Entity(0, 1, "PER"),)) for _ in range(8)]
+    gold = [document.entities for document in documents]
+    found = [[*entities, Entity(0, 1, "LOC")] for entities in gold]
+    one = compare_predictions(documents, found, gold, draws=99).types["LOC"]
+    assert (one.a, one.b, one.low, one.not_better, one.defined) == (0, 0, None, None, 0)
+    assert (one.a_interval, one.b_interval, one.p) == ((0, 0), None, 1)
 
 
 def test_the_same_seed_draws_the_same_and_another_others():

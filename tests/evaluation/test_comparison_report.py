@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 from rich.console import Console
 
-from tfner.documents import Document, entity_at
+from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.changes import DIRECTIONS, find_changes
 from tfner.evaluation.comparison import compare_predictions
 from tfner.evaluation.report.comparison_report import ComparisonReport
@@ -89,7 +89,8 @@ def test_json_holds_scores_differences_and_changes(tmp_path):
     assert micro["difference"] == micro["b"] - micro["a"]
     intervals = {"a_interval", "b_interval"}
     differences = {"a", "b", "difference", "low", "high", "not_better", "p", "support"}
-    assert set(micro) == differences | intervals
+    assert set(micro) == differences | intervals | {"defined"}
+    assert micro["defined"] == 200
     for name in ("a", "b"):
         low, high = micro[f"{name}_interval"]
         assert low <= micro[name] <= high
@@ -125,6 +126,39 @@ def test_the_table_has_a_row_for_each_type_and_fits_a_terminal():
         "Dropped from dev.conll: 2 repaired",
     ):
         assert line in lines, line
+
+
+def test_a_type_of_few_documents_has_dashes_that_are_explained():
+    anna, rome = Entity(0, 4, "PER"), Entity(15, 19, "LOC")
+    golds = [(anna,) * (number < 4) + (rome,) * (number < 1) for number in range(40)]
+    documents = [Document(TEXT, gold) for gold in golds]
+    found = [[], *golds[1:]]
+    compared = compare_predictions(documents, found, golds, draws=1000)
+    report = make_report(comparison=compared)
+    lines = [line.rstrip() for line in printed(report).splitlines()]
+    assert max(map(len, lines[:8])) <= 80
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines]
+    loc, per, micro = (next(row for row in rows if row[0] == name) for name in ROWS)
+    assert loc[4:] == ["+100.0", "–", "–", "1.0000", "1.0000"]
+    assert "–" not in [*per, *micro]
+    assert "–: too few documents have such entities to say" in lines
+    left_out = 1000 - compared.types["PER"].defined
+    assert compared.micro.defined == compared.types["PER"].defined < 1000
+    undefined = f"micro {left_out}, PER {left_out}"
+    assert f"draws without such entities are left out: {undefined}" in lines
+    text = " ".join(Page(render_comparison(report.to_dict())).text.split())
+    assert "LOC +100.0 – 0.0– 100.0– – 1.0000" in text
+    assert f"Draws in which A or B has no F1 are left out: {undefined}." in text.replace(
+        " , ", ", "
+    )
+    assert "low" not in report.to_dict()["f1"]["types"]["LOC"]
+
+
+def test_a_comparison_of_before_is_rendered_as_it_was():
+    values = make_report().to_dict()
+    for each in (values["f1"]["micro"], *values["f1"]["types"].values()):
+        del each["defined"]
+    assert "left out" not in Page(render_comparison(values)).text
 
 
 def test_texts_that_are_drawn_together_are_said_to_be():

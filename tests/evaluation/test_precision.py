@@ -89,6 +89,14 @@ def test_all_types_together_have_one():
     assert one.after.recall == 0.75
 
 
+def test_a_number_for_the_types_that_are_not_named_needs_one():
+    asked = {"A": 0.5, "B": 0.5, "": 0.9}
+    expected = "expected a type that is not named to reach 0.9 with, got numbers for all of A, B"
+    with pytest.raises(PrecisionError, match=f"^{expected}$"):
+        choose_thresholds(*corpus(), asked, ["A", "B"])
+    assert choose_thresholds(*corpus(), {"A": 0.5, "B": 0.5}, ["A", "B"])
+
+
 def test_a_type_out_of_reach_is_named():
     with pytest.raises(PrecisionError, match=r"^B: .* of at least 0\.9, got at most 0\.5000"):
         choose_thresholds(*corpus(), {"B": 0.9}, ["A", "B", "C"])

@@ -17,6 +17,7 @@ from tfner.corpus.ledger import REASONS, Ledger
 from tfner.documents import Document, Entity, entity_at
 from tfner.evaluation.calibration import Calibration, CalibrationFit
 from tfner.evaluation.errors import ERROR_KINDS, analyse_errors
+from tfner.evaluation.intervals import measure_intervals
 from tfner.evaluation.partial_matches import MODES, count_partial_matches
 from tfner.evaluation.reliability import Bin, Reliability
 from tfner.evaluation.report.examples import marked_pieces
@@ -127,6 +128,126 @@ def test_json_holds_the_agreed_keys(tmp_path):
     )
     assert loaded["errors"]["counts"]["wrong_type"] == 1
     assert "slices" not in loaded
+
+
+def drawn(pers=9, locs=3, count=30, name="PER", other="LOC"):
+    """Scores and intervals of documents of which some have an entity, every third one missed."""
+    documents, found = [], []
+    for number in range(count):
+        labels = [name] * (number < pers) + [other] * (number >= count - locs)
+        gold = tuple(Entity(0, 1, label) for label in labels)
+        documents.append(Document("x", gold))
+        found.append(gold if number % 3 else ())
+    gold = (document.entities for document in documents)
+    return score_entities(zip(gold, found, strict=True)), measure_intervals(documents, found)
+
+
+def with_draws(**options):
+    scores, intervals = drawn(**options)
+    return make_report(scores=scores, intervals=intervals)
+
+
+def table_of(report, width=80):
+    lines = [line for line in printed(report, width).splitlines() if line[:1] in "│┃"]
+    return [re.split(r"\s*[│┃]\s*", line.strip("│┃ ")) for line in lines]
+
+
+def test_f1_of_all_and_of_each_type_is_printed_with_its_interval():
+    report = with_draws()
+    f1 = report.intervals.types["PER"]["f1"]
+    shown = f"{percent(f1.low)} to {percent(f1.high)}"
+    header, loc, per, micro, macro = table_of(report)
+    assert header == ["type", "precision", "recall", "F1", "95% of draws", "support"]
+    assert per == ["PER", "100.0", "66.7", "80.0", shown, "9"]
+    assert [row[4] == "" for row in (loc, per, micro, macro)] == [False, False, False, True]
+    lines = printed(report).splitlines()
+    assert max(map(len, lines)) <= 80
+    (line,) = [line for line in lines if line.startswith("micro F1 on other such documents: ")]
+    assert line.endswith(f"{micro[4]} in 95% of 1,000 draws of 30")
+    assert re.search(
+        "^micro precision 100.0 to 100.0, recall .* to .* in the same draws$",
+        "\n".join(lines),
+        re.M,
+    )
+    left_out = 1000 - report.intervals.types["LOC"]["f1"].defined
+    assert f"draws without such entities are left out: LOC {left_out}" in lines
+
+
+@pytest.mark.parametrize("name", ["q" * 70, "q" * 200, "creative work of many words " * 3])
+def test_a_long_name_of_a_type_costs_no_figure(name):
+    report = with_draws(name=name)
+    shown = printed(report)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert len(re.findall(r" \d+\.\d to \d+\.\d │", shown)) == 3
+    assert shown.count("q") == name.count("q")
+    assert shown.count("creative") == name.count("creative")
+
+
+def test_a_type_of_few_documents_has_a_dash_that_is_explained():
+    report = with_draws(locs=2)
+    (cells,) = [row for row in table_of(report) if row[0] == "LOC"]
+    assert cells[4] == "–"
+    assert "–: too few documents have such entities for an interval" in printed(report)
+    text = Page(render(report.to_dict())).text
+    assert "–: too few documents have such entities for an interval" in text
+    assert report.to_dict()["intervals"]["types"]["LOC"]["f1"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"count": 1, "pers": 1, "locs": 0}, "one document"),
+        ({"count": 100, "pers": 1, "locs": 0}, "entities in 1 of 100 documents"),
+        ({"count": 100, "pers": 0, "locs": 0}, "entities in none of 100 documents"),
+    ],
+)
+def test_that_there_is_no_interval_is_said_with_the_reason(options, why):
+    report = with_draws(**options)
+    assert f"{why}: no interval" in printed(report).splitlines()
+    assert "95% of draws" not in printed(report)
+    assert "on other such documents" not in printed(report)
+    values = report.to_dict()
+    assert "f1_interval" not in values
+    assert values["intervals"]["no_interval"] == why
+    text = Page(render(values)).text
+    assert f"; {why}: no interval" in text
+    assert f"{why.capitalize()}: no interval." in text
+    assert " to " not in text.partition("By type")[2].partition("Partial matches")[0]
+
+
+def test_the_page_and_json_hold_all_intervals_of_this_split_and_of_others():
+    scores, intervals = drawn(pers=20, count=40)
+    others = {"splits": {"dev": scores}, "split_intervals": {"dev": intervals}}
+    report = replace(with_draws(), split="test", **others)
+    values = report.to_dict()
+    micro = values["intervals"]["micro"]["f1"]
+    drawn_from = {"documents": 30, "level": 0.95, "samples": 1000}
+    expected = {"low": micro["low"], "high": micro["high"], **drawn_from}
+    assert values["f1_interval"] == expected
+    assert values["split_intervals"]["dev"] == intervals.to_dict()
+    text = Page(render(values)).text
+    assert "By type on dev" in text
+    of_test, of_dev = text.partition("By type on dev")[::2]
+    for page, of_split in ((of_test, report.intervals), (of_dev, intervals)):
+        assert f"1,000 draws of {of_split.documents} documents with" in page
+        for by_score in (of_split.micro, *of_split.types.values()):
+            for one in filter(None, by_score.values()):
+                assert f"{percent(one.low)} to {percent(one.high)}" in page
+    left_out = 1000 - report.intervals.types["LOC"]["f1"].defined
+    assert f"Draws without such entities are left out: LOC {left_out}." in " ".join(of_test.split())
+
+
+def test_a_report_of_before_is_rendered_as_it_was():
+    values = with_draws().to_dict()
+    f1 = values["f1_interval"]
+    del values["intervals"]
+    values["splits"] = {"dev": values["entity"]}
+    text = Page(render(values)).text
+    assert f"micro F1 on other such documents {percent(f1['low'])} to" in " ".join(text.split())
+    assert "By type on dev" in text
+    assert "no interval" not in text
+    del values["f1_interval"]
+    assert "on other such documents" not in Page(render(values)).text
 
 
 def test_partial_matches_stand_beside_the_strict_score():
@@ -251,14 +372,16 @@ def test_text_of_the_data_stays_text():
         versions={NASTY: NASTY},
         errors=analyse_errors(pairs),
         slices={NASTY: EntityScores()},
+        intervals=with_draws(name=NASTY).intervals,
+        splits={NASTY: EntityScores()},
     )
     page = Page(render(report.to_dict()))
     assert page.scripts == [filter_script()["script"]]
     assert page.names.count("script") == 1
     assert "bold" not in page.names
     assert (
-        page.text.count(NASTY) >= 9
-    )  # head, split, type, confusion twice, slice, losses, seconds, versions, id
+        page.text.count(NASTY) >= 10
+    )  # head, split, type, confusion twice, slice, losses, seconds, versions, id, other split
     known = {
         "lang",
         "charset",

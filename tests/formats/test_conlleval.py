@@ -30,13 +30,14 @@ def scored_documents(draw) -> tuple[Document, list[Entity]]:
     borders = st.integers(0, len(text))
     cuts = sorted(draw(st.lists(borders, max_size=10)))
     words = draw(st.none() | st.just(tuple(zip(cuts[::2], cuts[1::2], strict=False))))
+    group = draw(st.sampled_from(["", "", "x", "y"]))
     spans = st.tuples(borders, borders).map(sorted)
     entities = st.builds(lambda span, label: entity_at(text, *span, label), spans, LABELS)
     gold = draw(st.lists(entities, max_size=5))
     predicted = draw(
         st.lists(entities | st.sampled_from(gold or [entity_at(text, 0, 0, "PER")]), max_size=5)
     )
-    return Document(text, tuple(gold), words), predicted
+    return Document(text, tuple(gold), words, group=group), predicted
 
 
 def written(pairs) -> str:
@@ -93,6 +94,15 @@ def test_the_nested_entity_that_was_found_stands_among_its_words_and_the_other_b
 def test_an_entity_without_a_word_has_a_row_of_its_own():
     document = Document("a b", (Entity(1, 2, "X"), Entity(3, 3, "X")), words=((0, 1), (2, 3)))
     assert written([(document, [])]) == "a O O\nb O O\n\n␣ B-X O\n\n␣ B-X O\n\n"
+
+
+def test_a_line_begins_each_document_of_several_sentences_and_those_of_none_behind():
+    groups = ["", "x", "x", "y", "", "", "x"]
+    pairs = [(Document(f"{number}", group=group), []) for number, group in enumerate(groups)]
+    begin = "-DOCSTART- O O\n\n"
+    sentences = [f"{number} O O\n\n" for number in range(7)]
+    begins = ["", begin, "", begin, begin, begin, begin]
+    assert written(pairs) == "".join(map("".join, zip(begins, sentences, strict=True)))
 
 
 @pytest.mark.parametrize("raw", [False, True])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity, entity_at
+from tfner.evaluation.resampling import sum_groups
 from tfner.evaluation.scores import score_entities
 from tfner.exceptions import DataError
 from tfner.formats.scored_columns import match_scored, read_scored
@@ -60,6 +63,41 @@ def test_what_was_written_of_two_systems_gives_their_scores(tmp_path_factory, co
     for side in (1, 2):
         found = score_entities((pair[0].entities, pair[side]) for pair in pairs)
         assert found == score_entities((entry[0].entities, entry[side]) for entry in corpus)
+
+
+@given(st.lists(documents(), min_size=1, max_size=8), st.data())
+def test_sentences_that_were_written_have_the_groups_that_they_had(tmp_path_factory, corpus, data):
+    names = st.lists(st.sampled_from(["", "", "x", "y", "z"]), min_size=len(corpus), max_size=8)
+    groups = [name and f"{name}{run}" for run, name in in_runs(data.draw(names)[: len(corpus)])]
+    gold = [replace(one, group=group) for (one, *_), group in zip(corpus, groups, strict=True)]
+    folder = tmp_path_factory.mktemp("groups")
+    with open_writer("conlleval", folder / "a") as writer:
+        for document, (_, found, _) in zip(gold, corpus, strict=True):
+            writer.write(document, found)
+    read = [each.document for each in read_scored(folder / "a", ReadSettings(), Ledger())]
+    assert [document.text for document in read] == [document.text for document in gold]
+    numbers = np.arange(len(gold))
+    apart = np.eye(len(gold), dtype=np.int64)[numbers]
+    np.testing.assert_array_equal(sum_groups(read, apart), sum_groups(gold, apart))
+    if not any(groups):
+        assert "-DOCSTART-" not in (folder / "a").read_text()
+
+
+def in_runs(names):
+    """Number the runs of equal names: what comes again is another document."""
+    run = 0
+    for before, name in zip(["", *names], names, strict=False):
+        run += name != before
+        yield run, name
+
+
+def test_a_word_that_says_docstart_begins_no_document(tmp_path):
+    document = Document.from_words(["-DOCSTART-", "-DOCSTART-x", "Bo"], [(0, 2, "A")])
+    with open_writer("conlleval", tmp_path / "a") as writer:
+        writer.write(document, document.entities)
+    (sentence,) = read_scored(tmp_path / "a", ReadSettings(), Ledger())
+    assert sentence.sentence.words == ["␣-DOCSTART-", "␣-DOCSTART-x", "Bo"]
+    assert sentence.document.group == ""
 
 
 def test_illegal_predicted_tags_are_read_as_conlleval_reads_them(tmp_path):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import tiny
-from command_line import CommandLine
+from command_line import CommandLine, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tfner.documents import Entity
+from tfner.predict import read_thresholds
 from tfner.serving.runtime.thresholds import Thresholds, parse_thresholds
 
 TEXT = "anna lund met boris near the acme corp in oslo, and clara saw paris."
@@ -40,11 +42,32 @@ def test_what_scores_enough_is_kept_in_order(found, of_a, of_all):
         ("0.5", TypeError, "threshold: expected a number, or numbers by type, got str: '0.5'"),
         (None, TypeError, "threshold: expected a number, or numbers by type, got NoneType"),
         (True, TypeError, "threshold: expected a number, or numbers by type, got bool"),
+        (np.bool_(True), TypeError, "threshold: expected a number, or numbers by type, got bool"),
+        (np.float32(1.5), ValueError, "threshold: expected a probability between 0 and 1, got 1.5"),
+        (10**400, ValueError, "threshold: expected a probability between 0 and 1, got 1000"),
+        (float("nan"), ValueError, "threshold: expected a probability between 0 and 1, got nan"),
+        ({1: 0.5}, TypeError, "threshold: expected names of types, got int: 1$"),
+        ({"PER": 0.5, None: 0.5}, TypeError, "threshold: expected names of types, got NoneType"),
+        ({"": 0.99}, ValueError, "threshold: expected names of types, got an empty one"),
     ],
 )
 def test_other_thresholds_are_refused(threshold, kind, message):
     with pytest.raises(kind, match=f"^{message}"):
         Thresholds(threshold, ["LOC", "PER"])
+
+
+def test_names_are_checked_where_the_types_are_unknown_too():
+    for threshold, kind in (({1: 0.5}, TypeError), ({"": 0.5}, ValueError)):
+        with pytest.raises(kind, match=r"^threshold: expected names of types, got"):
+            Thresholds(threshold)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
+def test_scalars_of_numpy_are_numbers(kind):
+    half, third = Entity(0, 1, "A", 0.5), Entity(1, 2, "A", 0.499999999)
+    assert Thresholds(kind(0.5)).keep([half, third]) == [half]
+    assert Thresholds({"A": kind(0.5)}).keep([half, third]) == [half]
+    assert Thresholds(np.int64(1)).keep([half]) == []
 
 
 def test_calls_leave_out_what_scores_less():
@@ -84,14 +107,34 @@ def test_thresholds_of_the_command_line(line, tmp_path):
     whole = found()
     assert found("--threshold", "0.9") == [score for score in whole if score >= 0.9]
     assert len(found("--threshold", "0.9")) < len(whole)
-    refused = line(*arguments, "--threshold", "RIVER=0.5")
-    assert (refused.code, refused.stdout) == (2, "")
-    assert "--threshold: expected types of LOC, ORG, PER, got RIVER" in refused.stderr
+    ended = line(*arguments, "--threshold", "RIVER=0.5")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--threshold: expected types of LOC, ORG, PER, got RIVER" in ended.stderr
     probability = "expected a probability between 0 and 1, got 7.0"
     for wrong, said in (("much", "expected NUMBER or TYPE=NUMBER, got 'much'"), ("7", probability)):
-        refused = line(*arguments, "--threshold", wrong)
-        assert refused.code == 2
-        assert f"--threshold: {said}" in refused.stderr
+        ended = line(*arguments, "--threshold", wrong)
+        assert ended.code == 2
+        assert f"--threshold: {said}" in ended.stderr
+
+
+def test_a_number_beside_types_is_for_those_that_are_not_named():
+    keep = read_thresholds(["0.5", "PER=0.9"], ["LOC", "PER"])
+    per, loc, unsure = Entity(0, 1, "PER", 0.8), Entity(1, 2, "LOC", 0.8), Entity(2, 3, "LOC", 0.4)
+    assert keep([per, loc, unsure]) == [loc]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["PERSON=.2", "PERSON=.9"], "expected one number for PERSON, got '.2' and '.9'"),
+        (["A=.2", "B=.3", "A=.2"], "expected one number for A, got '.2' and '.2'"),
+        ([".2", ".9"], "expected one number for the types that are not named, got '.2' and '.9'"),
+    ],
+)
+def test_two_numbers_for_a_type_are_refused(line, options, said):
+    for command, option in (("predict", "--threshold"), ("export", "--precision-at-least")):
+        given = [word for each in options for word in (option, each)]
+        refused(line(command, "model", *given), f"{option}: {said}")
 
 
 def test_what_a_command_line_gives_is_read():

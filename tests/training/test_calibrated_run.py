@@ -202,6 +202,10 @@ def test_an_export_keeps_what_its_thresholds_were_chosen_by(run, dev, line, tmp_
         ),
         (["PER=high"], "--precision-at-least: expected NUMBER or TYPE=NUMBER"),
         (["ORG=0.9"], "--precision-at-least: expected types of LOC, PER, got ORG"),
+        (
+            ["0.9", "--precision-at-least", "LOC=0.9", "--precision-at-least", "PER=0.8"],
+            "--precision-at-least: expected a type that is not named to reach 0.9 with, got numb",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(run, line, options, message):

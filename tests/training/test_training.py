@@ -19,6 +19,7 @@ import tfner
 from tfner.config import load_settings
 from tfner.corpus.ledger import Ledger
 from tfner.evaluate import evaluate_model
+from tfner.evaluation.evaluate import evaluate_documents
 from tfner.evaluation.report.report import Report
 from tfner.evaluation.scores import EntityScores
 from tfner.exceptions import ConfigError, ModelError
@@ -173,6 +174,26 @@ def test_the_report_is_of_the_test_split_and_holds_the_scores_of_dev_too(home):
     assert (report["split"], report["entity"]["micro"]["f1"]) == ("test", 0.5)
     assert report["splits"]["dev"]["micro"]["f1"] == 1.0
     assert set(scores_of_run(folder)) == {"dev", "test"}
+
+
+def test_the_run_s_report_holds_the_intervals_of_each_split_that_was_scored(home):
+    settings = settings_for(home, "reported")
+    folder = RunFolder(settings.run_dir)
+    inputs = load_run_inputs(settings, folder, quiet())
+    dev = list(read_documents(str(home / "dev.conll"), settings.data, Ledger()))
+    splits = {"dev": dev, "test": dev[: len(dev) // 2]}
+    reports = {}
+    for split, documents in splits.items():
+        found = iter([document.entities for document in documents])
+        reports[split], _ = evaluate_documents(lambda _, found=found: found, documents, split=split)
+    folder.write_report(report_of(inputs, Outcome(folder, "finished", reports)), "finished")
+    report = json.loads(folder.report.read_text())
+    assert report["intervals"]["documents"] == len(splits["test"])
+    assert report["split_intervals"]["dev"]["documents"] == len(dev)
+    assert set(report["split_intervals"]["dev"]["types"]) == {*report["splits"]["dev"]["types"]}
+    page = folder.page.read_text()
+    assert f"draws of {len(splits['test'])} documents" in page
+    assert f"draws of {len(dev)} documents" in page
 
 
 def test_the_tagger_learns(finished):

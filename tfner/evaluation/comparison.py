@@ -5,51 +5,64 @@ difference would move on other such documents. Approximate randomization (Noreen
 says how often two systems that are as good as each other would differ as much: it swaps their
 predictions of each document by coin. Both draw documents whole; sentences of one longer document
 (`Document.group`) are one.
+
+A draw of the bootstrap counts for a difference where both systems have an F1 in it: where it holds
+a gold entity, or spurious ones of both. If A alone has spurious ones, its F1 is 0 and B, which is
+right, has none: there is nothing to subtract. A swap keeps the gold entities, so where there are
+any both have an F1 in all swaps; a type without them is no test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import starmap
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfner.documents import Document, Entity
-from tfner.evaluation.resampling import bootstrap_sums, f1_of, sum_groups, swap_sums
+from tfner.documents import Document
+from tfner.evaluation.document_counts import Found, count_types, with_micro
+from tfner.evaluation.resampling import (
+    LEVEL,
+    bootstrap_sums,
+    bounds_of,
+    chance_without,
+    f1_of,
+    sum_groups,
+    swap_sums,
+)
 from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.exceptions import DataError
 
 DRAWS = 10_000
 SEED = 1
-LEVEL = 0.95
-BOUNDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 ROUNDING = 1e-12  # differences of the same fractions may differ in their last bit
 
 Bounds = tuple[float, float]
-Found = Sequence[Sequence[Entity]]  # predictions, a sequence for each document
 
 
 class F1Difference(NamedTuple):
     """Hold the F1 of two systems and what the draws say of the difference `b - a`.
 
-    Fractions in [0, 1]. In the share LEVEL of the bootstrap's draws the difference was between
-    `low` and `high`, in `not_better` of them B was not better than A. `p` is the two-sided p-value
-    of the randomization, `p_holm` the same where all types are tested together (Holm 1979); None
-    for all types as one. `a_interval` and `b_interval` are where each F1 was in the same share.
+    Fractions in [0, 1]; an F1 without an entity on either side is 0. In the share LEVEL of the
+    bootstrap's draws that count the difference was between `low` and `high`, in `not_better` of
+    them B was not better than A; `defined` counts these draws, in which both have an F1. `p` is the
+    two-sided p-value of the randomization, `p_holm` the same where all types are tested together
+    (Holm 1979); None for all types as one. `a_interval` and `b_interval` are where each F1 was in
+    the same share. What too few draws say is None, see `bounds_of`.
     """
 
     a: float
     b: float
     support: int
-    low: float
-    high: float
-    not_better: float
+    low: float | None
+    high: float | None
+    not_better: float | None
     p: float
-    a_interval: Bounds = (0.0, 0.0)
-    b_interval: Bounds = (0.0, 0.0)
+    a_interval: Bounds | None = None
+    b_interval: Bounds | None = None
     p_holm: float | None = None
+    defined: int = 0
 
     @property
     def difference(self) -> float:
@@ -57,7 +70,7 @@ class F1Difference(NamedTuple):
         return self.b - self.a
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the numbers by name, `p_holm` only where there is one."""
+        """Give the numbers by name, without those that are None."""
         values = {**self._asdict(), "difference": self.difference}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -107,6 +120,7 @@ def compare_predictions(
 
     The same predictions have the difference 0 and p = 1:
 
+        >>> from tfner.documents import Entity
         >>> mara = Document("Mara left", (Entity(0, 4, "PER"),))
         >>> found = [[Entity(0, 4, "PER")], []]
         >>> compare_predictions([mara, mara], found, found, draws=99).micro.p
@@ -148,30 +162,6 @@ def score_found(documents: Sequence[Document], found: Found) -> EntityScores:
     return score_entities(zip(gold, found, strict=True))
 
 
-def count_types(documents: Sequence[Document], found: Found, labels: Sequence[str]) -> np.ndarray:
-    """Count each document's gold, predicted and correct entities of K types.
-
-        >>> mara = Document("Mara left", (Entity(0, 4, "PER"),))
-        >>> found = [Entity(0, 4, "PER"), Entity(5, 9, "LOC")]
-        >>> count_types([mara], [found], ["LOC", "PER"]).tolist()
-        [[[0, 1], [1, 1], [0, 1]]]
-
-    Returns:
-        int32 [N, 3, K].
-    """
-    columns = {label: column for column, label in enumerate(labels)}
-    shape = (len(documents), 3, len(labels))
-    counts_N3K = np.zeros(shape, np.int32)
-    for row_3K, document, entities in zip(counts_N3K, documents, found, strict=True):
-        scores = score_entities([(document.entities, entities)])
-        counted = (scores.true, scores.predicted, scores.correct)
-        for row_K, counts in zip(row_3K, counted, strict=True):
-            for label, count in counts.items():
-                column = columns[label]
-                row_K[column] = count
-    return counts_N3K
-
-
 def measure_differences(counts_D23K: np.ndarray, draws: int, seed: int) -> list[F1Difference]:
     """Measure the difference over all K types as one, then in each of them.
 
@@ -179,25 +169,47 @@ def measure_differences(counts_D23K: np.ndarray, draws: int, seed: int) -> list[
     same draws.
     """
     random = np.random.default_rng(seed)
-    total_23K = counts_D23K.sum(axis=0)
-    total_23L = with_micro(total_23K)
-    a_L, b_L = f1_of_counts(total_23L)
+    counts_D23L = with_micro(counts_D23K)
+    total_23L = counts_D23L.sum(axis=0)
+    f1_2L = np.nan_to_num(f1_of_counts(total_23L))
     support_L = total_23L[0, 0]
     drawn_S2L = bootstrap_f1(counts_D23K, draws, random)
-    a_L2, b_L2 = np.quantile(drawn_S2L, BOUNDS, axis=0).transpose(1, 2, 0)
-    drawn_SL = drawn_S2L[:, 1] - drawn_S2L[:, 0]
-    low_L, high_L = np.quantile(drawn_SL, BOUNDS, axis=0)
-    is_not_better_SL = drawn_SL <= 0
-    not_better_L = is_not_better_SL.mean(axis=0)
     p_L = randomization_p_values(counts_D23K, draws, random)
-    columns = (a_L, b_L, support_L, low_L, high_L, not_better_L, p_L)
-    intervals = (map(tuple, bounds_L2.tolist()) for bounds_L2 in (a_L2, b_L2))
-    rows = zip(*(column.tolist() for column in columns), *intervals, strict=True)
-    return list(starmap(F1Difference, rows))
+    has_D2L = counts_D23L.max(axis=2) > 0
+    differences = []
+    for index, (a, b) in enumerate(f1_2L.T.tolist()):
+        drawn = summarize_draws(drawn_S2L[:, :, index], has_D2L[:, :, index])
+        support, p = support_L[index].item(), p_L[index].item()
+        one = F1Difference(a=a, b=b, support=support, p=p, **drawn)
+        differences.append(one)
+    return differences
+
+
+def summarize_draws(drawn_S2: np.ndarray, has_D2: np.ndarray) -> dict[str, Any]:
+    """Say what the draws of two F1s tell of their difference, by the names of F1Difference.
+
+    Args:
+        drawn_S2: F1 of A and B in each draw, nan where it has none.
+        has_D2: which groups hold an entity, gold or predicted by A, by B.
+    """
+    groups = len(has_D2)
+    difference_S = drawn_S2[:, 1] - drawn_S2[:, 0]
+    without_a, without_b = map(chance_without, has_D2.T)
+    without_both = chance_without(has_D2.max(axis=1))
+    bounds = bounds_of(difference_S, groups, without_a + without_b - without_both)
+    low, high = bounds or (None, None)
+    defined_S = difference_S[~np.isnan(difference_S)]
+    is_not_better_S = defined_S <= 0
+    not_better = is_not_better_S.mean().item() if bounds else None
+    values: dict[str, Any] = {"low": low, "high": high, "not_better": not_better}
+    values["defined"] = len(defined_S)
+    values["a_interval"] = bounds_of(drawn_S2[:, 0], groups, without_a)
+    values["b_interval"] = bounds_of(drawn_S2[:, 1], groups, without_b)
+    return values
 
 
 def bootstrap_f1(counts_D23K: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
-    """Draw groups with replacement and score each draw: float64 [S, 2, L].
+    """Draw groups with replacement and score each draw: float64 [S, 2, L], nan without an entity.
 
     Both systems are scored on the same draw.
     """
@@ -227,24 +239,17 @@ def randomization_p_values(
 
 
 def f1_difference(a_3L: np.ndarray, b_3L: np.ndarray) -> np.ndarray:
-    """Give the F1 of B less that of A, of counts [..., 3, L]."""
+    """Give the F1 of B less that of A, of counts [..., 3, L]; 0 where one has none.
+
+    That is so in types without a gold entity alone, where the other one is 0 or has none either.
+    """
     f1_a_L = f1_of_counts(a_3L)
     f1_b_L = f1_of_counts(b_3L)
-    return f1_b_L - f1_a_L
-
-
-def with_micro(counts_K: np.ndarray) -> np.ndarray:
-    """Put the sum over the K types of the last axis in front of them: [..., K] to [..., L].
-
-    >>> with_micro(np.array([[1, 2], [0, 3]])).tolist()
-    [[3, 1, 2], [3, 0, 3]]
-    """
-    total_1 = counts_K.sum(axis=-1, keepdims=True)
-    return np.concatenate([total_1, counts_K], axis=-1)
+    return np.nan_to_num(f1_b_L - f1_a_L)
 
 
 def f1_of_counts(counts_3L: np.ndarray) -> np.ndarray:
-    """Divide gold, predicted and correct entities, [..., 3, L] to [..., L]."""
+    """Divide gold, predicted and correct entities, [..., 3, L] to [..., L]; nan without any."""
     true_L, predicted_L, correct_L = np.moveaxis(counts_3L, -2, 0)
     return f1_of(true_L, predicted_L, correct_L)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfner.documents import Document, Entity
 from tfner.evaluation.errors import analyse_errors
-from tfner.evaluation.intervals import f1_interval
+from tfner.evaluation.intervals import measure_intervals
 from tfner.evaluation.partial_matches import count_partial_matches
 from tfner.evaluation.reliability import judge, measure_reliability
 from tfner.evaluation.report.report import Report
@@ -38,7 +38,7 @@ def evaluate_documents(
     scores = score_entities(entity_pairs)
     units = sum(len(document.words or document.text.split()) for document in documents)
     report_fields |= {"documents": len(documents), "units": units}
-    report_fields["interval"] = f1_interval(documents, predicted)
+    report_fields["intervals"] = measure_intervals(documents, predicted)
     judged = judge(documents, predicted)
     if judged.score.size:
         report_fields["reliability"] = measure_reliability(judged.score, judged.right)

@@ -54,11 +54,11 @@ def choose_thresholds(
         types: all types of the model.
 
     Raises:
-        PrecisionError: no threshold reaches a precision.
+        PrecisionError: no threshold reaches a precision, or "" stands for no type.
     """
+    others = types_not_named(at_least, types)
     judged = judge(documents, predicted)
     gold = Counter(entity.label for document in documents for entity in document.entities)
-    others = [name for name in types if name not in at_least]
     chosen = []
     for name, precision in at_least.items():
         group = [name] if name else others
@@ -77,6 +77,23 @@ def choose_thresholds(
         one = ChosenThreshold(tuple(group), precision, threshold, before, after)
         chosen.append(one)
     return chosen
+
+
+def types_not_named(at_least: Mapping[str, float], types: Sequence[str]) -> list[str]:
+    """List the types that "" stands for.
+
+    >>> types_not_named({"": 0.9, "LOC": 0.8}, ["LOC", "ORG", "PER"])
+    ['ORG', 'PER']
+
+    Raises:
+        PrecisionError: it is given, and all types are named.
+    """
+    others = [name for name in types if name not in at_least]
+    if "" in at_least and not others:
+        names = ", ".join(types)
+        expected = f"expected a type that is not named to reach {at_least['']} with"
+        raise PrecisionError(f"{expected}, got numbers for all of {names}")
+    return others
 
 
 def score_right(right: np.ndarray, support: int) -> Score:

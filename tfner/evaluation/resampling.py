@@ -3,6 +3,9 @@
 What is drawn is counts of documents: scores need no more. Axes: N documents, D groups of them, S
 draws, U kinds of groups, those with the same counts being one kind. A draw costs the number of
 kinds, which is small however many documents there are. The counts of a group may have any shape.
+
+A draw that holds nothing to divide by has no score. It is nan here, and counts in no quantile and
+no share: as 0 it would say that a system failed where it was not asked.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ import numpy as np
 from tfner.documents import Document
 
 DRAWN_AT_ONCE = 1 << 22  # numbers in memory: draws × kinds
+LEVEL = 0.95  # share of the draws that an interval speaks of
+BOUNDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+LEAST_GROUPS = 2
 
 
 def sum_groups(documents: Sequence[Document], counts_N: np.ndarray) -> np.ndarray:
@@ -102,6 +108,49 @@ def block_sizes(draws: int, kinds: int) -> Iterator[int]:
 
 
 def f1_of(true: np.ndarray, predicted: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Divide counts of any shape, whole numbers; 0 where there is no entity on either side."""
-    entities = true + predicted
-    return 2 * correct / np.maximum(entities, 1)
+    """Divide counts of any shape, whole numbers; nan where there is no entity on either side."""
+    return divide(2 * correct, true + predicted)
+
+
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide counts of one shape; nan where there is nothing to divide by.
+
+    >>> divide(np.array([1, 0, 0]), np.array([2, 2, 0])).tolist()
+    [0.5, 0.0, nan]
+    """
+    fractions = np.full(denominator.shape, np.nan)
+    return np.divide(numerator, denominator, out=fractions, where=denominator > 0)
+
+
+def chance_without(has_D: np.ndarray) -> float:
+    """Compute the chance that a draw has none of the groups that are marked, bool [D].
+
+    >>> chance_without(np.array([True, False, False, False]))
+    0.31640625
+    """
+    groups = len(has_D)
+    share = has_D.mean()
+    return float(1 - share) ** groups
+
+
+def bounds_of(
+    drawn_S: np.ndarray, groups: int, chance_undefined: float
+) -> tuple[float, float] | None:
+    """Find the bounds of the share LEVEL of the draws that have a score; None of too few.
+
+    Of all draws no more may lack the score than an interval leaves out, 1 - LEVEL: beyond that its
+    bounds hang on what is not there. Entities in three groups are enough, among however many. In
+    one group they give the same score in all draws that hold them, which is no certainty. The
+    chance decides, not the count, so that another seed gives bounds to the same scores.
+
+    Args:
+        drawn_S: float64 [S], nan where there is no score.
+        groups: how many were drawn from.
+        chance_undefined: that a draw has no score.
+    """
+    defined_S = drawn_S[~np.isnan(drawn_S)]
+    is_rare = chance_undefined > 1 - LEVEL
+    if groups < LEAST_GROUPS or is_rare or not defined_S.size:
+        return None
+    low, high = np.quantile(defined_S, BOUNDS).tolist()
+    return low, high

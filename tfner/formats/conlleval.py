@@ -3,6 +3,9 @@
 An entity that the rows of its document cannot hold, since it is nested in another one or touches
 no word, follows in a block of its own. conlleval and seqeval therefore count on the file exactly
 the entities that `evaluate` counts, and find the same precision, recall and F1.
+
+A line `-DOCSTART- O O` parts longer documents, as in CoNLL-2003: to conlleval and seqeval a word
+without an entity. Read back, sentences have the groups that they had.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tfner.documents import Document, Entity
+from tfner.formats.column_layout import DOCUMENT_START
 from tfner.formats.registry import Format, register
-from tfner.formats.writers import OPEN_BOX, StreamWriter
+from tfner.formats.writers import OPEN_BOX, StreamWriter, Target
 from tfner.tagging.schemes import Span, write_tags
 from tfner.tagging.spans import DisjointSpans
 from tfner.tagging.word_tags import covered_words, cut_words, split_borders
@@ -43,16 +47,44 @@ class ConllevalWriter(StreamWriter):
     Words are cut at the borders of entities inside them. conlleval's ports in other languages split
     at any white space, so each such character in a token or label is written as ␣ (U+2423), and so
     is an empty token. The token `-X-`, which conlleval takes for a sentence break, is written
-    `-X-␣`.
+    `-X-␣`, and `-DOCSTART-` `␣-DOCSTART-`.
+
+    Sentences of one longer document (`Document.group`) are to follow each other: a group that comes
+    again behind another one is a further document in the file.
     """
 
+    def __init__(self, target: Target, *, resume: bool = False):
+        super().__init__(target, resume=resume)
+        self._group = ""
+        self._in_document = False  # behind a line -DOCSTART-, to which all that follows belongs
+
     def write(self, document: Document, entities: Sequence[Entity]) -> None:
+        self._begin_document(document.group)
         for block in lay_out(document, entities):
             for token, gold, predicted in block:
-                shown = f"{token}{OPEN_BOX}" if token in ("", "-X-") else token
-                cells = (re.sub(r"\s", OPEN_BOX, cell) for cell in (shown, gold, predicted))
+                row = (as_token(token), gold, predicted)
+                cells = (re.sub(r"\s", OPEN_BOX, cell) for cell in row)
                 self._stream.write(" ".join(cells) + "\n")
             self._stream.write("\n")
+
+    def _begin_document(self, group: str) -> None:
+        """Write the line that begins a longer document, or a sentence that is of none."""
+        is_begin = group != self._group if group else self._in_document
+        self._group = group
+        if is_begin:
+            self._in_document = True
+            self._stream.write(f"{DOCUMENT_START} O O\n\n")
+
+
+def as_token(token: str) -> str:
+    """Change a token that would be no word to a reader.
+
+    >>> as_token("-X-"), as_token("-DOCSTART-"), as_token("Mara")
+    ('-X-␣', '␣-DOCSTART-', 'Mara')
+    """
+    if token in ("", "-X-"):
+        return f"{token}{OPEN_BOX}"
+    return f"{OPEN_BOX}{token}" if token.startswith(DOCUMENT_START) else token
 
 
 def lay_out(document: Document, predicted: Sequence[Entity]) -> list[list[Row]]:

@@ -212,15 +212,18 @@ def evaluate_splits(inputs: RunInputs, tagger: Tagger) -> dict[str, Report]:
 def report_of(inputs: RunInputs, outcome: Outcome) -> Report:
     """Choose the run's report: of the test split, else of dev, else one without scores.
 
-    It holds the scores of the other splits too.
+    It holds the scores of the other splits too, with their intervals.
     """
     reports = outcome.reports
     main = reports.get("test") or reports.get("dev")
     if main is None:
         return Report(scores=EntityScores(), **describe_run(inputs))
-    others = {split: other.scores for split, other in reports.items() if other is not main}
+    others = {split: other for split, other in reports.items() if other is not main}
     calibration = reports["dev"].calibration if "dev" in reports else None
-    return replace(main, splits=others, calibration=calibration)
+    about: dict[str, Any] = {"calibration": calibration}
+    about["splits"] = {split: other.scores for split, other in others.items()}
+    intervals = {split: other.intervals for split, other in others.items() if other.intervals}
+    return replace(main, split_intervals=intervals, **about)
 
 
 def describe_run(inputs: RunInputs) -> dict[str, Any]:

@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
-from tfner.evaluation.precision import ChosenThreshold, PrecisionError, choose_thresholds
+from tfner.evaluation.precision import (
+    ChosenThreshold,
+    PrecisionError,
+    choose_thresholds,
+    types_not_named,
+)
 from tfner.evaluation.report.page import percent
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
@@ -40,6 +45,10 @@ def reach_precision(
     if unknown:
         known = ", ".join(types)
         raise ConfigError(f"{OPTION}: expected types of {known}, got {', '.join(unknown)}")
+    try:
+        types_not_named(at_least, types)  # before dev is read and predicted
+    except PrecisionError as error:
+        raise ConfigError(f"{OPTION}: {error}") from None
     documents = read_dev(folder, settings)
     found = recognize_uncut(tagger, settings, documents, tagger.decoder.calibration)
     try:

@@ -14,6 +14,7 @@ import tfner.cross_validate
 from tfner.config import load_settings
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document, Entity
+from tfner.evaluation.intervals import measure_intervals
 from tfner.exceptions import DataError, Terminated
 from tfner.formats import read_documents
 from tfner.formats.settings import ReadSettings
@@ -98,6 +99,25 @@ def test_results_go_to_standard_output_and_progress_to_the_other(home, line, stu
     assert report["tags"] == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
     predictions = list(read_predictions(home / FOLDS / "predictions.jsonl"))
     assert [each.number for each in predictions] == list(range(20))
+
+
+def test_the_scores_of_all_documents_have_intervals_over_the_documents(home, line):
+    ended = validate(line)
+    assert ended.code == 0
+    report = json.loads((home / FOLDS / "report.json").read_text())
+    predictions = list(read_predictions(home / FOLDS / "predictions.jsonl"))
+    documents = [each.document for each in predictions]
+    drawn = measure_intervals(documents, [each.predicted for each in predictions])
+    assert report["intervals"] == drawn.to_dict()
+    assert report["intervals"]["documents"] == 20
+    shown = ended.stdout.splitlines()
+    low, high = (100 * bound for bound in drawn.micro["f1"][:2])
+    said = f"micro F1 on other such documents: {low:.1f} to {high:.1f} in 95% of 1,000 draws of 20"
+    assert said in shown
+    assert max(map(len, shown)) <= 80
+    for label in ("LOC", "PER"):
+        low, high = (100 * bound for bound in drawn.types[label]["f1"][:2])
+        assert any(label in each and f"{low:.1f} to {high:.1f} │" in each for each in shown)
 
 
 def test_a_fold_learns_all_others_and_is_scored_on_its_own(home, line, stub):

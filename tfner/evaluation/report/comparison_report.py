@@ -20,6 +20,7 @@ from tfner.evaluation.comparison import LEVEL, Comparison, F1Difference
 from tfner.evaluation.learning_curve import LearningCurve
 from tfner.evaluation.report.page import percent, render_comparison, signed
 from tfner.evaluation.report.report import write_report
+from tfner.evaluation.report.score_table import NO_INTERVAL, describe_undefined
 from tfner.safeio.printable import one_line, printable
 
 COLUMNS = ("gold", "A", "B", "B-A", f"{LEVEL:.0%} of draws", "B≤A", "p", "Holm")
@@ -121,13 +122,20 @@ def difference_cells(name: str, f1: F1Difference) -> list[Text]:
     cells = [printable(name), f"{f1.support:,}"]
     cells += [percent(f1.a), percent(f1.b)]
     cells.append(signed(f1.difference))
-    low, high = signed(f1.low), signed(f1.high)
-    cells.append(f"{low} to {high}")
-    cells.append(f"{f1.not_better:.1%}")
+    cells.append(difference_bounds(f1))
+    cells.append(NO_INTERVAL if f1.not_better is None else f"{f1.not_better:.1%}")
     cells.append(f"{f1.p:.4f}")
     if f1.p_holm is not None:
         cells.append(f"{f1.p_holm:.4f}")
     return list(map(Text, cells))
+
+
+def difference_bounds(f1: F1Difference) -> str:
+    """Write where a difference lay."""
+    if f1.low is None or f1.high is None:
+        return NO_INTERVAL
+    low, high = signed(f1.low), signed(f1.high)
+    return f"{low} to {high}"
 
 
 def describe_draws(comparison: Comparison) -> list[str]:
@@ -140,6 +148,11 @@ def describe_draws(comparison: Comparison) -> list[str]:
     either_way = "that differ as much, either way"
     lines.append(f"p: share of {draws} swaps of A and B by document {either_way}")
     lines.append(f"Holm: p of a type among {tested}")
+    every = {"micro": comparison.micro, **comparison.types}
+    if any(each.low is None for each in every.values()):
+        lines.append(f"{NO_INTERVAL}: too few documents have such entities to say")
+    drawn = {name: each.defined for name, each in every.items() if each.low is not None}
+    lines += describe_undefined({name: comparison.draws - each for name, each in drawn.items()})
     if comparison.groups < comparison.documents:
         texts = f"{comparison.documents:,} texts"
         lines.append(f"{texts} are of {groups}, drawn as such")

@@ -39,7 +39,7 @@ MEANINGS = {
 }
 FOLDER = Path(__file__).parent
 OPTIONAL = (
-    *("name", "split", "documents", "units", "errors", "f1_interval"),
+    *("name", "split", "documents", "units", "errors", "f1_interval", "intervals"),
     *("partial_matches", "reliability", "calibration", "curve"),
 )
 MODE_MEANINGS = {
@@ -56,14 +56,16 @@ DIRECTION_MEANINGS = {
 }
 ABSENT: dict[str, Any] = dict.fromkeys(OPTIONAL)
 ABSENT |= {key: {} for key in ("slices", "data_by_split", "taught", "seconds", "versions")}
+ABSENT |= {key: {} for key in ("splits", "split_intervals")}
 
 
 def render(report: Mapping[str, Any]) -> str:
     """Make the page for a report in its JSON form."""
     report = {**ABSENT, **report}
-    types = sorted(report["entity"]["types"].items(), key=by_support)
+    types = sort_types(report["entity"])
     reasons = sorted(set().union(*report["data_by_split"].values()))
     values = {"report": report, "types": types, "reasons": reasons, "meanings": MEANINGS}
+    values["others"] = {name: sort_types(scores) for name, scores in report["splits"].items()}
     values["diagrams"] = list(diagrams(report))
     values["curves"] = plot_curves({"b": report["curve"]}) if report["curve"] else []
     values |= filter_script()
@@ -78,7 +80,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 def render_comparison(report: Mapping[str, Any]) -> str:
     """Make the page for a comparison in its JSON form."""
-    types = sorted(report["f1"]["types"].items(), key=by_support)
+    types = sort_types(report["f1"])
     values = {"report": report, "types": types, "directions": DIRECTION_MEANINGS}
     curves = {name: report[name].get("curve") for name in ("a", "b")}
     values["curves"] = plot_curves({name: curve for name, curve in curves.items() if curve})
@@ -114,10 +116,9 @@ def types_of(entities: Iterable[Mapping[str, Any] | None]) -> str:
     return json.dumps(sorted(labels), ensure_ascii=False)
 
 
-def by_support(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
+def sort_types(scores: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Sort types by their number of gold entities, the most frequent first, then by name."""
-    name, score = item
-    return -score["support"], name
+    return sorted(scores["types"].items(), key=lambda item: (-item[1]["support"], item[0]))
 
 
 def diagrams(report: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

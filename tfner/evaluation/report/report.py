@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tfner.evaluation.calibration import CalibrationFit
 from tfner.evaluation.errors import ErrorAnalysis
-from tfner.evaluation.intervals import Interval
+from tfner.evaluation.intervals import Intervals
 from tfner.evaluation.learning_curve import LearningCurve
 from tfner.evaluation.partial_matches import PartialMatches
 from tfner.evaluation.reliability import Reliability
 from tfner.evaluation.report.page import percent, render
-from tfner.evaluation.scores import EntityScores, Score
+from tfner.evaluation.report.score_table import describe_intervals, score_table
+from tfner.evaluation.scores import EntityScores
 from tfner.safeio.printable import printable
 from tfner.safeio.whole_files import write_text_whole
 
@@ -44,9 +44,9 @@ class Report:
         versions: of the packages that took part.
         errors: the kinds of mistakes, with examples.
         slices: scores of named subsets of the documents.
-        splits: scores of the other splits of the same run.
+        splits: scores of the other splits of the same run; `split_intervals` are theirs.
         documents, units: how many were evaluated.
-        interval: of the micro F1.
+        intervals: of the scores, drawn over the documents.
         reliability: of the scores of predicted entities.
         calibration: what the scores of the run's model are calibrated with, fitted on dev.
         partial_matches: what the same predictions score where borders or types count less.
@@ -64,9 +64,10 @@ class Report:
     errors: ErrorAnalysis | None = None
     slices: Mapping[str, EntityScores] = field(default_factory=dict)
     splits: Mapping[str, EntityScores] = field(default_factory=dict)
+    split_intervals: Mapping[str, Intervals] = field(default_factory=dict)
     documents: int | None = None
     units: int | None = None
-    interval: Interval | None = None
+    intervals: Intervals | None = None
     reliability: Reliability | None = None
     calibration: CalibrationFit | None = None
     partial_matches: PartialMatches | None = None
@@ -85,12 +86,12 @@ class Report:
         values["versions"] = dict(self.versions)
         for key in ("name", "split", "documents", "units"):
             values[key] = getattr(self, key)
-        for key in ("slices", "splits"):
-            scores_by_name = getattr(self, key)
-            values[key] = {name: scores.to_dict() for name, scores in scores_by_name.items()}
+        for key in ("slices", "splits", "split_intervals"):
+            by_name = getattr(self, key)
+            values[key] = {name: each.to_dict() for name, each in by_name.items()}
         values["errors"] = self.errors.to_dict() if self.errors else None
-        values["f1_interval"] = self.interval.to_dict() if self.interval else None
-        for key in ("partial_matches", "reliability", "calibration", "curve"):
+        values["f1_interval"] = self.intervals.micro_f1() if self.intervals else None
+        for key in ("intervals", "partial_matches", "reliability", "calibration", "curve"):
             value = getattr(self, key)
             values[key] = value.to_dict() if value else None
         filled = {key for key, value in values.items() if value not in (None, "", {})}
@@ -114,9 +115,10 @@ class Report:
 
     def print_table(self, console: Console) -> None:
         """Print a row for each type, the averages, and what was dropped in the data."""
-        console.print(_score_table(self.scores, self.split))
-        if self.interval:
-            console.print(Text(describe_interval(self.interval), style="dim"))
+        console.print(score_table(self.scores, self.split, self.intervals))
+        if self.intervals:
+            for line in describe_intervals(self.intervals):
+                console.print(Text(line, style="dim"))
         if self.partial_matches:
             console.print(Text(describe_matches(self.partial_matches), style="dim"))
         if self.reliability:
@@ -134,17 +136,6 @@ class Report:
         console.print(Text(f"Dropped from the data: {dropped or 'none'}", style=style))
         for split, counts in self.taught.items():
             console.print(Text(describe_taught(split, counts), style="dim"))
-
-
-def describe_interval(interval: Interval) -> str:
-    """Write an interval as a line.
-
-    >>> describe_interval(Interval(0.541, 0.6, documents=1009))
-    'micro F1 on other such documents: 54.1 to 60.0 in 95% of 1,000 draws of 1,009'
-    """
-    low, high = percent(interval.low), percent(interval.high)
-    draws = f"{interval.level:.0%} of {interval.samples:,} draws of {interval.documents:,}"
-    return f"micro F1 on other such documents: {low} to {high} in {draws}"
 
 
 def describe_reliability(reliability: Reliability) -> str:
@@ -203,25 +194,3 @@ def write_report(path: Path, content: str) -> None:
     """Write a file of the report, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_whole(path, content)
-
-
-def _score_table(scores: EntityScores, title: str) -> Table:
-    """Make the table that is printed, with a row for each type and two averages."""
-    shown_title = Text(printable(title)) if title else None
-    table = Table(title=shown_title, header_style="bold", title_justify="left")
-    table.add_column("type")
-    for column in ("precision", "recall", "F1", "support"):
-        table.add_column(column, justify="right")
-    for name, score in scores.types.items():
-        table.add_row(*_cells(name, score))
-    table.add_section()
-    table.add_row(*_cells("micro", scores.micro), style="bold")
-    table.add_row(*_cells("macro", scores.macro))
-    return table
-
-
-def _cells(name: str, score: Score) -> list[Text]:
-    """Write one row as Text objects: a label such as `[red]` is a label, not rich's markup."""
-    cells = [printable(name), *map(percent, score[:3])]
-    cells.append(f"{score.support:,}")
-    return [Text(cell) for cell in cells]

@@ -13,9 +13,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tfner.config import RunSettings
 from tfner.documents import Document
+from tfner.evaluation.intervals import Intervals, measure_intervals
+from tfner.evaluation.report.score_table import describe_intervals, score_table
 from tfner.evaluation.scores import EntityScores, score_entities
 from tfner.exceptions import ConfigError, DataError
 from tfner.monitoring.events import log_event
@@ -46,11 +49,15 @@ TrainFold = Callable[[RunSettings, HeldOut, FoldsFolder], None]
 
 @dataclass(frozen=True)
 class Summary:
-    """Hold the scores of each fold, and those of all documents together."""
+    """Hold the scores of each fold, and those of all documents together.
+
+    `intervals` say how far the latter would move on other documents, predicted by the same models.
+    """
 
     folds: list[EntityScores]
     pooled: EntityScores
     tags: tuple[str, ...]
+    intervals: Intervals
 
     def spread(self, name: str, label: str | None = None) -> dict[str, float]:
         """Compute mean and standard deviation over folds of `precision`, `recall` or `f1`.
@@ -70,11 +77,12 @@ class Summary:
         values["folds"] = [fold.to_dict() for fold in self.folds]
         pooled = self.pooled
         values["pooled"] = pooled.to_dict()
+        values["intervals"] = self.intervals.to_dict()
         values["tags"] = self.tags
         return values
 
     def print_table(self, console: Console) -> None:
-        """Print a line a fold and a type, each with its F1."""
+        """Print a line a fold and a type, each with its F1, then the scores of all documents."""
         table = Table("", "precision", "recall", "F1", "support")
         for column in table.columns[1:]:
             column.justify = "right"
@@ -90,6 +98,9 @@ class Summary:
         console.print(table)
         (pooled,) = percents([self.pooled.micro.f1])
         console.print(f"F1 {self.describe('f1')} over folds, {pooled} of all documents together")
+        console.print(score_table(self.pooled, "all documents together", self.intervals))
+        for line in describe_intervals(self.intervals):
+            console.print(Text(line, style="dim"))
 
     def describe(self, name: str, label: str | None = None) -> str:
         """Write mean and standard deviation in points of a hundred."""
@@ -214,12 +225,21 @@ def write_summary(folder: FoldsFolder, folds: int, tags: tuple[str, ...]) -> Sum
     everything = [read_predictions(folder.predictions_of(fold)) for fold in numbers]
     write_predictions(folder.predictions, (each for fold in everything for each in fold))
     scores = [score_fold(folder, fold) for fold in numbers]
-    summary = Summary(scores, sum(scores, EntityScores()), tags)
+    summary = Summary(scores, sum(scores, EntityScores()), tags, pooled_intervals(folder))
     values = summary.to_dict()
     content = json.dumps(values, ensure_ascii=False, indent=2)
     content += "\n"
     write_text_whole(folder.report, content)
     return summary
+
+
+def pooled_intervals(folder: FoldsFolder) -> Intervals:
+    """Draw the documents of all folds, each as the model of its fold predicts it."""
+    documents, found = [], []
+    for each in read_predictions(folder.predictions):
+        documents.append(each.document)
+        found.append(each.predicted)
+    return measure_intervals(documents, found)
 
 
 class Progress:
