@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -81,6 +82,15 @@ def test_a_damaged_record_is_named(folder, content, message):
     with pytest.raises(DataError, match=r"^splits\.json: ") as caught:
         texts_of("run:.:dev")
     assert message in str(caught.value)
+
+
+def test_a_run_whose_splits_are_files_is_told_so(tmp_path):
+    message = (
+        f"{tmp_path}/splits.json: no such file; expected a run whose splits are shares of its "
+        "training data, such as 10%. Others are files: name the file"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        texts_of(f"run:{tmp_path}:dev")
 
 
 VALUES = st.one_of(

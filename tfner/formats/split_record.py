@@ -55,6 +55,9 @@ class SplitRecord:
             ConfigError: it names a setting of reading that there is not.
         """
         path = folder / SPLITS
+        if not path.is_file():
+            expected = "expected a run whose splits are shares of its training data, such as 10%"
+            raise DataError(f"{path}: no such file; {expected}. Others are files: name the file")
         values = read_json_object(path)
         try:
             sources = tuple(map(str, values["source"]))
