@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import random
@@ -76,6 +77,18 @@ def quiet() -> Console:
 @pytest.fixture(scope="module")
 def finished(home):
     return train(settings_for(home, "whole"), quiet())
+
+
+def graphs_of_training() -> list[tf.Graph]:
+    gc.collect()
+    graphs = [each for each in gc.get_objects() if isinstance(each, tf.Graph)]
+    return [graph for graph in graphs if getattr(graph, "name", "") == "train_function"]
+
+
+def test_nothing_of_a_training_stays_in_memory(home):
+    before = len(graphs_of_training())
+    train(settings_for(home, "forgotten", "export.enabled=false", "training.epochs=1"), quiet())
+    assert len(graphs_of_training()) == before
 
 
 @pytest.fixture(scope="module")

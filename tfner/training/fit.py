@@ -17,6 +17,7 @@ from tfner.model.build import build_classifier, build_tagger
 from tfner.model.classifier import TokenClassifier
 from tfner.model.metrics import EntityF1, MaskedAccuracy
 from tfner.model.optimizer import build_optimizer
+from tfner.model.traced_gradients import traced_gradients_forgotten
 from tfner.monitoring.input_monitor import InputMonitor
 from tfner.monitoring.machine import has_accelerator, log_precision, processor_features
 from tfner.monitoring.step_metrics import StepMetrics
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 Callbacks = Sequence[keras.callbacks.Callback]
 
 
+@traced_gradients_forgotten()
 def fit(inputs: RunInputs, devices: Devices, more: Callbacks = ()) -> tuple[TokenClassifier, bool]:
     """Train until the end or Ctrl-C; `more` callbacks are called once dev has been scored.
 
