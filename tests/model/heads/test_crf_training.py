@@ -17,6 +17,7 @@ from split_batches import BATCHES, WAYS, data_of
 from tfner.model.heads.crf import CrfHead
 
 TAGS = len(tiny.LABELS)
+SHARES_WITHOUT_LABELS = ("one row", "labels in the last row alone", "no label")
 
 
 @functools.cache
@@ -44,7 +45,13 @@ def direct_gradients(batch) -> tuple[float, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SHARES_WITHOUT_LABELS else pytest.mark.long)
+        for name in BATCHES
+    ],
+)
 def test_a_batch_gives_one_update_however_it_is_split(way, name):
     loss, gradients = direct_gradients(BATCHES[name])
     model, before = trainer(way)
