@@ -167,6 +167,7 @@ def test_what_one_replica_cannot_do_none_does(what, parts):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parts", [1, 2])
 def test_overflows_of_a_loss_scale_are_not_counted_but_a_bad_loss_is(parts):
     model = a_model(policy="mixed_float16", scale=2.0**30, gradient_accumulation=parts)

@@ -77,6 +77,7 @@ def test_answers_are_those_of_tensorflow_to_the_last_bit(maker):
     assert ours.tag(SENTENCE, scores=True) == theirs.tag(SENTENCE, scores=True)
 
 
+@pytest.mark.long
 def test_a_process_has_nothing_of_tensorflows_python_until_it_wants_it():
     code = """
         import json, sys, tfner

@@ -331,7 +331,10 @@ def test_our_own_exports_are_allowed():
     "options",
     [
         ["precision=bfloat16", "decoder=greedy", "threshold=0.5", "max_entities=2"],
-        ["xla=true", "lengths=[16]", "slice_pieces=512", "threshold={PER: 0.5}"],
+        pytest.param(
+            ["xla=true", "lengths=[16]", "slice_pieces=512", "threshold={PER: 0.5}"],
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_our_own_exports_are_allowed_whatever_their_settings(tmp_path, monkeypatch, options):

@@ -26,6 +26,8 @@ from tfner.serving.server.app import ServerSettings, open_models
 from tfner.serving.server.servable import load_servable
 from tfner.serving.server.service import Service
 
+pytestmark = pytest.mark.long
+
 LENGTH = OutputSchema(
     "entity_length",
     "int32",

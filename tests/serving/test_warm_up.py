@@ -100,6 +100,7 @@ def test_what_is_written_is_read_and_answered():
     assert replay(tiny.exported()) == len(wanted) <= warm_up.AT_MOST
 
 
+@pytest.mark.long
 def test_a_request_that_fails_fails_the_export(monkeypatch, tmp_path):
     too_wide = (
         "features",

@@ -85,6 +85,7 @@ def graphs_of_training() -> list[tf.Graph]:
     return [graph for graph in graphs if getattr(graph, "name", "") == "train_function"]
 
 
+@pytest.mark.long
 def test_nothing_of_a_training_stays_in_memory(home):
     before = len(graphs_of_training())
     train(settings_for(home, "forgotten", "export.enabled=false", "training.epochs=1"), quiet())
@@ -458,6 +459,7 @@ def test_an_interrupt_before_the_first_epoch_ends_leaves_nothing_to_export(home,
         open_model(home / "runs" / "early")
 
 
+@pytest.mark.long
 def test_without_an_export_an_interrupted_run_writes_its_report_all_the_same(home, monkeypatch):
     interrupt_at(monkeypatch, 1)
     chosen = ("training.export_on_interrupt=false", "model.head=softmax")

@@ -33,6 +33,8 @@ from tfner.serving.server.service import Service
 from tfner.training.restore import export_run, open_model
 from tfner.training.run import train
 
+pytestmark = pytest.mark.long
+
 NAME = "bag"
 
 

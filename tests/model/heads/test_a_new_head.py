@@ -109,6 +109,7 @@ def test_it_trains_is_exported_and_loaded_again(settings):
     assert found(open_model(settings.run_dir)) == [("anna", "PER")]
 
 
+@pytest.mark.long
 def test_accumulated_parts_update_as_the_whole_batch_does():
     moved = []
     for parts in (1, 3):

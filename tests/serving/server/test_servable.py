@@ -68,6 +68,7 @@ def test_a_server_has_nothing_of_tensorflows_python():
     assert "_pywrap_tensorflow" not in loaded
 
 
+@pytest.mark.long
 def test_what_is_no_export_is_served_in_tensorflow_and_the_log_says_why(alone, tmp_path, caplog):
     folder = copy_of_tiny(tmp_path)
     (folder / CARD).unlink()
