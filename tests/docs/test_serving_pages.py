@@ -29,7 +29,7 @@ def steps() -> Iterator[tuple[int, Any]]:
 
 
 def test_each_step_of_the_walk_through_keeps_the_servers_rule():
-    """A label that names a version already moves only to one that is loaded.
+    """Check that a label that names a version already moves only to one that is loaded.
 
     Source: UpdateModelVersionLabelMap in server_core.cc.
     """

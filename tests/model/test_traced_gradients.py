@@ -15,7 +15,7 @@ from tfner.model.traced_gradients import custom_gradients, traced_gradients_forg
 
 
 def cube_and_gradient() -> tuple[float, weakref.ref]:
-    """A gradient that is written out, ten times the right one, and the graph it was traced in."""
+    """Compute a gradient written out, ten times the right one; give the graph it was traced in."""
 
     @tf.custom_gradient
     def cube(x):

@@ -53,7 +53,7 @@ def records(folder: Path, kind: str = "part") -> list[dict]:
 
 
 def predicted(source: Path, to: Path, format: str = "jsonl") -> bytes:
-    """What `predict` writes to a file."""
+    """Give what `predict` writes to a file."""
     with open_writer(format, to) as writer:
         mark(
             tiny.loaded(),

@@ -17,7 +17,7 @@ COMMAND = re.compile(r"(?:python -m tfner\.|\btfner )(\w[\w-]*)((?:\"[^\"\n]*\"|
 
 
 class Shown(NamedTuple):
-    """A command on a page: its module, and the arguments behind."""
+    """Hold a command on a page: its module, and the arguments behind."""
 
     page: str
     module: str

@@ -10,7 +10,7 @@ from tfner.serving.runtime.saved_model import CARD
 
 
 def make_version(path: Path, content: str = "graph") -> Path:
-    """What an export of tfner's looks like from outside."""
+    """Make what an export of tfner's looks like from outside."""
     (path / "variables").mkdir(parents=True)
     (path / "variables" / "variables.index").write_bytes(os.urandom(64))
     (path / "saved_model.pb").write_text(content)

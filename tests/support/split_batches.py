@@ -17,7 +17,7 @@ WAYS = {
 
 
 def random_batch(rows: int, length: int = 9, labelled: float = 0.6, seed: int = 0):
-    """(x, y, mask) with rows of several lengths and different numbers of labels."""
+    """Draw (x, y, mask) with rows of several lengths and different numbers of labels."""
     random = np.random.default_rng(seed)
     lengths = random.integers(2, length + 1, rows)
     lengths[0] = length
@@ -32,7 +32,7 @@ def random_batch(rows: int, length: int = 9, labelled: float = 0.6, seed: int = 
 
 
 def unlabelled_from(batch, row: int):
-    """The same batch with no label from a row on."""
+    """Take the labels off a batch from a row on."""
     x, y, mask = batch
     return x, y, np.where(np.arange(len(mask))[:, None] < row, mask, 0.0).astype(np.float32)
 

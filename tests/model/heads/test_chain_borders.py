@@ -24,7 +24,7 @@ WINDOW = {"max_length": 16, "overlap": 4}
 
 @functools.cache
 def classifier():
-    """A model whose transitions decide as much as what it sees."""
+    """Build a model whose transitions decide as much as what it sees."""
     model = tiny.classifier(head="crf")
     random = np.random.default_rng(2)
     model.head.transitions.assign(random.normal(0, 3, (TAGS, TAGS)))
@@ -33,7 +33,7 @@ def classifier():
 
 @functools.cache
 def answer():
-    """Traced as an export is: texts -> tokens, log probabilities, tags."""
+    """Trace a tagger as an export is: texts -> tokens, log probabilities, tags."""
     tagger = tiny.tagger_over(classifier(), tiny.LABELS, **WINDOW)
     tokenizer = tiny.tokenizer()
 
@@ -51,7 +51,7 @@ def long_text(seed: int, words: int = 60) -> str:
 
 
 def slow_best(scores_UK: np.ndarray, transitions_KK: np.ndarray) -> list[int]:
-    """The best legal sequence, by dynamic programming as it is taught."""
+    """Find the best legal sequence, by dynamic programming as it is taught: float [U, K] to U tags."""
     first, following, last = tiny.LABELS.allowed
     onward = np.where(following, transitions_KK, -np.inf)
     best = np.where(first, scores_UK[0], -np.inf)

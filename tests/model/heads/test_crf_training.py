@@ -22,7 +22,7 @@ SHARES_WITHOUT_LABELS = ("one row", "labels in the last row alone", "no label")
 
 @functools.cache
 def trainer(way: str):
-    """A model compiled for one way, with its weights before any update."""
+    """Compile a model for one way; give it with its weights before any update."""
     replicas = two_replicas().scope() if way.startswith("replicas") else contextlib.nullcontext()
     with replicas:
         model = tiny.classifier(head="crf", gradient_accumulation=WAYS[way])
@@ -33,7 +33,7 @@ def trainer(way: str):
 
 
 def direct_gradients(batch) -> tuple[float, list[np.ndarray]]:
-    """Loss and gradients of the mean cost of a unit, for the batch as a whole."""
+    """Compute loss and gradients of the mean cost of a unit, for the batch as a whole."""
     model, before = trainer("whole")
     model.set_weights(before)
     x, y, mask = batch

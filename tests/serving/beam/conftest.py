@@ -30,7 +30,7 @@ def model_in_hand(request, monkeypatch, caplog):
 
 @pytest.fixture
 def loads(monkeypatch):
-    """The folders that models are loaded from; the first is, and serves for all."""
+    """Collect the folders that models are loaded from; the first is, and serves for all."""
     folders = []
     load = functools.cache(lambda: load_recognizer(folders[0]))
     monkeypatch.setattr(

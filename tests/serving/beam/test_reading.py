@@ -108,7 +108,7 @@ def test_many_files_are_read_together_and_written_in_the_order_of_their_paths(
 
 
 def approximately(record: dict) -> dict:
-    """In other company the last digits of a score are others."""
+    """Allow for the last digits of a score, which are others in other company."""
     marks = [
         {**entity, "score": pytest.approx(entity["score"], abs=2e-6)}
         for entity in record["entities"]

@@ -18,7 +18,7 @@ def source(tmp_path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A model's folder with the versions 1, 2, 3."""
+    """Make a model's folder with the versions 1, 2, 3."""
     path = tmp_path / "models" / "model"
     for number in (1, 2, 3):
         make_version(path / str(number))
