@@ -51,7 +51,7 @@ def long_text(seed: int, words: int = 60) -> str:
 
 
 def slow_best(scores_UK: np.ndarray, transitions_KK: np.ndarray) -> list[int]:
-    """Find the best legal sequence, by dynamic programming as it is taught: float [U, K] to U tags."""
+    """Find the best legal sequence, by dynamic programming as it is taught."""
     first, following, last = tiny.LABELS.allowed
     onward = np.where(following, transitions_KK, -np.inf)
     best = np.where(first, scores_UK[0], -np.inf)
