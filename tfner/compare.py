@@ -144,7 +144,7 @@ def predict_both(
     found: list[Found] = []
     seconds: dict[str, float] = {}
     for name, model in zip("ab", models, strict=True):
-        model.context = context or model.context
+        commands.read_with(model, context)
         start = time.perf_counter()
         what = f"documents, {name.upper()}"
         entities = commands.find_entities(model, shown, what)

@@ -39,6 +39,8 @@ from tfner.setting_groups import (
 from tfner.setting_types import PathText, RunName, check_shares
 
 logger = logging.getLogger(__name__)
+# Training documents of so many sentences in the mean are read like sentences: tweets have 1.6.
+MOST_SENTENCES = 2
 TUNING = "tune"  # the group of a search for settings
 
 
@@ -94,6 +96,25 @@ class RunSettings(Settings):
         if self.data.unlabelled is not None and not self.training.teachers:
             raise ValueError("data.unlabelled: expected training.teachers, who label it, got none")
         return self
+
+    @model_validator(mode="after")
+    def check_raw_text(self) -> RunSettings:
+        if self.data.context == "document" and self.export.raw_text == "sentences":
+            expected = "expected auto or whole with data.context document, got sentences"
+            raise ValueError(f"export.raw_text: {expected}")
+        return self
+
+    def reads_sentences(self, sentences_per_document: float | None) -> bool:
+        """Tell whether a model reads raw text sentence by sentence.
+
+        Args:
+            sentences_per_document: of the training data, in the mean; None if it is not known.
+        """
+        if self.export.raw_text != "auto":
+            return self.export.raw_text == "sentences"
+        if self.data.context == "document" or sentences_per_document is None:
+            return False
+        return sentences_per_document <= MOST_SENTENCES
 
     @property
     def run_dir(self) -> Path:

@@ -109,7 +109,7 @@ def score_model(
         what = f"none of {len(documents):,} documents has a marked entity"
         logger.warning("%s: %s to compare predictions with", split, what)
     recognizer = commands.open_recognizer(model)
-    recognizer.context = context or recognizer.context
+    commands.read_with(recognizer, context)
     card = recognizer.card
     shown = [replace(document, words=None) for document in documents] if raw else documents
 

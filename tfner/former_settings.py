@@ -15,12 +15,14 @@ FORMER_DEFAULTS = {
     "training.head_learning_rate": None,
     "training.transition_learning_rate": None,
     "export.calibrate": False,
+    "export.raw_text": "whole",
     "model.head": "softmax",
     "model.keep_head": False,
 }
 # What versions did that wrote no such key into the config.yaml of a run.
 BEFORE_THE_KEY = {
     "export.calibrate": False,
+    "export.raw_text": "whole",
     "model.head": "softmax",
     "model.keep_head": False,
     "training.transition_learning_rate": None,
@@ -58,7 +60,7 @@ def add_former_values(values: dict[str, Any]) -> None:
     >>> values = {"export": {"xla": True}}
     >>> add_former_values(values)
     >>> values["export"]
-    {'xla': True, 'calibrate': False}
+    {'xla': True, 'calibrate': False, 'raw_text': 'whole'}
     """
     for key, former in BEFORE_THE_KEY.items():
         group_name, name = key.split(".")

@@ -101,7 +101,7 @@ def predict(
     announced = announce_ctrl_c(*describe_interruption(output, format))
     with announced, open_writer(format, target, resume=resume) as writer:
         recognizer = open_recognizer()
-        recognizer.context = asked_context or recognizer.context
+        commands.read_with(recognizer, asked_context)
         keep = read_thresholds(threshold, recognizer.labels)
         mark(recognizer, documents, writer, earlier, total, keep)
 

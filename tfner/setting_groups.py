@@ -220,6 +220,9 @@ class ExportSettings(Settings):
     # Compile the encoder, one program a shape; a server must have XLA switched on.
     xla: bool = False
     decoder: Literal["viterbi", "greedy"] | None = None  # None: as model.decoder
+    # How raw text is read: cut into sentences, each by itself, or as it is. auto: as sentences
+    # where the documents of the training data are sentences.
+    raw_text: Literal["auto", "sentences", "whole"] = "auto"
     # Fit on dev what turns scores of entities into the chance that they are right.
     calibrate: bool = True
     # Entities with a lower score are none; one for all types, or one by type.

@@ -159,6 +159,7 @@ def test_windows_and_losses_are_those_of_encoding_here(prepared, home):
         whole.input_ids.nrows(),
     )
     assert [facts.documents for facts in manifest.shards] == [256, 256, 188]
+    assert manifest.sentences_per_document == 1.0
     assert manifest.lengths == Counter(whole.lengths.tolist())
     assert manifest.encoding.tokenizer == tiny.tokenizer().fingerprint()
     assert manifest.source == "train.jsonl"

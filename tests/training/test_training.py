@@ -146,6 +146,7 @@ def test_a_run_leaves_everything_that_explains_it(finished, home):
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["versions"]["tensorflow"] == tf.__version__
     assert environment["devices"][0]["type"] == "CPU"
+    assert environment["data"]["train"]["sentences_per_document"] == 1.0
     assert environment["data"]["dev"]["bytes"] == (home / "dev.conll").stat().st_size
     (listed,) = list_runs(folder)
     assert (listed.state, listed.epochs_done, listed.saved) == ("finished", 3, (3, 0))

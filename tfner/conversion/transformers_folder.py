@@ -232,6 +232,8 @@ def list_left_behind(card: Mapping[str, Any], head: Head) -> list[str]:
         found.append(f"the threshold, {json.dumps(export['threshold'])}")
     if card.get("context", "none") != "none":
         found.append("the context: sentences of one document are not read together")
+    if card.get("raw_text", "whole") != "whole":
+        found.append("the cut into sentences: a pipeline reads a text as it is")
     if card.get("labelling", "word") != "word":
         found.append(f"the labelling, {card['labelling']}: which pieces of a word have a tag")
     return found

@@ -63,14 +63,27 @@ def build_classifier(
 
 
 def build_tagger(
-    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier,
+    tokenizer: Tokenizer,
+    labels: LabelSet,
+    settings: RunSettings,
+    sentences_per_document: float | None = None,
 ) -> Tagger:
-    """Build the tagger over a model's weights, which it follows as they change."""
-    return Tagger(model, tokenizer, labels, **tagger_options(settings))
+    """Build the tagger over a model's weights, which it follows as they change.
+
+    Args:
+        sentences_per_document: of the training data; see `RunSettings.reads_sentences`.
+    """
+    options = tagger_options(settings, sentences_per_document)
+    return Tagger(model, tokenizer, labels, **options)
 
 
 def build_export_tagger(
-    model: TokenClassifier, tokenizer: Tokenizer, labels: LabelSet, settings: RunSettings
+    model: TokenClassifier,
+    tokenizer: Tokenizer,
+    labels: LabelSet,
+    settings: RunSettings,
+    sentences_per_document: float | None = None,
 ) -> Tagger:
     """Build the tagger that an export holds, over copies of a model's weights.
 
@@ -78,17 +91,18 @@ def build_export_tagger(
     """
     export = settings.export
     frozen = FrozenClassifier(model, tf.as_dtype(export.precision))
-    options = tagger_options(settings)
+    options = tagger_options(settings, sentences_per_document)
     return Tagger(frozen, tokenizer, labels, widths=export.widths, compiled=export.xla, **options)
 
 
-def tagger_options(settings: RunSettings) -> dict[str, Any]:
+def tagger_options(settings: RunSettings, sentences_per_document: float | None) -> dict[str, Any]:
     """Collect what is the same in training, evaluation and export."""
     return {
         "max_length": settings.encoder.max_length,
         "overlap": settings.encoder.overlap,
         "decoding": decoding_options(settings),
         "max_pieces_per_pass": settings.export.max_pieces_per_pass,
+        "by_sentence": settings.reads_sentences(sentences_per_document),
     }
 
 

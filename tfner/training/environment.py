@@ -179,6 +179,12 @@ def counts_of_splits(environment: Path) -> dict[str, dict[str, int]]:
     return counts
 
 
+def sentences_in_training(environment: Path) -> float | None:
+    """Read how many sentences a run's training documents have in the mean; None if unknown."""
+    known = read_described(environment, "data").get("train", {}).get("sentences_per_document")
+    return known if isinstance(known, float) else None
+
+
 def read_described(environment: Path, key: str) -> dict[str, dict[str, Any]]:
     """Read what `environment.json` tells of each split or teacher; nothing where it is damaged."""
     try:

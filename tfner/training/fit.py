@@ -217,7 +217,9 @@ def dev_report(inputs: RunInputs, model: TokenClassifier, devices: Devices) -> C
     shared = [BroadcastScores(devices, names)] if devices.workers > 1 else []
     if not devices.chief:
         return shared
-    tagger = build_tagger(model, inputs.tokenizer, inputs.labels, inputs.settings)
+    tagger = build_tagger(
+        model, inputs.tokenizer, inputs.labels, inputs.settings, inputs.sentences_per_document
+    )
     recognizer = recognizer_of_run(inputs.settings, tagger)
     documents = inputs.splits.documents["dev"]
     report = callbacks.EntityReport(lambda: score_documents(recognizer.documents, documents))

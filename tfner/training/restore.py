@@ -30,7 +30,7 @@ from tfner.serving.runtime.saved_model import load_recognizer
 from tfner.tokenizers.registry import open_tokenizer
 from tfner.training.calibrate import calibration_of_run
 from tfner.training.card import card_of_run
-from tfner.training.environment import counts_of_splits
+from tfner.training.environment import counts_of_splits, sentences_in_training
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.run_folder import RunFolder
 from tfner.training.thresholds import describe_choice, reach_precision
@@ -81,7 +81,9 @@ def restore_tagger(folder: RunFolder, settings: RunSettings) -> Tagger:
 def tagger_of_run(model: TokenClassifier, folder: RunFolder, settings: RunSettings) -> Tagger:
     """Build the tagger that a run's model is served as, calibrated as its report says."""
     labels = folder.load_labels()
-    tagger = build_export_tagger(model, open_tokenizer(folder.encoder), labels, settings)
+    per_document = sentences_in_training(folder.environment)
+    tokenizer = open_tokenizer(folder.encoder)
+    tagger = build_export_tagger(model, tokenizer, labels, settings, per_document)
     calibration = calibration_of_run(settings, read_report(folder), str(folder.report))
     if calibration is not None:
         tagger.decode_with(decoding_options(settings, calibration))

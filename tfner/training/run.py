@@ -166,7 +166,8 @@ def evaluate_and_export(inputs: RunInputs, trained: TokenClassifier, interrupted
     model = build_classifier(settings, encoder, labels, pretrained=False, policy="float32")
     for mine, theirs in zip(model.prediction_weights, trained.prediction_weights, strict=True):
         mine.assign(theirs)
-    tagger = build_export_tagger(model, inputs.tokenizer, labels, settings)
+    per_document = inputs.sentences_per_document
+    tagger = build_export_tagger(model, inputs.tokenizer, labels, settings, per_document)
     with timed(inputs.seconds, "evaluation"):
         reports = evaluate_splits(inputs, tagger)
     outcome = Outcome(folder, "interrupted" if interrupted else "finished", reports)

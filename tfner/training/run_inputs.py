@@ -17,6 +17,7 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
+from tfner.data.sentence_counts import sentences_per_document
 from tfner.data.shards.manifest import DROPPED, Encoding
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
@@ -101,6 +102,7 @@ class RunInputs:
     teachers: list[Teacher] = field(default_factory=list)
     taught: dict[str, dict[str, int]] = field(default_factory=dict)  # what they labelled, by split
     warm_start: WarmStart | None = None
+    sentences_per_document: float | None = None  # of the training data, in the mean
 
     def began_from(self) -> dict[str, Any]:
         """Say which tagger the run begins from; empty where it is none."""
@@ -136,6 +138,7 @@ def load_run_inputs(
         corpora["train"] = splits.prepared
     inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
     inputs.teachers = teachers
+    inputs.sentences_per_document = count_sentences(splits, tokenizer)
     inputs.warm_start = find_warm_start(settings, checkpoint, labels)
     if writes:
         splits.warn_dropped()
@@ -145,6 +148,13 @@ def load_run_inputs(
         log_warm_start(inputs.warm_start)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
+
+
+def count_sentences(splits: Splits, tokenizer: Tokenizer) -> float | None:
+    """Count the sentences of a training document in the mean; None where it is not known."""
+    if splits.prepared is not None:
+        return splits.prepared.manifest.sentences_per_document
+    return sentences_per_document(splits.documents["train"], tokenizer)
 
 
 def is_pretrained(settings: RunSettings) -> bool:
@@ -176,6 +186,7 @@ def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
     if overwrite and folder.state() != "absent":
         folder.delete()
     environment = describe_environment(settings, splits.documents, splits.counts())
+    environment["data"]["train"]["sentences_per_document"] = inputs.sentences_per_document
     if inputs.teachers:
         fingerprints = {teacher.path: teacher.fingerprint for teacher in inputs.teachers}
         environment["teachers"] = {path: {"sha256": sha} for path, sha in fingerprints.items()}

@@ -97,7 +97,7 @@ def add(shard: int, documents: Sequence[Document]) -> list[Entry]:
     task = worker.task
     ledger = Ledger()
     encoded = encode(documents, worker.tokenizer, task.labels, ledger, **task.options)
-    writer_of(worker, shard).add(encoded)
+    writer_of(worker, shard, documents).add(encoded)
     return ledger.entries
 
 
@@ -107,9 +107,13 @@ def finish(shard: int) -> tuple[ShardInfo, Counter[int]]:
     return writer_of(worker, shard).finish()
 
 
-def writer_of(worker: Worker, shard: int) -> ShardWriter:
+def writer_of(worker: Worker, shard: int, first: Sequence[Document] = ()) -> ShardWriter:
+    """Find the writer of a shard; one that is begun notes what its first documents are like."""
+    from tfner.data.sentence_counts import sentences_per_document
     from tfner.data.shards.sharded_corpus import ShardWriter
 
     if shard not in worker.writers:
-        worker.writers[shard] = ShardWriter(worker.task.folder, shard, worker.task.shards)
+        per_document = sentences_per_document(first, worker.tokenizer)
+        task = worker.task
+        worker.writers[shard] = ShardWriter(task.folder, shard, task.shards, per_document)
     return worker.writers[shard]

@@ -35,6 +35,7 @@ class ShardInfo(Settings):
     windows: int
     pieces: int
     bytes: int
+    sentences_per_document: float | None = None  # of its first; not in earlier versions
 
 
 class Encoding(Settings):
@@ -66,6 +67,13 @@ class Manifest(Settings):
     lost: dict[str, int]
     lengths: dict[int, int]
     shards: tuple[ShardInfo, ...] = Field(min_length=1)
+
+    @property
+    def sentences_per_document(self) -> float | None:
+        """Tell how many sentences documents have in the mean; None where it is not known."""
+        known = [shard.sentences_per_document for shard in self.shards]
+        counted = [count for count in known if count is not None]
+        return sum(counted) / len(counted) if counted else None
 
     def write(self, folder: Path) -> Path:
         """Write it into the folder, whole or not at all."""

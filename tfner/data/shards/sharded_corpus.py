@@ -50,11 +50,16 @@ def writing(path: Path) -> Iterator[None]:
 class ShardWriter:
     """Write one shard; it has its name once `finish` has been called.
 
+    Args:
+        sentences_per_document: of its documents, in the mean.
+
     Raises:
         DataError: it cannot be written.
     """
 
-    def __init__(self, folder: Path, number: int, of: int):
+    def __init__(
+        self, folder: Path, number: int, of: int, sentences_per_document: float | None = None
+    ):
         self.path = folder / f"shard-{number:05d}-of-{of:05d}.tfrecord"
         self._temporary = self.path.with_name(f"{self.path.name}.tmp")
         with writing(self.path):
@@ -63,6 +68,7 @@ class ShardWriter:
         self._index = {name: [] for name in ("offset", "size", "checksum", "windows")}
         self._lengths = [np.zeros(0, np.uint16)]
         self._end = 0
+        self._sentences_per_document = sentences_per_document
         self._documents = 0
         self._pieces = 0
 
@@ -116,7 +122,10 @@ class ShardWriter:
             write_arrays(index_path, header, index)
             name_file(self._temporary, self.path)
         counts = {"documents": self._documents, "windows": len(lengths), "pieces": self._pieces}
-        info = ShardInfo(file=self.path.name, bytes=self._end, **counts)
+        per_document = self._sentences_per_document
+        info = ShardInfo(
+            file=self.path.name, bytes=self._end, sentences_per_document=per_document, **counts
+        )
         windows_by_length = Counter(lengths.tolist())
         return info, windows_by_length
 

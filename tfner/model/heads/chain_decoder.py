@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfner.model.heads.chain import Chains, sum_paths, unit_marginals
-from tfner.model.heads.decoder import Decoded, Decoder
+from tfner.model.heads.decoder import Decoder
 from tfner.model.heads.lines import pad_line, select_columns
 from tfner.model.heads.viterbi import (
     FLOOR,
@@ -39,22 +39,22 @@ class ChainDecoder(Decoder):
         super().__init__(*decoder_arguments, **options)
         self.transitions = transitions
 
-    def __call__(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
-        """Decode B rows that stand in one line; float [M, K], int32 [B].
+    def choose(self, log_probs_MK: tf.Tensor, lengths_S: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Choose the tags of S sequences that stand in one line, and give their log marginals.
 
         `log_probs_MK` is what each unit scores by itself; a number that is added to all tags of a
         unit changes nothing.
         """
         transitions_KK = tf.convert_to_tensor(self.transitions)
-        arguments = (log_probs_MK, lengths_B, transitions_KK, *self.allowed)
+        arguments = (log_probs_MK, lengths_S, transitions_KK, *self.allowed)
         sums = sum_sequences(*arguments)
         tags_M = greedy(sums.log_marginals)
         if self.method == "viterbi":
             _, allowed_next, _ = self.allowed
-            path_M = path_scores(tags_M, log_probs_MK, lengths_B, transitions_KK, allowed_next)
-            is_known_M = are_best(tags_M, path_M, sums, lengths_B)
+            path_M = path_scores(tags_M, log_probs_MK, lengths_S, transitions_KK, allowed_next)
+            is_known_M = are_best(tags_M, path_M, sums, lengths_S)
             tags_M = best_chains(*arguments, known=KnownTags(tags_M, is_known_M))
-        return self.read(tags_M, sums.log_marginals, lengths_B)
+        return tags_M, sums.log_marginals
 
     def log_marginals(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tf.Tensor:
         """Compute the marginals of each unit's tags; float32 [M, K]."""

@@ -93,7 +93,9 @@ class Decoder(tf.Module):
         self._thresholds = thresholds_by_type(threshold, rules.types)
         self.allowed = allowed
 
-    def __call__(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
+    def __call__(
+        self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor, lengths_S: tf.Tensor | None = None
+    ) -> Decoded:
         """Decode B rows that stand in one line.
 
             tags of two rows, 3 and 2 units    B-PER I-PER O | O B-LOC       M = 5
@@ -102,12 +104,23 @@ class Decoder(tf.Module):
         Args:
             log_probs_MK: float [M, K], M units in all.
             lengths_B: int32 [B], units of each row.
+            lengths_S: int32 [S], units of each sentence, if rows hold several: each is decoded by
+                itself, and no entity leaves it.
+        """
+        if lengths_S is None:
+            lengths_S = lengths_B
+        tags_M, log_probs_MK = self.choose(log_probs_MK, lengths_S)
+        return self.read(tags_M, log_probs_MK, lengths_B, lengths_S)
+
+    def choose(self, log_probs_MK: tf.Tensor, lengths_S: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Choose the tags of S sequences that stand in one line.
+
+        Returns:
+            int32 [M], and float [M, K], the log probabilities that scores are made of.
         """
         if self.method == "viterbi":
-            tags_M = viterbi(log_probs_MK, lengths_B, *self.allowed)
-        else:
-            tags_M = greedy(log_probs_MK)
-        return self.read(tags_M, log_probs_MK, lengths_B)
+            return viterbi(log_probs_MK, lengths_S, *self.allowed), log_probs_MK
+        return greedy(log_probs_MK), log_probs_MK
 
     def log_marginals(self, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> tf.Tensor:
         """Compute what each tag of a unit is worth given its whole text; float [M, K] as it came.
@@ -116,10 +129,16 @@ class Decoder(tf.Module):
         """
         return log_probs_MK
 
-    def read(self, tags_M: tf.Tensor, log_probs_MK: tf.Tensor, lengths_B: tf.Tensor) -> Decoded:
+    def read(
+        self,
+        tags_M: tf.Tensor,
+        log_probs_MK: tf.Tensor,
+        lengths_B: tf.Tensor,
+        lengths_S: tf.Tensor,
+    ) -> Decoded:
         """Read the entities that tags spell, and drop those below their thresholds."""
-        row_M = row_numbers(lengths_B)
-        marks, entities = read_entities(tags_M, log_probs_MK, row_M, self._rules)
+        sequence_M = row_numbers(lengths_S)
+        marks, entities = read_entities(tags_M, log_probs_MK, sequence_M, self._rules)
         scores_M = None
         if self.calibration is not None:
             score_N = calibrate(entities.score, self.calibration)
@@ -136,6 +155,7 @@ class Decoder(tf.Module):
                 scores_M = tf.where(dropped_M, 0.0, scores_M)
         log_prob_M = select_columns(log_probs_MK, tags_M)
         probability_M = tf.exp(log_prob_M)
+        row_M = row_numbers(lengths_B)
         spans = pad_by_row(entities, row_M, lengths_B, self.max_entities)
         return Decoded(tags_M, probability_M, spans, scores_M)
 

@@ -18,6 +18,7 @@ from tfner.model.inference.fixed_shapes import Shape, compile_for_shapes
 from tfner.model.inference.row_sizes import count_pieces, width_of
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer, Tokens
+from tfner.tokenizers.sentences import Sentences, cut_sentences
 
 # Rows that are compiled for beside a full batch: a single short text should not cost a full one.
 COMPILED_ROWS = (1, 8)
@@ -78,6 +79,7 @@ class Tagger(tf.Module):
         decoding: options of the head's decoder.
         widths, max_pieces_per_pass: see BatchPlan.
         compiled: whether XLA compiles the encoder, one program a shape; needs `widths`.
+        by_sentence: whether raw text is read and decoded sentence by sentence, not as it is.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Tagger(tf.Module):
         widths: Sequence[int] | None = None,
         max_pieces_per_pass: int = 4096,
         compiled: bool = False,
+        by_sentence: bool = False,
     ):
         super().__init__(name="tagger")
         self.weights = list(classifier.prediction_weights)
@@ -104,6 +107,7 @@ class Tagger(tf.Module):
         self.max_length = max_length
         self.overlap = overlap
         self.compiled = compiled
+        self.by_sentence = by_sentence
         self.plan = BatchPlan(max_length, widths, max_pieces_per_pass)
         self._encode: Encode = self.encode
         if compiled:
@@ -121,11 +125,24 @@ class Tagger(tf.Module):
         """Decode with other options from now on; functions that were traced before keep theirs."""
         self.decoder = self._build_decoder(decoding)
 
-    def tag(self, tokens: Tokens) -> TaggedUnits:
-        """Tag the units of B texts; a unit without a piece is absent from the result."""
-        return self.decode(*self.read(tokens))
+    def tag_text(self, text_B: tf.Tensor) -> tuple[Tokens, TaggedUnits]:
+        """Tokenize and tag B raw texts, tf.string [B], any bytes."""
+        tokens = self.tokenizer.tokenize_text(text_B)
+        sentences = cut_sentences(text_B, tokens) if self.by_sentence else None
+        return tokens, self.tag(tokens, sentences)
 
-    def read(self, tokens: Tokens) -> tuple[tf.RaggedTensor, tf.Tensor]:
+    def tag(self, tokens: Tokens, sentences: Sentences | None = None) -> TaggedUnits:
+        """Tag the units of B texts; a unit without a piece is absent from the result.
+
+        Args:
+            sentences: what is read and decoded by itself, if not each text.
+        """
+        unit, log_probs_MK = self.read(tokens, sentences)
+        return self.decode(unit, log_probs_MK, sentences)
+
+    def read(
+        self, tokens: Tokens, sentences: Sentences | None = None
+    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Run the classifier over B texts, and leave what it says of their units undecoded.
 
         Returns:
@@ -133,12 +150,14 @@ class Tagger(tf.Module):
             float32 [M, K].
         """
         unit = tf.ragged.boolean_mask(tokens.unit, tokens.first_of_unit)
-        return unit, self.unit_log_probabilities(tokens)
+        return unit, self.unit_log_probabilities(sentences or tokens)
 
-    def decode(self, unit: tf.RaggedTensor, log_probs_MK: tf.Tensor) -> TaggedUnits:
+    def decode(
+        self, unit: tf.RaggedTensor, log_probs_MK: tf.Tensor, sentences: Sentences | None = None
+    ) -> TaggedUnits:
         """Decode what `read` gives."""
         lengths_B = count_pieces(unit)  # the first piece of each
-        decoded = self.decoder(log_probs_MK, lengths_B)
+        decoded = self.decoder(log_probs_MK, lengths_B, sentences and sentences.units)
         tag = unit.with_values(decoded.tags)
         probability = unit.with_values(decoded.probabilities)
         scores_M = decoded.entity_scores
@@ -154,7 +173,7 @@ class Tagger(tf.Module):
         log_marginals_MK = self.decoder.log_marginals(log_probs_MK, lengths_B)
         return tf.exp(log_marginals_MK)
 
-    def unit_log_probabilities(self, tokens: Tokens) -> tf.Tensor:
+    def unit_log_probabilities(self, tokens: Tokens | Sentences) -> tf.Tensor:
         """Compute a distribution for every first piece, in order of texts and pieces.
 
         Float32 [M, K].
@@ -174,8 +193,8 @@ class Tagger(tf.Module):
         shape = [units, tag_count]
         return tf.scatter_nd(target_M[:, None], found_MK, shape)
 
-    def framed_windows(self, tokens: Tokens) -> FramedWindows:
-        """Cut texts into windows, and find the first pieces that each owns."""
+    def framed_windows(self, tokens: Tokens | Sentences) -> FramedWindows:
+        """Cut texts, or sentences, into windows, and find the first pieces that each owns."""
         first_of_unit = tokens.first_of_unit
         counts = count_pieces(tokens.ids)
         windows = cut_windows(counts, self.max_length - 2, self.overlap)

@@ -29,6 +29,7 @@ def make_card(tagger: Tagger, **entries: Any) -> dict[str, Any]:
     card: dict[str, Any] = {"format": CARD_FORMAT, "created": now.isoformat(timespec="seconds")}
     card |= {"labels": list(labels.types), "tag_scheme": labels.scheme, "tags": list(labels.tags)}
     card |= {"max_length": tagger.max_length, "overlap": tagger.overlap}
+    card["raw_text"] = "sentences" if tagger.by_sentence else "whole"
     card |= {"decoder": tagger.decoder.method, "tokenizer": tagger.tokenizer.fingerprint()}
     calibration = tagger.decoder.calibration
     if calibration is not None:

@@ -13,8 +13,9 @@ from tfner.serving.schema import SIGNATURES
 
 UNKNOWN = "not recorded"
 SHOWN = (
-    "format", "name", "encoder", "languages", "max_length", "overlap", "labelling", "tag_scheme",
-    "decoder", "created", "versions", "tokenizer", "labels", "tags", "scores", "data", "signatures",
+    "format", "name", "encoder", "languages", "max_length", "overlap", "raw_text", "labelling",
+    "tag_scheme", "decoder", "created", "versions", "tokenizer", "labels", "tags", "scores", "data",
+    "signatures",
 )  # fmt: skip
 
 HEADING = """Named-entity recognition: text in, entities with exact offsets out. \
@@ -28,8 +29,7 @@ LIMITS = """## What it does not do
 a place in a text has one type or none.
 - Entities that begin or end inside a word: \
 borders lie between words, as the word rule or your own words cut them.
-- Look far: a text of any length is read, but each word in a window{window}, \
-and nothing beyond it is seen.
+- Look far: a text of any length is read, but each {read}, and nothing beyond it is seen.
 - Normalise, link to a knowledge base, or find that two mentions mean the same.
 - {calibration}
 - Promise its scores for text of another kind, time or language than the data above."""
@@ -50,6 +50,7 @@ entities = ner("One text.")  # label, start, end, score, text
 Over TensorFlow Serving, by signature \
 (B texts or sentences, E entities, W words, T pieces, K tags):
 """
+RAW_TEXT = {"sentences": "sentence by sentence", "whole": "as it is"}
 LICENCE = """## Licence
 
 Encoder and data: as of their owners. tfner, which made the model, is under Apache-2.0.
@@ -89,6 +90,7 @@ def properties(card: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "languages", languages or "unknown: nobody has said"
     for name, key in (("longest window", "max_length"), ("overlap of windows", "overlap")):
         yield name, f"{card[key]} pieces" if key in card else None
+    yield "how raw text is read", RAW_TEXT.get(card.get("raw_text", "whole"))
     yield "what gets a tag", card.get("labelling")
     yield "tag scheme", card.get("tag_scheme")
     yield "decoder", card.get("decoder")
@@ -177,8 +179,11 @@ def dropped(split: Mapping[str, Any]) -> str | None:
 def limits(card: Mapping[str, Any]) -> Iterator[str]:
     """Say what nobody should expect."""
     window = f" of {card['max_length']} pieces" if "max_length" in card else ""
+    read = f"word in a window{window}"
+    if card.get("raw_text") == "sentences":
+        read = f"sentence by itself, or word of a long one in a window{window}"
     calibration = CALIBRATED if "calibration" in card else RAW_SCORES
-    yield LIMITS.format(window=window, calibration=calibration)
+    yield LIMITS.format(read=read, calibration=calibration)
 
 
 def use(card: Mapping[str, Any]) -> Iterator[str]:

@@ -47,8 +47,7 @@ class Signatures(tf.Module):
 
         Offsets are half-open, in code points and in bytes of what was sent.
         """
-        tokens = self.tagger.tokenizer.tokenize_text(text)
-        tagged = self.tagger.tag(tokens)
+        tokens, tagged = self.tagger.tag_text(text)
         found = FoundEntities(tokens, tagged, self.types)
         return declared_outputs(TEXTS, found)
 

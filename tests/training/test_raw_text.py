@@ -1,0 +1,153 @@
+"""A run of sentences is served by sentence, one of longer texts is not, unless it is said."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import tiny
+from made_runs import write_run
+
+import tfner
+from tfner.commands import read_with
+from tfner.config import RunSettings, override_export
+from tfner.data.sentence_counts import sentences_per_document
+from tfner.documents import Document
+from tfner.exceptions import ConfigError
+from tfner.safeio.validation import validate
+from tfner.serving.export.model_card import model_card
+from tfner.training.restore import export_run, open_model, write_run_for_transformers
+from tfner.training.state.run_folder import RunFolder
+
+# Of many neighbours some change an answer.
+SENTENCES = [f"Anna of {word} met boris near the river." for word in tiny.WORDS[:12]]
+TEXT = " ".join(SENTENCES)
+
+
+def add_count(folder: RunFolder, count: float) -> RunFolder:
+    data = {"train": {"sentences_per_document": count}}
+    folder.environment.write_text(json.dumps({"data": data}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = write_run(tmp_path_factory.mktemp("runs") / "run")
+    return add_count(folder, 1.1)
+
+
+def keys(entities, shift=0):
+    return [(entity.start + shift, entity.end + shift, entity.label) for entity in entities]
+
+
+def keys_one_by_one(ner):
+    found, position = [], 0
+    for sentence, entities in zip(SENTENCES, ner.batch(SENTENCES), strict=True):
+        found += keys(entities, position)
+        position += len(sentence) + 1
+    return found
+
+
+def test_a_run_of_sentences_and_its_export_read_raw_text_by_sentence(run, tmp_path):
+    live = open_model(run.path)
+    exported = tfner.load(export_run(run.path, tmp_path / "export"))
+    for ner in (live, exported):
+        assert ner.card["raw_text"] == "sentences"
+        assert keys(ner(TEXT)) == keys_one_by_one(ner)
+    assert len(keys(exported(TEXT))) > 10
+    assert "| how raw text is read | sentence by sentence |" in model_card(exported.card)
+    assert "each sentence by itself, or word of a long one in a window of 32 pieces" in model_card(
+        exported.card
+    )
+
+
+def test_an_export_can_be_asked_to_read_text_as_it_is(run, tmp_path):
+    whole = tfner.load(export_run(run.path, tmp_path / "export", ["raw_text=whole"]))
+    assert whole.card["raw_text"] == "whole"
+    assert keys(whole(TEXT)) != keys_one_by_one(whole)
+    assert "| how raw text is read | as it is |" in model_card(whole.card)
+
+
+@pytest.mark.parametrize("count", [2.1, None])
+def test_other_runs_read_text_as_it_is(run, tmp_path, count):
+    folder = write_run(tmp_path / "run")
+    if count:
+        add_count(folder, count)
+    ner = open_model(folder.path)
+    assert ner.card["raw_text"] == "whole"
+    asked = override_export(folder.settings, ["raw_text=sentences"])
+    assert asked.reads_sentences(count)
+
+
+def test_a_run_of_an_earlier_version_reads_text_as_it_did(run, tmp_path):
+    folder = add_count(write_run(tmp_path / "run"), 1.0)
+    config = folder.path / "config.yaml"
+    lines = config.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "raw_text" not in line]
+    assert len(kept) == len(lines) - 1
+    config.write_text("".join(kept))
+    assert open_model(folder.path).card["raw_text"] == "whole"
+
+
+def settings_with(context: str, raw_text: str) -> RunSettings:
+    values = {
+        "name": "run",
+        "data": {"context": context},
+        "encoder": {"checkpoint": "encoder"},
+        "export": {"raw_text": raw_text},
+    }
+    return validate(values, RunSettings, "run.yaml")
+
+
+@pytest.mark.parametrize(
+    ("context", "raw_text", "count", "expected"),
+    [
+        ("none", "auto", 1.0, True),
+        ("none", "auto", 2.0, True),
+        ("none", "auto", 2.01, False),
+        ("none", "auto", None, False),
+        ("none", "whole", 1.0, False),
+        ("none", "sentences", 40.0, True),
+        ("document", "auto", 1.0, False),
+        ("document", "whole", 1.0, False),
+    ],
+)
+def test_what_is_read_by_sentence(context, raw_text, count, expected):
+    assert settings_with(context, raw_text).reads_sentences(count) is expected
+
+
+def test_sentences_read_together_cannot_be_cut_again():
+    with pytest.raises(ConfigError, match=r"raw_text: expected auto or whole with data.context"):
+        settings_with("document", "sentences")
+
+
+def test_another_context_than_the_export_can_give_is_said(run, tmp_path, caplog):
+    ner = open_model(run.path)
+    with caplog.at_level(logging.WARNING):
+        read_with(ner, "none")
+        assert not caplog.messages
+        read_with(ner, "document")
+    assert ner.context == "document"
+    assert caplog.messages == [
+        "--context document: changes nothing in raw text, which this model cuts; "
+        "export.raw_text=whole exports one that does not"
+    ]
+
+
+def test_a_folder_of_transformers_says_that_its_pipeline_cuts_nothing(run, tmp_path):
+    written = write_run_for_transformers(run.path, tmp_path / "written")
+    assert "the cut into sentences: a pipeline reads a text as it is" in written.left_behind
+
+
+def test_sentences_of_documents_are_counted_by_the_rule():
+    documents = [
+        Document("Anna left. Boris stayed."),
+        Document.from_words(["Anna", "left", ".", "Boris", "stayed", "."]),
+        Document.from_words(["Anna", "left", "."]),
+        Document(" "),  # not counted
+        Document("\ud800"),
+    ]
+    assert sentences_per_document(documents, tiny.tokenizer()) == round(5 / 3, 2)
+    assert sentences_per_document([Document(""), Document("")], tiny.tokenizer()) is None
+    assert sentences_per_document([], tiny.tokenizer()) is None
