@@ -39,7 +39,7 @@ from tfner.setting_groups import (
 from tfner.setting_types import PathText, RunName, check_shares
 
 logger = logging.getLogger(__name__)
-# Training documents of so many sentences in the mean are read like sentences: tweets have 1.6.
+# Training documents of so many sentences in the mean are read like sentences: tweets have 1.8.
 MOST_SENTENCES = 2
 TUNING = "tune"  # the group of a search for settings
 

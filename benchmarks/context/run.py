@@ -4,7 +4,9 @@ usage: python -m benchmarks.context.run CORPUS ENCODER DATA SEED [KEY=VALUE …]
 
 The last epoch is scored, micro F1 in percent by the way of asking, and under ` greedy` with the
 best tag of each unit by itself. Asked are single sentences, sentences of a document together, and
-whole documents as one text; on given words, and, called raw, in the text alone.
+whole documents as one text; on given words, and, called raw, in the text alone. Called `by
+sentence`, the model itself cuts the text: into lines and sentences, or, where nothing but blanks
+stands between sentences, by their marks alone.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 from benchmarks.recipes.corpora import CORPORA, columns, documents_of, micro_f1, read, split
 from benchmarks.recipes.run import recognizers, settings_of, train
 from tfner.config import RunSettings
-from tfner.corpus.context import Context, join
+from tfner.corpus.context import SEPARATOR, Context, join
 from tfner.documents import Document
 
 DOCUMENT_LINE = "-DOCSTART- O\n\n"
@@ -73,29 +75,38 @@ def with_documents(sentences: list[Document]) -> str:
     return "".join(DOCUMENT_LINE + columns(document) for document in documents_of(sentences))
 
 
-def ways_of(sentences: list[Document]) -> dict[str, Way]:
-    """Collect the ways in which a model is asked about the same text."""
+def ways_of(sentences: list[Document]) -> dict[str, dict[str, Way]]:
+    """Collect the ways in which a model is asked about the same text, by `export.raw_text`."""
     raw = [replace(sentence, words=None) for sentence in sentences]
     whole = [join(document).document for document in documents_of(raw)]
-    return {
+    blanks = [replace(each, text=each.text.replace(SEPARATOR, " ")) for each in whole]
+    as_it_is: dict[str, Way] = {
         "sentences": (sentences, "none"),
         "sentences raw": (raw, "none"),
         "together": (sentences, "document"),
         "together raw": (raw, "document"),
         "one text raw": (whole, "none"),
     }
+    by_sentence: dict[str, Way] = {
+        "sentences raw by sentence": (raw, "none"),
+        "one text by sentence": (whole, "none"),
+        "one text by sentence, blanks": (blanks, "none"),
+    }
+    return {"whole": as_it_is, "sentences": by_sentence}
 
 
 def score(
     settings: RunSettings, corpus: str, sentences: list[Document]
 ) -> Iterator[tuple[str, float]]:
     """Score the weights of the run in each way, with each decoder."""
-    ways = ways_of(sentences)
-    for ending, recognizer in recognizers(settings):
-        for name, (gold, context) in ways.items():
-            recognizer.context = context
-            found: Iterable = recognizer.documents(gold)
-            yield f"{corpus} {name}{ending}", micro_f1(gold, found, all_types=True)
+    for raw_text, ways in ways_of(sentences).items():
+        export = settings.export.model_copy(update={"raw_text": raw_text})
+        asked = settings.model_copy(update={"export": export})
+        for ending, recognizer in recognizers(asked):
+            for name, (gold, context) in ways.items():
+                recognizer.context = context
+                found: Iterable = recognizer.documents(gold)
+                yield f"{corpus} {name}{ending}", micro_f1(gold, found, all_types=True)
 
 
 if __name__ == "__main__":

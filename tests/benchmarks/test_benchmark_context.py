@@ -26,10 +26,13 @@ def test_worked_examples():
 
 def test_each_way_asks_about_the_same_entities():
     named = run.in_groups(SENTENCES)
-    for gold, _ in run.ways_of(named).values():
+    ways = run.ways_of(named)
+    for gold, _ in chain.from_iterable(asked.values() for asked in ways.values()):
         entities = chain.from_iterable(document.entities for document in gold)
         assert [entity.text for entity in entities] == ["Mara", "Bo"]
-    (whole, other), _ = run.ways_of(named)["one text raw"]
+    (blanks, _), _ = ways["sentences"]["one text by sentence, blanks"]
+    assert blanks.text == "Mara left She met Bo"
+    (whole, other), _ = ways["whole"]["one text raw"]
     assert (whole.text, whole.words, other.text) == ("Mara left\nShe met Bo", None, "Rain")
     for entity in whole.entities:
         assert whole.text[entity.start : entity.end] == entity.text

@@ -19,7 +19,7 @@ Context = Literal["none", "document"]
 CONTEXTS: tuple[str, ...] = get_args(Context)
 CHARACTERS = 1 << 16  # of a passage; a longer document is read as several
 SEPARATOR = "\n"  # between sentences: white space, which has no piece
-LONE_SHARE = 0.5  # of what training cuts a document into: one sentence; the others have 2 to
+LONE_SHARE = 0.65  # of what training cuts a document into: one sentence; the others have 2 to
 MOST_SENTENCES = 12
 
 
@@ -139,7 +139,7 @@ def shifted(entity: Entity, by: int) -> Entity:
 def passages_for_training(documents: Iterable[Document]) -> Iterator[int]:
     """Cut each document into passages for training; yield how many sentences each has.
 
-    Half of them are lone sentences, so that a model reads those as well; the others have 2 to
+    Most of them are lone sentences, so that a model reads those as well; the others have 2 to
     MOST_SENTENCES. Where the cuts are depends on the documents alone.
 
         >>> sentences = [Document("Mara left.", group="a")] * 10
