@@ -39,8 +39,8 @@ from tfner.setting_groups import (
 from tfner.setting_types import PathText, RunName, check_shares
 
 logger = logging.getLogger(__name__)
-# Training documents of so many sentences in the mean are read like sentences: tweets have 1.8.
-MOST_SENTENCES = 2
+# Sentences in the mean of documents that are read like sentences: tweets have 1.8.
+MOST_PER_DOCUMENT = 2
 TUNING = "tune"  # the group of a search for settings
 
 
@@ -114,7 +114,7 @@ class RunSettings(Settings):
             return self.export.raw_text == "sentences"
         if self.data.context == "document" or sentences_per_document is None:
             return False
-        return sentences_per_document <= MOST_SENTENCES
+        return sentences_per_document <= MOST_PER_DOCUMENT
 
     @property
     def run_dir(self) -> Path:
