@@ -164,7 +164,8 @@ def say_interrupted(doing: str) -> None:
     message = one_line(f"interrupted: {doing}; Ctrl-C again ends at once")
     log_event("interrupt", logging.WARNING, message=message)
     if not json_asked():
-        print(message, file=sys.stderr, flush=True)
+        # In one piece: the process may end before this thread writes another.
+        print(f"{message}\n", end="", file=sys.stderr, flush=True)
 
 
 def end_at_once(left: str) -> None:
