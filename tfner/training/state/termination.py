@@ -29,6 +29,9 @@ GRACE = 8.0  # seconds
 TERMINATED = 128 + signal.SIGTERM  # as shells report it
 INTERRUPTED = 128 + signal.SIGINT
 HEARD = threading.Event()
+PRESSED = threading.Event()  # Ctrl-C was, in the main thread
+SAID = threading.Event()  # what the first Ctrl-C does
+SAYING = 1.0  # seconds that a block waits for that at most
 SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"  # on a cleared line; a bar hides it
 Say = Callable[[], str]
 
@@ -55,6 +58,8 @@ def announce_ctrl_c(first: Say, second: Say) -> Iterator[None]:
     try:
         yield
     finally:
+        if PRESSED.is_set():
+            SAID.wait(SAYING)  # the block may end before the thread that watches has come to it
         announced.pop()
 
 
@@ -71,7 +76,8 @@ def listening(grace: float = GRACE) -> Iterator[None]:
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    HEARD.clear()
+    for event in (HEARD, PRESSED, SAID):
+        event.clear()
     threading.Thread(target=watch, args=(reading, grace), name="termination", daemon=True).start()
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     before = signal.getsignal(signal.SIGINT)
@@ -106,6 +112,7 @@ class Interruption:
     def __call__(self, number: int, frame: object) -> None:
         if not self._heard:
             self._heard = True
+            PRESSED.set()
             raise KeyboardInterrupt
 
 
@@ -154,7 +161,10 @@ def answer_ctrl_c(count: int) -> None:
     """Say what is done at the first, end the process at the second."""
     said = announced[-1]
     if count == 1:
-        say_interrupted(said.first())
+        try:
+            say_interrupted(said.first())
+        finally:
+            SAID.set()
         return
     end_at_once(said.second())
 
