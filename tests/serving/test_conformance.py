@@ -23,6 +23,7 @@ import tensorflow as tf
 import tiny
 import tiny_bytes
 import tiny_pieces
+import tiny_sentences
 from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
@@ -60,6 +61,7 @@ EXPORTS = {
     "WordPiece": Export(tiny, {WORDPIECE}, LIBRARIES[WORDPIECE]),
     "SentencePiece": Export(tiny_pieces, {SENTENCEPIECE}, LIBRARIES[SENTENCEPIECE]),
     "byte-level BPE": Export(tiny_bytes, set(), None),
+    "WordPiece by sentence": Export(tiny_sentences, {WORDPIECE}, LIBRARIES[WORDPIECE]),
 }
 # tests/tokenizers/test_byte_pair_export.py has the quick ones of the last
 every_export = pytest.mark.parametrize(

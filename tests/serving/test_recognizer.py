@@ -325,6 +325,19 @@ class TestContext:
         assert list(tiny.live().documents(self.grouped())) == alone
         assert list(self.with_context(tiny.live()).documents(documents())) == alone
 
+    def test_raw_text_that_the_graph_cuts_is_not_joined(self):
+        recognizer = self.with_context(tiny.live())
+        together = list(recognizer.documents(self.grouped()))
+        recognizer.card["raw_text"] = "sentences"
+        found = list(recognizer.documents(self.grouped()))
+        alone = list(tiny.live().documents(documents()))
+        worded = [document.words is not None for document in documents()]
+        for has_words, *answers in zip(worded, found, together, alone, strict=True):
+            if not has_words:
+                assert answers[0] == answers[2]
+        assert found != alone
+        assert found != together
+
     def test_a_neighbour_is_seen(self):
         sentence = Document.from_words(["anna", "met", "boris"], group="a")
         asked = []

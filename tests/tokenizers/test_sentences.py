@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tfner.tokenizers.sentences import (
     ABBREVIATIONS,
+    BRACKETS,
     CLOSERS,
     ENDS,
     OPENERS,
@@ -54,6 +55,14 @@ TEXTS = [
     '. |Mara. |"',
     '"',
     "Ω left. |Ωμέγα stayed. έμεινε",
+    "``Go left.'' |Then Bo came.",
+    "He said (that she (Mara) left.)) |Then Bo came.",
+    "He left. ``then ((he did. |(( Bo did.",
+    "He left . . . |Bo came . . . |Now !",
+    "Wow ! ! ! |Bo came ? ? |No",
+    "(He left . ) |Bo",
+    "Warner Bros. Pictures on Main Ave. North.",
+    f"{'long' * 9}. |{'Word' * 9}. {'word' * 9}",
 ]
 
 
@@ -99,9 +108,13 @@ def test_other_texts_of_a_batch_change_nothing():
 def slow_begins(text: str, spans: list[tuple[int, int]]) -> list[bool]:
     """The rule, read off its description unit by unit."""
 
+    def is_run_of(marks: str, number: int) -> bool:
+        unit = text[slice(*spans[number])]
+        return unit[0] in marks and unit[0] == unit[-1]
+
     def goes_on(number: int, anchor: int | None) -> bool:
         behind = number
-        while behind < len(spans) and text[slice(*spans[behind])] in set(OPENERS):
+        while behind < len(spans) and is_run_of(OPENERS, behind):
             behind += 1
         behind = number if behind == len(spans) else behind
         after = text[slice(*spans[behind])]
@@ -121,7 +134,7 @@ def slow_begins(text: str, spans: list[tuple[int, int]]) -> list[bool]:
         return text[spans[number][0]] in ENDS
 
     def closes(number: int) -> bool:
-        return text[slice(*spans[number])] in set(CLOSERS)
+        return is_run_of(CLOSERS, number)
 
     def touches(number: int) -> bool:
         return spans[number - 1][1] == spans[number][0]
@@ -148,12 +161,11 @@ def slow_begins(text: str, spans: list[tuple[int, int]]) -> list[bool]:
             continue
         gap = text[spans[number - 1][1] : start]
         anchor = number - 1
-        while anchor > 0 and closes(anchor) and touches(anchor):
+        while anchor > 0 and (is_run_of(BRACKETS, anchor) or (closes(anchor) and touches(anchor))):
             anchor -= 1
-        parted = bool(gap) or (
-            text[spans[number - 1][0]] in WIDE_ENDS and not is_end(number) and not closes(number)
-        )
-        ended = is_end(anchor) and parted
+        parted = bool(gap) or (text[spans[number - 1][0]] in WIDE_ENDS and not closes(number))
+        belongs_before = is_end(number) or text[start] in BRACKETS
+        ended = is_end(anchor) and parted and not belongs_before
         if gap.count("\n") > 1:
             begins.append(True)
         elif ended or ("\n" in gap and had_room(number)):
@@ -176,6 +188,9 @@ words = st.sampled_from(
         "e-mail",
         "Å",
         "ß",
+        "''",
+        "``",
+        "))",
         *".!?…。\"'()「」,",
     ]
 )
@@ -223,6 +238,16 @@ def test_bytes_that_are_no_utf_8_are_read_as_any_others():
     assert [row[:1] for row in begins.to_list()] == [
         [True] * bool(len(row)) for row in tokens.unit_start.to_list()
     ]
+
+
+def test_no_sentence_of_a_long_text_copies_it():
+    sentence = "Mara left the old house. "
+    text_B, tokens = tokenize([sentence * 20_000])
+    begins = sentence_begins(text_B, tokens).values.numpy()
+    assert begins.sum() == 20_000
+    function = tf.function(sentence_begins).get_concrete_function(text_B, tokens)
+    # a string that is cut from a text copies it where TensorFlow holds the text's bytes
+    assert "Substr" not in {operation.type for operation in function.graph.get_operations()}
 
 
 def test_no_text_has_no_sentence():

@@ -120,6 +120,18 @@ def test_what_is_read_by_sentence(context, raw_text, count, expected):
 def test_sentences_read_together_cannot_be_cut_again():
     with pytest.raises(ConfigError, match=r"raw_text: expected auto or whole with data.context"):
         settings_with("document", "sentences")
+    settings = settings_with("document", "auto")
+    message = "^command line: raw_text: expected auto or whole with data.context document, got"
+    with pytest.raises(ConfigError, match=message):
+        override_export(settings, ["raw_text=sentences"])
+    assert override_export(settings, ["raw_text=whole"]).export.raw_text == "whole"
+
+
+def test_documents_are_counted_at_even_steps():
+    sentences = [Document("Anna left.")] * 600
+    texts = [Document("Anna left. Boris stayed. Anna came.")] * 600
+    one_way = sentences_per_document(sentences + texts, tiny.tokenizer())
+    assert one_way == sentences_per_document(texts + sentences, tiny.tokenizer()) == 2.0
 
 
 def test_another_context_than_the_export_can_give_is_said(run, tmp_path, caplog):

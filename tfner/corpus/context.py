@@ -74,11 +74,13 @@ class Passage:
         return entity_at(sentence.text, start, end, entity.label, entity.score)
 
 
-def join_sentences(documents: Iterable[Document], context: Context) -> Iterator[Passage]:
+def join_sentences(
+    documents: Iterable[Document], context: Context, *, with_words: bool = False
+) -> Iterator[Passage]:
     """Make passages of a stream of documents; without context each is one by itself.
 
-    Those without a group stay by themselves. A passage of several has at most CHARACTERS, so that
-    memory is bounded whatever the length of a document.
+    Those without a group stay by themselves, and if `with_words` those without words. A passage of
+    several has at most CHARACTERS, so that memory is bounded whatever the length of a document.
 
         >>> documents = [Document("Mara left.", group="a"), Document("Bo stayed.", group="a")]
         >>> [passage.document.text for passage in join_sentences(documents, "document")]
@@ -86,16 +88,19 @@ def join_sentences(documents: Iterable[Document], context: Context) -> Iterator[
     """
     if context == "none":
         return (Passage(document, (document,)) for document in documents)
-    return map(join, runs_of_group(documents))
+    return map(join, runs_of_group(documents, with_words=with_words))
 
 
-def runs_of_group(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def runs_of_group(
+    documents: Iterable[Document], *, with_words: bool = False
+) -> Iterator[list[Document]]:
     """Cut a stream where the group changes, words begin or cease, or CHARACTERS are reached."""
     run: list[Document] = []
     held = 0
     for document in documents:
         size = len(document.text)
-        if run and not (belong_together(run[-1], document) and held + size <= CHARACTERS):
+        together = run and belong_together(run[-1], document, with_words=with_words)
+        if run and not (together and held + size <= CHARACTERS):
             yield run
             run = []
             held = 0
@@ -105,8 +110,10 @@ def runs_of_group(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield run
 
 
-def belong_together(one: Document, other: Document) -> bool:
-    """Tell whether two documents in a row are sentences of the same longer one."""
+def belong_together(one: Document, other: Document, *, with_words: bool = False) -> bool:
+    """Tell whether two documents in a row, `with_words` if asked, are sentences of the same one."""
+    if with_words and other.words is None:
+        return False
     same_kind = (one.words is None) == (other.words is None)
     return bool(one.group) and one.group == other.group and same_kind
 

@@ -3,7 +3,8 @@
 A sentence begins
 
 1. after full stops, question or exclamation marks and the like, and the closing quotation marks
-   and brackets that touch them, if white space follows; Chinese and Japanese marks need none;
+   and brackets that touch them, if white space follows; Chinese and Japanese marks need none. A
+   closing bracket or another such mark that stands by itself belongs to what is before it;
 2. after an empty line;
 3. on a new line, if the line before it had room for the next word: where a text was broken at some
    width, it had none.
@@ -22,18 +23,20 @@ import tensorflow as tf
 
 from tfner.tokenizers.pretokens import Characters, decode
 from tfner.tokenizers.protocol import Tokens
-from tfner.tokenizers.ragged_ops import before, concat, indices_of, row_lengths
+from tfner.tokenizers.ragged_ops import before, concat, indices_of, ranges, row_lengths
 from tfner.tokenizers.units import without
 
 WIDE_ENDS = "。！？｡"  # of scripts that put no space behind them
 ENDS = f".!?…।॥؟۔{WIDE_ENDS}"
-OPENERS = "\"'“‘„‚«‹([{¿¡「『（"
-CLOSERS = "\"'”’“‘»›)]}」』）"
+OPENERS = "\"'`“‘„‚«‹([{¿¡「『（"
+BRACKETS = ")]}」』）"
+CLOSERS = f"\"'”’“‘»›{BRACKETS}"
 ABBREVIATIONS = (
-    "abs|adm|approx|apt|art|bd|bzw|ca|capt|cf|co|col|corp|dept|dipl|dott|dr|dra|drs|eds|est|fig|figs|"
-    "fr|gen|gov|hon|hr|hrsg|inc|ing|jr|lt|ltd|maj|mlle|mme|mr|mrs|ms|mt|nos|nr|pp|pres|prof|rep|resp|"
-    "rev|sen|sgt|sig|sog|sr|sra|st|tel|vgl|vol|vs"
+    "abs|adm|approx|apt|art|ave|bd|blvd|bros|bzw|ca|capt|cf|co|col|corp|dept|dipl|dott|dr|dra|drs|eds|"
+    "est|fig|figs|fr|ft|gen|gov|hon|hr|hrsg|inc|ing|jr|lt|ltd|maj|mlle|mme|mr|mrs|ms|mt|nos|nr|pp|pres|"
+    "prof|pvt|rep|resp|rev|sen|sgt|sig|sog|sr|sra|st|ste|tel|univ|vgl|vol|vs"
 )
+READ = 16  # characters of a unit, which say all that GOES_ON asks of it
 # Matches a border that is none: the word before a full stop that touches it, or nothing, then the
 # unit behind white space.
 GOES_ON = "|".join(
@@ -51,7 +54,7 @@ class TextUnits(NamedTuple):
 
     text: int32 [U], number of the text.
     first, last: int32 [U], its first and last character.
-    code: int32 [U], code point of the first.
+    code, last_code: int32 [U], their code points.
     begins_text: bool [U].
     touches: bool [U], nothing stands between it and the unit before it.
     """
@@ -60,12 +63,13 @@ class TextUnits(NamedTuple):
     first: tf.Tensor
     last: tf.Tensor
     code: tf.Tensor
+    last_code: tf.Tensor
     begins_text: tf.Tensor
     touches: tf.Tensor
 
-    def are_single(self, characters: str) -> tf.Tensor:
-        """Tell which units are one of these characters alone: bool [U]."""
-        return tf.equal(self.first, self.last) & self.begin_with(characters)
+    def are_runs_of(self, characters: str) -> tf.Tensor:
+        """Tell which units are one of these marks, once or repeated as in `''`: bool [U]."""
+        return tf.equal(self.code, self.last_code) & self.begin_with(characters)
 
     def begin_with(self, characters: str) -> tf.Tensor:
         """Tell which units begin with one of these characters: bool [U]."""
@@ -123,13 +127,14 @@ def sentence_begins(text_B: tf.Tensor, tokens: Tokens) -> tf.RaggedTensor:
         units = find_units(characters, tokens)
         anchor_U = last_unclosed(units)
         after_end_U = tf.gather(units.begin_with(ENDS), anchor_U) & are_parted(units)
+        after_end_U = without(after_end_U, units.begin_with(ENDS + BRACKETS))
         line_ends_U = count_line_ends(characters.code, units)
         empty_line_U = line_ends_U > 1
         on_new_line_U = line_ends_U > 0
         new_line_U = on_new_line_U & had_room(units, on_new_line_U, tf.size(text_B))
         sure_U = units.begins_text | empty_line_U
         doubtful = indices_of(without(after_end_U | new_line_U, sure_U))
-        context = border_context(text_B, tokens, units, anchor_U, doubtful)
+        context = border_context(characters.code, units, anchor_U, doubtful)
         begins = tf.logical_not(tf.strings.regex_full_match(context, GOES_ON))
         begins_U = tf.tensor_scatter_nd_update(sure_U, doubtful[:, None], begins)
         return tokens.unit_start.with_values(begins_U)
@@ -142,23 +147,26 @@ def find_units(characters: Characters, tokens: Tokens) -> TextUnits:
     first_U = shift_U + tokens.unit_start.values
     last_U = shift_U + tokens.unit_end.values - 1
     code_U = tf.gather(characters.code, first_U)
+    last_code_U = tf.gather(characters.code, last_U)
     nowhere = tf.fill(tf.shape(text_U[:1]), -1)
     before_U = concat(nowhere, text_U[:-1])
     begins_text_U = tf.not_equal(text_U, before_U)
     touches_U = without(tf.equal(first_U, before(last_U) + 1), begins_text_U)
-    return TextUnits(text_U, first_U, last_U, code_U, begins_text_U, touches_U)
+    codes = code_U, last_code_U
+    return TextUnits(text_U, first_U, last_U, *codes, begins_text_U, touches_U)
 
 
 def last_unclosed(units: TextUnits) -> tf.Tensor:
     """Find the unit that stands before each, behind which are at most closing marks; int32 [U].
 
-    The closing marks touch what they close:
+    Quotation marks touch what they close; brackets may stand by themselves:
 
         unit    left   .   "   )   Then
         index   0      1   2   3   4
         found   0      0   1   1   1
     """
-    closes_U = units.are_single(CLOSERS) & units.touches
+    brackets_U = without(units.are_runs_of(BRACKETS), units.begins_text)
+    closes_U = brackets_U | (units.are_runs_of(CLOSERS) & units.touches)
     solid_U = tf.logical_not(closes_U)
     number_U = tf.cumsum(tf.cast(solid_U, tf.int32))
     last_U = tf.gather(indices_of(solid_U), number_U - 1)
@@ -168,8 +176,8 @@ def last_unclosed(units: TextUnits) -> tf.Tensor:
 def are_parted(units: TextUnits) -> tf.Tensor:
     """Tell which units white space or a wide mark parts from the one before; bool [U]."""
     after_wide_U = before(units.begin_with(WIDE_ENDS))
-    joins_U = units.are_single(CLOSERS) | units.begin_with(ENDS)
-    return tf.logical_not(units.touches) | without(after_wide_U, joins_U)
+    closes_U = units.are_runs_of(CLOSERS)
+    return tf.logical_not(units.touches) | without(after_wide_U, closes_U)
 
 
 def count_line_ends(code_N: tf.Tensor, units: TextUnits) -> tf.Tensor:
@@ -209,30 +217,34 @@ def had_room(units: TextUnits, new_line_U: tf.Tensor, texts: tf.Tensor) -> tf.Te
 
 
 def border_context(
-    text_B: tf.Tensor, tokens: Tokens, units: TextUnits, anchor_U: tf.Tensor, border: tf.Tensor
+    code_N: tf.Tensor, units: TextUnits, anchor_U: tf.Tensor, border: tf.Tensor
 ) -> tf.Tensor:
     """Collect what stands around borders before units, int32 [K], for GOES_ON; tf.string [K].
 
     For the border in `met Dr. "Moss"` that is `Dr. Moss`.
     """
-    texts = (text_B, tokens, units)
     anchor = tf.gather(anchor_U, border)
-    full_stop_U = units.are_single(".") & units.touches
+    full_stop_U = tf.equal(units.first, units.last) & units.begin_with(".") & units.touches
     shortens = tf.gather(full_stop_U, anchor)
-    word = unit_text(*texts, tf.maximum(anchor - 1, 0))
-    before_border = tf.where(shortens, word + ".", "")
-    inner_U = tf.logical_not(units.are_single(OPENERS))
+    word = unit_text(code_N, units, tf.maximum(anchor - 1, 0))
+    before_border = tf.where(shortens, tf.strings.join([word, "."]), "")
+    inner_U = tf.logical_not(units.are_runs_of(OPENERS))
     number_U = tf.cumsum(tf.cast(inner_U, tf.int32), exclusive=True)
     inner = concat(indices_of(inner_U), tf.size(inner_U)[None] - 1)  # the last, where none follows
     opened = tf.gather(inner, tf.gather(number_U, border))
     same_text = tf.equal(tf.gather(units.text, opened), tf.gather(units.text, border))
-    behind = unit_text(*texts, tf.where(same_text, opened, border))
+    behind = unit_text(code_N, units, tf.where(same_text, opened, border))
     return tf.strings.join([before_border, " ", behind])
 
 
-def unit_text(text_B: tf.Tensor, tokens: Tokens, units: TextUnits, index: tf.Tensor) -> tf.Tensor:
-    """Cut units out of their texts; int32 [K] -> tf.string [K]."""
-    text = tf.gather(text_B, tf.gather(units.text, index))
-    start = tf.gather(tokens.unit_start_byte.values, index)
-    end = tf.gather(tokens.unit_end_byte.values, index)
-    return tf.strings.substr(text, start, end - start)
+def unit_text(code_N: tf.Tensor, units: TextUnits, index: tf.Tensor) -> tf.Tensor:
+    """Give the first characters of units, READ at most; int32 [K] -> tf.string [K].
+
+    They are made of their code points: a text is long, and each cut from it would copy it.
+    """
+    first = tf.gather(units.first, index)
+    last = tf.minimum(tf.gather(units.last, index), first + READ - 1)
+    splits, character = ranges(first, last + 1)
+    code = tf.gather(code_N, character)
+    encode = tf.raw_ops.UnicodeEncode
+    return encode(input_values=code, input_splits=splits, output_encoding="UTF-8")

@@ -146,6 +146,7 @@ def load_run_inputs(
         warn_without_entities(settings.data, splits.documents.get("dev", ()))
         warn_without_documents(settings, splits)
         log_warm_start(inputs.warm_start)
+        log_raw_text(inputs)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
 
@@ -168,6 +169,16 @@ def log_warm_start(warm_start: WarmStart | None) -> None:
     if warm_start is not None:
         logger.info("encoder: weights from %s", warm_start.source)
         logger.info("%s", warm_start.plan.describe(warm_start.source))
+
+
+def log_raw_text(inputs: RunInputs) -> None:
+    """Say how many sentences training documents hold, where raw text is read as that says."""
+    count = inputs.sentences_per_document
+    if inputs.settings.export.raw_text != "auto" or count is None:
+        return
+    how = "sentence by sentence" if inputs.settings.reads_sentences(count) else "as it is"
+    message = "%.2f sentences in a training document, in the mean: raw text will be read %s"
+    logger.info(message, count, how)
 
 
 def warn_without_documents(settings: RunSettings, splits: Splits) -> None:

@@ -179,7 +179,9 @@ class Recognizer:
         Those of like length are asked together, the longest first. Sentences that are read together
         are asked as one document.
         """
-        passages = list(join_sentences(block, self.context))
+        # Raw text that the graph cuts again would not be read together.
+        with_words = self.card.get("raw_text") == "sentences"
+        passages = list(join_sentences(block, self.context, with_words=with_words))
         counts = [len(passage.sentences) for passage in passages]
         firsts = list(accumulate(counts, initial=0))
         for answered in self._recognize_sorted([passage.document for passage in passages]):

@@ -1,0 +1,20 @@
+"""An export of the tiny tagger that reads raw text sentence by sentence."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import tiny
+
+
+@functools.cache
+def exported() -> Path:
+    """The folder of an export: version 1."""
+    return tiny.export_of(tiny.tagger(by_sentence=True), "tiny", "export-sentences")
+
+
+@functools.cache
+def served():
+    """That export as TensorFlow loads it."""
+    return tiny.load_for_serving(exported())
