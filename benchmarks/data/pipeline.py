@@ -225,8 +225,9 @@ def compile_step(prepared: Any) -> Callable[[Any], Any]:
     import tensorflow as tf
 
     from tfner.training.fit import compile_model
+    from tfner.training.schedule import Schedule
 
-    model = compile_model(prepared, 1000)
+    model = compile_model(prepared, Schedule(epochs=1, passes=1, steps_per_pass=1000))
     return tf.function(lambda iterator: model.train_step(next(iterator)))
 
 

@@ -149,6 +149,7 @@ def test_windows_and_losses_are_those_of_encoding_here(prepared, home):
     )
     corpus = ShardedCorpus(prepared)
     assert corpus.labels == labels
+    assert corpus.tag_counts(5).tolist() == whole.tag_counts(5).tolist()
     assert corpus.ledger.counts == ledger.counts == {"overlapping": 7, "misaligned": 7}
     lines = [json.loads(line) for line in (prepared / "losses.jsonl").read_text().splitlines()]
     assert sorted(lines) == sorted(map(list, ledger.entries))

@@ -63,6 +63,13 @@ class EncodedCorpus:
         """Count the pieces of each window, [CLS] and [SEP] included; int32 [N]."""
         return self.input_ids.row_lengths().numpy().astype(np.int32)
 
+    def tag_counts(self, tags: int) -> np.ndarray:
+        """Count the labelled pieces of each tag, or add up what teachers say of them; [K]."""
+        if self.soft_labels is not None:
+            return self.soft_labels.probabilities.sum(axis=0, dtype=np.float64)
+        _, labels, label_mask = self._flat
+        return np.bincount(labels[label_mask > 0], minlength=tags)
+
     def pieces_of(self, windows: Sequence[int] | np.ndarray) -> Pieces:
         """Gather the pieces of some windows, in the order given.
 

@@ -32,6 +32,7 @@ from tfner.training.non_finite import NonFiniteSteps, documents_by_step
 from tfner.training.run_inputs import RunInputs, is_pretrained, loss_options
 from tfner.training.schedule import Schedule, choose_schedule, log_schedule
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
+from tfner.training.tag_prior import begin_from_prior
 
 logger = logging.getLogger(__name__)
 Callbacks = Sequence[keras.callbacks.Callback]
@@ -52,7 +53,7 @@ def fit(inputs: RunInputs, devices: Devices, more: Callbacks = ()) -> tuple[Toke
     if not inputs.taught:  # else it was said before the teachers began
         log_schedule(schedule)
     with devices.strategy.scope():
-        model = compile_model(inputs, schedule.updates)
+        model = compile_model(inputs, schedule)
     run_callbacks = RunCallbacks(inputs, devices, model, batches, schedule, more)
     with devices.strategy.scope():
         position = run_callbacks.resume.restore()
@@ -142,7 +143,7 @@ def make_repeatable(settings: RunSettings) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
+def compile_model(inputs: RunInputs, schedule: Schedule) -> TokenClassifier:
     """Build a compiled classifier with its optimizer, ready for a saved state."""
     settings = inputs.settings
     training = inputs.settings.training
@@ -153,12 +154,13 @@ def compile_model(inputs: RunInputs, total_steps: int) -> TokenClassifier:
         "loss": loss,
     }
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
+    begin_from_prior(model.head, inputs.corpora["train"], schedule.all_passes)
     if inputs.warm_start is not None:
         inputs.warm_start.apply(model)
     model.restrict_embedding_update(ids_in_training(inputs))
     optimizer_options = training.optimizer_options(model.encoder.hidden_size)
     log_rates(optimizer_options)
-    optimizer = build_optimizer(total_steps=total_steps, **optimizer_options)
+    optimizer = build_optimizer(total_steps=schedule.updates, **optimizer_options)
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     metrics = [MaskedAccuracy(), EntityF1(list(inputs.labels.tags))]

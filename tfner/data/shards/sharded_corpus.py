@@ -174,6 +174,20 @@ class ShardedCorpus:
         """Count the windows of each length; int64 [L + 1]."""
         return np.bincount(self.blocks.lengths)
 
+    def tag_counts(self, tags: int) -> np.ndarray:
+        """Count the labelled pieces of each tag, reading all shards; int64 [K].
+
+        Raises:
+            DataError: one cannot be read, or is not as it was written.
+        """
+        counts = np.zeros(tags, np.int64)
+        with ShardReader(self) as reader:
+            for block in range(len(self.blocks)):
+                pieces = np.frombuffer(b"".join(reader.windows(block)), PIECE)
+                labelled = pieces["label"][pieces["labelled"] > 0]
+                counts += np.bincount(labelled, minlength=tags)
+        return counts
+
     @property
     def labels(self) -> LabelSet:
         """Give the labels that its tags are ids of."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -121,6 +122,12 @@ class Head(keras.layers.Layer):
         super().__init__(dtype="float32", name="head")
         self.labels = labels
         self.loss = loss
+
+    def begin_from(self, log_prior_K: np.ndarray) -> None:
+        """Begin from the log of how likely each tag is, whatever the unit; called once it is built.
+
+        It only changes where the training begins: a head without a bias of each tag ignores it.
+        """
 
     def loss_sums(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -48,6 +49,10 @@ class SoftmaxHead(Head):
         self.kernel = self.add_weight("kernel", shape, initializer=initializer)
         self.bias = self.add_weight("bias", [tag_count], initializer="zeros")
         super().build(input_shape)
+
+    def begin_from(self, log_prior_K: np.ndarray) -> None:
+        """Let the bias be the prior."""
+        self.bias.assign(log_prior_K)
 
     def call(self, hidden_BTH: tf.Tensor) -> tf.Tensor:
         """Project hidden states; float [B, T, H] -> float32 [B, T, K]."""

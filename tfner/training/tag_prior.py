@@ -1,0 +1,55 @@
+"""Let the head begin from how often each tag is, where the data are few.
+
+Adam moves a weight by about its learning rate an update, so a bias that begins at 0 hardly comes
+to say in a few hundred updates that most units are no entity: other weights learn that first, and
+what they learn about entities later. Where the data are many, the data say it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from tfner.data.encoded_corpus import EncodedCorpus
+from tfner.data.shards.sharded_corpus import ShardedCorpus
+from tfner.model.heads.head import Head
+from tfner.training.schedule import FEWEST_PASSES
+
+logger = logging.getLogger(__name__)
+PASSES = 12  # over the data, with which they are few enough for all of the prior
+UNSEEN = 0.5  # labelled pieces that each tag is taken to have beside those it has
+
+
+def prior_strength(passes: int) -> float:
+    """Choose how much of the prior the head begins from: none with the fewest passes, all with 12.
+
+    >>> [round(prior_strength(passes), 2) for passes in (1, 3, 6, 12, 75)]
+    [0.0, 0.0, 0.33, 1.0, 1.0]
+    """
+    share = (passes - FEWEST_PASSES) / (PASSES - FEWEST_PASSES)
+    return min(1.0, max(0.0, share))
+
+
+def log_prior(counts_K: np.ndarray) -> np.ndarray:
+    """Take the log of the share that each tag has of all labelled pieces; float64 [K].
+
+    >>> np.exp(log_prior(np.array([96, 2, 0]))).round(3).tolist()
+    [0.97, 0.025, 0.005]
+    """
+    shares_K = counts_K + UNSEEN
+    return np.log(shares_K / shares_K.sum())
+
+
+def begin_from_prior(head: Head, corpus: EncodedCorpus | ShardedCorpus, passes: int) -> None:
+    """Give a head that has just been built its prior, of the strength that the passes ask for.
+
+    Raises:
+        DataError: a shard of the corpus cannot be read.
+    """
+    strength = prior_strength(passes)
+    if not strength:
+        return
+    counts_K = corpus.tag_counts(len(head.labels))
+    head.begin_from(strength * log_prior(counts_K))
+    logger.info("head: begins from how often each tag is, at %.0f %%", 100 * strength)
