@@ -102,7 +102,7 @@ def test_the_prior_is_a_distribution_in_the_order_of_the_counts(counts):
 def test_the_fewer_the_data_the_more_of_it():
     strengths = list(map(prior_strength, range(1, 100)))
     assert strengths == sorted(strengths)
-    assert (strengths[2], strengths[3] > 0, strengths[10] < 1, strengths[11]) == (0, True, True, 1)
+    assert (strengths[5], strengths[6] > 0, strengths[10] < 1, strengths[11]) == (0, True, True, 1)
 
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])

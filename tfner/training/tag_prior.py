@@ -14,20 +14,19 @@ import numpy as np
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.model.heads.head import Head
-from tfner.training.schedule import FEWEST_PASSES
 
 logger = logging.getLogger(__name__)
-PASSES = 12  # over the data, with which they are few enough for all of the prior
+NONE, ALL = 6, 12  # passes over the data up to which there is no prior, and from which all of it
 UNSEEN = 0.5  # labelled pieces that each tag is taken to have beside those it has
 
 
 def prior_strength(passes: int) -> float:
-    """Choose how much of the prior the head begins from: none with the fewest passes, all with 12.
+    """Choose how much of the prior the head begins from, by how often the data are gone over.
 
-    >>> [round(prior_strength(passes), 2) for passes in (1, 3, 6, 12, 75)]
+    >>> [round(prior_strength(passes), 2) for passes in (3, 6, 8, 12, 75)]
     [0.0, 0.0, 0.33, 1.0, 1.0]
     """
-    share = (passes - FEWEST_PASSES) / (PASSES - FEWEST_PASSES)
+    share = (passes - NONE) / (ALL - NONE)
     return min(1.0, max(0.0, share))
 
 
