@@ -102,6 +102,14 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             "training.transition_learning_rate: expected auto, a number above 0 or null, got -1",
         ),
         (
+            ["training.tag_prior=1.5"],
+            "training.tag_prior: expected auto or a number from 0 to 1, got 1.5",
+        ),
+        (
+            ["training.tag_prior=true"],
+            "training.tag_prior: expected auto or a number from 0 to 1, got True",
+        ),
+        (
             ["training.precision=float64"],
             "precision: input should be 'float32', 'mixed_bfloat16' or 'mixed_float16', got "
             "'float64'",

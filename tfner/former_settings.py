@@ -14,6 +14,7 @@ FORMER_DEFAULTS = {
     "training.learning_rate": 2e-4,
     "training.head_learning_rate": None,
     "training.transition_learning_rate": None,
+    "training.tag_prior": 0.0,
     "export.calibrate": False,
     "export.raw_text": "whole",
     "model.head": "softmax",
@@ -26,6 +27,7 @@ BEFORE_THE_KEY = {
     "model.head": "softmax",
     "model.keep_head": False,
     "training.transition_learning_rate": None,
+    "training.tag_prior": 0.0,
 }
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from tfner.corpus.context import Context
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.sources import Source, share_of
-from tfner.setting_types import Epochs, HeadRate, PathText, Rate, Sources
+from tfner.setting_types import Epochs, HeadRate, PathText, Prior, Rate, Sources
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"]
@@ -169,6 +169,9 @@ class TrainingSettings(Settings):
     # Of a CRF's transitions. auto: TRANSITION_RATE, because they begin at 0 and must become large;
     # null: as the head's.
     transition_learning_rate: HeadRate = "auto"
+    # How much of how often each tag is the head begins from: 0 nothing, 1 all; auto: all where the
+    # data are few, nothing where they are many.
+    tag_prior: Prior = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_ratio: float = Field(default=0.1, ge=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)

@@ -106,6 +106,16 @@ def check_head_rate(value: Any) -> Any:
     return value if value is None else check_rate(value, "auto, a number above 0 or null")
 
 
+def check_prior(value: Any) -> Any:
+    if value == "auto":
+        return value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and 0 <= value <= 1):
+        raise ValueError(f"expected auto or a number from 0 to 1, got {show(value)}")
+    return float(value)
+
+
 Rate = Annotated[float | Literal["auto"], BeforeValidator(check_rate)]
 HeadRate = Annotated[float | Literal["auto"] | None, BeforeValidator(check_head_rate)]
+Prior = Annotated[float | Literal["auto"], BeforeValidator(check_prior)]
 Epochs = Annotated[int | Literal["auto"], BeforeValidator(check_epochs)]

@@ -100,7 +100,7 @@ def test_the_prior_is_a_distribution_in_the_order_of_the_counts(counts):
 
 
 def test_the_fewer_the_data_the_more_of_it():
-    strengths = list(map(prior_strength, range(1, 100)))
+    strengths = [prior_strength("auto", passes) for passes in range(1, 100)]
     assert strengths == sorted(strengths)
     assert (strengths[5], strengths[6] > 0, strengths[10] < 1, strengths[11]) == (0, True, True, 1)
 
@@ -124,6 +124,16 @@ def test_a_run_over_many_data_does_not(tmp_path, caplog):
     assert "how often each tag is" not in caplog.text
 
 
+@pytest.mark.parametrize("schedule", [FEW, MANY])
+def test_how_much_of_it_can_be_set(tmp_path, schedule):
+    inputs = inputs_for(settings_for(tmp_path, "training.tag_prior=0.5"))
+    half = log_prior(np.array(counted(inputs.corpora["train"]))) / 2
+    bias = compile_model(inputs, schedule).head.bias.numpy()
+    np.testing.assert_allclose(bias, half, rtol=1e-6)
+    none = inputs_for(settings_for(tmp_path, "training.tag_prior=0"))
+    assert not compile_model(none, schedule).head.bias.numpy().any()
+
+
 def test_tags_that_come_from_a_tagger_keep_what_it_has_learned(tmp_path):
     old = write_run(tmp_path / "old", ("LOC", "PER"), head="crf")
     model = compile_model(inputs_for(settings_for(tmp_path, checkpoint=old.path)), FEW)
@@ -134,4 +144,4 @@ def test_tags_that_come_from_a_tagger_keep_what_it_has_learned(tmp_path):
 
 
 def test_a_head_without_a_bias_takes_no_notice(tmp_path):
-    begin_from_prior(Head(LABELS), corpus_of(settings_for(tmp_path)), passes=12)
+    begin_from_prior(Head(LABELS), corpus_of(settings_for(tmp_path)), strength=1)

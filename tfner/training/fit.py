@@ -32,7 +32,7 @@ from tfner.training.non_finite import NonFiniteSteps, documents_by_step
 from tfner.training.run_inputs import RunInputs, is_pretrained, loss_options
 from tfner.training.schedule import Schedule, choose_schedule, log_schedule
 from tfner.training.state.resume_callback import ResumeCheckpoint, TrainingPosition
-from tfner.training.tag_prior import begin_from_prior
+from tfner.training.tag_prior import begin_from_prior, prior_strength
 
 logger = logging.getLogger(__name__)
 Callbacks = Sequence[keras.callbacks.Callback]
@@ -154,7 +154,8 @@ def compile_model(inputs: RunInputs, schedule: Schedule) -> TokenClassifier:
         "loss": loss,
     }
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
-    begin_from_prior(model.head, inputs.corpora["train"], schedule.all_passes)
+    strength = prior_strength(training.tag_prior, schedule.all_passes)
+    begin_from_prior(model.head, inputs.corpora["train"], strength)
     if inputs.warm_start is not None:
         inputs.warm_start.apply(model)
     model.restrict_embedding_update(ids_in_training(inputs))

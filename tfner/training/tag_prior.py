@@ -14,18 +14,21 @@ import numpy as np
 from tfner.data.encoded_corpus import EncodedCorpus
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.model.heads.head import Head
+from tfner.setting_types import Prior
 
 logger = logging.getLogger(__name__)
 NONE, ALL = 6, 12  # passes over the data up to which there is no prior, and from which all of it
 UNSEEN = 0.5  # labelled pieces that each tag is taken to have beside those it has
 
 
-def prior_strength(passes: int) -> float:
-    """Choose how much of the prior the head begins from, by how often the data are gone over.
+def prior_strength(asked: Prior, passes: int) -> float:
+    """Take the strength that is set, or choose it by how often the data are gone over.
 
-    >>> [round(prior_strength(passes), 2) for passes in (3, 6, 8, 12, 75)]
+    >>> [round(prior_strength("auto", passes), 2) for passes in (3, 6, 8, 12, 75)]
     [0.0, 0.0, 0.33, 1.0, 1.0]
     """
+    if asked != "auto":
+        return asked
     share = (passes - NONE) / (ALL - NONE)
     return min(1.0, max(0.0, share))
 
@@ -40,13 +43,15 @@ def log_prior(counts_K: np.ndarray) -> np.ndarray:
     return np.log(shares_K / shares_K.sum())
 
 
-def begin_from_prior(head: Head, corpus: EncodedCorpus | ShardedCorpus, passes: int) -> None:
-    """Give a head that has just been built its prior, of the strength that the passes ask for.
+def begin_from_prior(head: Head, corpus: EncodedCorpus | ShardedCorpus, strength: float) -> None:
+    """Give a head that has just been built its prior.
+
+    Args:
+        strength: from 0, which gives none, to 1.
 
     Raises:
         DataError: a shard of the corpus cannot be read.
     """
-    strength = prior_strength(passes)
     if not strength:
         return
     counts_K = corpus.tag_counts(len(head.labels))
