@@ -10,11 +10,11 @@ import tiny
 
 @functools.cache
 def exported() -> Path:
-    """The folder of an export: version 1."""
+    """Write it once; give the folder of version 1."""
     return tiny.export_of(tiny.tagger(by_sentence=True), "tiny", "export-sentences")
 
 
 @functools.cache
 def served():
-    """That export as TensorFlow loads it."""
+    """Load that export as TensorFlow does."""
     return tiny.load_for_serving(exported())

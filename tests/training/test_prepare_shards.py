@@ -19,6 +19,7 @@ from rich.console import Console
 from tfner.config import load_settings
 from tfner.corpus.ledger import Ledger
 from tfner.data.encoded_corpus import encode
+from tfner.data.shards import sharded_corpus
 from tfner.data.shards.sharded_corpus import PIECE, ShardedCorpus, ShardReader
 from tfner.exceptions import ConfigError, DataError
 from tfner.formats import read_documents
@@ -164,6 +165,19 @@ def test_windows_and_losses_are_those_of_encoding_here(prepared, home):
     assert manifest.lengths == Counter(whole.lengths.tolist())
     assert manifest.encoding.tokenizer == tiny.tokenizer().fingerprint()
     assert manifest.source == "train.jsonl"
+
+
+def test_tags_of_many_blocks_are_counted_in_some(prepared, monkeypatch):
+    monkeypatch.setattr(sharded_corpus, "SAMPLE", 2)
+    corpus = ShardedCorpus(prepared)
+    assert len(corpus.blocks) > 2
+    expected = Counter()
+    with ShardReader(corpus) as reader:
+        for block in range(0, len(corpus.blocks), -(-len(corpus.blocks) // 2)):
+            for window in reader.windows(block):
+                pieces = np.frombuffer(window, PIECE).tolist()
+                expected.update(tag for _, tag, is_labelled in pieces if is_labelled)
+    assert corpus.tag_counts(5).tolist() == [expected[tag] for tag in range(5)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

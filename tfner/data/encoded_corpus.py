@@ -64,7 +64,11 @@ class EncodedCorpus:
         return self.input_ids.row_lengths().numpy().astype(np.int32)
 
     def tag_counts(self, tags: int) -> np.ndarray:
-        """Count the labelled pieces of each tag, or add up what teachers say of them; [K]."""
+        """Count the labelled pieces of each tag, or add up what teachers say of them.
+
+        Returns:
+            int64 [K], float64 where there are teachers.
+        """
         if self.soft_labels is not None:
             return self.soft_labels.probabilities.sum(axis=0, dtype=np.float64)
         _, labels, label_mask = self._flat

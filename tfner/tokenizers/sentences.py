@@ -32,9 +32,10 @@ OPENERS = "\"'`“‘„‚«‹([{¿¡「『（"
 BRACKETS = ")]}」』）"
 CLOSERS = f"\"'”’“‘»›{BRACKETS}"
 ABBREVIATIONS = (
-    "abs|adm|approx|apt|art|ave|bd|blvd|bros|bzw|ca|capt|cf|co|col|corp|dept|dipl|dott|dr|dra|drs|eds|"
-    "est|fig|figs|fr|ft|gen|gov|hon|hr|hrsg|inc|ing|jr|lt|ltd|maj|mlle|mme|mr|mrs|ms|mt|nos|nr|pp|pres|"
-    "prof|pvt|rep|resp|rev|sen|sgt|sig|sog|sr|sra|st|ste|tel|univ|vgl|vol|vs"
+    "abs|adm|approx|apt|art|ave|bd|blvd|bros|bzw|ca|capt|cf|co|col|corp|dept|dipl|dott|dr|"
+    "dra|drs|eds|est|fig|figs|fr|ft|gen|gov|hon|hr|hrsg|inc|ing|jr|lt|ltd|maj|mlle|mme|mr|"
+    "mrs|ms|mt|nos|nr|pp|pres|prof|pvt|rep|resp|rev|sen|sgt|sig|sog|sr|sra|st|ste|tel|univ|"
+    "vgl|vol|vs"
 )
 READ = 16  # characters of a unit, which say all that GOES_ON asks of it
 # Matches a border that is none: the word before a full stop that touches it, or nothing, then the

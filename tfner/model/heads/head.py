@@ -127,6 +127,9 @@ class Head(keras.layers.Layer):
         """Begin from the log of how likely each tag is, whatever the unit; called once it is built.
 
         It only changes where the training begins: a head without a bias of each tag ignores it.
+
+        Args:
+            log_prior_K: float [K].
         """
 
     def loss_sums(

@@ -51,7 +51,7 @@ class SoftmaxHead(Head):
         super().build(input_shape)
 
     def begin_from(self, log_prior_K: np.ndarray) -> None:
-        """Let the bias be the prior."""
+        """Let the bias be the prior, float [K]."""
         self.bias.assign(log_prior_K)
 
     def call(self, hidden_BTH: tf.Tensor) -> tf.Tensor:
