@@ -44,6 +44,10 @@ TEXTS = [
     "「はい。」と言った。|明日！|「さあ」",
     "A title\n\n|the text",
     "A title\r\n\r\n|the text",
+    "A title\r\r|the text",
+    "A title\r\nthe text",
+    "Dear Mara\u2028|We met Bo\u2029|Yours truly, and with love\u2028Bo",
+    "Dear Mara \f |We met Bo \v |Yours\r|Lund and Moss, in their house",
     "The road runs from the town to New\nYork, and on to the house that Mr\nSmith has.\n|So do I",
     "Dear Bo\n|We met in Oslo last night and walked to the river.\n|Yours\n|Mara",
     "river, which runs to the sea, and\nthe road along it",
@@ -105,6 +109,10 @@ def test_other_texts_of_a_batch_change_nothing():
     assert find_bars(list(map(flat_text, TEXTS))) == TEXTS
 
 
+def line_ends(gap: str) -> int:
+    return len(re.findall("\r\n|[\n\r\v\f\x85\u2028\u2029]", gap))
+
+
 def slow_begins(text: str, spans: list[tuple[int, int]]) -> list[bool]:
     """The rule, read off its description unit by unit."""
 
@@ -143,7 +151,7 @@ def slow_begins(text: str, spans: list[tuple[int, int]]) -> list[bool]:
         lines = [[]]
         line_of = {}
         for each, (start, _) in enumerate(spans):
-            if each and "\n" in text[spans[each - 1][1] : start]:
+            if each and line_ends(text[spans[each - 1][1] : start]):
                 lines.append([])
             lines[-1].append(each)
             line_of[each] = len(lines) - 1
@@ -166,9 +174,9 @@ def slow_begins(text: str, spans: list[tuple[int, int]]) -> list[bool]:
         parted = bool(gap) or (text[spans[number - 1][0]] in WIDE_ENDS and not closes(number))
         belongs_before = is_end(number) or text[start] in BRACKETS
         ended = is_end(anchor) and parted and not belongs_before
-        if gap.count("\n") > 1:
+        if line_ends(gap) > 1:
             begins.append(True)
-        elif ended or ("\n" in gap and had_room(number)):
+        elif ended or (line_ends(gap) and had_room(number)):
             begins.append(not goes_on(number, anchor))
         else:
             begins.append(False)
@@ -194,7 +202,7 @@ words = st.sampled_from(
         *".!?…。\"'()「」,",
     ]
 )
-gaps = st.sampled_from(["", "", " ", " ", "\n", "\n\n", " \n "])
+gaps = st.sampled_from(["", "", " ", " ", "\n", "\n\n", " \n ", "\r", "\r\n", " \f", "\u2028"])
 texts = st.lists(st.tuples(words, gaps).map("".join), max_size=14).map("".join)
 
 

@@ -37,6 +37,7 @@ ABBREVIATIONS = (
     "mrs|ms|mt|nos|nr|pp|pres|prof|pvt|rep|resp|rev|sen|sgt|sig|sog|sr|sra|st|ste|tel|univ|"
     "vgl|vol|vs"
 )
+LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"  # a return and the feed behind it are one
 READ = 16  # characters of a unit, which say all that GOES_ON asks of it
 # Matches a border that is none: the word before a full stop that touches it, or nothing, then the
 # unit behind white space.
@@ -183,7 +184,12 @@ def are_parted(units: TextUnits) -> tf.Tensor:
 
 def count_line_ends(code_N: tf.Tensor, units: TextUnits) -> tf.Tensor:
     """Count the ends of lines between each unit and the one before it; int32 [U]."""
-    is_end_N = tf.equal(code_N, ord("\n"))
+    ends = list(map(ord, LINE_ENDS))
+    is_end_N = tf.reduce_any(tf.equal(code_N[:, None], ends), 1)
+    is_return_N = tf.equal(code_N, ord("\r"))
+    is_feed_N = tf.equal(code_N, ord("\n"))
+    is_second_N = before(is_return_N) & is_feed_N
+    is_end_N = without(is_end_N, is_second_N)
     count_N = tf.cumsum(tf.cast(is_end_N, tf.int32))
     count_U = tf.gather(count_N, units.first) - tf.gather(count_N, before(units.last))
     return tf.where(units.begins_text, 0, count_U)
