@@ -10,6 +10,7 @@ import tiny
 from rich.console import Console
 
 from tfner.config import load_settings
+from tfner.setting_groups import TrainingSettings
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.registry import open_tokenizer
 from tfner.training.batches import make_batches
@@ -58,8 +59,9 @@ def test_text_that_teachers_label_is_not_guessed_at(shop):
 
 
 def test_too_few_updates_are_an_error_and_enough_are_none():
-    (found,) = judge_schedule(Schedule(3, 1, 4))
+    settings = TrainingSettings(epochs=3)
+    (found,) = judge_schedule(settings, Schedule(3, 1, 4))
     assert found.severity == "error"
     assert found.sentence.startswith(f"The settings make 12 updates, fewer than {FEW_UPDATES}")
     assert found.advice == "Set training.epochs to auto, or to at least 25."
-    assert list(judge_schedule(Schedule(25, 1, 4))) == []
+    assert list(judge_schedule(settings, Schedule(25, 1, 4))) == []

@@ -51,12 +51,12 @@ def test_epochs_that_are_set_are_kept_whatever_they_are():
 
 def test_too_few_updates_are_said_before_they_are_made(caplog):
     caplog.set_level(logging.INFO)
-    log_schedule(Schedule(3, 1, 4))
+    log_schedule(TrainingSettings(epochs=3), Schedule(3, 1, 4))
     assert (
         "12 updates in all are few: set training.epochs to auto, or to at least 25" in caplog.text
     )
     caplog.clear()
-    log_schedule(Schedule(11, 7, 4))
+    log_schedule(TrainingSettings(), Schedule(11, 7, 4))
     assert caplog.messages == ["11 epochs of 7 passes over the data each, 308 updates in all"]
 
 

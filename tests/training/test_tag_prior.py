@@ -32,8 +32,8 @@ from tfner.training.tag_prior import begin_from_prior, log_prior, prior_strength
 SENTENCE = "anna B-PER\nlund I-PER\nmet O\nacme B-ORG\n\n"
 LABELS = LabelSet(("ORG", "PER"))
 TAGS = "O", "B-ORG", "I-ORG", "B-PER", "I-PER"
-FEW = Schedule(epochs=12, passes=2, steps_per_pass=1)
-MANY = Schedule(epochs=3, passes=1, steps_per_pass=100)
+FEW = Schedule(epochs=3, passes=1, steps_per_pass=1)
+MANY = Schedule(epochs=12, passes=2, steps_per_pass=100)
 
 
 def settings_for(home: Path, *overrides: str, checkpoint: Path | None = None):
@@ -100,9 +100,10 @@ def test_the_prior_is_a_distribution_in_the_order_of_the_counts(counts):
 
 
 def test_the_fewer_the_data_the_more_of_it():
-    strengths = [prior_strength("auto", passes) for passes in range(1, 100)]
-    assert strengths == sorted(strengths)
-    assert (strengths[5], strengths[6] > 0, strengths[10] < 1, strengths[11]) == (0, True, True, 1)
+    strengths = [prior_strength("auto", sentences) for sentences in range(1, 3000)]
+    assert strengths == sorted(strengths, reverse=True)
+    assert [strengths[sentences - 1] for sentences in (800, 1600)] == [1, 0]
+    assert 0 < strengths[1599 - 1] < strengths[801 - 1] < 1
 
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])

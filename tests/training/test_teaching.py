@@ -221,6 +221,7 @@ def test_that_a_teacher_of_documents_is_asked_for_sentences_is_said(
             ["model.head=softmax", "training.class_weights={O: 0.5}"],
             "^training.class_weights: expected none with traini",
         ),
+        (["model.head=bilstm"], "^model.head: expected one of crf, softmax, got 'bilstm'$"),
         (["labels=[PER, RIVER]"], r"^training.teachers: .*got none of \['RIVER'\]"),
         (["model.tag_scheme=BIOES"], "^training.teachers: .*expected tags in BIOES"),
     ],

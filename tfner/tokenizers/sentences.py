@@ -37,7 +37,7 @@ ABBREVIATIONS = (
     "mrs|ms|mt|nos|nr|pp|pres|prof|pvt|rep|resp|rev|sen|sgt|sig|sog|sr|sra|st|ste|tel|univ|"
     "vgl|vol|vs"
 )
-LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"  # a return and the feed behind it are one
+LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
 READ = 16  # characters of a unit, which say all that GOES_ON asks of it
 # Matches a border that is none: the word before a full stop that touches it, or nothing, then the
 # unit behind white space.
@@ -75,8 +75,7 @@ class TextUnits(NamedTuple):
 
     def begin_with(self, characters: str) -> tf.Tensor:
         """Tell which units begin with one of these characters: bool [U]."""
-        codes = list(map(ord, characters))
-        return tf.reduce_any(tf.equal(self.code[:, None], codes), 1)
+        return are_among(self.code, characters)
 
 
 class Sentences(NamedTuple):
@@ -182,14 +181,21 @@ def are_parted(units: TextUnits) -> tf.Tensor:
     return tf.logical_not(units.touches) | without(after_wide_U, closes_U)
 
 
+def are_among(code_N: tf.Tensor, characters: str) -> tf.Tensor:
+    """Tell which code points are those of some characters: int32 [N] -> bool [N]."""
+    codes = list(map(ord, characters))
+    return tf.reduce_any(tf.equal(code_N[:, None], codes), 1)
+
+
 def count_line_ends(code_N: tf.Tensor, units: TextUnits) -> tf.Tensor:
-    """Count the ends of lines between each unit and the one before it; int32 [U]."""
-    ends = list(map(ord, LINE_ENDS))
-    is_end_N = tf.reduce_any(tf.equal(code_N[:, None], ends), 1)
-    is_return_N = tf.equal(code_N, ord("\r"))
-    is_feed_N = tf.equal(code_N, ord("\n"))
-    is_second_N = before(is_return_N) & is_feed_N
-    is_end_N = without(is_end_N, is_second_N)
+    """Count the ends of lines between each unit and the one before it; int32 [U].
+
+    A return and the line feed behind it are one end, and so is a form feed beside another.
+    """
+    is_end_N = are_among(code_N, LINE_ENDS)
+    ends_with_feed_N = before(are_among(code_N, "\r\f")) & are_among(code_N, "\n")
+    ends_page_N = before(is_end_N) & are_among(code_N, "\f")
+    is_end_N = without(is_end_N, ends_with_feed_N | ends_page_N)
     count_N = tf.cumsum(tf.cast(is_end_N, tf.int32))
     count_U = tf.gather(count_N, units.first) - tf.gather(count_N, before(units.last))
     return tf.where(units.begins_text, 0, count_U)

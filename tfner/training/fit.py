@@ -51,7 +51,7 @@ def fit(inputs: RunInputs, devices: Devices, more: Callbacks = ()) -> tuple[Toke
     batches = make_batches(inputs)
     schedule = choose_schedule(settings.training, batches.steps_per_epoch)
     if not inputs.taught:  # else it was said before the teachers began
-        log_schedule(schedule)
+        log_schedule(settings.training, schedule)
     with devices.strategy.scope():
         model = compile_model(inputs, schedule)
     run_callbacks = RunCallbacks(inputs, devices, model, batches, schedule, more)
@@ -154,7 +154,8 @@ def compile_model(inputs: RunInputs, schedule: Schedule) -> TokenClassifier:
         "loss": loss,
     }
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
-    strength = prior_strength(training.tag_prior, schedule.all_passes)
+    sentences = schedule.steps_per_pass * training.batch_size
+    strength = prior_strength(training.tag_prior, sentences)
     begin_from_prior(model.head, inputs.corpora["train"], strength)
     if inputs.warm_start is not None:
         inputs.warm_start.apply(model)

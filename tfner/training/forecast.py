@@ -13,11 +13,12 @@ from tfner.corpus.verdicts.verdict import Kind, Verdict, count_of
 from tfner.data.encoded_corpus import EncodedCorpus, encode
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
+from tfner.setting_groups import TrainingSettings
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.training.batches import make_batches
 from tfner.training.run_inputs import RunInputs, Splits
-from tfner.training.schedule import FEW_UPDATES, Schedule, choose_schedule, enough_epochs
+from tfner.training.schedule import FEW_UPDATES, Schedule, choose_schedule, enough_updates
 from tfner.training.state.run_folder import RunFolder
 
 
@@ -53,12 +54,11 @@ def describe_schedule(schedule: Schedule) -> str:
     return f"training makes {updates}: {epochs} of {schedule.steps_per_epoch:,}"
 
 
-def judge_schedule(schedule: Schedule) -> Iterator[Verdict]:
+def judge_schedule(settings: TrainingSettings, schedule: Schedule) -> Iterator[Verdict]:
     """Find a training that is too short to teach anything."""
     if schedule.updates < FEW_UPDATES:
         updates = count_of(schedule.updates, "update")
         taught = f"fewer than {FEW_UPDATES}, which have taught no corpus anything of use"
-        epochs = enough_epochs(schedule)
-        advice = f"Set training.epochs to auto, or to at least {epochs:,}."
+        advice = f"Set {enough_updates(settings, schedule)}."
         kind = Kind("few updates", "error", advice)
         yield kind.verdict(f"The settings make {updates}, {taught}")

@@ -98,7 +98,7 @@ def judge_training(
     schedule = forecast_schedule(settings, documents, tokenizer, labels)
     if schedule is None:
         return "", []
-    return describe_schedule(schedule), list(judge_schedule(schedule))
+    return describe_schedule(schedule), list(judge_schedule(settings.training, schedule))
 
 
 def labels_of(documents: Iterable[Document]) -> LabelSet:

@@ -33,7 +33,7 @@ from tfner.training.card import card_of_run
 from tfner.training.environment import counts_of_splits, sentences_in_training
 from tfner.training.state.checkpoints import Checkpoints
 from tfner.training.state.run_folder import RunFolder
-from tfner.training.thresholds import describe_choice, reach_precision
+from tfner.training.thresholds import check_one_number, describe_choice, reach_precision
 
 logger = logging.getLogger(__name__)
 
@@ -103,9 +103,15 @@ def export_run(
         overrides: `key=value` settings of the group `export`, in place of the run's own.
         at_least: the precision that is to be reached on dev, by type; "" for those not named.
         say: is given a line for each threshold that is chosen for it.
+
+    Raises:
+        ConfigError: a setting is wrong, or a precision cannot be reached.
+        ModelError: `path` is no run with weights.
     """
     folder = RunFolder(path)
     settings = override_export(folder.settings, overrides)
+    if at_least:
+        check_one_number(overrides, at_least, folder.load_labels().types)
     tagger = restore_tagger(folder, settings)
     chosen = []
     if at_least:

@@ -27,7 +27,7 @@ from tfner.formats.reading import read_unlabelled
 from tfner.model.encoders.checkpoints import resolve_checkpoint
 from tfner.model.encoders.families import check_checkpoint
 from tfner.model.heads.decoder import thresholds_by_type
-from tfner.model.heads.head import LossOptions
+from tfner.model.heads.head import LossOptions, build_head
 from tfner.safeio.sources import is_run, name_source, prepared_folder
 from tfner.tagging.schemes import LabelSet
 from tfner.tokenizers.protocol import Tokenizer
@@ -127,7 +127,7 @@ def load_run_inputs(
     tokenizer = open_tokenizer(checkpoint)
     splits = read_splits(settings, overwrite=overwrite)
     labels = find_labels(settings, splits)
-    check_names(settings, labels)
+    check_head_and_names(settings, labels)
     teachers = open_teachers(settings, labels)
     corpora: dict[str, EncodedCorpus | ShardedCorpus] = {}
     for split, documents in splits.documents.items():
@@ -188,6 +188,8 @@ def warn_without_documents(settings: RunSettings, splits: Splits) -> None:
     for split, documents in splits.documents.items():
         if not any(document.group for document in documents):
             message = "data.%s: names no documents, so that data.context: %s changes nothing there"
+            if split == "train" and settings.export.raw_text == "auto":
+                message += ", but lets raw text be read as it is, not by sentence"
             logger.warning(message, split, settings.data.context)
 
 
@@ -297,9 +299,10 @@ def check_same_encoding(
         raise ConfigError(f"data.train: {prepared.folder} {made}")
 
 
-def check_names(settings: RunSettings, labels: LabelSet) -> None:
-    """Refuse settings for tags or types that there are not, before anything is created."""
-    loss_options(settings, labels)
+def check_head_and_names(settings: RunSettings, labels: LabelSet) -> None:
+    """Refuse a head that there is not, and settings for tags or types, before anything is made."""
+    loss = loss_options(settings, labels)
+    build_head(settings.model.head, labels, loss, initializer_range=0.0)
     thresholds_by_type(settings.export.threshold, labels.types)
 
 

@@ -66,16 +66,26 @@ def choose_schedule(settings: TrainingSettings, steps_per_pass: int) -> Schedule
     return Schedule(epochs, passes, steps_per_pass)
 
 
-def enough_epochs(schedule: Schedule) -> int:
-    """Count the epochs of one pass that would make FEW_UPDATES."""
-    return -(-FEW_UPDATES // max(1, schedule.steps_per_pass))
+def enough_updates(settings: TrainingSettings, schedule: Schedule) -> str:
+    """Name the settings that would make FEW_UPDATES.
+
+    >>> enough_updates(TrainingSettings(epochs=3), Schedule(3, 1, steps_per_pass=4))
+    'training.epochs to auto, or to at least 25'
+    >>> enough_updates(TrainingSettings(min_updates=30), Schedule(8, 1, steps_per_pass=4))
+    'training.min_updates to at least 100'
+    """
+    if settings.epochs == "auto":
+        return f"training.min_updates to at least {FEW_UPDATES}"
+    epochs = -(-FEW_UPDATES // max(1, schedule.steps_per_pass))
+    choice = "" if settings.min_updates < FEW_UPDATES else "auto, or to "
+    return f"training.epochs to {choice}at least {epochs:,}"
 
 
-def log_schedule(schedule: Schedule) -> None:
+def log_schedule(settings: TrainingSettings, schedule: Schedule) -> None:
     """Say how many passes an epoch has where it has several, and warn of a training too short."""
     if schedule.passes > 1:
         message = "%d epochs of %d passes over the data each, %d updates in all"
         logger.info(message, schedule.epochs, schedule.passes, schedule.updates)
     if schedule.updates < FEW_UPDATES:
-        message = "%d updates in all are few: set training.epochs to auto, or to at least %d"
-        logger.warning(message, schedule.updates, enough_epochs(schedule))
+        message = "%d updates in all are few: set %s"
+        logger.warning(message, schedule.updates, enough_updates(settings, schedule))

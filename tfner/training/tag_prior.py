@@ -17,19 +17,19 @@ from tfner.model.heads.head import Head
 from tfner.setting_types import Prior
 
 logger = logging.getLogger(__name__)
-NONE, ALL = 6, 12  # passes over the data up to which there is no prior, and from which all of it
+ALL, NONE = 800, 1600  # sentences up to which there is all of it, and from which there is none
 UNSEEN = 0.5  # labelled pieces that each tag is taken to have beside those it has
 
 
-def prior_strength(asked: Prior, passes: int) -> float:
-    """Take the strength that is set, or choose it by how often the data are gone over.
+def prior_strength(asked: Prior, sentences: int) -> float:
+    """Take the strength that is set, or choose it by how many sentences are learned from.
 
-    >>> [round(prior_strength("auto", passes), 2) for passes in (3, 6, 8, 12, 75)]
-    [0.0, 0.0, 0.33, 1.0, 1.0]
+    >>> [prior_strength("auto", sentences) for sentences in (100, 800, 1200, 1600, 5000)]
+    [1.0, 1.0, 0.5, 0.0, 0.0]
     """
     if asked != "auto":
         return asked
-    share = (passes - NONE) / (ALL - NONE)
+    share = (NONE - sentences) / (NONE - ALL)
     return min(1.0, max(0.0, share))
 
 

@@ -61,8 +61,9 @@ def log_schedule_before(inputs: RunInputs) -> None:
     encoded = [corpus for corpus in corpora if isinstance(corpus, EncodedCorpus)]
     joined = replace(inputs, corpora={"train": join_corpora(encoded)})
     batches = make_batches(joined)
-    schedule = choose_schedule(inputs.settings.training, batches.steps_per_epoch)
-    log_schedule(schedule)
+    settings = inputs.settings.training
+    schedule = choose_schedule(settings, batches.steps_per_epoch)
+    log_schedule(settings, schedule)
 
 
 def answers_folder(inputs: RunInputs, *, writes: bool) -> Path | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from tfner.config import RunSettings
+from tfner.config import RunSettings, apply_override
 from tfner.corpus.ledger import Ledger
 from tfner.documents import Document
 from tfner.evaluation.precision import (
@@ -26,6 +27,52 @@ from tfner.training.state.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 OPTION = "--precision-at-least"
+
+
+def check_one_number(
+    overrides: Sequence[str], at_least: Mapping[str, float], types: Sequence[str]
+) -> None:
+    """Refuse a threshold and a precision that are given for the same type.
+
+    Args:
+        overrides: `key=value` settings of the group `export`, as the command line gives them.
+        at_least: precision by type; "" stands for the types that are not named.
+        types: all types of the model.
+
+    Raises:
+        ConfigError: a type has both; the message names both.
+    """
+    thresholds = thresholds_among(overrides)
+    types_by_pair: dict[str, list[str]] = {}
+    for name in types:
+        threshold = thresholds.get(name, thresholds.get(""))
+        asked = name if name in at_least else ""
+        if threshold is None or asked not in at_least:
+            continue
+        number = f"{asked}={at_least[asked]}" if asked else f"{at_least[asked]}"
+        types_by_pair.setdefault(f"{threshold} and {OPTION} {number}", []).append(name)
+    if not types_by_pair:
+        return
+    expected = "expected a threshold or a precision for a type"
+    came = "; ".join(f"{pair} for {', '.join(names)}" for pair, names in types_by_pair.items())
+    raise ConfigError(f"command line: {expected}, got {came}")
+
+
+def thresholds_among(overrides: Sequence[str]) -> dict[str, str]:
+    """Pick the thresholds out of settings of the group `export`, by type; "" is all types.
+
+    >>> thresholds_among(["xla=true", "threshold.PER=0.5"])
+    {'PER': 'threshold.PER=0.5'}
+    """
+    values: dict[str, Any] = {}
+    for override in overrides:
+        key, _, _ = override.partition("=")
+        if key.partition(".")[0] == "threshold":
+            apply_override(values, override, group="export.")
+    given = values.get("threshold", {})
+    if isinstance(given, dict):
+        return {name: f"threshold.{name}={number}" for name, number in given.items()}
+    return {"": f"threshold={given}"}
 
 
 def reach_precision(
@@ -61,11 +108,20 @@ def reach_precision(
     if isinstance(former, dict):
         thresholds.update(former)
     for one in chosen:
+        tell_replaced(one, thresholds)
         new = dict.fromkeys(one.types, one.threshold)
         thresholds.update(new)
     changed = {"threshold": thresholds}
     export = settings.export.model_copy(update=changed)
     return settings.model_copy(update={"export": export}), chosen
+
+
+def tell_replaced(chosen: ChosenThreshold, configured: Mapping[str, float]) -> None:
+    """Say in the log which thresholds of the configuration a chosen one takes the place of."""
+    for name in chosen.types:
+        if configured[name] > 0:
+            replaced = "export.threshold of the configuration, %g for %s, is replaced by %s %g"
+            logger.warning(replaced, configured[name], name, OPTION, chosen.at_least)
 
 
 def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
