@@ -5,9 +5,10 @@ usage: python -m benchmarks.context.compare RESULTS.jsonl --data FOLDER --encode
            [--settings KEY=VALUE …]
 
 Every (corpus, context, seed) is a process of its own and leaves one line in RESULTS; what has its
-line is not run again. Settings are those of all runs. --table prints what there is. Each model
-is asked in every way (see `run`); the second column is the gain over `sentences`, which learns
-from single sentences, asked in the same way.
+line is not run again, unless its settings have changed, or what they mean by the defaults. Settings
+are those of all runs. --table prints what there is. Each model is asked in every way (see `run`);
+the second column is the gain over `sentences`, which learns from single sentences, asked in the
+same way. The last tables are means over corpora (see `benchmarks.recipes.report`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import Any
 
 from benchmarks.machine import print_machine
 from benchmarks.processes import module_command, run_for_json
-from benchmarks.recipes.compare import Recipe, print_tables, run_missing
+from benchmarks.recipes.compare import Recipe, run_missing
 from benchmarks.recipes.corpora import CORPORA
+from benchmarks.recipes.report import print_tables
 
 BASELINE = "sentences"
 TOGETHER = "data.context=document"
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     contexts = [Recipe(name, [*CONTEXTS[name], *options.settings]) for name in options.contexts]
     results = run_missing(options, contexts, partial(run, options))
     print_machine(("tensorflow", "tf-keras", "transformers"))
-    print_tables(results, contexts, options)
+    print_tables(list(results.values()), options.contexts, BASELINE)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -57,7 +59,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--table", action="store_true", help="print what there is, run nothing")
     parser.add_argument("--settings", nargs="+", default=[], metavar="KEY=VALUE")
-    parser.set_defaults(baseline=BASELINE)
     return parser.parse_args(arguments)
 
 

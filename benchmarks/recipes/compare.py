@@ -6,21 +6,20 @@ usage: python -m benchmarks.recipes.compare RESULTS.jsonl --data FOLDER --encode
 
 A recipe is a name in the file with the settings that it has beside the defaults; `trainer` is the
 peer. Every (corpus, recipe, seed) is a process of its own and leaves one line in RESULTS. What has
-its line already is not run again, unless the recipe's settings have changed. The order is seed by
-seed, so that a table is whole for the seeds that are done, whenever it is stopped. --table prints
-what there is. Scores are micro F1 in percent of the last epoch.
+its line already is not run again, unless the recipe's settings have changed, or what they mean by
+the defaults. The order is seed by seed, so that a table is whole for the seeds that are done,
+whenever it is stopped. --table prints what there is, `report` says how to read it. Scores are micro
+F1 in percent of the last epoch.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +29,8 @@ from benchmarks.machine import print_machine
 from benchmarks.peers import TRAINER_PACKAGES
 from benchmarks.processes import make_environment, module_command, run_for_json
 from benchmarks.recipes.corpora import CORPORA, lay_out, micro_f1, read
-from benchmarks.tables import table_row
+from benchmarks.recipes.report import print_tables
+from benchmarks.recipes.results import append, describe_version, is_current, read_lines
 
 PEER = "trainer"
 PEER_RECIPE = {
@@ -42,6 +42,7 @@ PEER_RECIPE = {
     "by_length": False,
 }
 HERE = Path(__file__).parent
+KEYS = ("corpus", "recipe", "seed", "settings", "scores", "seconds")  # of a line of results
 Key = tuple[str, str, int]  # corpus, recipe, seed
 
 
@@ -108,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runner = Runner(options, Path(scratch))
         results = run_missing(options, recipes, runner.run)
     print_machine(("tensorflow", "tf-keras", "transformers"))
-    print_tables(results, recipes, options)
+    names = [recipe.name for recipe in recipes]
+    print_tables(list(results.values()), names, options.baseline)
 
 
 def run_missing(
@@ -159,74 +161,24 @@ def choose_recipes(options: argparse.Namespace) -> list[Recipe]:
 
 def run_line(run: Run, corpus: str, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Run once; give the line of results."""
+    about = {"corpus": corpus, "recipe": recipe.name, "seed": seed, "settings": recipe.settings}
+    version = describe_version(None if recipe.name == PEER else recipe.settings)
     begin = time.perf_counter()
     result = run(corpus, recipe, seed)
     wall = round(time.perf_counter() - begin, 1)
-    about = {"corpus": corpus, "recipe": recipe.name, "seed": seed, "settings": recipe.settings}
     print(f"seed {seed}, {corpus}, {recipe.name}: {result['scores']} in {wall} s", flush=True)
-    return {**about, **result, "wall": wall}
-
-
-def append(path: Path, line: Mapping[str, Any]) -> None:
-    """Add one line of JSON to a file."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
+    return {**about, **version, **result, "wall": wall}
 
 
 def read_results(path: Path, recipes: Sequence[Recipe]) -> dict[Key, dict[str, Any]]:
-    """Read the results of recipes that still have the same settings; of repeated ones the last."""
+    """Read the results of recipes that still mean the same; of repeated ones the last."""
     settings = {recipe.name: recipe.settings for recipe in recipes}
     results = {}
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for line in map(json.loads, lines):
-        if settings.get(line["recipe"]) == line["settings"]:
+    for line in read_lines(path, KEYS):
+        given = line["settings"]
+        if settings.get(line["recipe"]) == given and is_current(line, given):
             results[line["corpus"], line["recipe"], line["seed"]] = line
     return results
-
-
-def print_tables(
-    results: Mapping[Key, Mapping[str, Any]], recipes: Sequence[Recipe], options: argparse.Namespace
-) -> None:
-    """Print scores, what each recipe gains over the baseline on the same seeds, and seconds."""
-    scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for (corpus, recipe, seed), line in results.items():
-        for name, value in line["scores"].items():
-            column = name if name.split()[0] == corpus else f"{corpus} > {name}"
-            scores[column][recipe][seed] = value
-        scores[f"{corpus} seconds"][recipe][seed] = line["seconds"]
-    for column, by_recipe in scores.items():
-        print(f"\n{column}")
-        base = by_recipe.get(options.baseline, {})
-        for recipe in recipes:
-            values = by_recipe.get(recipe.name, {})
-            if values:
-                paired = [values[seed] - base[seed] for seed in values if seed in base]
-                cells = (len(values), spread(list(values.values())), gain(paired))
-                print(table_row(f"  {recipe.name}", cells, first=28, width=18))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Write mean and standard deviation.
-
-    >>> spread([54.0, 56.0])
-    '55.00 ± 1.41'
-    """
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.2f} ± {deviation:.2f}"
-
-
-def gain(differences: Sequence[float]) -> str:
-    """Write the mean of paired differences and its standard error.
-
-    >>> gain([1.0, 3.0])
-    '+2.00 ± 1.00'
-    """
-    if not differences:
-        return ""
-    error = 0.0
-    if len(differences) > 1:
-        error = statistics.stdev(differences) / len(differences) ** 0.5
-    return f"{statistics.mean(differences):+.2f} ± {error:.2f}"
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ A task is a corpus, with all its gold sentences or with few, and then with text 
 teacher a seed learns from gold alone; `ensemble` averages what all of them say; a student, of the
 same encoder, learns from gold and from the teachers, whose share in it is the weight. Everything is
 a process of its own and leaves one line in RESULTS; what has its line already is not run again,
-unless its settings have changed or a teacher's export has gone. --work keeps the teachers' exports
-and their answers. --set are settings of teachers and students alike. --table prints what there is.
-Scores are micro F1 in percent of the last epoch.
+unless its settings have changed, or what they mean by the defaults, or a teacher's export has gone.
+--work keeps the teachers' exports and their answers. --set are settings of teachers and students
+alike. --table prints what there is. Scores are micro F1 in percent of the last epoch.
 """
 
 from __future__ import annotations
@@ -27,11 +27,19 @@ from typing import Any, NamedTuple
 
 from benchmarks.machine import print_machine
 from benchmarks.processes import module_command, run_for_json
-from benchmarks.recipes.compare import append, gain, spread
 from benchmarks.recipes.corpora import columns, lay_out, read
-from benchmarks.tables import table_row
+from benchmarks.recipes.results import (
+    append,
+    describe_version,
+    describe_versions,
+    is_current,
+    read_lines,
+)
+from benchmarks.tables import gain, spread, table_row
 
 PRECISION = "training.precision=mixed_bfloat16"  # as in recipes.yaml
+ENSEMBLE = "ensemble"
+KEYS = ("task", "arm", "seed", "settings", "scores")  # of a line of results
 
 
 class Task(NamedTuple):
@@ -133,8 +141,11 @@ class Results:
 
     def __init__(self, path: Path):
         self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.lines = {key_of(line): line for line in map(json.loads, lines)}
+        self.lines: dict[Key, dict[str, Any]] = {}
+        for line in read_lines(path, KEYS):
+            key = key_of(line)
+            if is_current(line, overrides_of(key, line["settings"])):
+                self.lines[key] = line
 
     def has(self, key: Key, settings: Sequence[str]) -> bool:
         """Tell whether there is a result of these settings."""
@@ -142,11 +153,12 @@ class Results:
 
     def add(self, key: Key, settings: Sequence[str], run: Callable[[], dict[str, Any]]) -> None:
         """Run, and write the result."""
+        about = dict(zip(("task", "arm", "seed"), key, strict=True))
+        version = describe_version(overrides_of(key, settings))
         begin = time.perf_counter()
         result = run()
         wall = round(time.perf_counter() - begin, 1)
-        about = dict(zip(("task", "arm", "seed"), key, strict=True))
-        line = {**about, "settings": list(settings), **result, "wall": wall}
+        line = {**about, "settings": list(settings), **version, **result, "wall": wall}
         print(f"{key}: {result['scores']} in {wall} s", flush=True)
         append(self.path, line)
         self.lines[key] = line
@@ -157,6 +169,13 @@ def key_of(line: Mapping[str, Any]) -> Key:
     return line["task"], line["arm"], line["seed"]
 
 
+def overrides_of(key: Key, settings: Sequence[str]) -> list[str]:
+    """Give the overrides of a run; those of an ensemble, behind its models, are its teachers'."""
+    if key[1] != ENSEMBLE:
+        return list(settings)
+    return [PRECISION, *(each for each in settings if not Path(each).is_absolute())]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing, then print the tables."""
     options = parse(arguments)
@@ -164,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in [] if options.table else options.tasks:
         run_task(Runner(options, name), results)
     print_machine(("tensorflow", "tf-keras"))
-    print_tables(results.lines.values())
+    print_tables(list(results.lines.values()))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -196,7 +215,7 @@ def run_task(runner: Runner, results: Results) -> None:
             results.add(key, settings, lambda s=settings, n=seed: runner.train(s, n))
     models = [str(runner.export_of(seed)) for seed in options.seeds]
     settings = [*models, *options.set]
-    key = (runner.name, "ensemble", 0)
+    key = (runner.name, ENSEMBLE, 0)
     if not results.has(key, settings):
         results.add(key, settings, lambda: runner.average(models))
     for seed in options.students:
@@ -207,8 +226,8 @@ def run_task(runner: Runner, results: Results) -> None:
                 results.add(key, settings, lambda s=settings, n=seed: runner.train(s, n))
 
 
-def print_tables(lines: Sequence[Mapping[str, Any]] | Any) -> None:
-    """Print the scores of each task, and what students gain over their teachers."""
+def print_tables(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Print the scores of each task, what students gain over their teachers, and the versions."""
     scores: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
         for name, value in line["scores"].items():
@@ -217,9 +236,12 @@ def print_tables(lines: Sequence[Mapping[str, Any]] | Any) -> None:
         print(f"\n{task}: {name}")
         print(table_row("", ("runs", "F1", "- teachers", "- ensemble"), first=20, width=18))
         for arm, values in by_arm.items():
-            over = [difference(values, by_arm.get(other)) for other in ("teacher", "ensemble")]
+            over = [difference(values, by_arm.get(other)) for other in ("teacher", ENSEMBLE)]
             cells = (len(values), spread(values), *over)
             print(table_row(f"  {arm}", cells, first=20, width=18))
+    versions = describe_versions(lines)
+    if versions:
+        print(f"\n{versions}")
 
 
 def difference(values: Sequence[float], others: Sequence[float] | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 
 import numpy as np
 import pytest
@@ -73,6 +74,43 @@ def test_teachers_come_first_and_what_is_there_is_not_run_again(home, ran, capsy
     assert [name for _, name, _ in ran[5:]] == ["seed-2"]
     distil.main(arguments(home, "--tasks", "few", "--set", "training.epochs=2"))
     assert [name for _, name, _ in ran[6:]] == names  # of other settings all are others
+
+
+def test_what_had_other_defaults_is_run_again_the_ensemble_too(home, ran, capsys):
+    chosen = arguments(home, "--tasks", "few", "--set", "training.batch_size=16")
+    distil.main(chosen)
+    path = home / "results.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["resolved"]["training"]["batch_size"] for line in lines] == [16] * 5
+    assert lines[-1]["resolved"]["training"]["teacher_weight"] == 0.5
+    ran.clear()
+    distil.main(chosen)
+    assert ran == []
+    for line in lines:
+        line["resolved"]["training"]["former"] = 1
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    capsys.readouterr()
+    distil.main([*chosen, "--table"])
+    assert "teacher 2" not in " ".join(capsys.readouterr().out.split())
+    distil.main(chosen)
+    names = ["seed-1", "seed-2", "ensemble", "student", "student"]
+    assert [name for _, name, _ in ran] == names
+
+
+def test_a_line_that_was_cut_off_is_run_again(home, ran, capsys):
+    distil.main(arguments(home, "--tasks", "few"))
+    path = home / "results.jsonl"
+    path.write_text(path.read_text()[:-20])
+    capsys.readouterr()
+    distil.main(arguments(home, "--tasks", "few"))
+    said = capsys.readouterr()
+    assert f"{path}:5: the last line was cut off" in said.err
+    assert "name no settings" not in said.out
+    assert [name for _, name, _ in ran[5:]] == ["student"]
+    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 5
+    path.write_text("broken\n" + path.read_text())
+    with pytest.raises(SystemExit, match=r"results\.jsonl:1: expected a JSON object with task"):
+        distil.main(arguments(home, "--tasks", "few", "--table"))
 
 
 def test_few_sentences_have_labels_and_the_rest_is_text(home, ran):
