@@ -153,7 +153,7 @@ def test_an_old_setting_of_an_export_is_taken_with_a_notice(caplog):
         (["tfner.predict", "none", "--text", "x"], "error: none: no such folder\n"),
         (
             ["tfner.export", "none"],
-            "error: none: expected a run folder with config.yaml, or an exported model\n",
+            "error: none: expected the folder of a run, with config.yaml, found none\n",
         ),
         (["tfner.inspect", "none.conll"], "error: none.conll: no such file or folder\n"),
         (["tfner.evaluate", "none", "none.conll"], "error: none.conll: no such file or folder\n"),

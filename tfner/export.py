@@ -13,6 +13,7 @@ from tfner.commands import output, run
 from tfner.exceptions import ConfigError
 from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.printable import show
+from tfner.safeio.sources import check_is_run, is_run
 from tfner.serving.runtime.thresholds import numbers_by_type
 
 EXPORT = "to publish also an export, such as saved_models/wnut17"
@@ -45,11 +46,12 @@ def export(
     """Export the best weights of a run as the next version, or publish one to a server's folder."""
     check_options(to, publish, keep, models_config)
     at_least = read_precision(precision or ())
-    is_run = (run_folder / "config.yaml").is_file()
     for_runs = [*(overrides or ()), *(f"--precision-at-least {each}" for each in precision or ())]
-    if publish is not None and for_runs and not is_run:
+    if publish is not None and for_runs and not is_run(run_folder):
         refusal = f"settings are for a run; {run_folder} is an export, and published as it is"
         raise ConfigError(f"command line: {for_runs[0]}: {refusal}")
+    if publish is None:
+        check_is_run(run_folder, "an export already; the run that it came from is needed")
     load_tensorflow()
     from tfner.serving.export.publish import copy_version
     from tfner.training.restore import export_run
@@ -59,7 +61,7 @@ def export(
     if publish is None:
         output().print(f"exported: {export_to(to)}")
         return
-    add = export_to if is_run else partial(copy_version, run_folder)
+    add = export_to if is_run(run_folder) else partial(copy_version, run_folder)
     publish_version(add, publish, keep, models_config)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 import yaml
+from command_line import refused
 from rich.console import Console
 
 import tfner
@@ -212,6 +213,39 @@ def test_what_cannot_be_asked_for_is_refused(run, line, options, message):
     result = line("export", run, "--precision-at-least", *options)
     assert result.code == 2
     assert message in result.stderr
+
+
+def test_a_threshold_beside_a_precision_is_for_other_types(run, line, tmp_path):
+    options = ("--to", tmp_path / "to", "threshold.LOC=0.6", "--precision-at-least")
+    both = "threshold.LOC=0.6 and --precision-at-least 0.1 for LOC"
+    expected = "command line: expected a threshold or a precision for a type"
+    refused(line("export", run, *options, "0.1"), f"{expected}, got {both}")
+    assert not (tmp_path / "to").exists()
+    assert line("export", run, *options, "PER=0.1").code == 0
+    thresholds = tfner.load(tmp_path / "to").card["export"]["threshold"]
+    assert thresholds == {"LOC": 0.6, "PER": 0.0}
+
+
+def test_a_precision_takes_the_place_of_a_configured_threshold(run, line, tmp_path):
+    changed = shutil.copytree(run, tmp_path / "changed")
+    values = yaml.safe_load((changed / "config.yaml").read_text())
+    values["export"]["threshold"] = 0.6
+    (changed / "config.yaml").write_text(yaml.safe_dump(values))
+    result = line("export", changed, "--to", tmp_path / "to", "--precision-at-least", "PER=0.1")
+    assert result.code == 0
+    replaced = "export.threshold of the configuration is replaced by --precision-at-least 0.1"
+    assert f"{replaced}: PER=0.6" in result.stderr
+    thresholds = tfner.load(tmp_path / "to").card["export"]["threshold"]
+    assert thresholds == {"LOC": 0.6, "PER": 0.0}
+
+
+def test_an_export_is_not_exported_again(outcome, line, tmp_path):
+    for export in (outcome.export, outcome.export.parent):
+        for options in ((), ("--precision-at-least", "0.9"), ("threshold=0.5",)):
+            expected = f"{export}: expected the folder of a run, with config.yaml"
+            got = "got an export already; the run that it came from is needed"
+            refused(line("export", export, "--to", tmp_path / "to", *options), f"{expected}, {got}")
+    assert not (tmp_path / "to").exists()
 
 
 def test_a_precision_out_of_reach_is_refused_with_the_best(run, home, line, tmp_path):

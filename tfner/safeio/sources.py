@@ -283,6 +283,18 @@ def is_export(folder: Path) -> bool:
     return any(folder.glob("saved_model.pb")) or any(folder.glob("*/saved_model.pb"))
 
 
+def check_is_run(folder: Path, of_export: str) -> None:
+    """Refuse what is no folder of a run; of an export say what `of_export` says.
+
+    Raises:
+        ModelError: it is none.
+    """
+    if is_run(folder):
+        return
+    got = f"got {of_export}" if is_export(folder) else "found none"
+    raise ModelError(f"{folder}: expected the folder of a run, with {RUN_CONFIG}, {got}")
+
+
 def is_fine_tuned(folder: Path) -> bool:
     """Tell whether a folder's config.json names an architecture for token classification."""
     path = folder / "config.json"

@@ -22,7 +22,7 @@ from tfner.model.build import build_classifier, build_export_tagger, decoding_op
 from tfner.model.classifier import TokenClassifier
 from tfner.model.inference.tagger import Tagger
 from tfner.safeio.json_text import read_json_object
-from tfner.safeio.sources import is_export, is_fine_tuned, is_run
+from tfner.safeio.sources import check_is_run, is_fine_tuned, is_run
 from tfner.serving.export.bundle import export_model, live_recognizer
 from tfner.serving.runtime.origin import from_origin
 from tfner.serving.runtime.recognizer import Recognizer
@@ -136,7 +136,7 @@ def write_run_for_transformers(path: Path, to: Path, *, overwrite: bool = False)
         ModelError: `path` is no run with weights, or transformers has no such encoder or head.
     """
     check_destination(to, overwrite=overwrite)
-    check_is_run(path)
+    check_is_run(path, "an export, whose weights have no names; its run has them")
     folder = RunFolder(path)
     settings = folder.settings
     model = restore_classifier(folder, settings)
@@ -144,21 +144,6 @@ def write_run_for_transformers(path: Path, to: Path, *, overwrite: bool = False)
     card = restore_card(folder, settings, tagger)
     inputs = (model, tagger.tokenizer, card, folder.encoder)
     return write_transformers_folder(*inputs, to, overwrite=overwrite)
-
-
-def check_is_run(path: Path) -> None:
-    """Refuse what is no folder of a run; of an export say that its run is needed.
-
-    Raises:
-        ModelError: it is none.
-    """
-    if is_run(path):
-        return
-    expected = f"{path}: expected the folder of a run, with config.yaml"
-    if is_export(path):
-        advice = "an export, whose weights have no names; its run has them"
-        raise ModelError(f"{expected}, got {advice}")
-    raise ModelError(f"{expected}, found none")
 
 
 def restore_card(folder: RunFolder, settings: RunSettings, tagger: Tagger) -> dict[str, Any]:

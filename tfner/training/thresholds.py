@@ -118,10 +118,10 @@ def reach_precision(
 
 def tell_replaced(chosen: ChosenThreshold, configured: Mapping[str, float]) -> None:
     """Say in the log which thresholds of the configuration a chosen one takes the place of."""
-    for name in chosen.types:
-        if configured[name] > 0:
-            replaced = "export.threshold of the configuration, %g for %s, is replaced by %s %g"
-            logger.warning(replaced, configured[name], name, OPTION, chosen.at_least)
+    before = [f"{name}={configured[name]:g}" for name in chosen.types if configured[name] > 0]
+    if before:
+        replaced = "export.threshold of the configuration is replaced by %s %s: %s"
+        logger.warning(replaced, OPTION, chosen.at_least, ", ".join(before))
 
 
 def read_dev(folder: RunFolder, settings: RunSettings) -> Sequence[Document]:
