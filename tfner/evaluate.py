@@ -112,6 +112,8 @@ def score_model(
     commands.read_with(recognizer, context)
     card = recognizer.card
     shown = [replace(document, words=None) for document in documents] if raw else documents
+    if card.get("raw_text") == "sentences":
+        warn_divided(shown, split)
 
     def recognize(batch: Iterable[Document]) -> Iterator[list[Entity]]:
         found = commands.find_entities(recognizer, list(batch))
@@ -126,6 +128,19 @@ def score_model(
             if writer:
                 writer.write(document, entities)
     return replace(report, seconds={"prediction": time.perf_counter() - start})
+
+
+def warn_divided(documents: Sequence[Document], split: str) -> None:
+    """Count the entities that cannot be found, as a sentence of raw text ends within them."""
+    from tfner.data.raw_sentences import count_divided
+    from tfner.training.unit_answers import open_any_tokenizer
+
+    marked = [document for document in documents if document.words is None and document.entities]
+    divided = count_divided(marked, open_any_tokenizer()) if marked else 0
+    if divided:
+        entities = sum(len(document.entities) for document in marked)
+        message = "%s: %d of %d entities go over the end of a sentence of raw text: not to be found"
+        logger.warning(message, split, divided, entities)
 
 
 def evaluate_source(

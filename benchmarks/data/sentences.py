@@ -25,7 +25,7 @@ from benchmarks.context.run import read_corpus
 from benchmarks.recipes.corpora import CORPORA, documents_of
 from benchmarks.tables import table_row
 from tfner.corpus.context import SEPARATOR, Passage, join
-from tfner.data.sentence_counts import sentences_per_document
+from tfner.data.raw_sentences import sentences_per_document
 from tfner.documents import Document
 from tfner.tokenizers.protocol import Tokenizer
 from tfner.tokenizers.registry import open_tokenizer

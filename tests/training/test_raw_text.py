@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import tiny
 from made_runs import write_run
@@ -12,13 +14,15 @@ from made_runs import write_run
 import tfner
 from tfner.commands import read_with
 from tfner.config import RunSettings, override_export
-from tfner.data.sentence_counts import sentences_per_document
-from tfner.documents import Document
+from tfner.data.raw_sentences import count_divided, cut_raw_text, sentences_per_document
+from tfner.documents import Document, entity_at
 from tfner.exceptions import ConfigError
 from tfner.safeio.validation import validate
 from tfner.serving.export.model_card import model_card
 from tfner.training.restore import export_run, open_model, write_run_for_transformers
 from tfner.training.state.run_folder import RunFolder
+from tfner.training.teachers import open_teacher
+from tfner.training.unit_answers import ask_units
 
 # Of many neighbours some change an answer.
 SENTENCES = [f"Anna of {word} met boris near the river." for word in tiny.WORDS[:12]]
@@ -163,3 +167,54 @@ def test_sentences_of_documents_are_counted_by_the_rule():
     assert sentences_per_document(documents, tiny.tokenizer()) == round(5 / 3, 2)
     assert sentences_per_document([Document(""), Document("")], tiny.tokenizer()) is None
     assert sentences_per_document([], tiny.tokenizer()) is None
+
+
+def test_raw_text_is_cut_into_documents_of_a_sentence():
+    words = Document.from_words(["Anna", "left", ".", "Boris", "stayed", "."])
+    marked = Document(
+        " Anna left. \nBoris\u0301 stayed.\n", (entity_at(" Anna", 1, 5, "PER"),), id="a"
+    )
+    found = list(
+        cut_raw_text([marked, Document(" "), words, Document("One"), marked], tiny.tokenizer())
+    )
+    two = [Document("Anna left.", id="a"), Document("Boris\u0301 stayed.", id="a")]
+    assert found == [*two, words, Document("One"), *two]
+
+
+def test_entities_over_the_end_of_a_sentence_are_counted():
+    text = "Guess? Inc left. Anna stayed."
+    spans = [(0, 10), (0, 6), (7, 10), (17, 21), (11, 29)]
+    entities = tuple(entity_at(text, *span, "ORG") for span in spans)
+    words = Document.from_words(["Guess?", "Inc"], [(0, 2, "ORG")])
+    documents = [Document(text, entities), words, Document(text), Document(text, entities[:1])]
+    assert count_divided(documents, tiny.tokenizer()) == 3
+    assert count_divided([], tiny.tokenizer()) == 0
+
+
+def test_evaluate_says_which_gold_cannot_be_found(run, caplog):
+    text = "Guess? Inc met Anna."
+    document = Document(text, (entity_at(text, 0, 10, "PER"), entity_at(text, 15, 19, "PER")))
+    said = "data: 1 of 2 entities go over the end of a sentence of raw text: not to be found"
+    with caplog.at_level(logging.WARNING):
+        tfner.evaluate(run.path, [document])
+        assert caplog.messages == [said]
+        caplog.clear()
+        given = Document.from_words(["Guess?", "Inc"], [(0, 2, "PER")])
+        tfner.evaluate(run.path, [given])
+        assert not caplog.messages
+
+
+def test_a_model_is_asked_for_raw_text_as_it_reads_it(run):
+    model = open_teacher(str(run.path))
+    assert model.by_sentence
+    tokenizer = tiny.tokenizer()
+    words = Document.from_words(TEXT.split())
+    documents = [Document(TEXT), words, *map(Document, SENTENCES), Document("")]
+    whole, given, *lone, nothing = ask_units(model, tokenizer, documents)
+    together = np.concatenate([answer.probabilities for answer in lone])
+    np.testing.assert_array_equal(whole.probabilities, together)
+    assert len(whole.units) == len(together)
+    assert len(given.probabilities) == len(TEXT.split())
+    assert nothing.units == ()
+    in_one = ask_units(replace(model, by_sentence=False), tokenizer, documents[:1])
+    assert np.abs(in_one[0].probabilities - whole.probabilities).max() > 0.01

@@ -26,6 +26,8 @@ from tfner.tagging.schemes import LabelSet
 from tfner.training import teachers as asked_here
 from tfner.training import teaching
 from tfner.training.run import train
+from tfner.training.run_inputs import load_run_inputs
+from tfner.training.state.run_folder import RunFolder
 from tfner.training.teachers import (
     Teacher,
     ask_all,
@@ -177,6 +179,20 @@ def test_a_run_reports_what_teachers_labelled_and_keeps_their_answers(finished):
     assert path == str(tiny.exported())
     assert len(described["sha256"]) == 64
     assert len(list(finished.folder.soft_labels.iterdir())) == 2
+
+
+def test_raw_text_is_learned_as_it_will_be_read(home, caplog):
+    (home / "texts.txt").write_text("Anna met Boris. Clara left.\nAnna came\n")
+    source = f"data.unlabelled={home / 'texts.txt'}"
+    with caplog.at_level(logging.INFO):
+        settings = settings_for(home, "cut", source)
+        cut = load_run_inputs(settings, RunFolder(settings.run_dir), quiet(), writes=False)
+    assert "data.unlabelled: 2 documents, read as 3 sentences" in caplog.messages
+    texts = [document.text for document in cut.splits.documents["unlabelled"]]
+    assert texts == ["Anna met Boris.", "Clara left.", "Anna came"]
+    whole = settings_for(home, "whole", source, "export.raw_text=whole")
+    inputs = load_run_inputs(whole, RunFolder(whole.run_dir), quiet(), writes=False)
+    assert len(inputs.splits.documents["unlabelled"]) == 2
 
 
 def test_a_run_folder_teaches_too(finished):

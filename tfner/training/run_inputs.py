@@ -17,7 +17,7 @@ from tfner.config import RunSettings
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
-from tfner.data.sentence_counts import sentences_per_document
+from tfner.data.raw_sentences import cut_raw_text, sentences_per_document
 from tfner.data.shards.manifest import DROPPED, Encoding
 from tfner.data.shards.sharded_corpus import ShardedCorpus
 from tfner.documents import Document
@@ -129,6 +129,9 @@ def load_run_inputs(
     labels = find_labels(settings, splits)
     check_head_and_names(settings, labels)
     teachers = open_teachers(settings, labels)
+    sentences = count_sentences(splits, tokenizer)
+    if settings.reads_sentences(sentences):
+        cut_unlabelled(splits, tokenizer)
     corpora: dict[str, EncodedCorpus | ShardedCorpus] = {}
     for split, documents in splits.documents.items():
         ledger = splits.ledgers[split]
@@ -138,7 +141,7 @@ def load_run_inputs(
         corpora["train"] = splits.prepared
     inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
     inputs.teachers = teachers
-    inputs.sentences_per_document = count_sentences(splits, tokenizer)
+    inputs.sentences_per_document = sentences
     inputs.warm_start = find_warm_start(settings, checkpoint, labels)
     if writes:
         splits.warn_dropped()
@@ -156,6 +159,16 @@ def count_sentences(splits: Splits, tokenizer: Tokenizer) -> float | None:
     if splits.prepared is not None:
         return splits.prepared.manifest.sentences_per_document
     return sentences_per_document(splits.documents["train"], tokenizer)
+
+
+def cut_unlabelled(splits: Splits, tokenizer: Tokenizer) -> None:
+    """Cut raw text without labels into sentences, as the model that learns from it will read it."""
+    documents = splits.documents.get("unlabelled", [])
+    sentences = list(cut_raw_text(documents, tokenizer))
+    if len(sentences) > len(documents):
+        message = "data.unlabelled: %d documents, read as %d sentences"
+        logger.info(message, len(documents), len(sentences))
+        splits.documents["unlabelled"] = sentences
 
 
 def is_pretrained(settings: RunSettings) -> bool:

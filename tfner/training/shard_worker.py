@@ -109,7 +109,7 @@ def finish(shard: int) -> tuple[ShardInfo, Counter[int]]:
 
 def writer_of(worker: Worker, shard: int, first: Sequence[Document] = ()) -> ShardWriter:
     """Find the writer of a shard; one that is begun notes what its first documents are like."""
-    from tfner.data.sentence_counts import sentences_per_document
+    from tfner.data.raw_sentences import sentences_per_document
     from tfner.data.shards.sharded_corpus import ShardWriter
 
     if shard not in worker.writers:

@@ -21,6 +21,7 @@ from tfner.config import RunSettings
 from tfner.conversion.fine_tuned import open_fine_tuned
 from tfner.data.soft_labels import tag_projection
 from tfner.exceptions import ConfigError, DataError, ModelError
+from tfner.model.inference.tagger import Tagger
 from tfner.safeio.printable import show
 from tfner.safeio.sources import is_fine_tuned
 from tfner.safeio.whole_files import read_arrays, write_arrays
@@ -53,6 +54,7 @@ class Teacher:
             it does not see.
         owner: the object that `ask` belongs to, which a function holds only weakly.
         context: `document` if it learned to read the sentences of a document together.
+        by_sentence: whether it reads raw text sentence by sentence.
     """
 
     path: str
@@ -61,6 +63,7 @@ class Teacher:
     ask: Callable[[tf.Tensor], tf.Tensor]
     owner: Any = None
     context: str = "none"
+    by_sentence: bool = False
 
 
 def open_teachers(settings: RunSettings, labels: LabelSet) -> list[Teacher]:
@@ -106,9 +109,12 @@ def open_teacher(path: str, setting: str = "training.teachers: ") -> Teacher:
     """
     folder = RunFolder(Path(path))
     context = "none"
+    by_sentence = False
     owner: Any
     if folder.config.is_file():
-        owner = Signatures(restore_tagger(folder, folder.settings))
+        tagger = restore_tagger(folder, folder.settings)
+        owner = Signatures(tagger)
+        by_sentence = tagger.by_sentence
         labels = folder.load_labels()
         content = folder.best
         context = folder.settings.data.context
@@ -123,13 +129,21 @@ def open_teacher(path: str, setting: str = "training.teachers: ") -> Teacher:
         owner = load_graph(content)
         labels = labels_of_card(content, card)
         context = card.get("context", "none")
+        by_sentence = card.get("raw_text") == "sentences"
     ask = getattr(owner, "word_probabilities", None)
     if ask is None:
         expected = "expected an export that tells the probabilities of words, got an older one"
         advice = "export its run again (python -m tfner.export RUN), or name the run's folder"
         raise ModelError(f"{setting}{content}: {expected}; {advice}")
     described = describe_folder(content)
-    return Teacher(path, labels, described["sha256"], ask, owner, context)
+    return Teacher(path, labels, described["sha256"], ask, owner, context, by_sentence)
+
+
+def teacher_in_memory(tagger: Tagger) -> Teacher:
+    """Make a teacher, without a path and a fingerprint, of a tagger that has been restored."""
+    owner = Signatures(tagger)
+    ask = owner.word_probabilities
+    return Teacher("", tagger.labels, "", ask, owner, by_sentence=tagger.by_sentence)
 
 
 def labels_of_card(version: Path, card: dict[str, Any]) -> LabelSet:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import starmap
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, starmap
 from typing import NamedTuple
 
 import numpy as np
 
 from tfner.data.encoded_corpus import TokenRow, tokenize
+from tfner.data.raw_sentences import sentence_starts
 from tfner.data.soft_labels import unit_texts
 from tfner.documents import Document
 from tfner.model.encoders.checkpoints import resolve_checkpoint
@@ -46,13 +47,31 @@ def ask_units(
         tokenizer: finds the units of raw text, which are the same in all tokenizers.
     """
     tokenized = list(tokenize(documents, tokenizer))
-    sentences = list(starmap(unit_texts, tokenized))
-    said_WK = answers(model, sentences)
-    lengths = list(map(len, sentences))
+    texts = list(starmap(unit_texts, tokenized))
+    sentences = by_sentence(tokenized, texts, tokenizer) if model.by_sentence else texts
+    said_WK = answers(model, list(sentences))
+    lengths = list(map(len, texts))
     ends = np.cumsum(lengths)
     said = np.split(said_WK, ends[:-1])
     units = starmap(spans_of_units, tokenized)
     return list(map(UnitAnswer, units, said))
+
+
+def by_sentence(
+    tokenized: Sequence[tuple[Document, TokenRow]],
+    texts: Sequence[list[str]],
+    tokenizer: Tokenizer,
+) -> Iterator[list[str]]:
+    """Part the units of raw text where a sentence begins; given words are one sentence."""
+    raw = [document for document, _ in tokenized if document.words is None]
+    starts = sentence_starts(raw, tokenizer)
+    for (document, tokens), units in zip(tokenized, texts, strict=True):
+        if document.words is not None:
+            yield units
+            continue
+        firsts = np.searchsorted(tokens.unit_start, next(starts)).tolist()
+        for first, last in pairwise([*firsts, len(units)]):
+            yield units[first:last]
 
 
 def spans_of_units(document: Document, tokens: TokenRow) -> tuple[tuple[int, int], ...]:

@@ -13,12 +13,11 @@ from tfner.documents import Document
 from tfner.exceptions import DataError
 from tfner.monitoring.progress import Meter
 from tfner.safeio.whole_files import read_arrays, write_arrays
-from tfner.serving.export.signatures import Signatures
 from tfner.training.folds.folder import FoldsFolder
 from tfner.training.folds.out_of_fold import OutOfFold
 from tfner.training.restore import restore_tagger
 from tfner.training.state.run_folder import RunFolder
-from tfner.training.teachers import Teacher
+from tfner.training.teachers import teacher_in_memory
 from tfner.training.unit_answers import ask_units
 
 logger = logging.getLogger(__name__)
@@ -78,8 +77,7 @@ def kept_answers(run: RunFolder, documents: Sequence[Document], units: int) -> n
 def ask_model(run: RunFolder, documents: Sequence[Document]) -> np.ndarray:
     """Ask the model of a fold for the units of all documents."""
     tagger = restore_tagger(run, run.settings)
-    signatures = Signatures(tagger)
-    model = Teacher("", tagger.labels, "", signatures.word_probabilities, signatures)
+    model = teacher_in_memory(tagger)
     answers = ask_units(model, tagger.tokenizer, documents)
     said = [answer.probabilities for answer in answers]
     # What Keras keeps of the models before would fill the memory.

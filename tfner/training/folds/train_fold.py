@@ -10,14 +10,13 @@ from rich.console import Console
 
 from tfner.config import RunSettings
 from tfner.model.inference.tagger import Tagger
-from tfner.serving.export.signatures import Signatures
 from tfner.training.card import recognizer_of_run
 from tfner.training.folds.cross_validation import HeldOut
 from tfner.training.folds.folder import FoldsFolder
 from tfner.training.folds.out_of_fold import OutOfFold, write_predictions
 from tfner.training.restore import restore_tagger
 from tfner.training.run import train
-from tfner.training.teachers import Teacher
+from tfner.training.teachers import teacher_in_memory
 from tfner.training.unit_answers import ask_units
 
 
@@ -52,8 +51,7 @@ def predict(tagger: Tagger, settings: RunSettings, held_out: HeldOut) -> list[Ou
     documents = held_out.documents
     recognizer = recognizer_of_run(settings, tagger)
     found = recognizer.documents(documents)
-    signatures = Signatures(tagger)
-    model = Teacher("", tagger.labels, "", signatures.word_probabilities, signatures)
+    model = teacher_in_memory(tagger)
     said = ask_units(model, tagger.tokenizer, documents)
     predictions = []
     fold = held_out.fold
