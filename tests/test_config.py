@@ -69,6 +69,12 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             ["training.learning_rte=1"],
             "training.learning_rte: unknown; did you mean training.learning_rate?",
         ),
+        (["training.lr=1"], "training.lr: unknown; did you mean training.learning_rate?"),
+        (["training.bs=1"], "training.bs: unknown; did you mean training.batch_size?"),
+        (["training.rate=1"], "training.rate: unknown; did you mean training.learning_rate?"),
+        (["training.xyz=1"], "training.xyz: unknown; known here: training.epochs, training.min_"),
+        (["training.max_length=9"], "training.max_length: unknown; did you mean encoder.max_len"),
+        (["training.droput=1"], "training.droput: unknown; did you mean model.dropout?"),
         (["trainig.epochs=1"], "trainig: unknown; did you mean training?"),
         (["learning_rate=1"], "learning_rate: unknown; did you mean training.learning_rate?"),
         (["data.xyzzy=1"], "data.xyzzy: unknown; known here: data.format, data.encoding"),
@@ -139,6 +145,15 @@ def test_paths_follow_the_environment_and_the_working_directory(write, tmp_path,
             "training.class_weights: expected none with model.head crf; model.head softmax takes "
             "it",
         ),
+        (["labels=PER"], "labels: expected a list in brackets, got 'PER'"),
+        (
+            ["training.bucket_lengths=16"],
+            "training.bucket_lengths: expected a list in brackets, got 16",
+        ),
+        (
+            ["training.teachers=3"],
+            "training.teachers: expected a list in brackets, got 3",
+        ),
         (["training.monitor=val_f1"], "training.monitor: input should be 'val_entity_f1'"),
         (
             ["encoder.overlap=20"],
@@ -178,6 +193,15 @@ def test_a_head_of_another_name_says_for_itself_what_it_does_not_take(write):
     for head in ("softmax", "of_a_stranger"):
         chosen = f"model.head={head}", "training.label_smoothing=0.1"
         assert load_settings(write(), chosen).training.label_smoothing == 0.1
+
+
+def test_one_teacher_needs_no_list(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELS", str(tmp_path))
+    expected = (str(tmp_path),)
+    for given in (str(tmp_path), "$MODELS", "[$MODELS]"):
+        settings = load_settings(write(), [f"training.teachers={given}"])
+        assert settings.training.teachers == expected
+    assert load_settings(write(training={"teachers": "$MODELS"})).training.teachers == expected
 
 
 def test_all_mistakes_are_told_at_once(write):

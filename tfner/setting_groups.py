@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from tfner.corpus.context import Context
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.sources import Source, share_of
-from tfner.setting_types import Epochs, HeadRate, PathText, Prior, Rate, Sources
+from tfner.setting_types import Epochs, HeadRate, Paths, PathText, Prior, Rate, Sources
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Monitor = Literal["val_entity_f1", "val_entity_precision", "val_entity_recall", "loss"]
@@ -178,8 +178,9 @@ class TrainingSettings(Settings):
     clip_norm: float | None = Field(default=1.0, gt=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: dict[str, float] | None = None  # by tag; tags not named weigh 1
-    # Exported or run folders; what they say of each unit, in the mean, is learned beside gold.
-    teachers: tuple[PathText, ...] = ()
+    # Folders of exports or runs, or one; what they say of a unit, in the mean, is learned beside
+    # gold.
+    teachers: Paths = ()
     # Share of the teachers in what a unit with a gold tag learns; the rest is gold's.
     teacher_weight: float = Field(default=0.5, ge=0, le=1)
     precision: Precision = "float32"

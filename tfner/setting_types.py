@@ -59,6 +59,11 @@ def check_sources(value: Any) -> Any:
     return paths[0] if len(paths) == 1 else paths
 
 
+def check_paths(value: Any) -> Any:
+    """Read one path as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 def check_shares(train: Source | None, shares: Mapping[str, float]) -> None:
     """Check that the splits that are shares of the training data can be taken from it.
 
@@ -88,6 +93,7 @@ def check_shares(train: Source | None, shares: Mapping[str, float]) -> None:
 
 
 Sources = Annotated[Source, BeforeValidator(check_sources)]
+Paths = Annotated[tuple[PathText, ...], BeforeValidator(check_paths)]
 
 
 def check_rate(value: Any, expected: str = "auto or a number above 0") -> Any:

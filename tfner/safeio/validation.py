@@ -18,6 +18,7 @@ from tfner.safeio.printable import show
 
 MISTAKES_SHOWN = 20
 FOLLOWS = "default_factory_not_called"  # a default that depends on a wrong value: no other mistake
+NO_LIST = ("tuple_type", "list_type")
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
@@ -63,6 +64,8 @@ def describe_mistake(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
         return f"{key}: unknown; {suggest(key, kind)}"
     if item["type"] == "missing":
         return f"{key}: required, but not given"
+    if item["type"] in NO_LIST:
+        return f"{key}: expected a list in brackets, got {show(item['input'])}"
     message = item["msg"].removeprefix("Value error, ")
     if not key:
         return message
@@ -76,16 +79,50 @@ def describe_mistake(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
 def suggest(key: str, kind: type[BaseModel]) -> str:
     """Name the known key that is nearest to an unknown one, else those beside it."""
     known = list(known_keys(kind))
-    by_last_name = {name.rsplit(".", 1)[-1]: name for name in known}
-    near = difflib.get_close_matches(key, known, 1, 0.75)
+    parent, _, last_name = key.rpartition(".")
+    near = elsewhere(key, known)
+    if not near and parent in known:
+        near = nearest_inside(parent, last_name, known)
+    elif not near:
+        near = difflib.get_close_matches(key, known, 1, 0.75)
     if not near:
-        last_name = key.rsplit(".", 1)[-1]
-        near = difflib.get_close_matches(last_name, by_last_name, 1, 0.6)
-        near = [by_last_name[last] for last in near]
+        by_last_name = {name.rsplit(".", 1)[-1]: name for name in known}
+        cutoff = 0.75 if parent in known else 0.6  # more where the group is known
+        names = difflib.get_close_matches(last_name, by_last_name, 1, cutoff)
+        near = [by_last_name[name] for name in names]
     if near:
         return f"did you mean {near[0]}?"
     beside = ", ".join(siblings(key, known))
     return f"known here: {beside}"
+
+
+def elsewhere(key: str, known: Sequence[str]) -> list[str]:
+    """Find the key of the same last name in another group, the one with the nearest group.
+
+    >>> elsewhere("trainig.epochs", ["name", "training.epochs"])
+    ['training.epochs']
+    """
+    last_name = key.rpartition(".")[-1]
+    same = [name for name in known if name.rpartition(".")[-1] == last_name]
+    return difflib.get_close_matches(key, same, 1, 0.0)
+
+
+def nearest_inside(group: str, name: str, known: Sequence[str]) -> list[str]:
+    """Find the setting of a group that is nearest to a name: by letters, initials or a word of it.
+
+    >>> known = ["training", "training.epochs", "training.learning_rate"]
+    >>> [nearest_inside("training", name, known) for name in ("epoks", "lr", "rate")]
+    [['training.epochs'], ['training.learning_rate'], ['training.learning_rate']]
+    """
+    inside = siblings(f"{group}.{name}", known)
+    by_name = {key.rpartition(".")[-1]: key for key in inside}
+    near = difflib.get_close_matches(name, by_name, 1, 0.6)
+    for each in by_name:
+        words = each.split("_")
+        initials = "".join(word[0] for word in words)
+        if name == initials or (name in words and not near):
+            near = [each]
+    return [by_name[each] for each in near]
 
 
 def siblings(key: str, known: Sequence[str]) -> list[str]:

@@ -69,6 +69,10 @@ REFUSED = [
      "tune.space: training.learning_rte: unknown; did you mean training.learning_rate?"),
     ("space: {trainin.epochs: [1, 2]}",
      "tune.space: trainin.epochs: unknown; did you mean training.epochs?"),
+    ("space: {training.lr: [1e-4, 2e-4]}",
+     "tune.space: training.lr: unknown; did you mean training.learning_rate?"),
+    ("space: {training.teachers: [a, b]}",
+     "tune.space: training.teachers: expected a setting of plain values, got one of tuples"),
     ("space: {training.batch_size: [16, many]}",
      "tune.space: training.batch_size: input should be a valid integer, unable to parse string as "
      "an integer, got 'many'"),

@@ -142,7 +142,11 @@ def check_value(key: str, value: Any, settings: RunSettings, source: str) -> Any
     if group not in SEARCHED or not name:
         expected = f"expected a setting of {', '.join(SEARCHED[:-1])} or {SEARCHED[-1]}"
         raise ConfigError(f"{source}: {key}: {expected}")
-    return read_setting(changed, key)
+    held = read_setting(changed, key)
+    if not isinstance(held, PLAIN):  # a path alone stands for a list of paths
+        expected = "expected a setting of plain values"
+        raise ConfigError(f"{source}: {key}: {expected}, got one of {type(held).__name__}s")
+    return held
 
 
 def read_numbers(key: str, bounds: Bounds, settings: RunSettings, source: str) -> Numbers:
