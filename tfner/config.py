@@ -142,6 +142,7 @@ def load_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
             or an input file missing.
     """
     settings, _ = load_with_tuning(path, overrides)
+    warn_unused(settings)
     return settings
 
 
@@ -227,6 +228,22 @@ def apply_override(values: dict[str, Any], override: str, group: str = "") -> No
         if not isinstance(values, dict):
             raise ConfigError(f"{key}: {parent} is a value, not a group of settings")
     values[last] = parse_value(text, key)
+
+
+def warn_unused(settings: RunSettings) -> None:
+    """Say in the log which settings are given that change nothing beside the others.
+
+    A search does not ask: its trials may have another head.
+    """
+    training = settings.training
+    rate = training.transition_learning_rate
+    if settings.model.head == "softmax" and isinstance(rate, float):
+        why = "changes nothing with model.head softmax, which has no transitions"
+        logger.warning("training.transition_learning_rate: %g %s", rate, why)
+    usual = TrainingSettings.model_fields["teacher_weight"].default
+    if not training.teachers and training.teacher_weight != usual:
+        why = "changes nothing without training.teachers"
+        logger.warning("training.teacher_weight: %g %s", training.teacher_weight, why)
 
 
 def check_inputs(settings: RunSettings) -> None:

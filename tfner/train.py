@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from tfner.commands import INTERRUPTED, make_callable, messages, output, run
-from tfner.config import RunSettings, check_inputs, load_settings, resolve_settings
+from tfner.config import RunSettings, check_inputs, load_settings, resolve_settings, warn_unused
 from tfner.formats.in_memory import is_source
 from tfner.formats.reading import as_source
 from tfner.quiet_tensorflow import load_tensorflow
@@ -92,6 +92,7 @@ def train_config(
     settings, _ = resolve_settings(config, overrides, sources)
     settings = keep_given(settings, given)
     check_inputs(settings)
+    warn_unused(settings)
     return carry_out(settings, overwrite=overwrite)
 
 

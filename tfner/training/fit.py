@@ -161,7 +161,7 @@ def compile_model(inputs: RunInputs, schedule: Schedule) -> TokenClassifier:
         inputs.warm_start.apply(model)
     model.restrict_embedding_update(ids_in_training(inputs))
     optimizer_options = training.optimizer_options(model.encoder.hidden_size)
-    log_rates(optimizer_options)
+    log_rates(optimizer_options, has_transitions=hasattr(model.head, "transitions"))
     optimizer = build_optimizer(total_steps=schedule.updates, **optimizer_options)
     if training.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -171,15 +171,15 @@ def compile_model(inputs: RunInputs, schedule: Schedule) -> TokenClassifier:
     return model
 
 
-def log_rates(options: Mapping[str, Any]) -> None:
+def log_rates(options: Mapping[str, Any], *, has_transitions: bool) -> None:
     """Say how fast the encoder, the head and, of a CRF, the transitions learn."""
     rate = options["learning_rate"]
     head_rate = options["head_learning_rate"] or rate
-    transition_rate = options["transition_learning_rate"] or head_rate
-    rates = rate, head_rate, transition_rate
-    logger.info(
-        "learning rate %.2g at its peak, %.2g for the head, %.2g for a CRF's transitions", *rates
-    )
+    said = f"learning rate {rate:.2g} at its peak, {head_rate:.2g} for the head"
+    if has_transitions:
+        transition_rate = options["transition_learning_rate"] or head_rate
+        said += f", {transition_rate:.2g} for a CRF's transitions"
+    logger.info(said)
 
 
 def ids_in_training(inputs: RunInputs) -> np.ndarray:
