@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tfner.training.folds.cross_validation import HeldOut, Summary, TrainFold
     from tfner.training.folds.folder import FoldsFolder
 
-logger = logging.getLogger(__name__)
 BAD_INPUT = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -213,13 +212,8 @@ def open_recognizer(path: Path) -> Recognizer:
 
 def read_with(recognizer: Recognizer, context: Context | None) -> None:
     """Have sentences read with the context that was asked for; None leaves it to the model."""
-    if context is None:
-        return
-    if context == "document" and recognizer.card.get("raw_text") == "sentences":
-        same = "export.raw_text=whole exports one that does not"
-        message = "--context document: changes nothing in raw text, which this model cuts; %s"
-        logger.warning(message, same)
-    recognizer.context = context
+    if context is not None:
+        recognizer.context = context
 
 
 def tell_cut(recognizer: Recognizer) -> None:

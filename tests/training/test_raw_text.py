@@ -138,15 +138,20 @@ def test_documents_are_counted_at_even_steps():
     assert one_way == sentences_per_document(texts + sentences, tiny.tokenizer()) == 2.0
 
 
-def test_another_context_than_the_export_can_give_is_said(run, tmp_path, caplog):
+def test_raw_text_that_cannot_be_read_with_its_context_is_said_once(run, caplog):
     ner = open_model(run.path)
+    given = [Document.from_words(["anna", "met", "boris"])]
+    raw = [Document("anna met boris.")]
     with caplog.at_level(logging.WARNING):
-        read_with(ner, "none")
+        for context, documents in (("none", raw), ("document", given)):
+            read_with(ner, context)
+            assert len(list(ner.documents(documents))) == 1
         assert not caplog.messages
-        read_with(ner, "document")
+        for _ in range(2):
+            list(ner.documents(given + raw))
     assert ner.context == "document"
     assert caplog.messages == [
-        "--context document: changes nothing in raw text, which this model cuts; "
+        f"{run.path}: context document changes nothing in raw text, which this model cuts; "
         "export.raw_text=whole exports one that does not"
     ]
 

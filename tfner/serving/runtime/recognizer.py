@@ -15,13 +15,17 @@ from tfner.data.batching.batch_by_size import Item, batch_by_padded_size, batch_
 from tfner.documents import Document, Entity, entity_at
 from tfner.entity_list import Entities
 from tfner.serving.runtime.arguments import documents_of, sentences_of, text_of, texts_of
-from tfner.serving.runtime.origin import Origin, describe, describe_as_table, reopen
+from tfner.serving.runtime.origin import MEMORY, Origin, describe, describe_as_table, reopen
 from tfner.serving.runtime.thresholds import Threshold, Thresholds
 from tfner.serving.schema import ENTITY_SCORES, Outputs
 from tfner.tagging.schemes import read_spans
 
 logger = logging.getLogger(__name__)
 
+READ_ALONE = (
+    "%s: context document changes nothing in raw text, which this model cuts; "
+    "export.raw_text=whole exports one that does not"
+)
 BEYOND_MOST = "%d entities of a text are beyond the %d that the model gives at most (max_entities)"
 DOCUMENTS_IN_BLOCK = 1024  # among which those of like length find together
 CHARACTERS_IN_BLOCK = 1 << 20
@@ -66,6 +70,7 @@ class Recognizer:
         self.card = card
         self.context: Context = card.get("context", "none")
         self.entities_cut = 0
+        self._told_alone = False
         self._at_once = at_once
         self.origin: Origin | None = None
         self._close = close
@@ -181,6 +186,8 @@ class Recognizer:
         """
         # Raw text that the graph cuts again would not be read together.
         with_words = self.card.get("raw_text") == "sentences"
+        if with_words and self.context == "document":
+            self._tell_alone(block)
         passages = list(join_sentences(block, self.context, with_words=with_words))
         counts = [len(passage.sentences) for passage in passages]
         firsts = list(accumulate(counts, initial=0))
@@ -191,6 +198,14 @@ class Recognizer:
                 self.entities_cut += sum(map(len, split)) - len(entities)
                 of_sentences += enumerate(split, firsts[number])
             yield of_sentences
+
+    def _tell_alone(self, block: Sequence[Document]) -> None:
+        """Say once, as soon as there is raw text, that its sentences are not read together."""
+        is_raw = any(document.words is None for document in block)
+        if is_raw and not self._told_alone:
+            self._told_alone = True
+            name = self.origin.name if self.origin else MEMORY
+            logger.warning(READ_ALONE, name)
 
     def _recognize_sorted(self, block: Sequence[Document]) -> Iterator[list[Found]]:
         """Yield (index in the block, entities) of documents, asked by their lengths."""
