@@ -74,7 +74,8 @@ def tune(
     console = output()
     if not console.is_terminal:
         console = plain_console(width=PIPED_WIDTH)
-    print_results(console, folder, records, Study(folder, space).importance())
+    study = Study(folder, space)
+    print_results(console, folder, records, study.importance(), study.under_way())
 
 
 def require_optuna() -> None:

@@ -152,6 +152,33 @@ def test_the_table_names_the_best_what_mattered_and_where_it_is(written):
     assert f"all trials: {folder.page}" in rest
 
 
+def test_a_search_that_learned_nothing_names_no_best(written):
+    folder, _ = written
+    stream = io.StringIO()
+    records = [record(1, 0.0, is_base=True), record(2, 0.0), record(3, 0.0, "pruned")]
+    print_results(Console(file=stream, width=200), folder, records, {"model.dropout": 0.75})
+    *_, said, advice, where = stream.getvalue().splitlines()
+    assert said == "nothing was learned: no trial has a dev F1 above 0.00"
+    assert advice.startswith("Try more epochs (training.epochs=20), more sentences")
+    assert where == f"all trials: {folder.page}"
+    for word in ("best", "mattered", "luck"):
+        assert word not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "what", "end"),
+    [([7], "trial 7 is", "it has ended"), ([7, 9], "trials 7, 9 are", "they have ended")],
+)
+@pytest.mark.parametrize("records", [RECORDS, [record(1, 0.0)], []])
+def test_what_other_processes_still_train_is_said(written, records, numbers, what, end):
+    folder, _ = written
+    stream = io.StringIO()
+    print_results(Console(file=stream, width=200), folder, records, None, numbers)
+    said = [line for line in stream.getvalue().splitlines() if "under way" in line]
+    again = f"the same command shows all once {end}"
+    assert said == [f"{what} under way in another process and not counted here: {again}"]
+
+
 def test_lines_tell_the_best_the_rate_and_the_time_left():
     stream = io.StringIO()
     times = iter([0.0, 90.0, 150.0])

@@ -10,8 +10,11 @@ import searches
 from command_line import CommandLine, refused
 
 import tfner.tune
-from tfner.config import load_settings
+from tfner.config import load_settings, load_with_tuning
 from tfner.exceptions import Terminated
+from tfner.training.search.folder import folder_of
+from tfner.training.search.space import read_tuning
+from tfner.training.search.study import Study
 
 CONFIG = """
 name: mine
@@ -66,6 +69,32 @@ def test_results_go_to_standard_output_and_progress_to_the_other(line, stub):
     again = line("tune", "run.yaml", "--trials", 3, "training.epochs=2")
     assert (again.code, again.stdout, again.stderr) == (0, ended.stdout, "")
     assert len(stub.asked) == 3
+
+
+def test_a_trial_of_another_process_is_named_until_it_has_ended(line, stub):
+    assert line("tune", "run.yaml", "--trials", 1).code == 0
+    settings, tuning = load_with_tuning("run.yaml")
+    space, _ = read_tuning(tuning, settings, "run.yaml")
+    folder = folder_of(settings)
+    study = Study(folder, space)
+    with folder.working() as worker:
+        claim = study.claim(2, worker)
+        ended = line("tune", "run.yaml", "--trials", 3)
+        assert ended.code == 0
+        assert "trial 2 is under way in another process and not counted here" in ended.stdout
+        study.finish(claim, 0.5, 1.0)
+        assert "under way" not in line("tune", "run.yaml", "--trials", 3).stdout
+    with folder.working() as worker:
+        study.claim(4, worker)
+    assert study.under_way() == []  # that process is gone
+    assert [settings.name for settings in stub.asked] == ["001", "003"]
+
+
+def test_a_search_that_learned_nothing_says_what_to_try(line, monkeypatch):
+    monkeypatch.setattr(tfner.tune, "train_with_tensorflow", lambda settings, observe: 0.0)
+    ended = line("tune", "run.yaml", "--trials", 2)
+    assert ended.code == 0
+    assert "nothing was learned: no trial has a dev F1 above 0.00\nTry more" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ CAUTION = (
     "The best dev F1 of many is the best by luck too: expect less on other text.",
     "Before you trust it, train it with several seeds (seed=2 name=…) beside what you had.",
 )
+MORE = "Try more epochs (training.epochs=20), more sentences to train on, or another encoder."
 
 
 def write_results(
@@ -92,14 +93,26 @@ def print_results(
     folder: SearchFolder,
     records: Sequence[TrialRecord],
     importance: Mapping[str, float] | None,
+    under_way: Sequence[int] = (),
 ) -> None:
-    """Print the best trials, what mattered, and where everything is."""
+    """Print the best trials, what mattered, and where everything is.
+
+    Args:
+        under_way: numbers of the trials that other processes still train.
+    """
     best = best_of(records)
     if best is None:
         console.print(f"no trial has finished: {folder.path}")
+        print_under_way(console, under_way)
         return
     top = ranked(records)[:SHOWN]
     console.print(make_table(top))
+    if not best.f1:
+        console.print(f"nothing was learned: no trial has a dev F1 above {percent(0.0)}")
+        console.print(MORE)
+        console.print(f"all trials: {folder.page}")
+        print_under_way(console, under_way)
+        return
     if importance:
         shares = [f"{key} {share:.0%}" for key, share in importance.items()]
         listed = ", ".join(shares)
@@ -113,8 +126,21 @@ def print_results(
     name = number_folder(best.number)
     console.print(f"its run: {folder.trials / name}")
     console.print(f"all trials: {folder.page}")
+    print_under_way(console, under_way)
     for line in CAUTION:
         console.print(line)
+
+
+def print_under_way(console: Console, numbers: Sequence[int]) -> None:
+    """Say which trials are missing from the results because other processes still train them."""
+    if not numbers:
+        return
+    listed = ", ".join(map(str, numbers))
+    what, end = f"trial {listed} is", "it has ended"
+    if len(numbers) > 1:
+        what, end = f"trials {listed} are", "they have ended"
+    again = f"the same command shows all once {end}"
+    console.print(f"{what} under way in another process and not counted here: {again}")
 
 
 def make_table(records: Sequence[TrialRecord]) -> Table:

@@ -190,6 +190,15 @@ class Study:
                 claim.trial.set_user_attr(PRUNED, True)
         self.finish(claim, twin.f1, 0.0, twin.reason)
 
+    def under_way(self) -> list[int]:
+        """List the trials that processes work on now, by number."""
+        with using(self.folder.storage), self.folder.one_at_a_time():
+            running = [each for each in self._trials() if each.state == TrialState.RUNNING]
+            workers = {each.user_attrs[NUMBER]: each.user_attrs.get(WORKER) for each in running}
+            return sorted(
+                number for number, worker in workers.items() if worker and self.folder.works(worker)
+            )
+
     def find_twin(self, claim: Claim) -> TrialRecord | None:
         """Find a trial that has ended and had the very settings of a claim."""
         if claim.settings is None:
