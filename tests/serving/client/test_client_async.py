@@ -126,6 +126,20 @@ def test_sentences_are_tagged_in_order(sentences, count):
     ) == TOY.tag_batch(sentences)
 
 
+@pytest.mark.parametrize("scores", [False, True])
+def test_scores_have_one_shape_for_one_sentence_and_for_several(scores):
+    sentences = [["Anna", "met"], [], ["Bo", ""]]
+
+    async def use(ner):
+        one_by_one = [await ner.tag(words, scores=scores) for words in sentences]
+        return one_by_one, await ner.tag_batch(sentences, scores=scores)
+
+    wanted = [TOY.tag(words, scores=scores) for words in sentences]
+    assert TOY.tag_batch(sentences, scores=scores) == wanted
+    assert run(SlowServer(), use) == (wanted, wanted)
+    assert isinstance(wanted[0][0], tuple) == scores
+
+
 def test_one_text_and_one_sentence():
     async def use(ner):
         return (

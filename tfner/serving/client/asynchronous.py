@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import abc, deque
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import httpx
 
@@ -110,18 +110,53 @@ class AsyncRecognizer:
         answers = await asyncio.gather(*questions)
         return schema.merge(answers)
 
-    async def tag(self, words: abc.Iterable[str]) -> list[str]:
-        """Give one tag for each of the given words of a sentence."""
-        sentence = arguments.texts_of(words, "words")
-        ((tags, _),) = await self.tag_batch([sentence])
-        return tags
+    @overload
+    async def tag(
+        self, words: abc.Iterable[str], *, scores: Literal[False] = False
+    ) -> list[str]: ...
 
-    async def tag_batch(self, sentences: abc.Iterable[abc.Sequence[str]]) -> list[TaggedWords]:
-        """Give tags and their probabilities for the words of several sentences."""
+    @overload
+    async def tag(
+        self, words: abc.Iterable[str], *, scores: Literal[True]
+    ) -> list[tuple[str, float]]: ...
+
+    async def tag(self, words: abc.Iterable[str], *, scores: bool = False) -> Any:
+        """Give one tag for each of the given words of a sentence.
+
+        With `scores` each tag comes with its probability, which is not calibrated.
+        """
+        sentence = arguments.texts_of(words, "words")
+        tagged = await self.tag_batch([sentence])
+        return recognizer.shape_tags(tagged, scores=scores)[0]
+
+    @overload
+    async def tag_batch(
+        self, sentences: abc.Iterable[abc.Sequence[str]], *, scores: None = None
+    ) -> list[TaggedWords]: ...
+
+    @overload
+    async def tag_batch(
+        self, sentences: abc.Iterable[abc.Sequence[str]], *, scores: Literal[False]
+    ) -> list[list[str]]: ...
+
+    @overload
+    async def tag_batch(
+        self, sentences: abc.Iterable[abc.Sequence[str]], *, scores: Literal[True]
+    ) -> list[list[tuple[str, float]]]: ...
+
+    async def tag_batch(
+        self, sentences: abc.Iterable[abc.Sequence[str]], *, scores: bool | None = None
+    ) -> Any:
+        """Give the tags of the words of several sentences.
+
+        With `scores` True or False each sentence has what `tag` gives for it; without, a list of
+        tags and one of their probabilities.
+        """
         checked = arguments.sentences_of(sentences)
         items = stream(checked)
         requests = stream_in_requests(items, size_of_sentence, lambda _: None, self._options)
-        return [tagged async for tagged in self._in_order(requests, self._tag)]
+        tagged = [each async for each in self._in_order(requests, self._tag)]
+        return recognizer.shape_tags(tagged, scores=scores)
 
     def documents(
         self, documents: Stream[Document | str]

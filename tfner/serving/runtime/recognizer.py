@@ -146,15 +146,31 @@ class Recognizer:
         sentence = texts_of(words, "words")
         if not sentence:
             return []
-        ((tags, probabilities),) = self._tag_sentences([sentence])
-        return list(zip(tags, probabilities, strict=True)) if scores else tags
+        return shape_tags(self._tag_sentences([sentence]), scores=scores)[0]
 
-    def tag_batch(self, sentences: Iterable[Sequence[str]]) -> list[TaggedWords]:
-        """Give tags and their probabilities, not calibrated, for the words of several sentences.
+    @overload
+    def tag_batch(
+        self, sentences: Iterable[Sequence[str]], *, scores: None = None
+    ) -> list[TaggedWords]: ...
 
-        A word that the encoder cannot see has probability 0.
+    @overload
+    def tag_batch(
+        self, sentences: Iterable[Sequence[str]], *, scores: Literal[False]
+    ) -> list[list[str]]: ...
+
+    @overload
+    def tag_batch(
+        self, sentences: Iterable[Sequence[str]], *, scores: Literal[True]
+    ) -> list[list[tuple[str, float]]]: ...
+
+    def tag_batch(self, sentences: Iterable[Sequence[str]], *, scores: bool | None = None) -> Any:
+        """Give the tags of the words of several sentences.
+
+        With `scores` True or False each sentence has what `tag` gives for it; without, a list of
+        tags and one of their probabilities. A word that the encoder cannot see has probability 0;
+        none is calibrated.
         """
-        return self._tag_sentences(sentences_of(sentences))
+        return shape_tags(self._tag_sentences(sentences_of(sentences)), scores=scores)
 
     def documents(
         self, documents: Iterable[Document], *, threshold: Threshold = 0.0
@@ -299,6 +315,22 @@ def read_tags(sentences: Sequence[Sequence[object]], answer: Outputs) -> list[Ta
         probabilities = scores[:count].tolist()
         tagged.append((texts, probabilities))
     return tagged
+
+
+def shape_tags(tagged: Sequence[TaggedWords], *, scores: bool | None) -> list[Any]:
+    """Give the tags of sentences alone, each with its probability, or both in lists of their own.
+
+    >>> tagged = [(["B-PER", "O"], [0.5, 0.75])]
+    >>> [shape_tags(tagged, scores=scores) for scores in (False, True)]
+    [[['B-PER', 'O']], [[('B-PER', 0.5), ('O', 0.75)]]]
+    >>> shape_tags(tagged, scores=None)
+    [(['B-PER', 'O'], [0.5, 0.75])]
+    """
+    if scores is None:
+        return list(tagged)
+    if scores:
+        return [list(zip(tags, probabilities, strict=True)) for tags, probabilities in tagged]
+    return [tags for tags, _ in tagged]
 
 
 def read_entities(texts: Sequence[str], answer: Outputs) -> list[list[Entity]]:
