@@ -15,6 +15,7 @@ FORMER_DEFAULTS = {
     "training.head_learning_rate": None,
     "training.transition_learning_rate": None,
     "training.tag_prior": 0.0,
+    "training.warmup_ratio": 0.1,
     "export.calibrate": False,
     "export.raw_text": "whole",
     "model.head": "softmax",

@@ -173,7 +173,8 @@ class TrainingSettings(Settings):
     # data are few, nothing where they are many.
     tag_prior: Prior = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_ratio: float = Field(default=0.1, ge=0, le=1)
+    # Share of the updates in which the rates rise to their peaks.
+    warmup_ratio: float = Field(default=0.0, ge=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float | None = Field(default=1.0, gt=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

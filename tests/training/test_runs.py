@@ -320,6 +320,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_then(tmp_path)
     folder = make_run(tmp_path, "old")
     text = folder.config.read_text().replace("epochs: 5", "epochs: 3")
     text = text.replace("head_learning_rate: auto", "head_learning_rate: null")
+    text = text.replace("warmup_ratio: 0.0", "warmup_ratio: 0.1")
     text = re.sub(r"^  (head|transition_learning_rate|tag_prior): .*\n", "", text, flags=re.M)
     folder.config.write_text(text.replace(" learning_rate: auto", " learning_rate: 0.0002"))
     given = {"name": "old", "encoder": {"checkpoint": "none"}, "runs_dir": str(tmp_path)}
@@ -327,7 +328,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_then(tmp_path)
     assert (same.training.epochs, same.training.head_learning_rate) == (3, None)
     assert same.training.learning_rate == 2e-4
     assert (same.model.head, same.training.transition_learning_rate) == ("softmax", None)
-    assert same.training.tag_prior == 0
+    assert (same.training.tag_prior, same.training.warmup_ratio) == (0, 0.1)
     RunFolder(folder.path).check_same(same)
     # what is given is never taken for what was a default
     asked = RunSettings.model_validate({**given, "training": {"epochs": "auto"}})
