@@ -70,7 +70,7 @@ class Recognizer:
         self.card = card
         self.context: Context = card.get("context", "none")
         self.entities_cut = 0
-        self._told_alone = False
+        self._raw_text_reported = False
         self._at_once = at_once
         self.origin: Origin | None = None
         self._close = close
@@ -203,7 +203,7 @@ class Recognizer:
         # Raw text that the graph cuts again would not be read together.
         with_words = self.card.get("raw_text") == "sentences"
         if with_words and self.context == "document":
-            self._tell_alone(block)
+            self._report_raw_text(block)
         passages = list(join_sentences(block, self.context, with_words=with_words))
         counts = [len(passage.sentences) for passage in passages]
         firsts = list(accumulate(counts, initial=0))
@@ -215,11 +215,11 @@ class Recognizer:
                 of_sentences += enumerate(split, firsts[number])
             yield of_sentences
 
-    def _tell_alone(self, block: Sequence[Document]) -> None:
+    def _report_raw_text(self, block: Sequence[Document]) -> None:
         """Say once, as soon as there is raw text, that its sentences are not read together."""
         is_raw = any(document.words is None for document in block)
-        if is_raw and not self._told_alone:
-            self._told_alone = True
+        if is_raw and not self._raw_text_reported:
+            self._raw_text_reported = True
             name = self.origin.name if self.origin else MEMORY
             logger.warning(READ_ALONE, name)
 
