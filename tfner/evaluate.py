@@ -24,13 +24,16 @@ from tfner.formats.in_memory import is_source, read_given
 from tfner.formats.reading import as_source
 from tfner.formats.settings import MAX_FILE, MAX_LINE, ReadSettings
 from tfner.formats.writers import open_writer
+from tfner.quiet_tensorflow import load_tensorflow
 from tfner.safeio.sources import Source, name_source
 from tfner.safeio.validation import validate
+from tfner.tokenizers.sentence_marks import ENDS, LINE_ENDS
 
 if TYPE_CHECKING:
     from tfner.formats.in_memory import Data
 
 logger = logging.getLogger(__name__)
+MAY_END = frozenset(ENDS + LINE_ENDS)  # a sentence of raw text
 DATA = "data"  # what messages and reports call data that are no file
 MODEL_HELP = "Exported folder (saved_models/NAME or a version of it) or run folder."
 PREDICTIONS_HELP = "Write token, gold and predicted tag, as conlleval reads them."
@@ -131,16 +134,31 @@ def score_model(
 
 
 def warn_divided(documents: Sequence[Document], split: str) -> None:
-    """Count the entities that cannot be found, as a sentence of raw text ends within them."""
+    """Count the entities that cannot be found, as a sentence of raw text ends within them.
+
+    TensorFlow, which counts them, is only loaded where an entity has a character that may end one.
+    """
+    raw = [document for document in documents if document.words is None]
+    doubtful = list(filter(may_be_divided, raw))
+    if not doubtful:
+        return
+    load_tensorflow()
     from tfner.data.raw_sentences import count_divided
     from tfner.training.unit_answers import open_any_tokenizer
 
-    marked = [document for document in documents if document.words is None and document.entities]
-    divided = count_divided(marked, open_any_tokenizer()) if marked else 0
+    divided = count_divided(doubtful, open_any_tokenizer())
     if divided:
-        entities = sum(len(document.entities) for document in marked)
-        message = "%s: %d of %d entities go over the end of a sentence of raw text: not to be found"
+        entities = sum(len(document.entities) for document in raw)
+        message = (
+            "%s: %d of %d entities cross the end of a sentence and cannot be found in raw text"
+        )
         logger.warning(message, split, divided, entities)
+
+
+def may_be_divided(document: Document) -> bool:
+    """Tell whether an entity holds a character at which a sentence of raw text may end."""
+    spans = (document.text[entity.start : entity.end] for entity in document.entities)
+    return any(not MAY_END.isdisjoint(span) for span in spans)
 
 
 def evaluate_source(

@@ -182,8 +182,8 @@ def test_raw_text_is_cut_into_documents_of_a_sentence():
     found = list(
         cut_raw_text([marked, Document(" "), words, Document("One"), marked], tiny.tokenizer())
     )
-    two = [Document("Anna left.", id="a"), Document("Boris\u0301 stayed.", id="a")]
-    assert found == [*two, words, Document("One"), *two]
+    two = [Document(" Anna left.", id="a"), Document("Boris\u0301 stayed.", id="a")]
+    assert found == [*two, Document(""), words, Document("One"), *two]
 
 
 def test_entities_over_the_end_of_a_sentence_are_counted():
@@ -199,7 +199,7 @@ def test_entities_over_the_end_of_a_sentence_are_counted():
 def test_evaluate_says_which_gold_cannot_be_found(run, caplog):
     text = "Guess? Inc met Anna."
     document = Document(text, (entity_at(text, 0, 10, "PER"), entity_at(text, 15, 19, "PER")))
-    said = "data: 1 of 2 entities go over the end of a sentence of raw text: not to be found"
+    said = "data: 1 of 2 entities cross the end of a sentence and cannot be found in raw text"
     with caplog.at_level(logging.WARNING):
         tfner.evaluate(run.path, [document])
         assert caplog.messages == [said]

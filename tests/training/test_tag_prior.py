@@ -32,12 +32,12 @@ from tfner.training.tag_prior import begin_from_prior, log_prior, prior_strength
 SENTENCE = "anna B-PER\nlund I-PER\nmet O\nacme B-ORG\n\n"
 LABELS = LabelSet(("ORG", "PER"))
 TAGS = "O", "B-ORG", "I-ORG", "B-PER", "I-PER"
-FEW = Schedule(epochs=3, passes=1, steps_per_pass=1)
-MANY = Schedule(epochs=12, passes=2, steps_per_pass=100)
+SCHEDULE = Schedule(epochs=3, passes=1, steps_per_pass=1)
+FEW, MANY = 12, 1600
 
 
-def settings_for(home: Path, *overrides: str, checkpoint: Path | None = None):
-    (home / "train.conll").write_text(SENTENCE * 12)
+def settings_for(home: Path, *overrides: str, checkpoint: Path | None = None, sentences: int = FEW):
+    (home / "train.conll").write_text(SENTENCE * sentences)
     values = {
         "name": "run",
         "data": {"train": str(home / "train.conll")},
@@ -110,7 +110,7 @@ def test_the_fewer_the_data_the_more_of_it():
 def test_a_run_over_few_data_begins_from_it(tmp_path, head, caplog):
     inputs = inputs_for(settings_for(tmp_path, f"model.head={head}"))
     with caplog.at_level(logging.INFO, "tfner"):
-        model = compile_model(inputs, FEW)
+        model = compile_model(inputs, SCHEDULE)
     assert "head: begins from how often each tag is, at 100 %" in caplog.messages
     expected = log_prior(np.array(counted(inputs.corpora["train"])))
     np.testing.assert_allclose(model.head.bias.numpy(), expected, rtol=1e-6)
@@ -120,24 +120,34 @@ def test_a_run_over_few_data_begins_from_it(tmp_path, head, caplog):
 
 def test_a_run_over_many_data_does_not(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "tfner"):
-        model = compile_model(inputs_for(settings_for(tmp_path)), MANY)
+        inputs = inputs_for(settings_for(tmp_path, sentences=MANY))
+        model = compile_model(inputs, SCHEDULE)
     assert not model.head.bias.numpy().any()
     assert "how often each tag is" not in caplog.text
 
 
-@pytest.mark.parametrize("schedule", [FEW, MANY])
-def test_how_much_of_it_can_be_set(tmp_path, schedule):
-    inputs = inputs_for(settings_for(tmp_path, "training.tag_prior=0.5"))
+def test_longer_texts_are_counted_by_their_windows(tmp_path):
+    assert corpus_of(settings_for(tmp_path)).sentences == FEW
+    (tmp_path / "long.conll").write_text(SENTENCE.replace("\n\n", "\n") * 40)
+    settings = settings_for(tmp_path, f"data.train={tmp_path / 'long.conll'}")
+    corpus = corpus_of(settings)
+    assert (len(corpus.pieces), corpus.sentences) == (1, len(corpus.lengths))
+    assert corpus.sentences > 5
+
+
+@pytest.mark.parametrize("sentences", [FEW, MANY])
+def test_how_much_of_it_can_be_set(tmp_path, sentences):
+    inputs = inputs_for(settings_for(tmp_path, "training.tag_prior=0.5", sentences=sentences))
     half = log_prior(np.array(counted(inputs.corpora["train"]))) / 2
-    bias = compile_model(inputs, schedule).head.bias.numpy()
+    bias = compile_model(inputs, SCHEDULE).head.bias.numpy()
     np.testing.assert_allclose(bias, half, rtol=1e-6)
-    none = inputs_for(settings_for(tmp_path, "training.tag_prior=0"))
-    assert not compile_model(none, schedule).head.bias.numpy().any()
+    none = inputs_for(settings_for(tmp_path, "training.tag_prior=0", sentences=sentences))
+    assert not compile_model(none, SCHEDULE).head.bias.numpy().any()
 
 
 def test_tags_that_come_from_a_tagger_keep_what_it_has_learned(tmp_path):
     old = write_run(tmp_path / "old", ("LOC", "PER"), head="crf")
-    model = compile_model(inputs_for(settings_for(tmp_path, checkpoint=old.path)), FEW)
+    model = compile_model(inputs_for(settings_for(tmp_path, checkpoint=old.path)), SCHEDULE)
     counts = corpus_of(settings_for(tmp_path)).tag_counts(len(TAGS))
     bias = dict(zip(TAGS, model.head.bias.numpy(), strict=True))
     prior = dict(zip(TAGS, log_prior(counts), strict=True))

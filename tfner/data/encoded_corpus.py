@@ -63,6 +63,12 @@ class EncodedCorpus:
         """Count the pieces of each window, [CLS] and [SEP] included; int32 [N]."""
         return self.input_ids.row_lengths().numpy().astype(np.int32)
 
+    @property
+    def sentences(self) -> int:
+        """Count documents or, where texts are longer and these are more, windows."""
+        windows = self.input_ids.nrows()
+        return max(len(self.pieces), int(windows))
+
     def tag_counts(self, tags: int) -> np.ndarray:
         """Count the labelled pieces of each tag, or add up what teachers say of them.
 

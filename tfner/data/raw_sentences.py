@@ -57,7 +57,8 @@ def cut_raw_text(documents: Sequence[Document], tokenizer: Tokenizer) -> Iterato
             yield document
             continue
         text = document.text
-        for start, end in pairwise([*next(starts), len(text)]):
+        _, *further = next(starts) or [0]
+        for start, end in pairwise([0, *further, len(text)]):
             yield replace(document, text=text[start:end].rstrip(), entities=())
 
 

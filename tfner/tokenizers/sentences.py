@@ -24,10 +24,9 @@ import tensorflow as tf
 from tfner.tokenizers.pretokens import Characters, decode
 from tfner.tokenizers.protocol import Tokens
 from tfner.tokenizers.ragged_ops import before, concat, indices_of, ranges, row_lengths
+from tfner.tokenizers.sentence_marks import ENDS, LINE_ENDS, WIDE_ENDS
 from tfner.tokenizers.units import without
 
-WIDE_ENDS = "。！？｡"  # of scripts that put no space behind them
-ENDS = f".!?…।॥؟۔{WIDE_ENDS}"
 OPENERS = "\"'`“‘„‚«‹([{¿¡「『（"
 BRACKETS = ")]}」』）"
 CLOSERS = f"\"'”’“‘»›{BRACKETS}"
@@ -37,7 +36,6 @@ ABBREVIATIONS = (
     "mrs|ms|mt|nos|nr|pp|pres|prof|pvt|rep|resp|rev|sen|sgt|sig|sog|sr|sra|st|ste|tel|univ|"
     "vgl|vol|vs"
 )
-LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
 READ = 16  # characters of a unit, which say all that GOES_ON asks of it
 # Matches a border that is none: the word before a full stop that touches it, or nothing, then the
 # unit behind white space.
@@ -190,12 +188,14 @@ def are_among(code_N: tf.Tensor, characters: str) -> tf.Tensor:
 def count_line_ends(code_N: tf.Tensor, units: TextUnits) -> tf.Tensor:
     """Count the ends of lines between each unit and the one before it; int32 [U].
 
-    A return and the line feed behind it are one end, and so is a form feed beside another.
+    A return and the line feed behind it are one end. A form feed beside a line end ends no further
+    line: it says that a page ends there as well.
     """
-    is_end_N = are_among(code_N, LINE_ENDS)
-    ends_with_feed_N = before(are_among(code_N, "\r\f")) & are_among(code_N, "\n")
-    ends_page_N = before(is_end_N) & are_among(code_N, "\f")
-    is_end_N = without(is_end_N, ends_with_feed_N | ends_page_N)
+    is_page_N = are_among(code_N, "\f")
+    is_line_N = without(are_among(code_N, LINE_ENDS), is_page_N)
+    beside_line_N = before(is_line_N) | concat(is_line_N[1:], is_line_N[-1:])
+    behind_return_N = before(are_among(code_N, "\r")) & are_among(code_N, "\n")
+    is_end_N = without(is_line_N, behind_return_N) | without(is_page_N, beside_line_N)
     count_N = tf.cumsum(tf.cast(is_end_N, tf.int32))
     count_U = tf.gather(count_N, units.first) - tf.gather(count_N, before(units.last))
     return tf.where(units.begins_text, 0, count_U)

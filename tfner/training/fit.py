@@ -154,9 +154,9 @@ def compile_model(inputs: RunInputs, schedule: Schedule) -> TokenClassifier:
         "loss": loss,
     }
     model = build_classifier(settings, inputs.checkpoint, inputs.labels, **options)
-    sentences = schedule.steps_per_pass * training.batch_size
-    strength = prior_strength(training.tag_prior, sentences)
-    begin_from_prior(model.head, inputs.corpora["train"], strength)
+    corpus = inputs.corpora["train"]
+    strength = prior_strength(training.tag_prior, corpus.sentences)
+    begin_from_prior(model.head, corpus, strength)
     if inputs.warm_start is not None:
         inputs.warm_start.apply(model)
     model.restrict_embedding_update(ids_in_training(inputs))

@@ -166,9 +166,9 @@ def cut_unlabelled(splits: Splits, tokenizer: Tokenizer) -> None:
     documents = splits.documents.get("unlabelled", [])
     sentences = list(cut_raw_text(documents, tokenizer))
     if len(sentences) > len(documents):
+        splits.documents["unlabelled"] = sentences
         message = "data.unlabelled: %d documents, read as %d sentences"
         logger.info(message, len(documents), len(sentences))
-        splits.documents["unlabelled"] = sentences
 
 
 def is_pretrained(settings: RunSettings) -> bool:

@@ -54,7 +54,7 @@ class Teacher:
             it does not see.
         owner: the object that `ask` belongs to, which a function holds only weakly.
         context: `document` if it learned to read the sentences of a document together.
-        by_sentence: whether it reads raw text sentence by sentence.
+        by_sentence: whether it reads raw text sentence by sentence; `ask_units` asks it so.
     """
 
     path: str

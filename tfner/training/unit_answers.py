@@ -48,7 +48,7 @@ def ask_units(
     """
     tokenized = list(tokenize(documents, tokenizer))
     texts = list(starmap(unit_texts, tokenized))
-    sentences = by_sentence(tokenized, texts, tokenizer) if model.by_sentence else texts
+    sentences = sentences_of_units(tokenized, texts, tokenizer) if model.by_sentence else texts
     said_WK = answers(model, list(sentences))
     lengths = list(map(len, texts))
     ends = np.cumsum(lengths)
@@ -57,7 +57,7 @@ def ask_units(
     return list(map(UnitAnswer, units, said))
 
 
-def by_sentence(
+def sentences_of_units(
     tokenized: Sequence[tuple[Document, TokenRow]],
     texts: Sequence[list[str]],
     tokenizer: Tokenizer,

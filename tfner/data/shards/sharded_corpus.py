@@ -175,6 +175,11 @@ class ShardedCorpus:
         """Count the windows of each length; int64 [L + 1]."""
         return np.bincount(self.blocks.lengths)
 
+    @property
+    def sentences(self) -> int:
+        """Count documents or, where texts are longer and these are more, windows."""
+        return max(self.manifest.documents, self.manifest.windows)
+
     def tag_counts(self, tags: int) -> np.ndarray:
         """Count the labelled pieces of each tag in SAMPLE blocks at even steps; int64 [K].
 

@@ -22,6 +22,7 @@ from tfner.training.unit_answers import ask_units
 
 logger = logging.getLogger(__name__)
 ANSWERS = "answers.arrays"  # in the folder of a fold
+HEADER = {"asked": 1}  # another whenever a model is asked in another way
 
 
 def average_models(
@@ -62,15 +63,15 @@ def kept_answers(run: RunFolder, documents: Sequence[Document], units: int) -> n
     path = run.path / ANSWERS
     if path.exists():
         try:
-            _, arrays = read_arrays(path)
+            header, arrays = read_arrays(path)
             said_WK = arrays["answers"]
-            if len(said_WK) == units:
+            if len(said_WK) == units and header == HEADER:
                 return said_WK
             logger.warning("%s: of other documents; asking again", path)
         except (DataError, LookupError) as error:
             logger.warning("%s; asking again", error)
     said_WK = ask_model(run, documents)
-    write_arrays(path, {}, {"answers": said_WK})
+    write_arrays(path, HEADER, {"answers": said_WK})
     return said_WK
 
 

@@ -133,6 +133,8 @@ def describe(space: SearchSpace) -> dict[str, Any]:
     """Collect what decides how good a trial is, but for what is drawn."""
     ignored = {"devices", "note", "runs_dir", "exports_dir", "export"}
     settings = space.base.model_dump(mode="json", exclude=ignored)
+    if space.base.data.unlabelled is not None:  # which is cut as raw text will be read
+        settings["export"] = {"raw_text": space.base.export.raw_text}
     return {"space": space.describe(), "settings": settings}
 
 
