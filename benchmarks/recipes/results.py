@@ -2,7 +2,8 @@
 
 A file of results holds a line of JSON for each run. Beside the overrides of the run, a line has
 `commit`, what it ran with, and `resolved`, the settings of training and model that the overrides
-led to: null where there are none, as for the peer. Lines that were written before have neither.
+led to: null where there are none, as for the peer. Settings of data, encoder and export are not in
+it, and what `auto` means is not either: the commit tells. Lines from before have neither.
 """
 
 from __future__ import annotations

@@ -116,12 +116,12 @@ def nearest_inside(group: str, name: str, known: Sequence[str]) -> list[str]:
     """
     inside = siblings(f"{group}.{name}", known)
     by_name = {key.rpartition(".")[-1]: key for key in inside}
-    near = difflib.get_close_matches(name, by_name, 1, 0.6)
     for each in by_name:
         words = each.split("_")
         initials = "".join(word[0] for word in words)
-        if name == initials or (name in words and not near):
-            near = [each]
+        if len(words) > 1 and (name == initials or name in words):
+            return [by_name[each]]
+    near = difflib.get_close_matches(name, by_name, 1, 0.6)
     return [by_name[each] for each in near]
 
 
