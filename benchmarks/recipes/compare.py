@@ -30,7 +30,7 @@ from benchmarks.peers import TRAINER_PACKAGES
 from benchmarks.processes import make_environment, module_command, run_for_json
 from benchmarks.recipes.corpora import CORPORA, lay_out, micro_f1, read
 from benchmarks.recipes.report import print_tables
-from benchmarks.recipes.results import append, describe_version, is_current, read_lines
+from benchmarks.recipes.results import append, current_lines, describe_version, read_lines
 
 PEER = "trainer"
 PEER_RECIPE = {
@@ -173,12 +173,10 @@ def run_line(run: Run, corpus: str, recipe: Recipe, seed: int) -> dict[str, Any]
 def read_results(path: Path, recipes: Sequence[Recipe]) -> dict[Key, dict[str, Any]]:
     """Read the results of recipes that still mean the same; of repeated ones the last."""
     settings = {recipe.name: recipe.settings for recipe in recipes}
-    results = {}
-    for line in read_lines(path, KEYS):
-        given = line["settings"]
-        if settings.get(line["recipe"]) == given and is_current(line, given):
-            results[line["corpus"], line["recipe"], line["seed"]] = line
-    return results
+    lines = ((line, line["settings"]) for line in read_lines(path, KEYS))
+    asked = ((line, given) for line, given in lines if settings.get(line["recipe"]) == given)
+    current = current_lines(path, asked)
+    return {(line["corpus"], line["recipe"], line["seed"]): line for line in current}
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ from benchmarks.processes import module_command, run_for_json
 from benchmarks.recipes.corpora import columns, lay_out, read
 from benchmarks.recipes.results import (
     append,
+    current_lines,
     describe_version,
     describe_versions,
-    is_current,
     read_lines,
 )
 from benchmarks.tables import gain, spread, table_row
@@ -141,11 +141,9 @@ class Results:
 
     def __init__(self, path: Path):
         self.path = path
-        self.lines: dict[Key, dict[str, Any]] = {}
-        for line in read_lines(path, KEYS):
-            key = key_of(line)
-            if is_current(line, overrides_of(key, line["settings"])):
-                self.lines[key] = line
+        lines = read_lines(path, KEYS)
+        given = ((line, overrides_of(key_of(line), line["settings"])) for line in lines)
+        self.lines = {key_of(line): line for line in current_lines(path, given)}
 
     def has(self, key: Key, settings: Sequence[str]) -> bool:
         """Tell whether there is a result of these settings."""

@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,25 @@ def describe_commit(folder: Path) -> str:
     except FileNotFoundError:
         return ""
     return finished.stdout.strip()
+
+
+def current_lines(
+    path: Path, lines: Iterable[tuple[dict[str, Any], Sequence[str]]]
+) -> Iterator[dict[str, Any]]:
+    """Give lines whose overrides lead to what they name, and say how many others there are.
+
+    Args:
+        path: of their file.
+        lines: with their overrides.
+    """
+    stale = 0
+    for line, overrides in lines:
+        if is_current(line, overrides):
+            yield line
+        else:
+            stale += 1
+    if stale:
+        print(f"{path}: {stale:,} lines ran with other defaults: left out", file=sys.stderr)
 
 
 def is_current(line: Mapping[str, Any], overrides: Sequence[str]) -> bool:

@@ -42,7 +42,8 @@ def tables_of(tmp_path, recipes, lines, capsys, *more):
     """Print the tables of lines; give what was said, with single blanks."""
     (tmp_path / "results.jsonl").write_text("\n".join(lines) + "\n")
     compare.main(arguments(tmp_path, recipes, "--table", *more))
-    return " ".join(capsys.readouterr().out.split())
+    out, errors = capsys.readouterr()
+    return " ".join(f"{out} {errors}".split())
 
 
 def test_worked_examples():
@@ -69,6 +70,7 @@ def test_a_line_of_other_defaults_is_no_result(tmp_path, recipes, capsys):
     lines += [line("ai", "default", seed, 70.0, **old) for seed in (1, 2)]
     said = tables_of(tmp_path, recipes, lines, capsys)
     assert "ai default 1 50.00 ± 0.00" in said
+    assert "results.jsonl: 2 lines ran with other defaults: left out" in said
     assert "commits" not in said  # of one alone are in the table
     assert "name no settings" not in said
 
