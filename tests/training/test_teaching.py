@@ -181,7 +181,8 @@ def test_a_run_reports_what_teachers_labelled_and_keeps_their_answers(finished):
     assert len(list(finished.folder.soft_labels.iterdir())) == 2
 
 
-def test_raw_text_is_learned_as_it_will_be_read(home, caplog):
+def test_raw_text_is_learned_as_it_will_be_read(home, teacher, monkeypatch, caplog):
+    monkeypatch.setattr(asked_here, "open_teacher", lambda path: replace(teacher, by_sentence=True))
     (home / "texts.txt").write_text("Anna met Boris. Clara left.\nAnna came\n")
     source = f"data.unlabelled={home / 'texts.txt'}"
     with caplog.at_level(logging.INFO):
@@ -190,9 +191,12 @@ def test_raw_text_is_learned_as_it_will_be_read(home, caplog):
     assert "data.unlabelled: 2 documents, read as 3 sentences" in caplog.messages
     texts = [document.text for document in cut.splits.documents["unlabelled"]]
     assert texts == ["Anna met Boris.", "Clara left.", "Anna came"]
+    said = f"{teacher.path}: reads raw text sentence by sentence, and is asked for whole texts"
+    assert said not in caplog.messages
     whole = settings_for(home, "whole", source, "export.raw_text=whole")
     inputs = load_run_inputs(whole, RunFolder(whole.run_dir), quiet(), writes=False)
     assert len(inputs.splits.documents["unlabelled"]) == 2
+    assert said in caplog.messages
 
 
 def test_a_run_folder_teaches_too(finished):

@@ -132,6 +132,8 @@ def load_run_inputs(
     sentences = count_sentences(splits, tokenizer)
     if settings.reads_sentences(sentences):
         cut_unlabelled(splits, tokenizer)
+    else:
+        warn_of_whole_texts(teachers, splits)
     corpora: dict[str, EncodedCorpus | ShardedCorpus] = {}
     for split, documents in splits.documents.items():
         ledger = splits.ledgers[split]
@@ -169,6 +171,16 @@ def cut_unlabelled(splits: Splits, tokenizer: Tokenizer) -> None:
         splits.documents["unlabelled"] = sentences
         message = "data.unlabelled: %d documents, read as %d sentences"
         logger.info(message, len(documents), len(sentences))
+
+
+def warn_of_whole_texts(teachers: Sequence[Teacher], splits: Splits) -> None:
+    """Name the teachers that are asked for raw text otherwise than they read it."""
+    taught = [*splits.documents.get("train", ()), *splits.documents.get("unlabelled", ())]
+    if any(document.words is None for document in taught):
+        for teacher in teachers:
+            if teacher.by_sentence:
+                message = "%s: reads raw text sentence by sentence, and is asked for whole texts"
+                logger.warning(message, teacher.path)
 
 
 def is_pretrained(settings: RunSettings) -> bool:
