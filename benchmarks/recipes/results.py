@@ -1,7 +1,7 @@
 """Reads and extends files of results, and tells of which version of the project their lines are.
 
 A file of results holds a line of JSON for each run. Beside the overrides of the run, a line has
-`commit`, what it ran with, and `resolved`, the settings of training and model that the overrides
+`commit`, what it ran with, and `effective`, the settings of training and model that the overrides
 led to: null where there are none, as for the peer. Settings of data, encoder and export are not in
 it, and what `auto` means is not either: the commit tells. Lines from before have neither.
 """
@@ -98,10 +98,10 @@ def describe_version(overrides: Sequence[str] | None) -> dict[str, Any]:
         SystemExit: there is no such setting, or not with such a value.
     """
     try:
-        resolved = None if overrides is None else resolve(tuple(overrides))
+        effective = None if overrides is None else resolve(tuple(overrides))
     except ConfigError as error:
         sys.exit(str(error))
-    return {"commit": describe_commit(ROOT), "resolved": resolved}
+    return {"commit": describe_commit(ROOT), "effective": effective}
 
 
 @cache
@@ -151,7 +151,7 @@ def current_lines(
 
 def is_current(line: Mapping[str, Any], overrides: Sequence[str]) -> bool:
     """Tell whether overrides still lead to what a line names; true where it names nothing."""
-    named = line.get("resolved")
+    named = line.get("effective")
     if named is None:
         return True
     try:
@@ -163,14 +163,14 @@ def is_current(line: Mapping[str, Any], overrides: Sequence[str]) -> bool:
 def describe_versions(lines: Sequence[Mapping[str, Any]]) -> str:
     """Say what tells that lines are not of one version; nothing where nothing does.
 
-    >>> old, new = {"seed": 1}, {"seed": 1, "commit": "3f52616", "resolved": None}
+    >>> old, new = {"seed": 1}, {"seed": 1, "commit": "3f52616", "effective": None}
     >>> describe_versions([old, new, new])
     '1 of 3 lines name no settings: their defaults may have been others'
     >>> describe_versions([new, new, {**new, "commit": ""}])
     'lines of 2 commits: 3f52616 (2), unknown (1)'
     """
     said = []
-    unnamed = sum("resolved" not in line for line in lines)
+    unnamed = sum("effective" not in line for line in lines)
     if unnamed:
         count = f"{unnamed:,} of {len(lines):,} lines name no settings"
         said.append(f"{count}: their defaults may have been others")

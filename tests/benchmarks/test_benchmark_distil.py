@@ -81,13 +81,13 @@ def test_what_had_other_defaults_is_run_again_the_ensemble_too(home, ran, capsys
     distil.main(chosen)
     path = home / "results.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["resolved"]["training"]["batch_size"] for line in lines] == [16] * 5
-    assert lines[-1]["resolved"]["training"]["teacher_weight"] == 0.5
+    assert [line["effective"]["training"]["batch_size"] for line in lines] == [16] * 5
+    assert lines[-1]["effective"]["training"]["teacher_weight"] == 0.5
     ran.clear()
     distil.main(chosen)
     assert ran == []
     for line in lines:
-        line["resolved"]["training"]["former"] = 1
+        line["effective"]["training"]["former"] = 1
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     capsys.readouterr()
     distil.main([*chosen, "--table"])

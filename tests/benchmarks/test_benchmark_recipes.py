@@ -65,7 +65,7 @@ def test_table_pairs_the_seeds_that_both_recipes_have(tmp_path, recipes, capsys)
 
 def test_a_line_of_other_defaults_is_no_result(tmp_path, recipes, capsys):
     old = named("1111111")
-    old["resolved"] = {**old["resolved"], "model": {"head": "softmax"}}
+    old["effective"] = {**old["effective"], "model": {"head": "softmax"}}
     lines = [line("ai", "default", 1, 50.0, **named("2222222"))]
     lines += [line("ai", "default", seed, 70.0, **old) for seed in (1, 2)]
     said = tables_of(tmp_path, recipes, lines, capsys)
@@ -161,9 +161,9 @@ def test_only_what_is_missing_is_run_seed_by_seed(tmp_path, recipes, monkeypatch
     ]
     assert [seed for _, _, seed in ran[3:]] == [2, 2, 2, 2]
     written = map(json.loads, (tmp_path / "results.jsonl").read_text().splitlines())
-    resolved = {each["recipe"]: each["resolved"] for each in written if "commit" in each}
-    assert resolved["faster-head"]["training"]["head_learning_rate"] == 2e-3
-    assert resolved["default"]["training"]["head_learning_rate"] == "auto"
+    effective = {each["recipe"]: each["effective"] for each in written if "commit" in each}
+    assert effective["faster-head"]["training"]["head_learning_rate"] == 2e-3
+    assert effective["default"]["training"]["head_learning_rate"] == "auto"
     ran.clear()
     compare.main(arguments(tmp_path, recipes, *chosen))
     assert ran == []
@@ -175,7 +175,7 @@ def test_the_peer_has_no_settings_of_ours(tmp_path, recipes, monkeypatch):
     chosen = ("--recipes", "trainer", "--corpora", "ai", "--seeds", "1")
     compare.main(arguments(tmp_path, recipes, *chosen))
     written = json.loads((tmp_path / "results.jsonl").read_text())
-    assert written["resolved"] is None
+    assert written["effective"] is None
     assert "commit" in written
 
 

@@ -82,13 +82,13 @@ def test_a_file_of_another_kind_is_refused(path):
 
 def test_a_version_holds_defaults_and_overrides_and_survives_json():
     version = describe_version(["training.learning_rate=7e-5", "model.tag_scheme=BIOES"])
-    resolved = version["resolved"]
-    assert set(resolved) == {"training", "model"}
-    assert resolved["training"]["learning_rate"] == 7e-5
-    assert resolved["training"]["batch_size"] == 32
-    assert resolved["model"]["tag_scheme"] == "BIOES"
+    effective = version["effective"]
+    assert set(effective) == {"training", "model"}
+    assert effective["training"]["learning_rate"] == 7e-5
+    assert effective["training"]["batch_size"] == 32
+    assert effective["model"]["tag_scheme"] == "BIOES"
     assert json.loads(json.dumps(version)) == version
-    assert describe_version(None)["resolved"] is None
+    assert describe_version(None)["effective"] is None
 
 
 def test_an_unknown_setting_ends_with_its_path():
