@@ -113,6 +113,7 @@ def check_head_rate(value: Any) -> Any:
 
 
 def check_prior(value: Any) -> Any:
+    """Take auto or a number from 0 to 1."""
     if value == "auto":
         return value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

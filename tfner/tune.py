@@ -16,7 +16,7 @@ from tfner.training.dev_entities import check_dev
 from tfner.training.held_out import hold_out
 from tfner.training.search.folder import folder_of
 from tfner.training.search.progress import SearchProgress, said_once
-from tfner.training.search.results import print_results
+from tfner.training.search.results import print_results, print_under_way
 from tfner.training.search.space import HEADS, SearchSpace, check_searchable, read_tuning
 from tfner.training.state.termination import announce_ctrl_c, terminable
 
@@ -75,7 +75,8 @@ def tune(
     if not console.is_terminal:
         console = plain_console(width=PIPED_WIDTH)
     study = Study(folder, space)
-    print_results(console, folder, records, study.importance(), study.under_way())
+    print_results(console, folder, records, study.importance())
+    print_under_way(console, study.under_way())
 
 
 def require_optuna() -> None:

@@ -17,7 +17,12 @@ from tfner.training.search import plots
 from tfner.training.search.page import render
 from tfner.training.search.progress import SearchProgress, describe_result, said_once
 from tfner.training.search.records import TrialRecord, base_of, best_of, ranked
-from tfner.training.search.results import best_settings, print_results, write_results
+from tfner.training.search.results import (
+    best_settings,
+    print_results,
+    print_under_way,
+    write_results,
+)
 
 NASTY = "<script>alert(1)</script> {{ 7 * 7 }} & \x1b[31m"
 STATES = st.sampled_from(["finished", "pruned", "failed"])
@@ -173,7 +178,9 @@ def test_a_search_that_learned_nothing_names_no_best(written):
 def test_what_other_processes_still_train_is_said(written, records, numbers, what, end):
     folder, _ = written
     stream = io.StringIO()
-    print_results(Console(file=stream, width=200), folder, records, None, numbers)
+    console = Console(file=stream, width=200)
+    print_results(console, folder, records, None)
+    print_under_way(console, numbers)
     said = [line for line in stream.getvalue().splitlines() if "under way" in line]
     again = f"the same command shows all once {end}"
     assert said == [f"{what} under way in another process and not counted here: {again}"]

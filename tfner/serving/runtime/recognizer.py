@@ -22,7 +22,7 @@ from tfner.tagging.schemes import read_spans
 
 logger = logging.getLogger(__name__)
 
-READ_ALONE = (
+CUT_ALL_THE_SAME = (
     "%s: context document changes nothing in raw text, which this model cuts; "
     "export.raw_text=whole exports one that does not"
 )
@@ -221,7 +221,7 @@ class Recognizer:
         if is_raw and not self._raw_text_reported:
             self._raw_text_reported = True
             name = self.origin.name if self.origin else MEMORY
-            logger.warning(READ_ALONE, name)
+            logger.warning(CUT_ALL_THE_SAME, name)
 
     def _recognize_sorted(self, block: Sequence[Document]) -> Iterator[list[Found]]:
         """Yield (index in the block, entities) of documents, asked by their lengths."""

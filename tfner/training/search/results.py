@@ -27,7 +27,9 @@ CAUTION = (
     "The best dev F1 of many is the best by luck too: expect less on other text.",
     "Before you trust it, train it with several seeds (seed=2 name=…) beside what you had.",
 )
-MORE = "Try more epochs (training.epochs=20), more sentences to train on, or another encoder."
+WHERE_NOTHING_WAS_LEARNED = (
+    "Try more epochs (training.epochs=20), more sentences to train on, or another encoder."
+)
 
 
 def write_results(
@@ -93,25 +95,18 @@ def print_results(
     folder: SearchFolder,
     records: Sequence[TrialRecord],
     importance: Mapping[str, float] | None,
-    under_way: Sequence[int] = (),
 ) -> None:
-    """Print the best trials, what mattered, and where everything is.
-
-    Args:
-        under_way: numbers of the trials that other processes still train.
-    """
+    """Print the best trials, what mattered, and where everything is."""
     best = best_of(records)
     if best is None:
         console.print(f"no trial has finished: {folder.path}")
-        print_under_way(console, under_way)
         return
     top = ranked(records)[:SHOWN]
     console.print(make_table(top))
     if not best.f1:
         console.print(f"nothing was learned: no trial has a dev F1 above {percent(0.0)}")
-        console.print(MORE)
+        console.print(WHERE_NOTHING_WAS_LEARNED)
         console.print(f"all trials: {folder.page}")
-        print_under_way(console, under_way)
         return
     if importance:
         shares = [f"{key} {share:.0%}" for key, share in importance.items()]
@@ -126,7 +121,6 @@ def print_results(
     name = number_folder(best.number)
     console.print(f"its run: {folder.trials / name}")
     console.print(f"all trials: {folder.page}")
-    print_under_way(console, under_way)
     for line in CAUTION:
         console.print(line)
 
