@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 import os
 import signal
 import time
@@ -33,6 +34,13 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("tfner")
+
+
+@pytest.fixture(autouse=True)
+def log_left_as_found():
+    """Refuse a test that leaves the log set up: what later ones catch would depend on it."""
+    yield
+    assert logging.getLogger("tfner").level == logging.NOTSET
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 import warnings
 
 import pytest
+from command_line import log_as_before
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -31,14 +32,10 @@ PLAIN = st.recursive(
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch):
     """The log of the process is pytest's again afterwards."""
-    root, quiet = logging.getLogger(), logging.getLogger("py.warnings")
-    handlers, level, quiet_level, hook = root.handlers[:], root.level, quiet.level, sys.excepthook
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.delenv("TFNER_LOG", raising=False)
-    yield
-    logging.captureWarnings(False)
-    root.handlers[:], sys.excepthook = handlers, hook
-    root.setLevel(level)
-    quiet.setLevel(quiet_level)
+    with log_as_before():
+        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 import tiny
@@ -19,6 +20,7 @@ WHY = "expected entities, found none in 2 documents: its F1 is 0 in every epoch"
 def warnings_of(tmp_path, monkeypatch, caplog):
     """Give a function that loads the inputs of a run with such a dev split, and what they say."""
     monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.WARNING, "tfner")
     (tmp_path / "train.conll").write_text("anna B-PER\n\nboris B-PER\n")
     (tmp_path / "plain.conll").write_text("oslo O\n\nlima O\n")
     (tmp_path / "one.conll").write_text("oslo O\n\nclara B-PER\n")
