@@ -35,7 +35,6 @@ from tfner.setting_groups import (
     ModelSettings,
     TrainingSettings,
     check_plain_loss,
-    check_raw_text,
 )
 from tfner.setting_types import PathText, RunName, check_shares
 
@@ -96,11 +95,6 @@ class RunSettings(Settings):
             raise ValueError(f"data.train: {expected}, got {train}")
         if self.data.unlabelled is not None and not self.training.teachers:
             raise ValueError("data.unlabelled: expected training.teachers, who label it, got none")
-        return self
-
-    @model_validator(mode="after")
-    def check_raw_text(self) -> RunSettings:
-        check_raw_text("export.raw_text", self.export.raw_text, self.data.context)
         return self
 
     def reads_sentences(self, sentences_per_document: float | None) -> bool:
@@ -205,10 +199,6 @@ def override_export(settings: RunSettings, overrides: Sequence[str]) -> RunSetti
     for override in overrides:
         apply_override(values, override, group="export.")
     export = validate(values, ExportSettings, "command line")
-    try:
-        check_raw_text("raw_text", export.raw_text, settings.data.context)
-    except ValueError as error:
-        raise ConfigError(f"command line: {error}") from None
     return settings.model_copy(update={"export": export})
 
 

@@ -116,17 +116,6 @@ def check_plain_loss(label_smoothing: float, class_weights: object) -> None:
         raise ValueError(f"training.class_weights: expected none {WITH_CRF}")
 
 
-def check_raw_text(key: str, raw_text: str, context: Context) -> None:
-    """Check that a model that reads the sentences of a document together does not cut them again.
-
-    Raises:
-        ValueError: it does; the message begins with `key`.
-    """
-    if context == "document" and raw_text == "sentences":
-        expected = "expected auto or whole with data.context document"
-        raise ValueError(f"{key}: {expected}, got sentences")
-
-
 def check_rising(name: str, lengths: tuple[int, ...]) -> None:
     rising = list(lengths) == sorted(set(lengths))
     if not rising or min(lengths, default=0) < 4:

@@ -16,7 +16,6 @@ from tfner.commands import read_with
 from tfner.config import RunSettings, override_export
 from tfner.data.raw_sentences import count_divided, cut_raw_text, sentences_per_document
 from tfner.documents import Document, entity_at
-from tfner.exceptions import ConfigError
 from tfner.safeio.validation import validate
 from tfner.serving.export.model_card import model_card
 from tfner.training.restore import export_run, open_model, write_run_for_transformers
@@ -115,20 +114,27 @@ def settings_with(context: str, raw_text: str) -> RunSettings:
         ("none", "sentences", 40.0, True),
         ("document", "auto", 1.0, False),
         ("document", "whole", 1.0, False),
+        ("document", "sentences", 40.0, True),
     ],
 )
 def test_what_is_read_by_sentence(context, raw_text, count, expected):
     assert settings_with(context, raw_text).reads_sentences(count) is expected
 
 
-def test_sentences_read_together_cannot_be_cut_again():
-    with pytest.raises(ConfigError, match=r"raw_text: expected auto or whole with data.context"):
-        settings_with("document", "sentences")
-    settings = settings_with("document", "auto")
-    message = "^command line: raw_text: expected auto or whole with data.context document, got"
-    with pytest.raises(ConfigError, match=message):
-        override_export(settings, ["raw_text=sentences"])
-    assert override_export(settings, ["raw_text=whole"]).export.raw_text == "whole"
+def test_a_model_of_documents_can_cut_raw_text_all_the_same(tmp_path, caplog):
+    folder = write_run(tmp_path / "run")
+    written = folder.config.read_text()
+    folder.config.write_text(written.replace("context: none", "context: document"))
+    ner = tfner.load(export_run(folder.path, tmp_path / "export", ["raw_text=sentences"]))
+    assert (ner.card["context"], ner.card["raw_text"]) == ("document", "sentences")
+    assert keys(ner(TEXT)) == keys_one_by_one(ner)
+    raw = [Document(sentence, group="a") for sentence in SENTENCES]
+    assert [keys(found) for found in ner.documents(raw)] == list(map(keys, ner.batch(SENTENCES)))
+    given = [Document.from_words(sentence.split(), group="a") for sentence in SENTENCES]
+    together = [keys(found) for found in ner.documents(given)]
+    ner.context = "none"
+    assert [keys(found) for found in ner.documents(given)] != together
+    assert not caplog.messages
 
 
 def test_documents_are_counted_at_even_steps():

@@ -202,7 +202,8 @@ class Recognizer:
         """
         # Raw text that the graph cuts again would not be read together.
         with_words = self.card.get("raw_text") == "sentences"
-        if with_words and self.context == "document":
+        learned_so = self.card.get("context") == "document"
+        if with_words and self.context == "document" and not learned_so:
             self._report_raw_text(block)
         passages = list(join_sentences(block, self.context, with_words=with_words))
         counts = [len(passage.sentences) for passage in passages]
