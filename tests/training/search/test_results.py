@@ -158,9 +158,13 @@ def test_the_table_names_the_best_what_mattered_and_where_it_is(written):
 
 
 def test_a_search_that_learned_nothing_names_no_best(written):
-    folder, _ = written
+    folder, space = written
+    folder.best.unlink()
     stream = io.StringIO()
     records = [record(1, 0.0, is_base=True), record(2, 0.0), record(3, 0.0, "pruned")]
+    write_results(folder, space, records, None)
+    assert not folder.best.exists()
+    assert folder.page.is_file()
     print_results(Console(file=stream, width=200), folder, records, {"model.dropout": 0.75})
     *_, said, advice, where = stream.getvalue().splitlines()
     assert said == "nothing was learned: no trial has a dev F1 above 0.00"

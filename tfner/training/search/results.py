@@ -41,7 +41,7 @@ def write_results(
     """Write the best configuration and the page, and remove checkpoints that nobody needs."""
     best = best_of(records)
     with folder.one_at_a_time():
-        if best is not None:
+        if best is not None and best.f1:
             text = best_yaml(folder, space, records, best)
             write_text_whole(folder.best, text)
         name = space.base.name
