@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import Settings
 from tfner.former_settings import OLD_KEYS, rename_old_keys
@@ -98,21 +97,6 @@ class RunSettings(Settings):
             raise ValueError("data.unlabelled: expected training.teachers, who label it, got none")
         return self
 
-    @property
-    def reading_context(self) -> Context:
-        """Say whether the trained model reads sentences of a document together."""
-        return "document" if self.data.context == "document" else "none"
-
-    def learned_context(self, names_documents: bool) -> Context:
-        """Say whether sentences of a document are learned together, too.
-
-        Args:
-            names_documents: whether the training data do; see `tfner.corpus.context`.
-        """
-        if self.data.context == "training" and names_documents:
-            return "document"
-        return self.reading_context
-
     def reads_sentences(self, sentences_per_document: float | None) -> bool:
         """Tell whether a model reads raw text sentence by sentence.
 
@@ -133,10 +117,10 @@ class RunSettings(Settings):
     def export_dir(self) -> Path:
         return Path(self.exports_dir) / self.name
 
-    def encoding_options(self, context: Context) -> dict[str, Any]:
+    def encoding_options(self) -> dict[str, Any]:
         """Collect the settings that decide how documents are cut into labelled windows."""
         lengths = self.encoder.model_dump(include={"max_length", "overlap"})
-        options = {"labelling": self.model.labelling, "context": context}
+        options = {"labelling": self.model.labelling, "context": self.data.context}
         return {**lengths, **options}
 
     def to_yaml(self) -> str:

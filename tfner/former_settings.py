@@ -10,7 +10,6 @@ from tfner.exceptions import ConfigError
 OLD_KEYS = {"export.slice_pieces": "export.max_pieces_per_pass"}
 # What earlier versions took where a key was not given; their runs go on with it.
 FORMER_DEFAULTS = {
-    "data.context": "none",
     "training.epochs": 3,
     "training.learning_rate": 2e-4,
     "training.head_learning_rate": None,
@@ -24,7 +23,6 @@ FORMER_DEFAULTS = {
 }
 # What versions did that wrote no such key into the config.yaml of a run.
 BEFORE_THE_KEY = {
-    "data.context": "none",
     "export.calibrate": False,
     "export.raw_text": "whole",
     "model.head": "softmax",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from tfner.corpus.context import Context
 from tfner.formats.settings import ReadSettings, Settings
 from tfner.safeio.sources import Source, share_of
 from tfner.setting_types import Epochs, HeadRate, Paths, PathText, Prior, Rate, Sources
@@ -38,9 +39,8 @@ class DataSettings(ReadSettings):
     unlabelled: Sources | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
-    # Sentences of one document (`Document.group`): none: each alone; training: learned with its
-    # neighbours too, where the training data name documents; document: read together as well.
-    context: Literal["none", "training", "document"] = "training"
+    # document: sentences of one document (`Document.group`) are read together.
+    context: Context = "none"
 
     def sources(self) -> dict[str, Source]:
         """Collect the sources of the splits that are given, by split."""

@@ -19,7 +19,7 @@ def batches_of(documents, context: str, batching: str):
     training = {"batching": batching, "batch_size": 64}
     values = {"name": "a", "encoder": encoder, "training": training, "data": {"context": context}}
     settings = RunSettings.model_validate(values)
-    options = settings.encoding_options(context)
+    options = settings.encoding_options()
     corpus = encode(documents, tiny.tokenizer(), tiny.LABELS, Ledger(), **options)
     inputs = SimpleNamespace(
         settings=settings, corpora={"train": corpus}, tokenizer=tiny.tokenizer()

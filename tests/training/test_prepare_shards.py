@@ -316,28 +316,27 @@ def test_the_command_says_what_it_wrote_and_how_to_train_from_it(
     assert ShardedCorpus(tmp_path / "x").manifest.encoding.labelling == "piece"
 
 
-@pytest.mark.parametrize("context", ["training", "document"])
-def test_sentences_of_one_document_are_prepared_together(home, in_this_process, context):
+def test_sentences_of_one_document_are_prepared_together(home, in_this_process):
     records = [json.loads(line) for line in (home / "train.jsonl").read_text().splitlines()]
     lines = [json.dumps({**each, "group": f"{n // 20}"}) for n, each in enumerate(records)]
     (home / "grouped.jsonl").write_text("\n".join(lines) + "\n")
-    folder = home / f"together-{context}"
-    own = (f"data.train={home / 'grouped.jsonl'}", f"data.context={context}")
+    own = (f"data.train={home / 'grouped.jsonl'}", "data.context=document")
     settings = settings_for(home, *own, name="grouped")
-    manifest = in_this_process(settings, folder, quiet(), shards=1)
+    manifest = in_this_process(settings, home / "together", quiet(), shards=1)
     documents = list(read_documents(home / "grouped.jsonl", settings.data, Ledger()))
     windows = Counter()
     for begin in range(0, DOCUMENTS, 256):
         batch = documents[begin : begin + 256]
-        options = settings.encoding_options("document")
+        options = settings.encoding_options()
         made = encode(batch, tiny.tokenizer(), LabelSet(("LOC", "PER")), Ledger(), **options)
         members = (made.input_ids, made.labels, made.label_mask)
         rows = zip(*(member.to_list() for member in members), strict=True)
         windows.update(tuple(map(tuple, row)) for row in rows)
-    assert windows_of(folder) == windows
+    assert windows_of(home / "together") == windows
     assert (manifest.documents, manifest.encoding.context) == (DOCUMENTS, "document")
-    run = [f"data.train=prepared:{folder}", f"data.context={context}", "training.epochs=1"]
-    outcome = train(settings_for(home, *run, name=folder.name), quiet())
+    run = [f"data.train=prepared:{home / 'together'}", "data.context=document"]
+    run += ["training.epochs=1"]
+    outcome = train(settings_for(home, *run, name="together"), quiet())
     assert outcome.state == "finished"
 
 

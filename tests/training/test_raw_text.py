@@ -124,7 +124,7 @@ def test_what_is_read_by_sentence(context, raw_text, count, expected):
 def test_a_model_of_documents_can_cut_raw_text_all_the_same(tmp_path, caplog):
     folder = write_run(tmp_path / "run")
     written = folder.config.read_text()
-    folder.config.write_text(written.replace("context: training", "context: document"))
+    folder.config.write_text(written.replace("context: none", "context: document"))
     ner = tfner.load(export_run(folder.path, tmp_path / "export", ["raw_text=sentences"]))
     assert (ner.card["context"], ner.card["raw_text"]) == ("document", "sentences")
     assert keys(ner(TEXT)) == keys_one_by_one(ner)

@@ -92,7 +92,7 @@ def describe(settings: RunSettings) -> dict[str, Any]:
     encoder = {"checkpoint": Path(settings.encoder.checkpoint).name, "initialize": "pretrained"}
     entries: dict[str, Any] = {"name": settings.name, "encoder": encoder}
     entries["labelling"] = settings.model.labelling
-    entries["context"] = settings.reading_context
+    entries["context"] = settings.data.context
     entries["export"] = export.model_dump(mode="json", exclude={"enabled"})
     return entries
 

@@ -138,27 +138,6 @@ def join(sentences: Sequence[Document]) -> Passage:
     return Passage(whole, tuple(sentences), tuple(starts))
 
 
-def names_documents(sentences: Iterable[Document]) -> bool:
-    """Tell whether sentences say which document they are of, so that neighbours are neighbours.
-
-    Half of them at least follow another of their document, in two documents or more: a file whose
-    one mark of a document stands at its start names none.
-
-        >>> a, b, c = (Document("Mara left.", group=group) for group in "abc")
-        >>> names_documents([a, a, b, b]), names_documents([a, a, a]), names_documents([a, b, c, c])
-        (True, False, False)
-    """
-    count = 0
-    following = 0
-    documents = set()
-    for run in runs_of_group(sentences):
-        count += len(run)
-        following += len(run) - 1
-        if len(run) > 1:
-            documents.add(run[0].group)
-    return len(documents) > 1 and 2 * following >= count
-
-
 def shifted(entity: Entity, by: int) -> Entity:
     """Move an entity to where its text begins in a longer one."""
     return replace(entity, start=entity.start + by, end=entity.end + by)

@@ -54,11 +54,6 @@ class EncodedCorpus:
         return np.add.reduceat(self.pieces, ends - self.passages, dtype=np.int32)
 
     @property
-    def is_joined(self) -> bool:
-        """Tell whether windows may hold several sentences of a document."""
-        return self.passages is not None
-
-    @property
     def soft_tags(self) -> int | None:
         """Count the tags of the soft labels; None where there are none."""
         return None if self.soft_labels is None else self.soft_labels.probabilities.shape[1]

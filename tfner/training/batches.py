@@ -26,7 +26,7 @@ def make_batches(inputs: RunInputs) -> TrainingBatches:
     batch_size = settings.batch_size
     sharded = isinstance(corpus, ShardedCorpus)
     lengths = corpus.blocks.lengths if sharded else corpus.lengths
-    if corpus.is_joined:
+    if inputs.settings.data.context != "none":
         sentences = corpus.manifest.documents if sharded else len(corpus.pieces)
         batch_size = windows_of_sentences(batch_size, sentences=sentences, windows=len(lengths))
     batching = settings.batching

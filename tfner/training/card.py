@@ -39,7 +39,7 @@ def card_of_run(
     encoder = settings.encoder.model_dump(include={"checkpoint", "initialize"})
     export = settings.export.model_dump(mode="json", exclude={"enabled"})
     model = {"name": settings.name, "labelling": settings.model.labelling, "encoder": encoder}
-    model["context"] = settings.reading_context
+    model["context"] = settings.data.context
     if began_from:
         model["began_from"] = {**began_from, "source": Path(began_from["source"]).name}
     if settings.training.teachers:
@@ -66,4 +66,4 @@ def without_bins(calibration: Mapping[str, Any]) -> dict[str, Any]:
 
 def recognizer_of_run(settings: RunSettings, tagger: Tagger) -> Recognizer:
     """Make what finds entities with a run's model in this process, as its export will."""
-    return live_recognizer(tagger, make_card(tagger, context=settings.reading_context))
+    return live_recognizer(tagger, make_card(tagger, context=settings.data.context))

@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from tfner.config import RunSettings
-from tfner.corpus.context import names_documents
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.verdicts.verdict import Kind, Verdict, count_of
 from tfner.data.encoded_corpus import EncodedCorpus, encode
@@ -32,9 +31,7 @@ def forecast_schedule(
     """
     if settings.data.unlabelled is not None:
         return None
-    context = settings.learned_context(names_documents(documents))
-    options = settings.encoding_options(context)
-    corpus = encode(documents, tokenizer, labels, Ledger(), **options)
+    corpus = encode(documents, tokenizer, labels, Ledger(), **settings.encoding_options())
     folder = RunFolder(settings.run_dir)
     checkpoint = Path(settings.encoder.checkpoint)
     corpora: dict[str, EncodedCorpus | ShardedCorpus] = {"train": corpus}

@@ -15,14 +15,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from tfner.config import RunSettings
-from tfner.corpus.context import Context, names_documents
 from tfner.corpus.ledger import REASONS, Entry, Ledger
 from tfner.data.batching.batch_by_size import batch_by_padded_size
 from tfner.data.shards.manifest import DROPPED, MANIFEST, Encoding, Manifest, ShardInfo
@@ -72,8 +70,7 @@ def prepare_shards(
     open_empty(folder)
     checkpoint = local_checkpoint(settings.encoder.checkpoint)
     labels, total = find_labels(settings, console)
-    context = settings.learned_context(first_name_documents(settings))
-    task = Task(folder, shards, checkpoint, labels, settings.encoding_options(context), load)
+    task = Task(folder, shards, checkpoint, labels, settings.encoding_options(), load)
     processes = min(workers or available_cores(), shards)
     show = partial(track, console=console, what="encoding", total=total)
     stopping = f"deleting what is written in {folder}"
@@ -157,12 +154,6 @@ def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int 
     return LabelSet(tuple(sorted(types)), scheme), count
 
 
-def first_name_documents(settings: RunSettings) -> bool:
-    """Tell whether the first sentences say which document they are of."""
-    documents = read_documents(source_of(settings), settings.data, Ledger())
-    return names_documents(islice(documents, DOCUMENTS_AT_ONCE))
-
-
 def write_shards(
     settings: RunSettings,
     task: Task,
@@ -196,8 +187,7 @@ def finish_shards(
     shards = tuple(shard for shard, _ in finished)
     lengths = sum((lengths for _, lengths in finished), Counter())
     source = short_name(source_of(settings))
-    context = task.options["context"]
-    encoding = encoding_of(settings, task.labels, processes.tokenizer, context)
+    encoding = encoding_of(settings, task.labels, processes.tokenizer)
     totals: dict[str, Any] = {"entities": entities, "lengths": dict(sorted(lengths.items()))}
     for name in ("documents", "windows", "pieces"):
         totals[name] = sum(getattr(shard, name) for shard in shards)
@@ -219,12 +209,10 @@ def dropped_file(folder: Path, lost: Counter[str]) -> Iterator[Callable[[Iterabl
         yield enter
 
 
-def encoding_of(
-    settings: RunSettings, labels: LabelSet, fingerprint: str, context: Context
-) -> Encoding:
+def encoding_of(settings: RunSettings, labels: LabelSet, fingerprint: str) -> Encoding:
     """Collect all that windows depend on besides the data; `fingerprint` is the tokenizer's."""
     learned = {"labels": labels.types, "tag_scheme": labels.scheme}
-    return Encoding(**learned, **settings.encoding_options(context), tokenizer=fingerprint)
+    return Encoding(**learned, **settings.encoding_options(), tokenizer=fingerprint)
 
 
 class Processes:

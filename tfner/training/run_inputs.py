@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 
 from tfner.config import RunSettings
-from tfner.corpus.context import Context, names_documents
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
@@ -42,7 +41,6 @@ from tfner.training.teachers import Teacher, open_teachers
 from tfner.training.warm_start import WarmStart, find_warm_start
 
 logger = logging.getLogger(__name__)
-LEARNED = ("train", "unlabelled")  # splits that the model learns from
 WINDOWS = ("encoder.max_length", "encoder.overlap", "the tokenizer")
 # What messages call the fields of an Encoding, in their order.
 ENCODING_SETTINGS = ("labels", "model.tag_scheme", "model.labelling", *WINDOWS, "data.context")
@@ -73,12 +71,6 @@ class Splits:
     def dropped(self) -> dict[str, dict[str, int]]:
         """Count what was dropped or repaired, by split and reason."""
         return {split: ledger.counts for split, ledger in self.ledgers.items()}
-
-    def names_documents(self) -> bool:
-        """Tell whether the sentences of the training split say which document they are of."""
-        if self.prepared is not None:
-            return self.prepared.is_joined
-        return names_documents(self.documents["train"])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Count documents and entities by split; old prepared data do not know their entities."""
@@ -142,15 +134,12 @@ def load_run_inputs(
         cut_unlabelled(splits, tokenizer)
     else:
         warn_of_whole_texts(teachers, splits)
-    learned_context = settings.learned_context(splits.names_documents())
     corpora: dict[str, EncodedCorpus | ShardedCorpus] = {}
     for split, documents in splits.documents.items():
         ledger = splits.ledgers[split]
-        context = learned_context if split in LEARNED else settings.reading_context
-        corpora[split] = encode_split(documents, tokenizer, labels, ledger, settings, context)
+        corpora[split] = encode_split(documents, tokenizer, labels, ledger, settings)
     if splits.prepared is not None:
-        now = encoding_of(settings, labels, tokenizer.fingerprint(), learned_context)
-        check_same_encoding(now, splits.prepared)
+        check_same_encoding(settings, labels, tokenizer, splits.prepared)
         corpora["train"] = splits.prepared
     inputs = RunInputs(settings, folder, splits, labels, checkpoint, tokenizer, corpora, console)
     inputs.teachers = teachers
@@ -162,7 +151,6 @@ def load_run_inputs(
         warn_without_entities(settings.data, splits.documents.get("dev", ()))
         warn_without_documents(settings, splits)
         log_warm_start(inputs.warm_start)
-        log_neighbours(inputs)
         log_raw_text(inputs)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
@@ -208,12 +196,6 @@ def log_warm_start(warm_start: WarmStart | None) -> None:
         logger.info("%s", warm_start.plan.describe(warm_start.source))
 
 
-def log_neighbours(inputs: RunInputs) -> None:
-    """Say that sentences are learned with their neighbours too, where the data decided that."""
-    if inputs.corpora["train"].is_joined and inputs.settings.reading_context == "none":
-        logger.info("data.train: names documents: sentences are learned with their neighbours too")
-
-
 def log_raw_text(inputs: RunInputs) -> None:
     """Say how many sentences training documents hold, where raw text is read as that says."""
     count = inputs.sentences_per_document
@@ -226,14 +208,14 @@ def log_raw_text(inputs: RunInputs) -> None:
 
 def warn_without_documents(settings: RunSettings, splits: Splits) -> None:
     """Log splits that name no documents although their sentences are to be read together."""
-    if settings.reading_context == "none":
+    if settings.data.context == "none":
         return
     for split, documents in splits.documents.items():
         if not any(document.group for document in documents):
             message = "data.%s: names no documents, so that data.context: %s changes nothing there"
             if split == "train" and settings.export.raw_text == "auto":
                 message += ", but lets raw text be read as it is, not by sentence"
-            logger.warning(message, split, settings.reading_context)
+            logger.warning(message, split, settings.data.context)
 
 
 def create_run_folder(inputs: RunInputs, *, overwrite: bool) -> None:
@@ -320,12 +302,15 @@ def find_labels(settings: RunSettings, splits: Splits) -> LabelSet:
     return LabelSet(tuple(types), settings.model.tag_scheme)
 
 
-def check_same_encoding(now: Encoding, prepared: ShardedCorpus) -> None:
+def check_same_encoding(
+    settings: RunSettings, labels: LabelSet, tokenizer: Tokenizer, prepared: ShardedCorpus
+) -> None:
     """Check that windows were prepared with the settings of the run.
 
     Raises:
         ConfigError: they were prepared with others; names each.
     """
+    now = encoding_of(settings, labels, tokenizer.fingerprint())
     before = prepared.manifest.encoding
     other = []
     for name, setting in zip(Encoding.model_fields, ENCODING_SETTINGS, strict=True):
@@ -375,10 +360,9 @@ def encode_split(
     labels: LabelSet,
     ledger: Ledger,
     settings: RunSettings,
-    context: Context,
 ) -> EncodedCorpus:
     """Encode documents into pieces, labels and windows, as the settings say."""
-    options = settings.encoding_options(context)
+    options = settings.encoding_options()
     cache = settings.data.cache
     if cache is None:
         return encode(documents, tokenizer, labels, ledger, **options)

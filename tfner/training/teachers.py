@@ -117,7 +117,7 @@ def open_teacher(path: str, setting: str = "training.teachers: ") -> Teacher:
         by_sentence = tagger.by_sentence
         labels = folder.load_labels()
         content = folder.best
-        context = folder.settings.reading_context
+        context = folder.settings.data.context
     elif is_fine_tuned(folder.path):
         tagger, _ = open_fine_tuned(folder.path)
         owner = Signatures(tagger)

@@ -18,13 +18,14 @@ from tfner.data.soft_labels import add_soft_labels, is_seen, join_corpora, piece
 from tfner.documents import Document
 from tfner.monitoring.progress import meter
 from tfner.training.batches import make_batches
-from tfner.training.run_inputs import LEARNED, RunInputs
+from tfner.training.run_inputs import RunInputs
 from tfner.training.schedule import choose_schedule, log_schedule
 from tfner.training.teachers import ask_all
 
 # Documents that are asked for together, whose answers are one file of a teacher's.
 DOCUMENTS_IN_BLOCK = 1024
 CHARACTERS_IN_BLOCK = 1 << 20
+TAUGHT = ("train", "unlabelled")  # splits that teachers label
 
 
 def teach(inputs: RunInputs, *, writes: bool = True) -> None:
@@ -41,7 +42,7 @@ def teach(inputs: RunInputs, *, writes: bool = True) -> None:
     cache = answers_folder(inputs, writes=writes)
     corpora = inputs.corpora
     taught = []
-    for split in LEARNED:
+    for split in TAUGHT:
         corpus = corpora.pop(split, None)
         if isinstance(corpus, EncodedCorpus):
             documents = inputs.splits.documents[split]
@@ -56,7 +57,7 @@ def teach(inputs: RunInputs, *, writes: bool = True) -> None:
 
 def log_schedule_before(inputs: RunInputs) -> None:
     """Say how long the training will be: what teachers say changes neither windows nor batches."""
-    corpora = [inputs.corpora[split] for split in LEARNED if split in inputs.corpora]
+    corpora = [inputs.corpora[split] for split in TAUGHT if split in inputs.corpora]
     encoded = [corpus for corpus in corpora if isinstance(corpus, EncodedCorpus)]
     joined = replace(inputs, corpora={"train": join_corpora(encoded)})
     batches = make_batches(joined)

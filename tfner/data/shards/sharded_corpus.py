@@ -176,11 +176,6 @@ class ShardedCorpus:
         return np.bincount(self.blocks.lengths)
 
     @property
-    def is_joined(self) -> bool:
-        """Tell whether windows may hold several sentences of a document."""
-        return self.manifest.encoding.context == "document"
-
-    @property
     def sentences(self) -> int:
         """Count documents or, where texts are longer and these are more, windows."""
         return max(self.manifest.documents, self.manifest.windows)
