@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from tfner.corpus.context import Context
 from tfner.exceptions import ConfigError
 from tfner.formats.settings import Settings
 from tfner.former_settings import OLD_KEYS, rename_old_keys
@@ -96,6 +97,13 @@ class RunSettings(Settings):
         if self.data.unlabelled is not None and not self.training.teachers:
             raise ValueError("data.unlabelled: expected training.teachers, who label it, got none")
         return self
+
+    def resolve_context(self, context: Context | Literal["auto"]) -> RunSettings:
+        """Read sentences with `context` where that is left to the training data."""
+        if self.data.context != "auto":
+            return self
+        data = self.data.model_copy(update={"context": context})
+        return self.model_copy(update={"data": data})
 
     def reads_sentences(self, sentences_per_document: float | None) -> bool:
         """Tell whether a model reads raw text sentence by sentence.

@@ -23,6 +23,7 @@ FORMER_DEFAULTS = {
 }
 # What versions did that wrote no such key into the config.yaml of a run.
 BEFORE_THE_KEY = {
+    "data.context": "none",
     "export.calibrate": False,
     "export.raw_text": "whole",
     "model.head": "softmax",

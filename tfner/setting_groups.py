@@ -39,8 +39,9 @@ class DataSettings(ReadSettings):
     unlabelled: Sources | None = None
     # Folder for encoded corpora, so that the same one is tokenized once; None: in each run.
     cache: PathText | None = None
-    # document: sentences of one document (`Document.group`) are read together.
-    context: Context = "none"
+    # document: sentences of one document (`Document.group`) are read together. auto: where the
+    # training data name documents; a run writes down what that came to.
+    context: Context | Literal["auto"] = "auto"
 
     def sources(self) -> dict[str, Source]:
         """Collect the sources of the splits that are given, by split."""

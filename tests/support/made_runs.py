@@ -27,7 +27,7 @@ def write_run(
     source = checkpoint or tiny.checkpoint()
     encoder = {"checkpoint": str(source), "max_length": 32, "overlap": 8}
     values = {"name": path.name, "encoder": encoder, "model": model, "runs_dir": str(path.parent)}
-    settings = RunSettings.model_validate(values)
+    settings = RunSettings.model_validate(values).resolve_context("none")
     labels = LabelSet(types, settings.model.tag_scheme)
     folder = RunFolder(path)
     folder.create(settings, source, {}, tokenizer_files())

@@ -34,7 +34,7 @@ def write(shop):
 
 
 @pytest.mark.parametrize("batching", ["packed", "bucketed", "padded"])
-@pytest.mark.parametrize("context", ["none", "document"])
+@pytest.mark.parametrize("context", ["none", "document", "auto"])
 def test_the_forecast_is_what_a_run_does(shop, batching, context):
     write(shop)
     overrides = [f"training.batching={batching}", f"data.context={context}", "training.epochs=auto"]

@@ -320,24 +320,23 @@ def test_sentences_of_one_document_are_prepared_together(home, in_this_process):
     records = [json.loads(line) for line in (home / "train.jsonl").read_text().splitlines()]
     lines = [json.dumps({**each, "group": f"{n // 20}"}) for n, each in enumerate(records)]
     (home / "grouped.jsonl").write_text("\n".join(lines) + "\n")
-    own = (f"data.train={home / 'grouped.jsonl'}", "data.context=document")
-    settings = settings_for(home, *own, name="grouped")
+    settings = settings_for(home, f"data.train={home / 'grouped.jsonl'}", name="grouped")
     manifest = in_this_process(settings, home / "together", quiet(), shards=1)
     documents = list(read_documents(home / "grouped.jsonl", settings.data, Ledger()))
     windows = Counter()
     for begin in range(0, DOCUMENTS, 256):
         batch = documents[begin : begin + 256]
-        options = settings.encoding_options()
+        options = {**settings.encoding_options(), "context": "document"}
         made = encode(batch, tiny.tokenizer(), LabelSet(("LOC", "PER")), Ledger(), **options)
         members = (made.input_ids, made.labels, made.label_mask)
         rows = zip(*(member.to_list() for member in members), strict=True)
         windows.update(tuple(map(tuple, row)) for row in rows)
     assert windows_of(home / "together") == windows
     assert (manifest.documents, manifest.encoding.context) == (DOCUMENTS, "document")
-    run = [f"data.train=prepared:{home / 'together'}", "data.context=document"]
-    run += ["training.epochs=1"]
+    run = [f"data.train=prepared:{home / 'together'}", "training.epochs=1"]
     outcome = train(settings_for(home, *run, name="together"), quiet())
     assert outcome.state == "finished"
+    assert outcome.folder.settings.data.context == "document"
 
 
 @pytest.mark.parametrize("batching", ["bucketed", "packed"])

@@ -31,7 +31,7 @@ VALUES: dict[str, list[Any]] = {
     "model.decoder": ["viterbi", "greedy"],
     "encoder.implementation": ["fused", "reference"],
     "encoder.max_length": [128, 16, 8],
-    "data.context": ["none", "document"],
+    "data.context": ["none", "document", "auto"],
     "data.dev": ["dev.conll", None, "30%"],
     "training.precision": ["float32", "mixed_bfloat16", "mixed_float16"],
     "training.clip_norm": [1.0, None],

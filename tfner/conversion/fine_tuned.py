@@ -224,4 +224,4 @@ def settings_of(name: str, folder: Path, encoder: Encoder, labels: LabelSet) -> 
     windows = {"max_length": longest, "overlap": overlap}
     encoder_values = {"checkpoint": str(folder), **windows}
     values = {"name": name, "labels": labels.types, "encoder": encoder_values}
-    return RunSettings.model_validate(values)
+    return RunSettings.model_validate({**values, "data": {"context": "none"}})

@@ -138,6 +138,27 @@ def join(sentences: Sequence[Document]) -> Passage:
     return Passage(whole, tuple(sentences), tuple(starts))
 
 
+def usual_context(sentences: Iterable[Document]) -> Context:
+    """Choose how sentences are read where nothing is asked for: together if they name documents.
+
+    Half of them at least follow another of their document then, in two documents or more: a file
+    whose one mark of a document stands at its start names none.
+
+        >>> a, b, c = (Document("Mara left.", group=group) for group in "abc")
+        >>> [usual_context(sentences) for sentences in ([a, a, b, b], [a, a, a], [a, b, c, c])]
+        ['document', 'none', 'none']
+    """
+    count = 0
+    following = 0
+    documents = set()
+    for run in runs_of_group(sentences):
+        count += len(run)
+        following += len(run) - 1
+        if len(run) > 1:
+            documents.add(run[0].group)
+    return "document" if len(documents) > 1 and 2 * following >= count else "none"
+
+
 def shifted(entity: Entity, by: int) -> Entity:
     """Move an entity to where its text begins in a longer one."""
     return replace(entity, start=entity.start + by, end=entity.end + by)

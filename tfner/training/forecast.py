@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tfner.config import RunSettings
+from tfner.corpus.context import usual_context
 from tfner.corpus.ledger import Ledger
 from tfner.corpus.verdicts.verdict import Kind, Verdict, count_of
 from tfner.data.encoded_corpus import EncodedCorpus, encode
@@ -31,6 +32,7 @@ def forecast_schedule(
     """
     if settings.data.unlabelled is not None:
         return None
+    settings = settings.resolve_context(usual_context(documents))
     corpus = encode(documents, tokenizer, labels, Ledger(), **settings.encoding_options())
     folder = RunFolder(settings.run_dir)
     checkpoint = Path(settings.encoder.checkpoint)

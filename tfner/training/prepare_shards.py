@@ -15,12 +15,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from tfner.config import RunSettings
+from tfner.corpus.context import Context, usual_context
 from tfner.corpus.ledger import REASONS, Entry, Ledger
 from tfner.data.batching.batch_by_size import batch_by_padded_size
 from tfner.data.shards.manifest import DROPPED, MANIFEST, Encoding, Manifest, ShardInfo
@@ -70,6 +72,8 @@ def prepare_shards(
     open_empty(folder)
     checkpoint = local_checkpoint(settings.encoder.checkpoint)
     labels, total = find_labels(settings, console)
+    if settings.data.context == "auto":
+        settings = settings.resolve_context(context_of_first(settings))
     task = Task(folder, shards, checkpoint, labels, settings.encoding_options(), load)
     processes = min(workers or available_cores(), shards)
     show = partial(track, console=console, what="encoding", total=total)
@@ -152,6 +156,12 @@ def find_labels(settings: RunSettings, console: Console) -> tuple[LabelSet, int 
         where = name_source(source)
         raise DataError(f"{where}: expected entities to learn, found none in {count} documents")
     return LabelSet(tuple(sorted(types)), scheme), count
+
+
+def context_of_first(settings: RunSettings) -> Context:
+    """Choose how sentences are read by what the first of them say of their documents."""
+    documents = read_documents(source_of(settings), settings.data, Ledger())
+    return usual_context(islice(documents, DOCUMENTS_AT_ONCE))
 
 
 def write_shards(

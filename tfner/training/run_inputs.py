@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from tfner.config import RunSettings
+from tfner.corpus.context import Context, usual_context
 from tfner.corpus.ledger import Ledger
 from tfner.data.cache import encode_cached
 from tfner.data.encoded_corpus import EncodedCorpus, encode
@@ -72,6 +73,12 @@ class Splits:
         """Count what was dropped or repaired, by split and reason."""
         return {split: ledger.counts for split, ledger in self.ledgers.items()}
 
+    def usual_context(self) -> Context:
+        """Choose how sentences are read where nothing is asked for: as the training split says."""
+        if self.prepared is not None:
+            return self.prepared.manifest.encoding.context
+        return usual_context(self.documents["train"])
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Count documents and entities by split; old prepared data do not know their entities."""
         counts = {}
@@ -126,6 +133,7 @@ def load_run_inputs(
     check_checkpoint(checkpoint, pretrained=is_pretrained(settings))
     tokenizer = open_tokenizer(checkpoint)
     splits = read_splits(settings, overwrite=overwrite)
+    settings = settings.resolve_context(splits.usual_context())
     labels = find_labels(settings, splits)
     check_head_and_names(settings, labels)
     teachers = open_teachers(settings, labels)
@@ -151,7 +159,7 @@ def load_run_inputs(
         warn_without_entities(settings.data, splits.documents.get("dev", ()))
         warn_without_documents(settings, splits)
         log_warm_start(inputs.warm_start)
-        log_raw_text(inputs)
+        log_reading(inputs)
         create_run_folder(inputs, overwrite=overwrite)
     return inputs
 
@@ -196,14 +204,15 @@ def log_warm_start(warm_start: WarmStart | None) -> None:
         logger.info("%s", warm_start.plan.describe(warm_start.source))
 
 
-def log_raw_text(inputs: RunInputs) -> None:
-    """Say how many sentences training documents hold, where raw text is read as that says."""
-    count = inputs.sentences_per_document
-    if inputs.settings.export.raw_text != "auto" or count is None:
-        return
-    how = "sentence by sentence" if inputs.settings.reads_sentences(count) else "as it is"
-    message = "%.2f sentences in a training document, in the mean: raw text will be read %s"
-    logger.info(message, count, how)
+def log_reading(inputs: RunInputs) -> None:
+    """Say what the model will read at once, where the training data decide it."""
+    settings, count = inputs.settings, inputs.sentences_per_document
+    how = "sentence by sentence" if settings.reads_sentences(count) else "as it is"
+    if settings.data.context == "document":
+        logger.info("sentences of a document will be read together, raw text %s", how)
+    elif settings.export.raw_text == "auto" and count is not None:
+        message = "%.2f sentences in a training document, in the mean: raw text will be read %s"
+        logger.info(message, count, how)
 
 
 def warn_without_documents(settings: RunSettings, splits: Splits) -> None:

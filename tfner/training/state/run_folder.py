@@ -150,9 +150,13 @@ class RunFolder:
         return validate(values, RunSettings, str(self.config))
 
     def keep_former_defaults(self, settings: RunSettings) -> RunSettings:
-        """Take what the run began with for keys that are not given and had another default then."""
+        """Take what the run began with for keys that are not given and had another default then.
+
+        `data.context: auto` is what it came to when the run began, whatever the data say now.
+        """
         if not self.config.is_file():
             return settings
+        settings = settings.resolve_context(self.settings.data.context)
         for key, former in FORMER_DEFAULTS.items():
             group_name, name = key.split(".")
             group = getattr(settings, group_name)
